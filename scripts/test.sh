@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing, builds, and runs every short test and check. Every stage is run even
+# when one before it failed; the tests of the ordinary build come last, so that their summary ends
+# the output.
+set -uo pipefail
+
+usage() {
+    cat <<END
+usage: scripts/test.sh [STAGE...]
+
+Stages, all by default:
+  format  the layout of the source files (clang-format)
+  clang   builds with clang; warnings are errors
+  tidy    clang-tidy over the sources
+  asan    builds with the address and undefined-behaviour sanitizers and tests
+  tsan    builds with the thread sanitizer and tests
+  apps    real programs from Debian's packages, in their short form, with the tests of \`gcc\`
+  gcc     builds with gcc and runs every short test
+END
+}
+
+all=(format clang tidy asan tsan apps gcc)
+# The labels that make sense where everything is several times slower.
+asan_labels='unit|live'
+tsan_labels='unit|live'
+
+cd "$(dirname "$0")/.." || exit 1
+export CTEST_OUTPUT_ON_FAILURE=1 CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(nproc)}
+
+declare -A chosen=()
+for argument; do
+    case $argument in
+    --help | -h) usage && exit 0 ;;
+    format | clang | tidy | asan | tsan | apps | gcc) chosen[$argument]=1 ;;
+    *)
+        printf 'test.sh: no stage `%s`\n' "$argument" >&2
+        usage >&2
+        exit 2
+        ;;
+    esac
+done
+if ((${#chosen[@]} == 0)); then
+    for stage in "${all[@]}"; do chosen[$stage]=1; done
+fi
+
+# The output of configuring and building is of interest only when it fails.
+build() {
+    local preset=$1 log
+    log=$(mktemp) || return
+    if ! { cmake --preset "$preset" && cmake --build --preset "$preset"; } >"$log" 2>&1; then
+        cat "$log"
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+sources() {
+    # Files that are deleted but not yet committed are still listed.
+    git ls-files -z --cached --others --exclude-standard -- "$@" |
+        while IFS= read -rd '' file; do [[ -e $file ]] && printf '%s\0' "$file"; done
+}
+
+stage_format() {
+    sources '*.c' '*.h' | xargs -0 -r clang-format --dry-run -Werror
+}
+
+stage_clang() {
+    build clang
+}
+
+# Only what the clang build compiles, and none of what it generates.
+stage_tidy() {
+    build clang || return
+    python3 - build-clang/compile_commands.json <<'END' |
+import json, os, sys
+for command in json.load(open(sys.argv[1])):
+    path = os.path.relpath(os.path.realpath(os.path.join(command["directory"], command["file"])))
+    if path.endswith(".c") and not path.startswith(("..", "build")):
+        print(path, end="\0")
+END
+        sort -zu |
+        xargs -0 -r -n 1 -P "$(nproc)" clang-tidy --quiet -p build-clang \
+            2> >(grep -v 'warnings\? generated\.$' >&2)
+}
+
+stage_asan() {
+    build asan &&
+        ctest --test-dir build-asan -L "$asan_labels" -LE 'long|apps' --no-tests=error
+}
+
+stage_tsan() {
+    build tsan &&
+        ctest --test-dir build-tsan -L "$tsan_labels" -LE 'long|apps' --no-tests=error
+}
+
+stage_gcc() {
+    local without='long|apps'
+    [[ -v chosen[apps] ]] && without=long
+    build dev && ctest --test-dir build -LE "$without" --no-tests=error
+}
+
+stage_apps() {
+    build dev && ctest --test-dir build -L apps -LE long --no-tests=error
+}
+
+install=(scripts/install-deps.sh)
+[[ -v chosen[apps] ]] && install+=(--apps)
+"${install[@]}" || exit 1
+
+# The gcc stage runs the programs too: once is enough.
+order=()
+for stage in "${all[@]}"; do
+    [[ -v chosen[$stage] ]] || continue
+    [[ $stage == apps && -v chosen[gcc] ]] || order+=("$stage")
+done
+
+failed=()
+for stage in "${order[@]}"; do
+    if ((${#failed[@]})) && [[ $stage == "${order[-1]}" ]]; then
+        printf '\nFAILED so far: %s\n' "${failed[*]}"
+    fi
+    printf '\n== %s\n' "$stage"
+    start=$SECONDS
+    if "stage_$stage"; then
+        # Nothing may follow the summary of the last stage.
+        [[ $stage == gcc ]] || printf '== %s: passed, %d s\n' "$stage" $((SECONDS - start))
+    else
+        failed+=("$stage")
+        [[ $stage == gcc ]] || printf '== %s: FAILED, %d s\n' "$stage" $((SECONDS - start))
+    fi
+done
+if ((${#failed[@]})); then
+    printf 'test.sh: failed: %s\n' "${failed[*]}" >&2
+    exit 1
+fi
