@@ -1,0 +1,309 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a sample natively, under shadowcl, and under shadowcl with suspends and resumes at several
+moments of its life; every run must give the same answer and the same bytes of output."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+# Long enough to be caught in the middle: about a second each on pocl.
+SAMPLES = {
+    "vadd": ["--size", "65536", "--repeat", "10000"],
+    "heat": ["--size", "128", "--steps", "20000"],
+    "filter": ["--size", "128", "--repeat", "300"],
+    "graph": ["--size", "1024", "--repeat", "8000"],
+    "link": ["--size", "4096", "--repeat", "6000"],
+    "mapped": ["--size", "4096", "--repeat", "5000"],
+}
+# What every device and driver must give, for the samples that compute in whole numbers.
+DIGESTS = {}
+NODE_BYTES = 256 << 20
+PATIENCE = 120
+
+
+class Failure(Exception):
+    pass
+
+
+def expect(truth, message):
+    if not truth:
+        raise Failure(message)
+
+
+class Setup:
+    """The environment of all runs: one driver, found the same way natively and by shadowcl."""
+
+    def __init__(self, build, driver, mapping, work):
+        self.bin = build / "bin"
+        self.work = work
+        self.node = work / "gpu0" if driver == "testdriver" else None
+        library = build / "lib/testdriver/libshadowcl-testdriver.so"
+        if self.node:
+            expect(library.exists(), f"no test driver: {library}")
+            self.replace_node()
+        drivers = work / "drivers"
+        drivers.mkdir()
+        (drivers / f"{driver}.icd").write_text(f"{library if self.node else 'libpocl.so.2'}\n")
+        runtime = work / "run"
+        runtime.mkdir()
+        cache = build / "pocl-cache"
+        cache.mkdir(exist_ok=True)
+        self.environment = {
+            **os.environ,
+            "OCL_ICD_VENDORS": str(drivers),
+            "SHADOWCL_DRIVERS": str(drivers),
+            "SHADOWCL_RUNTIME_DIR": str(runtime),
+            "POCL_CACHE_DIR": str(cache),
+        }
+        if mapping:
+            self.environment["SHADOWCL_MAPPING"] = mapping
+        if self.node:
+            self.environment["SHADOWCL_TEST_DEVICE"] = str(self.node)
+
+    def replace_node(self):
+        """Unplugs the device and plugs in a fresh one, zeroed."""
+        self.node.unlink(missing_ok=True)
+        with open(self.node, "wb") as node:
+            node.truncate(NODE_BYTES)
+
+    def shadowcl(self, verb, *arguments):
+        """Returns the exit code, the answer's first entry (or None) and what was said on stderr."""
+        done = subprocess.run([self.bin / "shadowcl", verb, "--json", *map(str, arguments)],
+                              env=self.environment, capture_output=True, text=True,
+                              timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        try:
+            answer = json.loads(done.stdout) if done.stdout.strip() else []
+        except json.JSONDecodeError as error:
+            raise Failure(f"shadowcl {verb} --json: {error}: {done.stdout!r}") from error
+        expect(isinstance(answer, list), f"shadowcl {verb} --json gave no array: {done.stdout!r}")
+        return done.returncode, answer[0] if answer else None, done.stderr.strip()
+
+
+class Run:
+    """A sample that runs. Its progress is read as it comes."""
+
+    def __init__(self, setup, sample, name, shadowcl=True, environment=()):
+        self.setup = setup
+        self.output = setup.work / f"{name}.out"
+        self.fraction = 0.0
+        self.said = []
+        command = [setup.bin / f"sample-{sample}", *SAMPLES[sample], "--output", self.output]
+        if shadowcl:
+            command = [setup.bin / "shadowcl", "run", "--", *command]
+        self.process = subprocess.Popen(command, env={**setup.environment, **dict(environment)},
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        self.pid = self.process.pid
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def read(self):
+        for line in self.process.stderr:
+            self.said = self.said[-20:] + [line]
+            progress = re.match(r"(?:round|step) (\d+) of (\d+)$", line)
+            if progress:
+                self.fraction = int(progress[1]) / int(progress[2])
+
+    def wait_until(self, fraction):
+        end = time.monotonic() + PATIENCE
+        while self.fraction < fraction:
+            expect(self.process.poll() is None,
+                   f"ended before {fraction:.0%} of its work\n{''.join(self.said)}")
+            expect(time.monotonic() < end, f"stuck at {self.fraction:.0%} of its work")
+            time.sleep(0.002)
+
+    def finish(self):
+        """Waits for the end; returns the answer and the bytes of the output."""
+        try:
+            self.process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"stuck at {self.fraction:.0%} of its work") from None
+        self.reader.join()
+        answer = self.process.stdout.read()
+        expect(self.process.returncode == 0,
+               f"exit code {self.process.returncode}\n{''.join(self.said)}")
+        return answer, self.output.read_bytes()
+
+    def held(self):
+        """The descriptors and mappings of the device node."""
+        node = str(self.setup.node)
+        found = []
+        for descriptor in Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                target = os.readlink(descriptor)
+            except FileNotFoundError:
+                continue  # closed meanwhile
+            if target.startswith(node):
+                found.append(f"descriptor {descriptor.name}: {target}")
+        with open(f"/proc/{self.pid}/maps") as maps:
+            found += [line.strip() for line in maps if node in line]
+        return found
+
+    def suspend(self):
+        code, answer, said = self.setup.shadowcl("suspend", self.pid)
+        expect(code == 0, f"suspend: exit code {code}: {said} {answer}")
+        expect(answer and answer["pid"] == self.pid, f"suspend: answered for another: {answer}")
+        self.check_suspended(answer)
+
+    def check_suspended(self, answer):
+        expect(answer["state"] == "suspended", f"suspend: the state is `{answer['state']}`")
+        expect(answer["residue"] == [], f"suspend: residue: {answer['residue']}")
+        expect(answer["error"] is None, f"suspend: error: {answer['error']}")
+        if self.setup.node:
+            expect(not self.held(), f"the device is held while suspended: {self.held()}")
+            self.setup.replace_node()
+
+    def resume(self):
+        code, answer, said = self.setup.shadowcl("resume", self.pid)
+        expect(code == 0, f"resume: exit code {code}: {said} {answer}")
+        expect(answer["state"] == "running", f"resume: the state is `{answer['state']}`")
+
+    def cycle(self):
+        self.suspend()
+        self.resume()
+
+    def suspend_soon(self):
+        """Suspends as soon as the process can be: it can't before its first OpenCL call."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            code, answer, said = self.setup.shadowcl("suspend", self.pid)
+            if code == 0:
+                self.check_suspended(answer)
+                return
+            expect(self.process.poll() is None, f"ended before it could be suspended: {said}")
+            expect(time.monotonic() < end, f"can't be suspended: {said} {answer}")
+
+
+def run_native(setup, sample):
+    with Run(setup, sample, "native", shadowcl=False) as run:
+        return run.finish()
+
+
+def run_untouched(setup, sample):
+    with Run(setup, sample, "untouched") as run:
+        return run.finish()
+
+
+def run_startup(setup, sample):
+    """From the first moment on, while the driver has nothing in its cache and must build."""
+    cache = setup.work / "cold-cache"
+    cache.mkdir()
+    with Run(setup, sample, "startup", environment={"POCL_CACHE_DIR": str(cache)}) as run:
+        run.suspend_soon()
+        run.resume()
+        time.sleep(0.1)
+        run.cycle()
+        time.sleep(0.2)
+        run.cycle()
+        return run.finish()
+
+
+def run_middle(setup, sample):
+    with Run(setup, sample, "middle") as run:
+        for fraction in (0.1, 0.4, 0.8):
+            run.wait_until(fraction)
+            run.suspend()
+            # A line may still be on its way; after that, nothing moves.
+            time.sleep(0.1)
+            before = run.fraction
+            time.sleep(0.4)
+            expect(run.fraction == before, "it works on although it is suspended")
+            run.resume()
+        return run.finish()
+
+
+def run_in_a_row(setup, sample):
+    with Run(setup, sample, "in-a-row") as run:
+        run.wait_until(0.3)
+        for _ in range(4):
+            run.cycle()
+        return run.finish()
+
+
+MOMENTS = (run_untouched, run_startup, run_middle, run_in_a_row)
+
+
+def difference(native, other):
+    if len(native) != len(other):
+        return f"{len(other)} bytes of output, natively {len(native)}"
+    places = [i for i, (a, b) in enumerate(zip(native, other)) if a != b]
+    first = places[0]
+    return (f"{len(places)} of {len(native)} bytes differ; the first at {first}: "
+            f"{other[first]:#04x}, natively {native[first]:#04x}")
+
+
+def check(native, other):
+    if native[1] != other[1]:
+        raise Failure(difference(native[1], other[1]))
+    expect(native[0] == other[0], f"answered {other[0]!r}, natively {native[0]!r}")
+
+
+def run_all(setup, sample):
+    """Runs everything, also after a failure; returns the number of failures."""
+    native = run_native(setup, sample)
+    failures = 0
+    for moment in MOMENTS:
+        name = moment.__name__[len("run_"):].replace("_", " ")
+        begin = time.monotonic()
+        try:
+            check(native, moment(setup, sample))
+            print(f"{sample}, {name}: equal, {len(native[1])} bytes, "
+                  f"{time.monotonic() - begin:.1f} s", flush=True)
+        except (Failure, subprocess.TimeoutExpired) as failure:
+            failures += 1
+            print(f"{sample}, {name}: FAILED: {failure}", flush=True)
+    return failures
+
+
+def run_native_only(setup, sample):
+    answer, output = run_native(setup, sample)
+    expect(re.fullmatch(r"ok [0-9a-f]{16}\n", answer), f"answered {answer!r}")
+    expect(output, "no output")
+    if sample in DIGESTS:
+        expect(answer.split()[1] == DIGESTS[sample],
+               f"digest {answer.split()[1]}, expected {DIGESTS[sample]}")
+    expect(run_native(setup, sample) == (answer, output), "two native runs differ")
+    print(f"{sample}, native: {answer.strip()}, {len(output)} bytes")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=Path, required=True, help="the build folder")
+    parser.add_argument("--driver", choices=["pocl", "testdriver"], default="pocl")
+    parser.add_argument("--mapping", choices=["shared", "copy"])
+    parser.add_argument("--native", action="store_true", help="only without shadowcl, twice")
+    parser.add_argument("sample", choices=SAMPLES)
+    arguments = parser.parse_args()
+    # Short: a socket's path has little room.
+    work = Path(tempfile.mkdtemp(prefix="samples-"))
+    try:
+        setup = Setup(arguments.build.resolve(), arguments.driver, arguments.mapping, work)
+        if arguments.native:
+            run_native_only(setup, arguments.sample)
+        elif run_all(setup, arguments.sample):
+            sys.exit(1)
+    except Failure as failure:
+        sys.exit(f"{arguments.sample}: {failure}")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
