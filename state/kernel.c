@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a kernel's shadow, and what is known of the kernel itself. */
+#include "state/kernel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Remembers one answer; false where the driver has none. */
+static bool take_arg(const struct driver *driver, cl_kernel real, cl_uint index, cl_uint param,
+                     struct info_cache *info)
+{
+    char small[128];
+    size_t size = 0;
+    if (driver->clGetKernelArgInfo(real, index, param, 0, NULL, &size) != CL_SUCCESS)
+        return false;
+    char *bytes = size <= sizeof small ? small : malloc(size);
+    bool ok =
+        bytes && driver->clGetKernelArgInfo(real, index, param, size, bytes, NULL) == CL_SUCCESS;
+    if (ok)
+        info_cache_add(info, kernel_info_key(param, index), bytes, size);
+    if (bytes != small)
+        free(bytes);
+    return ok;
+}
+
+static void take_attributes(const struct driver *driver, cl_kernel real, struct info_cache *info)
+{
+    size_t size = 0;
+    if (driver->clGetKernelInfo(real, CL_KERNEL_ATTRIBUTES, 0, NULL, &size) != CL_SUCCESS)
+        return;
+    char *text = malloc(size + 1);
+    if (text && driver->clGetKernelInfo(real, CL_KERNEL_ATTRIBUTES, size, text, NULL) == CL_SUCCESS)
+        info_cache_add(info, CL_KERNEL_ATTRIBUTES, text, size);
+    free(text);
+}
+
+void kernel_read_facts(const struct driver *driver, cl_kernel real, struct info_cache *info)
+{
+    static const cl_uint params[] = {CL_KERNEL_ARG_ADDRESS_QUALIFIER,
+                                     CL_KERNEL_ARG_ACCESS_QUALIFIER, CL_KERNEL_ARG_TYPE_NAME,
+                                     CL_KERNEL_ARG_TYPE_QUALIFIER, CL_KERNEL_ARG_NAME};
+    cl_uint num_args = 0;
+    if (info_cache_find(info, CL_KERNEL_ATTRIBUTES))
+        return;
+    take_attributes(driver, real, info);
+    driver->clGetKernelInfo(real, CL_KERNEL_NUM_ARGS, sizeof num_args, &num_args, NULL);
+    for (cl_uint i = 0; i < num_args; i++)
+        for (size_t p = 0; p < sizeof params / sizeof *params; p++)
+            if (!take_arg(driver, real, i, params[p], info) && i == 0 && p == 0)
+                return;
+}
+
+/* A program made from its binary may have forgotten what it could tell of its kernels before. */
+static void copy_facts(struct kernel *kernel)
+{
+    struct kernel_facts *facts = program_kernel_facts(kernel->program, kernel->name);
+    if (!facts)
+        return;
+    struct info_entry *entry = atomic_load(&facts->info.first);
+    for (; entry; entry = entry->next)
+        info_cache_add(&kernel->info, entry->param, entry->bytes, entry->size);
+}
+
+struct kernel *kernel_create(struct program *program, const char *name, cl_kernel real)
+{
+    const struct driver *driver = program->object.driver;
+    struct kernel *kernel = object_create(KIND_KERNEL, sizeof *kernel, driver);
+    if (!kernel) {
+        driver->clReleaseKernel(real);
+        return NULL;
+    }
+    driver->clGetKernelInfo(real, CL_KERNEL_NUM_ARGS, sizeof kernel->num_args, &kernel->num_args,
+                            NULL);
+    kernel->name = strdup(name);
+    kernel->args = calloc(kernel->num_args + 1, sizeof *kernel->args);
+    if (!kernel->name || !kernel->args) {
+        driver->clReleaseKernel(real);
+        free(kernel->name);
+        free(kernel->args);
+        object_discard(kernel);
+        return NULL;
+    }
+    kernel->object.real = real;
+    kernel->program = object_hold(program);
+    atomic_fetch_add(&program->kernels, 1);
+    copy_facts(kernel);
+    return kernel;
+}
+
+void kernel_destroy(void *object)
+{
+    struct kernel *kernel = object;
+    kernel_release(kernel);
+    kernel_forget_args(kernel);
+    free(kernel->args);
+    free(kernel->name);
+    info_cache_finish(&kernel->info);
+    atomic_fetch_sub(&kernel->program->kernels, 1);
+    object_drop(kernel->program);
+}
+
+void kernel_capture(struct kernel *kernel)
+{
+    kernel_read_facts(kernel->object.driver, kernel_real(kernel), &kernel->info);
+}
+
+void kernel_release(struct kernel *kernel)
+{
+    if (kernel->object.real)
+        kernel->object.driver->clReleaseKernel(kernel_real(kernel));
+    kernel->object.real = NULL;
+}
+
+int kernel_rebuild(struct kernel *kernel, struct error *err)
+{
+    kernel->object.driver = kernel->program->object.driver;
+    struct kernel_args *args = kernel_args_create(kernel);
+    cl_kernel real = NULL;
+    cl_int code = args ? kernel_make(kernel, args, &real) : CL_OUT_OF_HOST_MEMORY;
+    kernel_args_destroy(args);
+    if (code == CL_SUCCESS) {
+        kernel->object.real = real;
+        return 0;
+    }
+    error_set(err, 0, "the driver answers %d when it is made again", code);
+    return error_object(err, "kernel `%s` (%llu)", kernel->name,
+                        (unsigned long long)kernel->object.serial);
+}

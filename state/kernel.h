@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernels and their arguments, recorded as the application gave them. An argument holds the object
+ * it names. */
+#ifndef SHADOWCL_STATE_KERNEL_H
+#define SHADOWCL_STATE_KERNEL_H
+
+#include "state/program.h"
+
+enum arg_kind {
+    ARG_UNSET,
+    ARG_BYTES,
+    ARG_SIZE,   /* a NULL value: local memory of that size, or no memory object */
+    ARG_OBJECT, /* memory object, sampler, queue */
+    ARG_SVM,
+};
+
+/* What the driver says that an argument is, where it does. */
+enum arg_class { CLASS_UNKNOWN, CLASS_SCALAR, CLASS_MEM, CLASS_SAMPLER, CLASS_QUEUE };
+
+#define ARG_INSIDE 32
+
+struct kernel_arg {
+    uint8_t kind;  /* enum arg_kind */
+    uint8_t class; /* enum arg_class */
+    size_t room;   /* bytes at `outside`; 0: the value is `inside` */
+    size_t size;
+    struct object *object; /* held; NULL unless ARG_OBJECT */
+    union {
+        unsigned char inside[ARG_INSIDE];
+        unsigned char *outside; /* owned */
+    };
+};
+
+/* A kernel's arguments as they were at some moment. */
+struct kernel_args {
+    cl_uint count;
+    struct kernel_arg args[];
+};
+
+/* What clSetKernelExecInfo said last, by name. */
+struct kernel_exec {
+    struct kernel_exec *next;
+    cl_kernel_exec_info param;
+    size_t size;
+    unsigned char *value; /* owned */
+};
+
+struct kernel {
+    struct object object;
+    struct program *program; /* held, and counted in program->kernels */
+    char *name;              /* owned */
+    struct kernel_arg *args; /* owned */
+    cl_uint num_args;
+    bool classified;              /* the arguments' classes were asked for */
+    struct info_cache info;       /* see kernel_info_key */
+    struct kernel_exec *execs;    /* owned */
+    _Atomic size_t largest_group; /* work-items: the largest local size that was asked for */
+};
+
+static inline struct kernel *kernel_check(cl_kernel handle)
+{
+    return object_check(handle, KIND_KERNEL);
+}
+
+static inline cl_kernel kernel_real(const struct kernel *kernel)
+{
+    return kernel->object.real;
+}
+
+/* A new shadow, not yet published, of a kernel that the driver made: holds the program. Takes over
+ * `real`, and gives it back to the driver when it fails. NULL without memory. */
+struct kernel *kernel_create(struct program *program, const char *name, cl_kernel real);
+
+/* Answers of the kernel's own that are remembered: clGetKernelInfo has its param as key, an
+ * argument
+ * (`index`) or a device (`index` among the program's, plus one; 0: NULL) goes into the upper half.
+ */
+static inline cl_uint kernel_info_key(cl_uint param, cl_uint index)
+{
+    return param | index << 16;
+}
+/* Takes attributes and arguments' descriptions from the driver into a cache. */
+void kernel_read_facts(const struct driver *driver, cl_kernel real, struct info_cache *info);
+
+/* --- Arguments (state/kernel_args.c) --- */
+
+/* clSetKernelArg without the gate: checks, calls the driver, records. */
+cl_int kernel_set_arg(struct kernel *kernel, cl_uint index, size_t size, const void *value);
+cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer);
+/* clSetKernelExecInfo likewise. */
+cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
+                       const void *value);
+/* Have all arguments been set? */
+bool kernel_args_set(const struct kernel *kernel);
+/* A copy that holds the objects; NULL without memory. */
+struct kernel_args *kernel_args_create(const struct kernel *kernel);
+void kernel_args_destroy(struct kernel_args *args);
+/* Makes another real kernel with these arguments and the kernel's exec info, for one launch. */
+cl_int kernel_make(const struct kernel *kernel, const struct kernel_args *args, cl_kernel *real);
+/* Gives another kernel the same arguments and exec info, in the shadow only (clCloneKernel). */
+bool kernel_copy_state(struct kernel *to, const struct kernel *from);
+/* Drops and frees what the arguments and exec infos own. */
+void kernel_forget_args(struct kernel *kernel);
+
+/* --- Suspend and resume --- */
+
+void kernel_capture(struct kernel *kernel);
+void kernel_release(struct kernel *kernel);
+int kernel_rebuild(struct kernel *kernel, struct error *err);
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernel arguments: told apart, given to the driver, recorded, and set again. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/kernel.h"
+
+/* Types of eight bytes that are never handles, whatever their value looks like. A typedef's name
+ * tells nothing. */
+static bool is_scalar_type(const char *name)
+{
+    static const char *const types[] = {"long",   "ulong",  "double",    "int2",     "uint2",
+                                        "float2", "short4", "ushort4",   "half4",    "char8",
+                                        "uchar8", "size_t", "ptrdiff_t", "intptr_t", "uintptr_t"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(name, types[i]) == 0)
+            return true;
+    return strncmp(name, "struct ", 7) == 0 || strncmp(name, "unsigned ", 9) == 0;
+}
+
+static enum arg_class class_of_value(const char *type)
+{
+    if (strcmp(type, "sampler_t") == 0)
+        return CLASS_SAMPLER;
+    if (strcmp(type, "queue_t") == 0)
+        return CLASS_QUEUE;
+    return is_scalar_type(type) ? CLASS_SCALAR : CLASS_UNKNOWN;
+}
+
+static enum arg_class class_of(struct kernel *kernel, cl_uint index)
+{
+    const struct info_entry *address =
+        info_cache_find(&kernel->info, kernel_info_key(CL_KERNEL_ARG_ADDRESS_QUALIFIER, index));
+    const struct info_entry *type =
+        info_cache_find(&kernel->info, kernel_info_key(CL_KERNEL_ARG_TYPE_NAME, index));
+    cl_kernel_arg_address_qualifier qualifier;
+    if (!address || address->size != sizeof qualifier)
+        return CLASS_UNKNOWN;
+    memcpy(&qualifier, address->bytes, sizeof qualifier);
+    if (qualifier == CL_KERNEL_ARG_ADDRESS_GLOBAL || qualifier == CL_KERNEL_ARG_ADDRESS_CONSTANT)
+        return CLASS_MEM;
+    /* Some drivers call an image private. */
+    if (qualifier != CL_KERNEL_ARG_ADDRESS_PRIVATE || !type || !type->size)
+        return CLASS_UNKNOWN;
+    return class_of_value((const char *)type->bytes);
+}
+
+/* Asked once per kernel, when the first argument comes that could be a handle. */
+static void classify(struct kernel *kernel)
+{
+    kernel_read_facts(kernel->object.driver, kernel_real(kernel), &kernel->info);
+    for (cl_uint i = 0; i < kernel->num_args; i++)
+        kernel->args[i].class = (uint8_t)class_of(kernel, i);
+    kernel->classified = true;
+}
+
+static inline const unsigned char *bytes_of(const struct kernel_arg *arg)
+{
+    return arg->room ? arg->outside : arg->inside;
+}
+
+/* A place for that many bytes, or NULL; what was there is lost. */
+static unsigned char *make_room(struct kernel_arg *arg, size_t size)
+{
+    if (arg->room >= size && arg->room)
+        return arg->outside;
+    if (arg->room) {
+        free(arg->outside);
+        arg->room = 0;
+    }
+    if (size <= ARG_INSIDE)
+        return arg->inside;
+    unsigned char *outside = malloc(size);
+    if (!outside)
+        return NULL;
+    arg->outside = outside;
+    arg->room = size;
+    return outside;
+}
+
+static inline void forget_object(struct kernel_arg *arg)
+{
+    struct object *object = arg->object;
+    arg->object = NULL;
+    if (object)
+        object_drop(object);
+}
+
+static cl_int record_bytes(struct kernel_arg *arg, size_t size, const void *value)
+{
+    forget_object(arg);
+    arg->kind = ARG_UNSET;
+    unsigned char *to = make_room(arg, size);
+    if (!to)
+        return CL_OUT_OF_HOST_MEMORY;
+    memcpy(to, value, size);
+    arg->size = size;
+    arg->kind = ARG_BYTES;
+    return CL_SUCCESS;
+}
+
+static void record_object(struct kernel_arg *arg, struct object *object)
+{
+    if (arg->object != object) {
+        object_hold(object);
+        forget_object(arg);
+        arg->object = object;
+    }
+    arg->size = sizeof(cl_mem);
+    arg->kind = ARG_OBJECT;
+}
+
+/* What a word that may be a handle is: *object stays NULL for one that is none. */
+static cl_int find_object(const struct kernel *kernel, enum arg_class class, const void *word,
+                          struct object **object)
+{
+    uintptr_t offset = (uintptr_t)word - object_band;
+    bool inside = offset < atomic_load_explicit(&object_band_used, memory_order_relaxed);
+    uint32_t kind = KIND_FREE;
+    if (inside && offset % OBJECT_SLOT == 0)
+        kind = atomic_load_explicit(&((struct object *)word)->kind, memory_order_acquire);
+    bool usable = (kind == KIND_MEM || kind == KIND_SAMPLER || kind == KIND_QUEUE) &&
+                  ((const struct object *)word)->driver == kernel->object.driver;
+    switch (class) {
+    case CLASS_SCALAR:
+        return CL_SUCCESS;
+    case CLASS_MEM:
+        if (word && !(usable && kind == KIND_MEM))
+            return CL_INVALID_MEM_OBJECT;
+        break;
+    case CLASS_SAMPLER:
+        if (!usable || kind != KIND_SAMPLER)
+            return CL_INVALID_SAMPLER;
+        break;
+    case CLASS_QUEUE:
+        if (!usable || kind != KIND_QUEUE)
+            return CL_INVALID_DEVICE_QUEUE;
+        break;
+    case CLASS_UNKNOWN:
+        if (inside && !usable)
+            return CL_INVALID_MEM_OBJECT;
+        break;
+    }
+    *object = usable ? (struct object *)word : NULL;
+    return CL_SUCCESS;
+}
+
+/* An argument of a handle's size. */
+static cl_int set_word(struct kernel *kernel, cl_uint index, const void *value)
+{
+    struct kernel_arg *arg = &kernel->args[index];
+    const struct driver *driver = kernel->object.driver;
+    struct object *object = NULL;
+    void *word;
+    if (__builtin_expect(!kernel->classified, 0))
+        classify(kernel);
+    memcpy(&word, value, sizeof word);
+    cl_int err = find_object(kernel, arg->class, word, &object);
+    if (err != CL_SUCCESS)
+        return err;
+    err = driver->clSetKernelArg(kernel_real(kernel), index, sizeof word,
+                                 object ? &object->real : value);
+    if (err != CL_SUCCESS)
+        return err;
+    if (!object)
+        return record_bytes(arg, sizeof word, value);
+    record_object(arg, object);
+    return CL_SUCCESS;
+}
+
+cl_int kernel_set_arg(struct kernel *kernel, cl_uint index, size_t size, const void *value)
+{
+    if (index >= kernel->num_args)
+        return CL_INVALID_ARG_INDEX;
+    struct kernel_arg *arg = &kernel->args[index];
+    if (size == sizeof(cl_mem) && value && arg->class != CLASS_SCALAR)
+        return set_word(kernel, index, value);
+    cl_int err = kernel->object.driver->clSetKernelArg(kernel_real(kernel), index, size, value);
+    if (err != CL_SUCCESS)
+        return err;
+    if (value)
+        return record_bytes(arg, size, value);
+    forget_object(arg);
+    arg->size = size;
+    arg->kind = ARG_SIZE;
+    return CL_SUCCESS;
+}
+
+cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
+{
+    if (index >= kernel->num_args)
+        return CL_INVALID_ARG_INDEX;
+    cl_int err =
+        kernel->object.driver->clSetKernelArgSVMPointer(kernel_real(kernel), index, pointer);
+    if (err != CL_SUCCESS)
+        return err;
+    struct kernel_arg *arg = &kernel->args[index];
+    err = record_bytes(arg, sizeof pointer, &pointer);
+    if (err == CL_SUCCESS)
+        arg->kind = ARG_SVM;
+    return err;
+}
+
+bool kernel_args_set(const struct kernel *kernel)
+{
+    for (cl_uint i = 0; i < kernel->num_args; i++)
+        if (kernel->args[i].kind == ARG_UNSET)
+            return false;
+    return true;
+}
+
+static bool copy_arg(struct kernel_arg *to, const struct kernel_arg *from)
+{
+    to->class = from->class;
+    if (from->kind == ARG_BYTES || from->kind == ARG_SVM) {
+        if (record_bytes(to, from->size, bytes_of(from)) != CL_SUCCESS)
+            return false;
+    } else if (from->kind == ARG_OBJECT) {
+        record_object(to, from->object);
+    }
+    to->size = from->size;
+    to->kind = from->kind;
+    return true;
+}
+
+static void finish_arg(struct kernel_arg *arg)
+{
+    forget_object(arg);
+    if (arg->room)
+        free(arg->outside);
+    arg->room = 0;
+    arg->kind = ARG_UNSET;
+}
+
+struct kernel_args *kernel_args_create(const struct kernel *kernel)
+{
+    struct kernel_args *args = calloc(1, sizeof *args + kernel->num_args * sizeof *args->args);
+    if (!args)
+        return NULL;
+    args->count = kernel->num_args;
+    for (cl_uint i = 0; i < args->count; i++)
+        if (!copy_arg(&args->args[i], &kernel->args[i])) {
+            kernel_args_destroy(args);
+            return NULL;
+        }
+    return args;
+}
+
+void kernel_args_destroy(struct kernel_args *args)
+{
+    for (cl_uint i = 0; args && i < args->count; i++)
+        finish_arg(&args->args[i]);
+    free(args);
+}
+
+static cl_int apply_arg(const struct driver *driver, cl_kernel real, cl_uint index,
+                        const struct kernel_arg *arg)
+{
+    switch ((enum arg_kind)arg->kind) {
+    case ARG_UNSET:
+        return CL_SUCCESS;
+    case ARG_BYTES:
+        return driver->clSetKernelArg(real, index, arg->size, bytes_of(arg));
+    case ARG_SIZE:
+        return driver->clSetKernelArg(real, index, arg->size, NULL);
+    case ARG_OBJECT:
+        return driver->clSetKernelArg(real, index, arg->size, &arg->object->real);
+    case ARG_SVM:
+        break;
+    }
+    if (!driver->clSetKernelArgSVMPointer)
+        return CL_INVALID_OPERATION;
+    const void *pointer;
+    memcpy(&pointer, bytes_of(arg), sizeof pointer);
+    return driver->clSetKernelArgSVMPointer(real, index, pointer);
+}
+
+cl_int kernel_make(const struct kernel *kernel, const struct kernel_args *args, cl_kernel *real)
+{
+    const struct driver *driver = kernel->program->object.driver;
+    cl_int err;
+    *real = driver->clCreateKernel(program_real(kernel->program), kernel->name, &err);
+    for (cl_uint i = 0; i < args->count && err == CL_SUCCESS; i++)
+        err = apply_arg(driver, *real, i, &args->args[i]);
+    for (struct kernel_exec *exec = kernel->execs; exec && err == CL_SUCCESS; exec = exec->next)
+        err = driver->clSetKernelExecInfo
+                  ? driver->clSetKernelExecInfo(*real, exec->param, exec->size, exec->value)
+                  : CL_INVALID_OPERATION;
+    if (err == CL_SUCCESS)
+        return CL_SUCCESS;
+    if (*real)
+        driver->clReleaseKernel(*real);
+    *real = NULL;
+    return err;
+}
+
+static bool record_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
+                        const void *value)
+{
+    unsigned char *copy = malloc(size ? size : 1);
+    struct kernel_exec *exec = kernel->execs;
+    while (exec && exec->param != param)
+        exec = exec->next;
+    if (!exec && copy && (exec = calloc(1, sizeof *exec))) {
+        exec->param = param;
+        exec->next = kernel->execs;
+        kernel->execs = exec;
+    }
+    if (!exec || !copy) {
+        free(copy);
+        return false;
+    }
+    if (size)
+        memcpy(copy, value, size);
+    free(exec->value);
+    exec->value = copy;
+    exec->size = size;
+    return true;
+}
+
+cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
+                       const void *value)
+{
+    cl_int err =
+        kernel->object.driver->clSetKernelExecInfo(kernel_real(kernel), param, size, value);
+    if (err != CL_SUCCESS)
+        return err;
+    return record_exec(kernel, param, size, value) ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+}
+
+bool kernel_copy_state(struct kernel *to, const struct kernel *from)
+{
+    for (cl_uint i = 0; i < to->num_args && i < from->num_args; i++)
+        if (!copy_arg(&to->args[i], &from->args[i]))
+            return false;
+    to->classified = from->classified;
+    for (const struct kernel_exec *exec = from->execs; exec; exec = exec->next)
+        if (!record_exec(to, exec->param, exec->size, exec->value))
+            return false;
+    return true;
+}
+
+void kernel_forget_args(struct kernel *kernel)
+{
+    for (cl_uint i = 0; i < kernel->num_args && kernel->args; i++)
+        finish_arg(&kernel->args[i]);
+    while (kernel->execs) {
+        struct kernel_exec *exec = kernel->execs;
+        kernel->execs = exec->next;
+        free(exec->value);
+        free(exec);
+    }
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Programs. What the application may ask of one is taken from the driver right after each build
+ * step and answered from here: it does not change when the program is made again from its binary.
+ */
+#ifndef SHADOWCL_STATE_PROGRAM_H
+#define SHADOWCL_STATE_PROGRAM_H
+
+#include "state/context.h"
+#include "state/recipe.h"
+
+/* What one device has of a program since a build step. */
+struct build_device {
+    struct recipe *recipe;  /* a reference */
+    struct info_cache info; /* CL_PROGRAM_BUILD_* and CL_PROGRAM_BINARY_TYPE */
+    struct blob binary;     /* owned; once `fetched` */
+};
+
+/* What is known of one kernel of a built program. A program made from a binary may not tell it. */
+struct kernel_facts {
+    char *name;             /* owned */
+    struct info_cache info; /* keys as in struct kernel's */
+};
+
+/* The state of a program since its last build step. Those before stay until the program goes:
+ * others may be reading them. */
+struct build {
+    struct build *older;
+    struct info_cache info;       /* CL_PROGRAM_NUM_KERNELS and the like; absent: no executable */
+    _Atomic unsigned fetched;     /* 2: the binaries below are there; 1: being put in */
+    struct kernel_facts *kernels; /* owned; taken at capture */
+    size_t num_kernels;
+    cl_uint num_devices;
+    struct build_device devices[]; /* as the program's */
+};
+
+typedef void(CL_CALLBACK *program_notify)(cl_program program, void *data);
+
+struct program_callback {
+    struct program_callback *next; /* the newest first */
+    program_notify function;
+    void *data;
+};
+
+/* Specialisation constants, the newest first. */
+struct program_constant {
+    struct program_constant *next;
+    struct constant constant;
+};
+
+struct program {
+    struct object object;
+    struct context *context; /* held */
+    struct device **devices; /* owned array of held devices: CL_PROGRAM_DEVICES */
+    cl_uint num_devices;
+    bool stand_in;         /* the real program was made from a binary, though there is a source */
+    struct origin *origin; /* a reference */
+    struct build *_Atomic build; /* the newest; never NULL once published */
+    _Atomic unsigned kernels;  /* attached to it (§5.8.2: a program with kernels is not rebuilt) */
+    _Atomic unsigned building; /* build steps in progress */
+    struct program_callback *_Atomic callbacks; /* clSetProgramReleaseCallback */
+    struct program_constant *_Atomic constants;
+};
+
+static inline struct program *program_check(cl_program handle)
+{
+    return object_check(handle, KIND_PROGRAM);
+}
+
+static inline cl_program program_real(const struct program *program)
+{
+    return program->object.real;
+}
+
+/* A new shadow, not yet published: holds context and devices (count 0: all of the context's), takes
+ * over the reference to origin, also when it fails. NULL without memory. */
+struct program *program_create(struct context *context, struct origin *origin, cl_uint num_devices,
+                               struct device *const *devices);
+/* For a wrapper that failed after program_create; the real program must be NULL. */
+void program_discard(struct program *program);
+/* Which of the program's devices, or -1. */
+int program_device_index(const struct program *program, const struct device *device);
+
+/* --- Build steps (state/program_build.c) --- */
+
+/* A recipe of the program for a step, with its constants as they are now. NULL without memory. */
+struct recipe *program_recipe(struct program *program, enum step step, const char *options);
+/* A build to be: those devices (count 0: all) get the recipe, the others keep theirs. NULL without
+ * memory. Nothing changes before program_built. */
+struct build *program_prepare(struct program *program, struct recipe *recipe, cl_uint num_devices,
+                              struct device *const *devices);
+void build_destroy(struct build *build);
+/* Makes the build the program's, with what the driver answers now. */
+void program_built(struct program *program, struct build *build);
+/* Before a build step: a program that stands in for the one made from source is made genuine. */
+cl_int program_genuine(struct program *program);
+/* Gets the binaries from the driver, once for each build step. CL_SUCCESS also where there are none
+ * for a device (its size is 0 then). */
+cl_int program_fetch(struct program *program);
+/* What is known of a kernel from before the program was made again, or NULL. */
+struct kernel_facts *program_kernel_facts(struct program *program, const char *name);
+
+/* --- Suspend and resume (state/program_rebuild.c) --- */
+
+/* May it be carried (no program-scope variables)? */
+int program_carriable(struct program *program, struct error *err);
+/* May it go to a device that is not the same (its source or IL is known)? */
+int program_movable(struct program *program, struct error *err);
+/* Takes binaries and facts while the driver is there, once for each build step. May be called early
+ * (inside the gate): it can take long. */
+int program_capture(struct program *program, struct error *err);
+void program_release(struct program *program);
+int program_rebuild(struct program *program, struct error *err);
+
+#endif

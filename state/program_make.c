@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Follows recipes: creates, compiles, builds and links real programs. */
+#include "state/program_make.h"
+
+#include <stdlib.h>
+
+static cl_program from_binaries(const struct targets *to, const struct origin *origin, cl_int *err)
+{
+    *err = CL_INVALID_BINARY;
+    if (origin->num_binaries != to->count)
+        return NULL;
+    size_t *sizes = calloc(to->count, sizeof *sizes);
+    const unsigned char **bytes = calloc(to->count, sizeof *bytes);
+    cl_program real = NULL;
+    *err = CL_OUT_OF_HOST_MEMORY;
+    for (cl_uint i = 0; i < to->count && sizes && bytes; i++) {
+        sizes[i] = origin->binaries[i].size;
+        bytes[i] = origin->binaries[i].bytes;
+    }
+    if (sizes && bytes)
+        real = to->driver->clCreateProgramWithBinary(to->context, to->count, to->devices, sizes,
+                                                     bytes, NULL, err);
+    free(bytes);
+    free(sizes);
+    return real;
+}
+
+static cl_program from_il(const struct targets *to, const struct origin *origin, cl_int *err)
+{
+    if (to->driver->clCreateProgramWithIL && to->driver->version >= 210)
+        return to->driver->clCreateProgramWithIL(to->context, origin->text, origin->size, err);
+    clCreateProgramWithILKHR_fn create =
+        (clCreateProgramWithILKHR_fn)driver_extension(to->driver, "clCreateProgramWithILKHR");
+    *err = CL_INVALID_OPERATION;
+    return create ? create(to->context, origin->text, origin->size, err) : NULL;
+}
+
+static cl_program create(const struct targets *to, const struct origin *origin, cl_int *err)
+{
+    const char *text = origin->text;
+    switch (origin->kind) {
+    case ORIGIN_SOURCE:
+        return to->driver->clCreateProgramWithSource(to->context, 1, &text, &origin->size, err);
+    case ORIGIN_IL:
+        return from_il(to, origin, err);
+    case ORIGIN_BINARY:
+        return from_binaries(to, origin, err);
+    case ORIGIN_BUILT_IN:
+        return to->driver->clCreateProgramWithBuiltInKernels(to->context, to->count, to->devices,
+                                                             text, err);
+    case ORIGIN_LINK:
+        break;
+    }
+    *err = CL_INVALID_OPERATION;
+    return NULL;
+}
+
+cl_int make_origin(const struct targets *to, const struct recipe *recipe, cl_program *real)
+{
+    cl_int err;
+    *real = create(to, recipe->origin, &err);
+    for (cl_uint i = 0; i < recipe->num_constants && *real && err == CL_SUCCESS; i++) {
+        const struct constant *constant = &recipe->constants[i];
+        err = to->driver->clSetProgramSpecializationConstant
+                  ? to->driver->clSetProgramSpecializationConstant(*real, constant->id,
+                                                                   constant->size, constant->value)
+                  : CL_INVALID_OPERATION;
+    }
+    if (*real && err != CL_SUCCESS) {
+        to->driver->clReleaseProgram(*real);
+        *real = NULL;
+    }
+    return err;
+}
+
+static void release_all(const struct targets *to, cl_program *programs, cl_uint count)
+{
+    for (cl_uint i = 0; i < count && programs; i++)
+        if (programs[i])
+            to->driver->clReleaseProgram(programs[i]);
+    free(programs);
+}
+
+/* The headers' programs exist for the call only: those of the application may stand in for others,
+ * and then have no source. */
+static cl_int compile(const struct targets *to, const struct recipe *recipe, cl_program real)
+{
+    cl_uint count = recipe->num_headers;
+    cl_program *headers = calloc(count + 1, sizeof(cl_program));
+    const char **names = calloc(count + 1, sizeof(char *));
+    cl_int err = headers && names ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+    for (cl_uint i = 0; i < count && err == CL_SUCCESS; i++) {
+        names[i] = recipe->headers[i].name;
+        headers[i] = create(to, recipe->headers[i].origin, &err);
+    }
+    if (err == CL_SUCCESS)
+        err =
+            to->driver->clCompileProgram(real, to->count, to->devices, recipe->options, count,
+                                         count ? headers : NULL, count ? names : NULL, NULL, NULL);
+    release_all(to, headers, count);
+    free(names);
+    return err;
+}
+
+cl_int make_step(const struct targets *to, const struct recipe *recipe, cl_program real)
+{
+    switch (recipe->step) {
+    case STEP_COMPILE:
+        return compile(to, recipe, real);
+    case STEP_BUILD:
+        return to->driver->clBuildProgram(real, to->count, to->devices, recipe->options, NULL,
+                                          NULL);
+    case STEP_NONE:
+    case STEP_LINK:
+        break;
+    }
+    return CL_SUCCESS;
+}
+
+static cl_int link_inputs(const struct targets *to, const struct recipe *recipe, cl_program *real)
+{
+    cl_uint count = recipe->num_inputs;
+    cl_program *inputs = calloc(count + 1, sizeof(cl_program));
+    cl_int err = inputs ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+    for (cl_uint i = 0; i < count && err == CL_SUCCESS; i++)
+        err = make_program(to, recipe->inputs[i], &inputs[i]);
+    if (err == CL_SUCCESS)
+        *real = to->driver->clLinkProgram(to->context, to->count, to->devices, recipe->options,
+                                          count, inputs, NULL, NULL, &err);
+    release_all(to, inputs, count);
+    return err;
+}
+
+cl_int make_program(const struct targets *to, const struct recipe *recipe, cl_program *real)
+{
+    *real = NULL;
+    if (recipe->origin->kind == ORIGIN_LINK)
+        return recipe->mixed ? CL_INVALID_OPERATION : link_inputs(to, recipe, real);
+    cl_int err = make_origin(to, recipe, real);
+    return err == CL_SUCCESS ? make_step(to, recipe, *real) : err;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making real programs from recipes. */
+#ifndef SHADOWCL_STATE_PROGRAM_MAKE_H
+#define SHADOWCL_STATE_PROGRAM_MAKE_H
+
+#include "state/program.h"
+
+/* The devices that real programs are made for; the handles are the driver's. */
+struct targets {
+    const struct driver *driver;
+    cl_context context;
+    cl_uint count;
+    const cl_device_id *devices;
+};
+
+/* The real program as it was created (constants included), before any step. Not for ORIGIN_LINK. */
+cl_int make_origin(const struct targets *to, const struct recipe *recipe, cl_program *real);
+/* Compiles or builds it; does nothing for STEP_NONE. */
+cl_int make_step(const struct targets *to, const struct recipe *recipe, cl_program real);
+/* All of it; a link makes its inputs first, and lets them go. On a failed build step *real may be
+ * there nevertheless, with its log; it is the caller's. */
+cl_int make_program(const struct targets *to, const struct recipe *recipe, cl_program *real);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Programs across a suspend: from the binary where the device is the same, else by the recipe. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/kernel.h"
+#include "state/program_make.h"
+
+static void *info_of(struct info_cache *info, cl_uint param, size_t size)
+{
+    const struct info_entry *entry = info_cache_find(info, param);
+    return entry && entry->size == size ? (void *)entry->bytes : NULL;
+}
+
+/* Has the device's last build step succeeded (or was there none, for a loaded binary)? */
+static bool succeeded(struct build_device *device)
+{
+    cl_build_status *status =
+        info_of(&device->info, CL_PROGRAM_BUILD_STATUS, sizeof(cl_build_status));
+    return status && *status == CL_BUILD_SUCCESS;
+}
+
+static cl_program_binary_type binary_type(struct build_device *device)
+{
+    cl_program_binary_type *type =
+        info_of(&device->info, CL_PROGRAM_BINARY_TYPE, sizeof(cl_program_binary_type));
+    return type ? *type : CL_PROGRAM_BINARY_TYPE_NONE;
+}
+
+static int name_program(const struct program *program, struct error *err)
+{
+    return error_object(err, "program %llu", (unsigned long long)program->object.serial);
+}
+
+int program_carriable(struct program *program, struct error *err)
+{
+    struct build *build = atomic_load(&program->build);
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        size_t *variables = info_of(&build->devices[i].info,
+                                    CL_PROGRAM_BUILD_GLOBAL_VARIABLE_TOTAL_SIZE, sizeof(size_t));
+        if (!variables || !*variables)
+            continue;
+        error_set(err, 0, "it has %zu bytes of program-scope variables, which can't be read back",
+                  *variables);
+        error_todo(err, "suspend after the program has released it");
+        return name_program(program, err);
+    }
+    if (!program->object.refusal)
+        return 0;
+    error_set(err, 0, "%s", program->object.refusal);
+    return name_program(program, err);
+}
+
+int program_movable(struct program *program, struct error *err)
+{
+    struct build *build = atomic_load(&program->build);
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        if (recipe_portable(build->devices[i].recipe))
+            continue;
+        error_set(err, 0, "it was loaded from a binary whose source is not known");
+        error_todo(err, "resume on the same kind of device, or make the program build from source "
+                        "(clear its cache)");
+        return name_program(program, err);
+    }
+    return 0;
+}
+
+/* Facts of one kernel, from a real kernel made for this. */
+static void take_kernel(struct program *program, struct kernel_facts *facts)
+{
+    const struct driver *driver = program->object.driver;
+    cl_int err;
+    cl_kernel real = driver->clCreateKernel(program_real(program), facts->name, &err);
+    if (!real)
+        return;
+    kernel_read_facts(driver, real, &facts->info);
+    driver->clReleaseKernel(real);
+}
+
+/* CL_PROGRAM_KERNEL_NAMES is a list with semicolons. */
+static bool take_kernels(struct program *program, struct build *build)
+{
+    size_t *count = info_of(&build->info, CL_PROGRAM_NUM_KERNELS, sizeof(size_t));
+    const struct info_entry *names = info_cache_find(&build->info, CL_PROGRAM_KERNEL_NAMES);
+    if (build->kernels || !count || !*count || !names)
+        return true;
+    build->kernels = calloc(*count, sizeof *build->kernels);
+    if (!build->kernels)
+        return false;
+    const char *name = (const char *)names->bytes;
+    while (*name && build->num_kernels < *count) {
+        size_t length = strcspn(name, ";");
+        struct kernel_facts *facts = &build->kernels[build->num_kernels];
+        if (!(facts->name = strndup(name, length)))
+            return false;
+        build->num_kernels++;
+        take_kernel(program, facts);
+        name += length + (name[length] == ';');
+    }
+    return true;
+}
+
+static bool any_succeeded(struct build *build)
+{
+    for (cl_uint i = 0; i < build->num_devices; i++)
+        if (succeeded(&build->devices[i]))
+            return true;
+    return false;
+}
+
+int program_capture(struct program *program, struct error *err)
+{
+    struct build *build = atomic_load(&program->build);
+    if (!any_succeeded(build))
+        return 0;
+    cl_int status = program_fetch(program);
+    if (status == CL_OUT_OF_HOST_MEMORY || !take_kernels(program, build)) {
+        error_set(err, 0, "there is no memory for its binaries");
+        return name_program(program, err);
+    }
+    /* Any other error: the program will be built from its source, or loaded as it was. */
+    return 0;
+}
+
+static bool all_same(const struct program *program)
+{
+    for (cl_uint i = 0; i < program->num_devices; i++)
+        if (!program->devices[i]->same)
+            return false;
+    return true;
+}
+
+static bool all_have_binaries(struct build *build)
+{
+    if (atomic_load(&build->fetched) != 2)
+        return false;
+    for (cl_uint i = 0; i < build->num_devices; i++)
+        if (!build->devices[i].binary.size || !succeeded(&build->devices[i]))
+            return false;
+    return true;
+}
+
+/* Builds what was loaded from executables. Compiled objects and libraries are left as they are: to
+ * link them is all that the application may do, and a build turns them into empty executables. */
+static cl_int build_loaded(const struct targets *to, struct build *build, cl_program real)
+{
+    cl_int err = CL_SUCCESS;
+    for (cl_uint i = 0; i < to->count && err == CL_SUCCESS; i++)
+        if (binary_type(&build->devices[i]) == CL_PROGRAM_BINARY_TYPE_EXECUTABLE)
+            err = to->driver->clBuildProgram(real, 1, &to->devices[i],
+                                             build->devices[i].recipe->options, NULL, NULL);
+    return err;
+}
+
+/* From the binaries that the driver gave us; false: to be tried in another way. */
+static bool load_binaries(struct program *program, const struct targets *to, struct build *build)
+{
+    size_t *sizes = calloc(to->count, sizeof *sizes);
+    const unsigned char **bytes = calloc(to->count, sizeof *bytes);
+    cl_int err = CL_OUT_OF_HOST_MEMORY;
+    cl_program real = NULL;
+    for (cl_uint i = 0; i < to->count && sizes && bytes; i++) {
+        sizes[i] = build->devices[i].binary.size;
+        bytes[i] = build->devices[i].binary.bytes;
+    }
+    if (sizes && bytes)
+        real = to->driver->clCreateProgramWithBinary(to->context, to->count, to->devices, sizes,
+                                                     bytes, NULL, &err);
+    if (real && err == CL_SUCCESS)
+        err = build_loaded(to, build, real);
+    free(bytes);
+    free(sizes);
+    if (real && err != CL_SUCCESS)
+        to->driver->clReleaseProgram(real);
+    if (err != CL_SUCCESS)
+        return false;
+    program->object.real = real;
+    program->stand_in = program->origin->kind != ORIGIN_BINARY;
+    return true;
+}
+
+/* Says which call failed, with the beginning of the log. */
+static int explain(struct program *program, const struct targets *to, cl_program real, cl_int code,
+                   struct error *err)
+{
+    char *log = calloc(1, 1 << 16);
+    if (real && log)
+        to->driver->clGetProgramBuildInfo(real, to->devices[0], CL_PROGRAM_BUILD_LOG, (1 << 16) - 1,
+                                          log, NULL);
+    error_set(err, 0, "the driver answers %d when it is built again%s%.200s", code,
+              log && *log ? ": " : "", log ? log : "");
+    free(log);
+    return name_program(program, err);
+}
+
+/* Each device's own step; a step that failed for the application is not repeated. */
+static cl_int repeat_steps(const struct targets *to, struct build *build, cl_program real)
+{
+    for (cl_uint i = 0; i < to->count; i++) {
+        struct targets one = {to->driver, to->context, 1, &to->devices[i]};
+        if (!succeeded(&build->devices[i]))
+            continue;
+        cl_int code = make_step(&one, build->devices[i].recipe, real);
+        if (code != CL_SUCCESS)
+            return code;
+    }
+    return CL_SUCCESS;
+}
+
+/* A binary can't be had on another kind of device: follow what it came from. */
+static const struct recipe *source_of(const struct program *program, const struct recipe *recipe)
+{
+    if (recipe->origin->kind != ORIGIN_BINARY || all_same(program))
+        return recipe;
+    const struct recipe *known = recipe_of_binary(&recipe->origin->binaries[0]);
+    return known ? known : recipe;
+}
+
+static int follow_recipe(struct program *program, const struct targets *to, struct build *build,
+                         struct error *err)
+{
+    const struct recipe *own = build->devices[0].recipe;
+    const struct recipe *recipe = source_of(program, own);
+    cl_program real = NULL;
+    cl_int code;
+    program->stand_in = false;
+    if (own->origin->kind == ORIGIN_LINK || recipe != own) {
+        code = make_program(to, recipe, &real);
+    } else {
+        code = make_origin(to, recipe, &real);
+        if (code == CL_SUCCESS)
+            code = repeat_steps(to, build, real);
+    }
+    /* A link that had failed before fails again, and the program is what it was. */
+    if (code != CL_SUCCESS && (own->origin->kind != ORIGIN_LINK || any_succeeded(build))) {
+        explain(program, to, real, code, err);
+        if (real)
+            to->driver->clReleaseProgram(real);
+        return -1;
+    }
+    program->object.real = real;
+    return 0;
+}
+
+int program_rebuild(struct program *program, struct error *err)
+{
+    struct build *build = atomic_load(&program->build);
+    cl_device_id *devices = calloc(program->num_devices, sizeof(cl_device_id));
+    if (!devices) {
+        error_set(err, 0, "there is no memory to make it again");
+        return name_program(program, err);
+    }
+    for (cl_uint i = 0; i < program->num_devices; i++)
+        devices[i] = device_real(program->devices[i]);
+    program->object.driver = program->context->object.driver;
+    struct targets to = {program->object.driver, context_real(program->context),
+                         program->num_devices, devices};
+    int result = 0;
+    if (!all_same(program) || !all_have_binaries(build) || !load_binaries(program, &to, build))
+        result = follow_recipe(program, &to, build, err);
+    free(devices);
+    return result;
+}
