@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Devices: what the application was told of them, who they are, and their way through a suspend.
+ * Sub-devices come from a partition (state/partition.c). */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/query.h"
+
+/* What changes while a device runs: never frozen. */
+#define GLOBAL_FREE_MEMORY_AMD 0x4039
+
+static char *platform_text(const struct driver *driver)
+{
+    struct reply reply;
+    return query_platform(driver, CL_PLATFORM_NAME, &reply) == CL_SUCCESS ? reply.bytes
+                                                                          : strdup("");
+}
+
+char *device_identify(const struct driver *driver, cl_device_id real)
+{
+    char *identity = NULL;
+    char *platform = platform_text(driver);
+    char *name = query_device_text(driver, real, CL_DEVICE_NAME);
+    char *version = query_device_text(driver, real, CL_DEVICE_VERSION);
+    char *driver_version = query_device_text(driver, real, CL_DRIVER_VERSION);
+    if (platform && name && version && driver_version &&
+        asprintf(&identity, "%s\n%s\n%s\n%s", platform, name, version, driver_version) < 0)
+        identity = NULL;
+    free(platform);
+    free(name);
+    free(version);
+    free(driver_version);
+    return identity;
+}
+
+struct device *device_create(struct platform *platform, struct device *parent, cl_device_id real)
+{
+    const struct driver *driver = parent ? parent->object.driver : platform->object.driver;
+    struct device *device = object_create(KIND_DEVICE, sizeof *device, driver);
+    if (!device)
+        return NULL;
+    device->object.real = real;
+    device->own = real;
+    device->own_driver = driver;
+    device->platform = platform;
+    device->parent = object_hold(parent);
+    device->same = true;
+    device->type = query_device_number(driver, real, CL_DEVICE_TYPE, CL_DEVICE_TYPE_GPU);
+    device->name = query_device_text(driver, real, CL_DEVICE_NAME);
+    device->identity = parent ? strdup(parent->identity) : device_identify(driver, real);
+    if (!device->name || !device->identity) {
+        device_discard(device);
+        return NULL;
+    }
+    return device;
+}
+
+static void finish(struct device *device)
+{
+    if (device->partition) {
+        device_release(device);
+        partition_leave(device);
+    }
+    info_cache_finish(&device->info);
+    free(device->name);
+    free(device->identity);
+    object_drop(device->parent);
+}
+
+void device_discard(struct device *device)
+{
+    finish(device);
+    object_discard(device);
+}
+
+void device_destroy(void *object)
+{
+    finish(object);
+}
+
+/* What the shadow knows by itself. */
+static bool is_own(const struct device *device, cl_device_info param)
+{
+    switch (param) {
+    case CL_DEVICE_PLATFORM:
+    case CL_DEVICE_PARENT_DEVICE:
+    case CL_DEVICE_PARENT_DEVICE_EXT:
+    case CL_DEVICE_REFERENCE_COUNT:
+    case CL_DEVICE_REFERENCE_COUNT_EXT:
+        return true;
+    case CL_DEVICE_PARTITION_STYLE_EXT:
+        return device->partition && device->partition->ext;
+    default:
+        return false;
+    }
+}
+
+static cl_int partition_style(const struct device *device, struct answer to)
+{
+    const cl_device_partition_property *properties = device->partition->properties;
+    size_t words = 1;
+    while (properties[words - 1])
+        words++;
+    return info_bytes(to, properties, words * sizeof *properties);
+}
+
+static cl_int own_info(struct device *device, cl_device_info param, struct answer to)
+{
+    switch (param) {
+    case CL_DEVICE_PLATFORM:
+        return info_value(to, (cl_platform_id)device->platform);
+    case CL_DEVICE_PARENT_DEVICE:
+    case CL_DEVICE_PARENT_DEVICE_EXT:
+        return info_value(to, (cl_device_id)device->parent);
+    case CL_DEVICE_PARTITION_STYLE_EXT:
+        return partition_style(device, to);
+    default:
+        return info_value(to, (cl_uint)atomic_load(&device->object.refs));
+    }
+}
+
+static void prepare(struct device *device, cl_device_info param, struct reply *reply)
+{
+    switch (param) {
+    case CL_DEVICE_EXTENSIONS:
+        reply_filter_names(reply);
+        break;
+    case CL_DEVICE_EXTENSIONS_WITH_VERSION:
+        reply_filter_versions(reply);
+        break;
+    default:
+        reply_translate(reply, device->platform, device->object.driver);
+    }
+}
+
+bool device_info_known(struct device *device, cl_device_info param)
+{
+    return is_own(device, param) || info_cache_find(&device->info, param);
+}
+
+cl_int device_info(struct device *device, cl_device_info param, struct answer to)
+{
+    if (is_own(device, param))
+        return own_info(device, param, to);
+    const struct info_entry *entry = info_cache_find(&device->info, param);
+    if (entry)
+        return info_bytes(to, entry->bytes, entry->size);
+
+    struct reply reply;
+    cl_int err = query_device(device->object.driver, device_real(device), param, &reply);
+    if (err != CL_SUCCESS)
+        return err;
+    prepare(device, param, &reply);
+    if (param == GLOBAL_FREE_MEMORY_AMD) {
+        err = info_bytes(to, reply.bytes, reply.size);
+    } else {
+        entry = info_cache_add(&device->info, param, reply.bytes, reply.size);
+        err = entry ? info_bytes(to, entry->bytes, entry->size) : CL_OUT_OF_HOST_MEMORY;
+    }
+    free(reply.bytes);
+    return err;
+}
+
+cl_ulong timer_told(struct timer *timer, cl_ulong raw)
+{
+    const cl_ulong jump = 1000000; /* less than that is threads that overtake each other */
+    cl_ulong last = atomic_load(&timer->last);
+    cl_ulong told = raw + (cl_ulong)atomic_load(&timer->offset);
+    if (told < last && last - told > jump) {
+        atomic_fetch_add(&timer->offset, (int64_t)(last - told));
+        told = last;
+    }
+    while (told > last && !atomic_compare_exchange_weak(&timer->last, &last, told))
+        ;
+    return told < last ? last : told;
+}
+
+int device_rebuild(struct device *device, struct error *err)
+{
+    if (device->partition) {
+        if (device_real(device))
+            return 0; /* a sibling was first */
+        device->same = device->parent->same;
+        device->object.driver = device->parent->object.driver;
+        return partition_rebuild(device->partition, err);
+    }
+    if (!device_real(device)) {
+        error_object(err, "device `%s`", device->name);
+        return error_set(err, 0, "no driver was found for it");
+    }
+    char *identity = device_identify(device->object.driver, device_real(device));
+    if (!identity)
+        return error_set(err, 0, "no memory to look at device `%s`", device->name);
+    device->same = !strcmp(identity, device->identity);
+    free(identity);
+    return 0;
+}
+
+void device_release(struct device *device)
+{
+    const struct driver *driver = device->object.driver;
+    if (device->partition && device_real(device)) {
+        if (device->partition->ext && driver->clReleaseDeviceEXT)
+            driver->clReleaseDeviceEXT(device_real(device));
+        else
+            driver->clReleaseDevice(device_real(device));
+    }
+    device->object.real = NULL;
+}

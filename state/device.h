@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Platforms and devices. Root devices live as long as the process; sub-devices are counted. What
+ * the application was told of one is frozen: see info.h. */
+#ifndef SHADOWCL_STATE_DEVICE_H
+#define SHADOWCL_STATE_DEVICE_H
+
+#include "shim/error.h"
+#include "state/info.h"
+#include "state/object.h"
+
+/* A device's or host's clock, as the application sees it: never runs backwards, whatever the
+ * machine under it is. */
+struct timer {
+    _Atomic int64_t offset; /* ns, added to what the driver says */
+    _Atomic cl_ulong last;  /* the latest time that was told */
+};
+
+struct platform {
+    struct object object;
+    struct info_cache info;
+    char *name;              /* owned */
+    struct device **devices; /* owned array of the root devices, filled once; the driver's order */
+    cl_uint num_devices;
+    atomic_bool enumerated;
+    unsigned index; /* its place in what clGetPlatformIDs answers */
+};
+
+/* One clCreateSubDevices: its parts are made by one call, and so made again by one call. */
+struct partition {
+    _Atomic cl_uint refs; /* parts that have it */
+    bool ext;             /* clCreateSubDevicesEXT */
+    cl_uint num_parts;
+    cl_device_partition_property *properties; /* owned, 0-terminated; of EXT: in its own words */
+    struct device *parts[];                   /* NULL: released */
+};
+
+struct device {
+    struct object object;
+    struct platform *platform;
+    struct device *parent; /* held; NULL for a root device */
+    struct info_cache info;
+    cl_device_type type;
+    cl_uint index;               /* among the platform's root devices, or the partition's parts */
+    struct partition *partition; /* shared by its parts; NULL for a root device */
+    char *name;                  /* owned */
+    char
+        *identity; /* owned: platform, name, version and driver version; binaries are bound to it */
+    bool is_default; /* the driver's CL_DEVICE_TYPE_DEFAULT */
+    bool same;       /* since the last rebuild: as before it (identity equal) */
+    /* Of a root device: what it is in its own driver (own is NULL while not loaded), and the root
+     * device whose place in a driver it has been moved to; NULL: its own. See shim/loader.c. */
+    const struct driver *own_driver;
+    cl_device_id own;
+    struct device *place;
+    struct timer device_timer;
+    struct timer host_timer;
+};
+
+static inline struct platform *platform_check(cl_platform_id handle)
+{
+    return object_check(handle, KIND_PLATFORM);
+}
+
+static inline struct device *device_check(cl_device_id handle)
+{
+    return object_check(handle, KIND_DEVICE);
+}
+
+static inline cl_device_id device_real(const struct device *device)
+{
+    return device->object.real;
+}
+
+/* What calls the driver here does not pass the gate itself: the caller is inside, or has closed it
+ * and knows that the driver is loaded. */
+
+/* A new shadow of a driver's platform; never destroyed. NULL without memory. */
+struct platform *platform_create(const struct driver *driver);
+/* Makes the shadows of its root devices, once; thread-safe. A driver without devices is no error.
+ */
+cl_int platform_enumerate(struct platform *platform);
+/* The driver's root devices in the order of platform->devices: an array for the caller to free. */
+cl_int platform_list(const struct driver *driver, cl_device_id **list, cl_uint *count);
+/* §4.2: the root devices of a type; at most `room` of them into found (may be NULL). Returns how
+ * many there are. The platform is enumerated. */
+cl_uint platform_select(const struct platform *platform, cl_device_type type, struct device **found,
+                        cl_uint room);
+/* After fork, in the child. */
+void platform_forked(void);
+
+/* The frozen answer to a query: asks the driver the first time, remembers it. The handles in it are
+ * ours, extensions that we don't carry are left out. Where *_info_known the driver is not asked. */
+cl_int platform_info(struct platform *platform, cl_platform_info param, struct answer to);
+bool platform_info_known(struct platform *platform, cl_platform_info param);
+cl_int device_info(struct device *device, cl_device_info param, struct answer to);
+bool device_info_known(struct device *device, cl_device_info param);
+
+/* A new device, not yet published; holds the parent. NULL without memory. */
+struct device *device_create(struct platform *platform, struct device *parent, cl_device_id real);
+void device_discard(struct device *device);
+/* What a real device is, in the form of device->identity; owned by the caller, NULL without memory.
+ */
+char *device_identify(const struct driver *driver, cl_device_id real);
+/* The time to tell for what the driver says. */
+cl_ulong timer_told(struct timer *timer, cl_ulong raw);
+
+/* §4.3: `parts` gets *num_parts new devices, unpublished; with parts NULL only counts. */
+cl_int device_partition(struct device *device, const cl_device_partition_property *properties,
+                        bool ext, struct device **parts, cl_uint *num_parts);
+/* A part goes; the last one frees the partition. */
+void partition_leave(struct device *part);
+/* Can the parts of a root device be made on another device too? */
+int partition_check(const struct device *part, const struct driver *driver, cl_device_id other,
+                    struct error *err);
+/* Makes the parts of the partition again that are still there. */
+int partition_rebuild(struct partition *partition, struct error *err);
+
+/* The root device a SPEC names: `PLATFORM:INDEX`, or part of a platform's or device's name, or
+ * `P:D` by numbers. Looks only at what is loaded. NULL: err says what there is instead. */
+struct device *device_find(const char *spec, struct error *err);
+
+/* Goes over what the application was told that `told` can do, and reports each point in which
+ * another device can do less, with both values. Returns how many there are. */
+int device_compare(struct device *told, const struct driver *driver, cl_device_id other,
+                   void (*differs)(const char *what, void *data), void *data);
+
+/* §4.3 over again: makes the sub-devices of one partition call new; root devices get their real
+ * handle from the loader's mapping (shim/loader.c) before. */
+int device_rebuild(struct device *device, struct error *err);
+void device_release(struct device *device);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Platforms: the list of their root devices, made once, and what the application was told of them.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/query.h"
+
+/* Recursive: a driver may ask us for devices while we ask it. It sees none then. */
+static pthread_mutex_t enumerate_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+void platform_forked(void)
+{
+    enumerate_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+}
+
+struct platform *platform_create(const struct driver *driver)
+{
+    struct platform *platform = object_create(KIND_PLATFORM, sizeof *platform, driver);
+    if (!platform)
+        return NULL;
+    struct reply name;
+    platform->object.real = driver->platform;
+    if (query_platform(driver, CL_PLATFORM_NAME, &name) == CL_SUCCESS)
+        platform->name = name.bytes;
+    else
+        platform->name = strdup("");
+    if (!platform->name) {
+        object_discard(platform);
+        return NULL;
+    }
+    object_publish(platform);
+    return platform;
+}
+
+void platform_destroy(void *object)
+{
+    struct platform *platform = object;
+    info_cache_finish(&platform->info);
+    free(platform->devices);
+    free(platform->name);
+}
+
+/* Appends the driver's devices of a type that are not in the list yet. */
+static cl_int list_devices(const struct driver *driver, cl_device_type type, cl_device_id **list,
+                           cl_uint *count)
+{
+    cl_uint more = 0;
+    if (driver->clGetDeviceIDs(driver->platform, type, 0, NULL, &more) != CL_SUCCESS || !more)
+        return CL_SUCCESS;
+    cl_device_id *all = realloc(*list, (*count + more) * sizeof(cl_device_id));
+    if (!all)
+        return CL_OUT_OF_HOST_MEMORY;
+    *list = all;
+    cl_device_id *found = all + *count;
+    if (driver->clGetDeviceIDs(driver->platform, type, more, found, NULL) != CL_SUCCESS)
+        return CL_SUCCESS;
+    for (cl_uint i = 0; i < more; i++) {
+        cl_uint before = 0;
+        while (before < *count && all[before] != found[i])
+            before++;
+        if (before == *count)
+            all[(*count)++] = found[i];
+    }
+    return CL_SUCCESS;
+}
+
+cl_int platform_list(const struct driver *driver, cl_device_id **list, cl_uint *count)
+{
+    *list = NULL;
+    *count = 0;
+    cl_int err = list_devices(driver, CL_DEVICE_TYPE_ALL, list, count);
+    if (err == CL_SUCCESS)
+        err = list_devices(driver, CL_DEVICE_TYPE_CUSTOM, list, count);
+    return err;
+}
+
+static bool has_default(struct device **devices, cl_uint count)
+{
+    cl_uint i = 0;
+    while (i < count && !devices[i]->is_default)
+        i++;
+    return i < count;
+}
+
+static cl_int make_devices(struct platform *platform, const cl_device_id *list, cl_uint count)
+{
+    const struct driver *driver = platform->object.driver;
+    cl_device_id first = NULL;
+    struct device **devices = calloc(count ? count : 1, sizeof(struct device *));
+    if (!devices)
+        return CL_OUT_OF_HOST_MEMORY;
+    if (driver->clGetDeviceIDs(driver->platform, CL_DEVICE_TYPE_DEFAULT, 1, &first, NULL) !=
+        CL_SUCCESS)
+        first = count ? list[0] : NULL;
+    for (cl_uint i = 0; i < count; i++) {
+        devices[i] = device_create(platform, NULL, list[i]);
+        if (!devices[i]) {
+            while (i-- > 0)
+                device_discard(devices[i]);
+            free(devices);
+            return CL_OUT_OF_HOST_MEMORY;
+        }
+        devices[i]->index = i;
+        devices[i]->is_default = list[i] == first;
+    }
+    if (count && !has_default(devices, count))
+        devices[0]->is_default = true;
+    for (cl_uint i = 0; i < count; i++)
+        object_publish(devices[i]);
+    platform->devices = devices;
+    platform->num_devices = count;
+    atomic_store_explicit(&platform->enumerated, true, memory_order_release);
+    return CL_SUCCESS;
+}
+
+cl_int platform_enumerate(struct platform *platform)
+{
+    static struct platform *busy;
+    cl_int err = CL_SUCCESS;
+
+    if (atomic_load_explicit(&platform->enumerated, memory_order_acquire))
+        return CL_SUCCESS;
+    pthread_mutex_lock(&enumerate_lock);
+    if (!atomic_load_explicit(&platform->enumerated, memory_order_acquire) && busy != platform) {
+        struct platform *outer = busy;
+        cl_device_id *list = NULL;
+        cl_uint count;
+        busy = platform;
+        err = platform_list(platform->object.driver, &list, &count);
+        if (err == CL_SUCCESS)
+            err = make_devices(platform, list, count);
+        free(list);
+        busy = outer;
+    }
+    pthread_mutex_unlock(&enumerate_lock);
+    return err;
+}
+
+static bool is_of_type(const struct device *device, cl_device_type type)
+{
+    if (type == CL_DEVICE_TYPE_ALL)
+        return !(device->type & CL_DEVICE_TYPE_CUSTOM);
+    if ((type & CL_DEVICE_TYPE_DEFAULT) && device->is_default)
+        return true;
+    return device->type & type & ~(cl_device_type)CL_DEVICE_TYPE_DEFAULT;
+}
+
+cl_uint platform_select(const struct platform *platform, cl_device_type type, struct device **found,
+                        cl_uint room)
+{
+    cl_uint count = 0;
+    for (cl_uint i = 0; i < platform->num_devices; i++) {
+        if (!is_of_type(platform->devices[i], type))
+            continue;
+        if (found && count < room)
+            found[count] = platform->devices[i];
+        count++;
+    }
+    return count;
+}
+
+/* cl_khr_icd is ours to report: whatever the driver, the platform is reached through a loader. */
+static cl_int add_icd_name(struct reply *reply)
+{
+    const char *text = reply->bytes;
+    for (const char *at = text; (at = strstr(at, "cl_khr_icd")); at++)
+        if (at[strlen("cl_khr_icd")] == ' ' || at[strlen("cl_khr_icd")] == '\0')
+            return CL_SUCCESS;
+    size_t length = strlen(text), room = length + sizeof " cl_khr_icd";
+    char *longer = realloc(reply->bytes, room);
+    if (!longer)
+        return CL_OUT_OF_HOST_MEMORY;
+    snprintf(longer + length, room - length, "%scl_khr_icd", length ? " " : "");
+    *reply = (struct reply){longer, strlen(longer) + 1};
+    return CL_SUCCESS;
+}
+
+static cl_int add_icd_version(struct reply *reply)
+{
+    const cl_name_version icd = {CL_MAKE_VERSION(1, 0, 0), "cl_khr_icd"};
+    cl_name_version *all = reply->bytes;
+    size_t count = reply->size / sizeof *all;
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(all[i].name, icd.name))
+            return CL_SUCCESS;
+    all = realloc(all, (count + 1) * sizeof *all);
+    if (!all)
+        return CL_OUT_OF_HOST_MEMORY;
+    all[count] = icd;
+    *reply = (struct reply){all, (count + 1) * sizeof *all};
+    return CL_SUCCESS;
+}
+
+bool platform_info_known(struct platform *platform, cl_platform_info param)
+{
+    return info_cache_find(&platform->info, param);
+}
+
+cl_int platform_info(struct platform *platform, cl_platform_info param, struct answer to)
+{
+    const struct info_entry *entry = info_cache_find(&platform->info, param);
+    if (entry)
+        return info_bytes(to, entry->bytes, entry->size);
+
+    const struct driver *driver = platform->object.driver;
+    struct reply reply;
+    cl_int err = query_platform(driver, param, &reply);
+    if (err != CL_SUCCESS)
+        return err;
+    if (param == CL_PLATFORM_EXTENSIONS) {
+        reply_filter_names(&reply);
+        err = add_icd_name(&reply);
+    } else if (param == CL_PLATFORM_EXTENSIONS_WITH_VERSION) {
+        reply_filter_versions(&reply);
+        err = add_icd_version(&reply);
+    } else {
+        reply_translate(&reply, platform, driver);
+    }
+    if (err == CL_SUCCESS) {
+        entry = info_cache_add(&platform->info, param, reply.bytes, reply.size);
+        err = entry ? info_bytes(to, entry->bytes, entry->size) : CL_OUT_OF_HOST_MEMORY;
+    }
+    free(reply.bytes);
+    return err;
+}

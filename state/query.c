@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions to the driver, and what is done to its answers: see query.h. */
+#include "state/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/dispatch.h"
+
+/* Room for an answer, a NUL behind it. */
+static cl_int make_room(struct reply *reply)
+{
+    reply->bytes = calloc(1, reply->size + 1);
+    return reply->bytes ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+}
+
+static cl_int finish(struct reply *reply, size_t room, cl_int err)
+{
+    if (err != CL_SUCCESS || reply->size > room) {
+        free(reply->bytes);
+        *reply = (struct reply){0};
+        return err != CL_SUCCESS ? err : CL_OUT_OF_RESOURCES;
+    }
+    return CL_SUCCESS;
+}
+
+cl_int query_platform(const struct driver *driver, cl_platform_info param, struct reply *reply)
+{
+    *reply = (struct reply){0};
+    cl_int err = driver->clGetPlatformInfo(driver->platform, param, 0, NULL, &reply->size);
+    if (err == CL_SUCCESS)
+        err = make_room(reply);
+    if (err != CL_SUCCESS)
+        return err;
+    size_t room = reply->size;
+    if (room)
+        err = driver->clGetPlatformInfo(driver->platform, param, room, reply->bytes, &reply->size);
+    return finish(reply, room, err);
+}
+
+cl_int query_device(const struct driver *driver, cl_device_id device, cl_device_info param,
+                    struct reply *reply)
+{
+    *reply = (struct reply){0};
+    cl_int err = driver->clGetDeviceInfo(device, param, 0, NULL, &reply->size);
+    if (err == CL_SUCCESS)
+        err = make_room(reply);
+    if (err != CL_SUCCESS)
+        return err;
+    size_t room = reply->size;
+    if (room)
+        err = driver->clGetDeviceInfo(device, param, room, reply->bytes, &reply->size);
+    return finish(reply, room, err);
+}
+
+char *query_device_text(const struct driver *driver, cl_device_id device, cl_device_info param)
+{
+    struct reply reply;
+    return query_device(driver, device, param, &reply) == CL_SUCCESS ? reply.bytes : strdup("");
+}
+
+uint64_t query_device_number(const struct driver *driver, cl_device_id device, cl_device_info param,
+                             uint64_t otherwise)
+{
+    struct reply reply;
+    if (query_device(driver, device, param, &reply) != CL_SUCCESS)
+        return otherwise;
+    uint64_t number = reply_number(reply.bytes, reply.size);
+    free(reply.bytes);
+    return number;
+}
+
+uint64_t reply_number(const void *bytes, size_t size)
+{
+    uint8_t small = 0;
+    uint32_t middle = 0;
+    uint64_t large = 0;
+    if (size == sizeof small)
+        memcpy(&small, bytes, size);
+    else if (size == sizeof middle)
+        memcpy(&middle, bytes, size);
+    else if (size == sizeof large)
+        memcpy(&large, bytes, size);
+    return large + middle + small;
+}
+
+void reply_filter_names(struct reply *reply)
+{
+    char *text = reply->bytes, *end = text;
+    for (const char *name = text + strspn(text, " "); *name;) {
+        size_t length = strcspn(name, " ");
+        const char *next = name + length + strspn(name + length, " ");
+        if (extension_known(name, length)) {
+            if (end != text)
+                *end++ = ' ';
+            memmove(end, name, length);
+            end += length;
+        }
+        name = next;
+    }
+    *end = '\0';
+    reply->size = (size_t)(end - text) + 1;
+}
+
+void reply_filter_versions(struct reply *reply)
+{
+    cl_name_version *all = reply->bytes;
+    size_t count = reply->size / sizeof *all, kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (extension_known(all[i].name, strnlen(all[i].name, sizeof all[i].name)))
+            all[kept++] = all[i];
+    reply->size = kept * sizeof *all;
+}
+
+static void *our_handle(void *real, const struct platform *platform, const struct driver *driver)
+{
+    if (real == driver->platform)
+        return (void *)platform;
+    for (cl_uint i = 0; i < platform->num_devices; i++)
+        if (real == device_real(platform->devices[i]))
+            return platform->devices[i];
+    return real;
+}
+
+void reply_translate(struct reply *reply, const struct platform *platform,
+                     const struct driver *driver)
+{
+    void **words = reply->bytes;
+    if (reply->size % sizeof *words == 0)
+        for (size_t i = 0; i < reply->size / sizeof *words; i++)
+            if (words[i])
+                words[i] = our_handle(words[i], platform, driver);
+}
