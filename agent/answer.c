@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers for people: one line for each process. */
+#include "agent/answer.h"
+
+#include "agent/text.h"
+#include "agent/verbs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { MAX_TEXT = 256 };
+
+static void print_suspend(const control_response *response)
+{
+    char bytes[32];
+    uint64_t objects = 0;
+    for (size_t i = 0; i < response->n_objects; i++)
+        objects += response->objects[i]->count;
+    const Shadowcl__Control__SuspendTimes *times = response->suspend_times;
+    if (times)
+        printf(" in %.1f ms (drain %.1f, capture %.1f, release %.1f)", times->total, times->drain,
+               times->capture, times->release);
+    printf(", %s of %" PRIu64 " object%s held in memory",
+           text_bytes(bytes, sizeof bytes, response->captured_bytes), objects,
+           objects == 1 ? "" : "s");
+}
+
+static void print_resume(const control_response *response)
+{
+    char name[MAX_TEXT], platform[MAX_TEXT];
+    const Shadowcl__Control__ResumeTimes *times = response->resume_times;
+    if (times)
+        printf(" in %.1f ms (load %.1f, rebuild %.1f)", times->total, times->load, times->rebuild);
+    for (size_t i = 0; i < response->n_devices; i++) {
+        const Shadowcl__Control__Device *device = response->devices[i];
+        printf("%s%s:%" PRIu32 " (%s)", i ? ", " : " on ",
+               text_clean(platform, sizeof platform, device->platform), device->index,
+               text_clean(name, sizeof name, device->name));
+    }
+}
+
+static void print_move(const control_response *response)
+{
+    double total = (response->suspend_times ? response->suspend_times->total : 0) +
+                   (response->resume_times ? response->resume_times->total : 0);
+    printf(" in %.1f ms: suspended", total);
+    print_suspend(response);
+    printf("; resumed");
+    print_resume(response);
+}
+
+void answer_text(enum answer_kind kind, const struct report *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const control_response *response = list[i].response;
+        if (list[i].failed || !response)
+            continue;
+        printf("%d %s: ", (int)list[i].pid, list[i].command);
+        if (kind == ANSWER_SUSPEND) {
+            printf("suspended");
+            print_suspend(response);
+        } else if (kind == ANSWER_RESUME) {
+            printf("resumed");
+            print_resume(response);
+        } else {
+            printf("moved");
+            print_move(response);
+        }
+        putchar('\n');
+    }
+    fflush(stdout);
+}
+
+int answer(enum answer_kind kind, bool json, const struct report *list, size_t count)
+{
+    static const char *const verbs[] = {"ps", "suspend", "resume", "move"};
+    int code = EXIT_DONE;
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].failed) {
+            report_say_failure(&list[i], verbs[kind]);
+            code = EXIT_REFUSED;
+        }
+        report_say_warnings(&list[i]);
+    }
+    if (!json)
+        answer_text(kind, list, count);
+    else if (answer_json(kind, list, count) < 0)
+        code = EXIT_REFUSED;
+    return code;
+}

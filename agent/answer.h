@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers on stdout, for scripts (--json: always one array, the same fields also for refusals) and
+ * for people. */
+#ifndef SHADOWCL_AGENT_ANSWER_H
+#define SHADOWCL_AGENT_ANSWER_H
+
+#include "agent/report.h"
+
+enum answer_kind { ANSWER_PS, ANSWER_SUSPEND, ANSWER_RESUME, ANSWER_MOVE };
+
+/* -1 and a message when stdout takes no more. */
+int answer_json(enum answer_kind kind, const struct report *list, size_t count);
+/* What was done; refusals are said on stderr. */
+void answer_text(enum answer_kind kind, const struct report *list, size_t count);
+/* The ending of each verb: both of the above, warnings, failures; returns the exit code. */
+int answer(enum answer_kind kind, bool json, const struct report *list, size_t count);
+/* `run` and failures that are no process's: an array with one element, or an empty one. */
+void answer_json_error(const char *command, const struct error *err);
+void answer_json_empty(void);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The four requests, put to many processes at once. */
+#include "agent/ask.h"
+
+#include "agent/process.h"
+#include "agent/progress.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { PROTOCOL_VERSION = 1 };
+
+static bool is_asked(const struct report *report)
+{
+    return report->peer && !report->failed;
+}
+
+/* The exchanges of those that are asked, in their order; NULL when there is no room. */
+static struct exchange *start(struct report *list, size_t count, size_t *asked)
+{
+    struct exchange *exchanges = calloc(count + 1, sizeof *exchanges);
+    *asked = 0;
+    for (size_t i = 0; exchanges && i < count; i++)
+        if (is_asked(&list[i]))
+            exchanges[(*asked)++].peer = list[i].peer;
+    for (size_t i = 0; !exchanges && i < count; i++)
+        if (is_asked(&list[i]))
+            error_set(report_fail(&list[i]), ENOMEM, "it was not asked");
+    return exchanges;
+}
+
+void ask_status(struct report *list, size_t count)
+{
+    control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
+    Shadowcl__Control__Status status = SHADOWCL__CONTROL__STATUS__INIT;
+    size_t asked, at = 0;
+    struct exchange *exchanges = start(list, count, &asked);
+    if (!exchanges)
+        return;
+    request.version = PROTOCOL_VERSION;
+    request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_STATUS;
+    request.status = &status;
+    exchange_run(exchanges, asked, &request, STATUS_TIMEOUT, NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_asked(&list[i]))
+            continue;
+        enum exchange_end end = exchanges[at].end;
+        report_take(&list[i], &exchanges[at++]);
+        if (end == EXCHANGE_ANSWERED)
+            continue;
+        list[i].failed = false;
+        report_set_state(&list[i], !process_lives(list[i].pid) ? "gone"
+                                   : end == EXCHANGE_BROKEN    ? "unknown"
+                                                               : "not answering");
+    }
+    exchange_finish(exchanges, asked);
+    free(exchanges);
+}
+
+/* The answer was lost: what state did that leave the process in? */
+static void settle(struct report *report)
+{
+    if (!process_lives(report->pid)) {
+        report_set_state(report, "gone");
+        error_set(&report->error, 0, "it ended before it answered");
+        error_todo(&report->error, "see its own messages and exit code; nothing is left to do "
+                                   "for shadowcl");
+        return;
+    }
+    struct report now = *report;
+    now.failed = false;
+    now.response = NULL;
+    ask_status(&now, 1);
+    report_set_state(report, now.state);
+    report_finish(&now);
+}
+
+static void ask(struct report *list, size_t count, control_request *request, double timeout,
+                const char *doing)
+{
+    size_t asked, at = 0;
+    struct progress progress;
+    struct exchange *exchanges = start(list, count, &asked);
+    if (!exchanges)
+        return;
+    request->version = PROTOCOL_VERSION;
+    progress_start(&progress, doing);
+    exchange_run(exchanges, asked, request, timeout, &progress);
+    progress_end(&progress);
+    for (size_t i = 0; i < count; i++)
+        if (is_asked(&list[i])) {
+            report_take(&list[i], &exchanges[at++]);
+            if (!list[i].response)
+                settle(&list[i]);
+        }
+    exchange_finish(exchanges, asked);
+    free(exchanges);
+}
+
+void ask_suspend(struct report *list, size_t count, double deadline, double timeout)
+{
+    control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
+    Shadowcl__Control__Suspend suspend = SHADOWCL__CONTROL__SUSPEND__INIT;
+    suspend.deadline = deadline;
+    request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND;
+    request.suspend = &suspend;
+    ask(list, count, &request, timeout, "suspending");
+}
+
+void ask_resume(struct report *list, size_t count, const char *device, bool strict, double timeout)
+{
+    control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
+    Shadowcl__Control__Resume resume = SHADOWCL__CONTROL__RESUME__INIT;
+    resume.device = (char *)device;
+    resume.strict = strict;
+    request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_RESUME;
+    request.resume = &resume;
+    ask(list, count, &request, timeout, "resuming");
+}
+
+void ask_move(struct report *list, size_t count, double deadline, const char *device, bool strict,
+              double timeout)
+{
+    control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
+    Shadowcl__Control__Move move = SHADOWCL__CONTROL__MOVE__INIT;
+    move.deadline = deadline;
+    move.device = (char *)device;
+    move.strict = strict;
+    request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_MOVE;
+    request.move = &move;
+    ask(list, count, &request, timeout, "moving");
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers for scripts: the fields of `--json`. */
+#include "agent/answer.h"
+
+#include "agent/text.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TEXT = 1024 };
+
+/* JSON takes UTF-8 only; other processes send what they like. */
+static json_t *text(const char *string)
+{
+    char clean[MAX_TEXT];
+    json_t *value = json_string(text_clean(clean, sizeof clean, string));
+    for (char *byte = clean; !value && *byte; byte++)
+        if ((unsigned char)*byte >= 0x80)
+            *byte = '?';
+    return value ? value : json_string(clean);
+}
+
+static json_t *number(double value)
+{
+    return json_real(isfinite(value) ? value : 0);
+}
+
+static json_t *whole(uint64_t value)
+{
+    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
+static json_t *devices(const control_response *response)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; response && i < response->n_devices; i++) {
+        const Shadowcl__Control__Device *device = response->devices[i];
+        json_array_append_new(array,
+                              json_pack("{s:o, s:o, s:o}", "platform", text(device->platform),
+                                        "name", text(device->name), "index", whole(device->index)));
+    }
+    return array;
+}
+
+static json_t *objects(const control_response *response)
+{
+    json_t *object = json_object();
+    char kind[64];
+    for (size_t i = 0; response && i < response->n_objects; i++) {
+        text_clean(kind, sizeof kind, response->objects[i]->kind);
+        json_object_set_new(object, kind, whole(response->objects[i]->count));
+    }
+    return object;
+}
+
+static json_t *strings(char *const *list, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(array, text(list[i]));
+    return array;
+}
+
+static json_t *suspend_ms(const control_response *response)
+{
+    const Shadowcl__Control__SuspendTimes none = SHADOWCL__CONTROL__SUSPEND_TIMES__INIT;
+    const Shadowcl__Control__SuspendTimes *times =
+        response && response->suspend_times ? response->suspend_times : &none;
+    return json_pack("{s:o, s:o, s:o, s:o}", "drain", number(times->drain), "capture",
+                     number(times->capture), "release", number(times->release), "total",
+                     number(times->total));
+}
+
+static json_t *resume_ms(const control_response *response)
+{
+    const Shadowcl__Control__ResumeTimes none = SHADOWCL__CONTROL__RESUME_TIMES__INIT;
+    const Shadowcl__Control__ResumeTimes *times =
+        response && response->resume_times ? response->resume_times : &none;
+    return json_pack("{s:o, s:o, s:o}", "load", number(times->load), "rebuild",
+                     number(times->rebuild), "total", number(times->total));
+}
+
+static json_t *failure(const struct error *err)
+{
+    return json_pack("{s:o, s:o, s:o}", "object", text(err->object), "reason", text(err->reason),
+                     "todo", text(err->todo));
+}
+
+static json_t *ps_element(const struct report *report)
+{
+    const control_response *response = report->response;
+    return json_pack("{s:i, s:I, s:o, s:s, s:o, s:o, s:o}", "pid", (int)report->pid, "uid",
+                     (json_int_t)report->uid, "command", text(report->command), "state",
+                     report->state, "devices", devices(response), "objects", objects(response),
+                     "device_bytes", whole(response ? response->device_bytes : 0));
+}
+
+static void add_suspend(json_t *element, const control_response *response)
+{
+    size_t count = response ? response->n_residue : 0;
+    json_object_set_new(element, "captured_bytes", whole(response ? response->captured_bytes : 0));
+    json_object_set_new(element, "objects", objects(response));
+    json_object_set_new(element, "residue", strings(count ? response->residue : NULL, count));
+}
+
+static json_t *element(enum answer_kind kind, const struct report *report)
+{
+    const control_response *response = report->response;
+    if (kind == ANSWER_PS)
+        return ps_element(report);
+    json_t *element = json_pack("{s:i, s:s}", "pid", (int)report->pid, "state", report->state);
+    if (kind != ANSWER_RESUME)
+        add_suspend(element, response);
+    if (kind != ANSWER_SUSPEND)
+        json_object_set_new(element, "devices", devices(response));
+    size_t count = response ? response->n_warnings : 0;
+    json_object_set_new(element, "warnings", strings(count ? response->warnings : NULL, count));
+    json_t *ms = kind == ANSWER_SUSPEND  ? suspend_ms(response)
+                 : kind == ANSWER_RESUME ? resume_ms(response)
+                                         : json_pack("{s:o, s:o}", "suspend", suspend_ms(response),
+                                                     "resume", resume_ms(response));
+    json_object_set_new(element, "ms", ms);
+    json_object_set_new(element, "error", report->failed ? failure(&report->error) : json_null());
+    return element;
+}
+
+/* Takes `array`. Numbers with as many digits as say something: microseconds of a day. */
+static int print(json_t *array)
+{
+    int result = array ? json_dumpf(array, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : -1;
+    json_decref(array);
+    putchar('\n');
+    if (fflush(stdout) == 0 && result == 0)
+        return 0;
+    fputs("shadowcl: the answer could not be written to standard output\n", stderr);
+    return -1;
+}
+
+int answer_json(enum answer_kind kind, const struct report *list, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(array, element(kind, &list[i]));
+    return print(array);
+}
+
+void answer_json_error(const char *command, const struct error *err)
+{
+    print(json_pack("[{s:n, s:o, s:s, s:o}]", "pid", "command", text(command), "state",
+                    "not started", "error", failure(err)));
+}
+
+void answer_json_empty(void)
+{
+    print(json_array());
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arguments that verbs share. What is wrong ends the command with exit code 2 and says so. */
+#include "agent/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double default_deadline = 10, max_seconds = 86400;
+enum { MAX_SPEC = 4096 };
+
+static void add_pid(struct options *options, const char *text, struct argp_state *state)
+{
+    char *end;
+    errno = 0;
+    long pid = strtol(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end || errno || pid < 1 || pid > INT_MAX)
+        argp_error(state, "`%s` is not a process id; `shadowcl ps` lists them", text);
+    for (size_t i = 0; i < options->num_pids; i++)
+        if (options->pids[i] == pid)
+            return;
+    pid_t *pids = realloc(options->pids, (options->num_pids + 1) * sizeof *pids);
+    if (!pids) {
+        argp_failure(state, 1, ENOMEM, "can't remember the processes");
+        return;
+    }
+    options->pids = pids;
+    options->pids[options->num_pids++] = (pid_t)pid;
+}
+
+static double parse_seconds(const char *name, const char *text, struct argp_state *state)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    bool is_plain = *text && text[strspn(text, "0123456789.")] == 0;
+    if (!is_plain || *end || !isfinite(seconds) || seconds <= 0 || seconds > max_seconds)
+        argp_error(state, "--%s: `%s` is not a number of seconds above 0 and up to %.0f", name,
+                   text, max_seconds);
+    return seconds;
+}
+
+/* One device: PLATFORM:INDEX, or a name, a part of one or a number. */
+static bool is_device(const char *text, size_t length)
+{
+    while (length && *text == ' ')
+        text++, length--;
+    while (length && text[length - 1] == ' ')
+        length--;
+    return length && text[0] != ':' && text[length - 1] != ':';
+}
+
+static const char *parse_device(const char *text, struct argp_state *state)
+{
+    size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++)
+        if (iscntrl((unsigned char)text[i]))
+            argp_error(state, "--device: control characters in a device's name");
+    if (length > MAX_SPEC)
+        argp_error(state, "--device: longer than %d bytes", MAX_SPEC);
+    for (const char *part = text;;) {
+        size_t size = strcspn(part, ",");
+        if (!is_device(part, size))
+            argp_error(state,
+                       "--device: `%s` is not PLATFORM:INDEX, a name, part of a name or a "
+                       "number, nor a list of these with commas",
+                       text);
+        if (!part[size])
+            return text;
+        part += size + 1;
+    }
+}
+
+static void check(const struct options *options, struct argp_state *state)
+{
+    if (options->takes_no_pids)
+        return;
+    if (options->all && options->num_pids)
+        argp_error(state, "either --all or process ids, not both");
+    if (!options->all && !options->num_pids)
+        argp_error(state, options->one_pid ? "a process id is missing"
+                                           : "a process id or --all is missing");
+    if (options->one_pid && options->num_pids > 1)
+        argp_error(state, "one process id at a time");
+    if (options->needs_device && !*options->device)
+        argp_error(state, "--device is missing: where to?");
+}
+
+error_t options_parse_one(int key, char *text, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case OPTION_ALL:
+        options->all = true;
+        return 0;
+    case OPTION_JSON:
+        options->json = true;
+        return 0;
+    case OPTION_STRICT:
+        options->strict = true;
+        return 0;
+    case OPTION_DEADLINE:
+        options->deadline = parse_seconds("deadline", text, state);
+        return 0;
+    case OPTION_TIMEOUT:
+        options->timeout = parse_seconds("timeout", text, state);
+        return 0;
+    case OPTION_DEVICE:
+        options->device = parse_device(text, state);
+        return 0;
+    case ARGP_KEY_ARG:
+        if (options->takes_no_pids)
+            argp_error(state, "`%s` is too much: there is nothing to name", text);
+        add_pid(options, text, state);
+        return 0;
+    case ARGP_KEY_END:
+        check(options, state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+void options_parse(struct options *options, const struct argp *argp, int argc, char **argv)
+{
+    options->deadline = default_deadline;
+    options->device = "";
+    argp_parse(argp, argc, argv, 0, NULL, options);
+}
+
+void options_finish(struct options *options)
+{
+    free(options->pids);
+}

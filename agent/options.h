@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arguments that verbs share. What is wrong ends the command with exit code 2 and says so. */
+#ifndef SHADOWCL_AGENT_OPTIONS_H
+#define SHADOWCL_AGENT_OPTIONS_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct options {
+    bool all, json, strict;
+    bool one_pid;       /* set by the verb: exactly one process */
+    bool needs_device;  /* set by the verb */
+    bool takes_no_pids; /* set by the verb */
+    double deadline;    /* seconds */
+    double timeout;     /* seconds; 0 where not given */
+    const char *device; /* "" where not given */
+    pid_t *pids;        /* owned; each once */
+    size_t num_pids;
+};
+
+enum {
+    OPTION_ALL = 'a',
+    OPTION_JSON = 'j',
+    OPTION_DEADLINE = 't',
+    OPTION_DEVICE = 'd',
+    OPTION_STRICT = 's',
+    OPTION_TIMEOUT = 'w',
+};
+
+/* clang-format off */
+#define OPTIONS_ALL {"all", OPTION_ALL, 0, 0, "Every process under shadowcl", 0}
+#define OPTIONS_JSON {"json", OPTION_JSON, 0, 0, "Answer with a JSON array, also when refused", 0}
+#define OPTIONS_DEADLINE \
+    {"deadline", OPTION_DEADLINE, "SEC", 0, \
+     "Seconds (fractions allowed) that work on the device may take to end, 10 by default; " \
+     "past it the program goes on as if nothing had happened", 0}
+#define OPTIONS_STRICT \
+    {"strict", OPTION_STRICT, 0, 0, \
+     "The device must have all that the program was told of the old one, not only what its " \
+     "objects use", 0}
+/* clang-format on */
+
+error_t options_parse_one(int key, char *text, struct argp_state *state);
+/* Fills in the defaults first; `argp` has options_parse_one as its parser. */
+void options_parse(struct options *options, const struct argp *argp, int argc, char **argv);
+void options_finish(struct options *options);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What /proc tells of a process: whether it lives, whose it is, and which OpenCL it has loaded. */
+#include "agent/process.h"
+#include "agent/text.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A loader or a driver: its file's name starts so. */
+static const char *const opencl_names[] = {
+    "libOpenCL.so", "libpocl",     "libnvidia-opencl", "libRusticlOpenCL", "libMesaOpenCL",
+    "libamdocl",    "liboclgrind", "libigdrcl",        "libintelocl",
+};
+
+static FILE *open_proc(pid_t pid, const char *file)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    return fopen(path, "re");
+}
+
+bool process_lives(pid_t pid)
+{
+    FILE *file = open_proc(pid, "stat");
+    if (!file)
+        return false;
+    char line[512] = "";
+    if (!fgets(line, sizeof line, file))
+        line[0] = 0;
+    fclose(file);
+    const char *state = strrchr(line, ')'); /* the name before it may hold anything */
+    return state && state[1] == ' ' && state[2] != 'Z' && state[2] != 'X';
+}
+
+int process_owner(pid_t pid, uid_t *out)
+{
+    char path[32];
+    struct stat status;
+    snprintf(path, sizeof path, "/proc/%d", (int)pid);
+    if (stat(path, &status) < 0)
+        return -1;
+    *out = status.st_uid;
+    return 0;
+}
+
+void process_command(pid_t pid, char *out, size_t size)
+{
+    char line[64] = "";
+    FILE *file = open_proc(pid, "comm");
+    if (file) {
+        if (!fgets(line, sizeof line, file))
+            line[0] = 0;
+        fclose(file);
+    }
+    line[strcspn(line, "\n")] = 0;
+    text_clean(out, size, line);
+}
+
+/* Our library lies in a folder of its own: .../shadowcl/libOpenCL.so.1, .../shadowcl/alias/... */
+static bool is_shim(const char *path, const char *name)
+{
+    if (strncmp(name, "libOpenCL.so", strlen("libOpenCL.so")))
+        return false;
+    size_t folder = (size_t)(name - path);
+    const char *const ends[] = {"/shadowcl/", "/shadowcl/alias/"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t length = strlen(ends[i]);
+        if (folder >= length && !memcmp(name - length, ends[i], length))
+            return true;
+    }
+    return false;
+}
+
+static bool is_opencl(const char *name)
+{
+    for (size_t i = 0; i < sizeof opencl_names / sizeof *opencl_names; i++)
+        if (!strncmp(name, opencl_names[i], strlen(opencl_names[i])) && strstr(name, ".so"))
+            return true;
+    return false;
+}
+
+int process_opencl(pid_t pid, char *library, size_t size)
+{
+    FILE *file = open_proc(pid, "maps");
+    if (!file)
+        return 0;
+    int found = 0;
+    char *line = NULL;
+    size_t room = 0;
+    while (getline(&line, &room, file) > 0) {
+        const char *path = strchr(line, '/');
+        if (!path)
+            continue;
+        line[strcspn(line, "\n")] = 0;
+        const char *name = strrchr(path, '/') + 1;
+        if (is_shim(path, name)) {
+            found |= PROCESS_SHIM;
+        } else if (is_opencl(name)) {
+            if (!(found & PROCESS_OPENCL))
+                text_clean(library, size, name);
+            found |= PROCESS_OPENCL;
+        }
+    }
+    free(line);
+    fclose(file);
+    return found;
+}
+
+const char *process_user(uid_t uid, char *out, size_t size)
+{
+    const struct passwd *user = getpwuid(uid);
+    if (user)
+        text_clean(out, size, user->pw_name);
+    else
+        snprintf(out, size, "%u", (unsigned)uid);
+    return out;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What /proc tells of a process: whether it lives, whose it is, and which OpenCL it has loaded. */
+#ifndef SHADOWCL_AGENT_PROCESS_H
+#define SHADOWCL_AGENT_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+enum {
+    PROCESS_SHIM = 1,  /* our library is mapped */
+    PROCESS_OPENCL = 2 /* another OpenCL library, or a driver, is mapped */
+};
+
+/* A zombie does not live: it will never answer. */
+bool process_lives(pid_t pid);
+/* -1 if there is no such process (or it is hidden from us). */
+int process_owner(pid_t pid, uid_t *out);
+void process_command(pid_t pid, char *out, size_t size);
+/* PROCESS_* flags; 0 also for a process that we may not look into. The name of the first foreign
+ * OpenCL library goes to `library`. */
+int process_opencl(pid_t pid, char *library, size_t size);
+/* The name of a user, or the number. */
+const char *process_user(uid_t uid, char *out, size_t size);
+
+#endif

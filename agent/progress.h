@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One line on a terminal, rewritten while processes take their time. */
+#ifndef SHADOWCL_AGENT_PROGRESS_H
+#define SHADOWCL_AGENT_PROGRESS_H
+
+#include "agent/client.h"
+
+struct progress {
+    const char *doing; /* "suspending" */
+    double start, next;
+    bool is_terminal, is_shown;
+};
+
+void progress_start(struct progress *progress, const char *doing);
+/* Asks those that have not answered for their state, on connections of their own. */
+void progress_tick(struct progress *progress, const struct exchange *list, size_t count);
+void progress_end(struct progress *progress);
+
+#endif

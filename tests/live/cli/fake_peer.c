@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A process that listens as one under shadowcl does, and answers as it is told:
+ *     fake_peer SOCKET [VERB=BEHAVIOUR]...
+ * VERB is status, suspend, resume or move; see `behaviours`. Prints "ready" when it listens, then a
+ * line for each request. It ends with its standard input. */
+#include "control.pb-c.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+typedef Shadowcl__Control__Request control_request;
+typedef Shadowcl__Control__Response control_response;
+
+/* ok; refuse; close: no answer; half: part of one; garbage; oversized: claims 1 GiB; empty: zero
+ * bytes; silent: nothing until the end; die: ends; die-half; slow: after a second; lost: does it,
+ * but does not say; odd: control characters, bad UTF-8, NaN; warn: with warnings and residue. */
+enum { MAX_VERBS = 5 };
+static const char *behaviour[MAX_VERBS] = {"ok", "ok", "ok", "ok", "ok"};
+static const char *const verb_names[MAX_VERBS] = {"", "", "status", "suspend", "resume"};
+static const char *move_behaviour = "ok";
+static _Atomic int state; /* Shadowcl__Control__State */
+
+static Shadowcl__Control__Device device = {
+    .base = PROTOBUF_C_MESSAGE_INIT(&shadowcl__control__device__descriptor),
+    .platform = (char *)"Fake Platform",
+    .name = (char *)"fake-gpu",
+    .index = 0};
+static Shadowcl__Control__Device odd_device = {
+    .base = PROTOBUF_C_MESSAGE_INIT(&shadowcl__control__device__descriptor),
+    .platform = (char *)"\x1b[31mred\xff",
+    .name = (char *)"line\nbreak\xc3",
+    .index = 7};
+static Shadowcl__Control__Count buffers = {
+    .base = PROTOBUF_C_MESSAGE_INIT(&shadowcl__control__count__descriptor),
+    .kind = (char *)"buffer",
+    .count = 40};
+static Shadowcl__Control__Count queues = {
+    .base = PROTOBUF_C_MESSAGE_INIT(&shadowcl__control__count__descriptor),
+    .kind = (char *)"queue",
+    .count = 2};
+
+static bool write_all(int fd, const void *bytes, size_t size)
+{
+    return send(fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+static control_request *read_request(int fd)
+{
+    uint8_t header[4], body[8192];
+    if (recv(fd, header, sizeof header, MSG_WAITALL) != (ssize_t)sizeof header)
+        return NULL;
+    size_t size = header[0] | (size_t)header[1] << 8 | (size_t)header[2] << 16;
+    if (header[3] || size > sizeof body || recv(fd, body, size, MSG_WAITALL) != (ssize_t)size)
+        return NULL;
+    return shadowcl__control__request__unpack(NULL, size, body);
+}
+
+static void send_response(int fd, const control_response *response, bool half)
+{
+    uint8_t frame[8192];
+    size_t size = shadowcl__control__response__get_packed_size(response);
+    for (int i = 0; i < 4; i++)
+        frame[i] = (uint8_t)(size >> (8 * i));
+    shadowcl__control__response__pack(response, frame + 4);
+    write_all(fd, frame, half ? 4 + size / 2 : 4 + size);
+}
+
+/* The wrong answers; true if that was it. */
+static bool misbehave(int fd, const char *how)
+{
+    static const uint8_t garbage[] = {5, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t oversized[] = {0, 0, 0, 0x40};
+    static const uint8_t empty[4];
+    if (!strcmp(how, "garbage"))
+        write_all(fd, garbage, sizeof garbage);
+    else if (!strcmp(how, "oversized"))
+        write_all(fd, oversized, sizeof oversized);
+    else if (!strcmp(how, "empty"))
+        write_all(fd, empty, sizeof empty);
+    else if (!strcmp(how, "silent"))
+        pause();
+    else if (!strcmp(how, "die"))
+        _exit(0);
+    else if (strcmp(how, "close"))
+        return false;
+    return true;
+}
+
+/* What the verb does to the state, and what it may say against it. */
+static void change(const control_request *request, const char *how, control_response *response,
+                   Shadowcl__Control__Failure *failure)
+{
+    int needed = request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_RESUME
+                     ? SHADOWCL__CONTROL__STATE__SUSPENDED
+                     : SHADOWCL__CONTROL__STATE__RUNNING;
+    if (!strcmp(how, "slow")) {
+        state = SHADOWCL__CONTROL__STATE__DRAINING;
+        usleep(2500000);
+        state = needed;
+    }
+    if (!strcmp(how, "refuse")) {
+        *failure = (Shadowcl__Control__Failure){.base = failure->base,
+                                                .object = (char *)"kernel `solve`",
+                                                .reason = (char *)"did not end before the deadline",
+                                                .todo = (char *)"give it longer with --deadline"};
+        response->error = failure;
+    } else if (state != needed) {
+        failure->object = (char *)"process";
+        failure->reason = needed ? (char *)"it is not suspended" : (char *)"it is not running";
+        failure->todo = (char *)"nothing";
+        response->error = failure;
+    } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND) {
+        state = SHADOWCL__CONTROL__STATE__SUSPENDED;
+    } else {
+        state = SHADOWCL__CONTROL__STATE__RUNNING;
+    }
+}
+
+static void answer(int fd, const control_request *request, const char *how)
+{
+    control_response response = SHADOWCL__CONTROL__RESPONSE__INIT;
+    Shadowcl__Control__Failure failure = SHADOWCL__CONTROL__FAILURE__INIT;
+    Shadowcl__Control__SuspendTimes suspend = SHADOWCL__CONTROL__SUSPEND_TIMES__INIT;
+    Shadowcl__Control__ResumeTimes resume = SHADOWCL__CONTROL__RESUME_TIMES__INIT;
+    Shadowcl__Control__Device *devices[] = {strcmp(how, "odd") ? &device : &odd_device};
+    Shadowcl__Control__Count *objects[] = {&buffers, &queues};
+    char *warnings[] = {(char *)"device has no fp16, the program was told it has"};
+    char *residue[] = {(char *)"fd 7 -> /dev/dri/card0"};
+    if (request->verb_case != SHADOWCL__CONTROL__REQUEST__VERB_STATUS)
+        change(request, how, &response, &failure);
+    if (!strcmp(how, "lost") || misbehave(fd, how))
+        return;
+    suspend.drain = 3.125, suspend.capture = 20, suspend.release = 8.1, suspend.total = 31.225;
+    resume.load = 20.5, resume.rebuild = 35.1, resume.total = 55.6;
+    if (!strcmp(how, "odd"))
+        suspend.total = resume.total = 0.0 / 0.0;
+    response.version = 1;
+    response.state = (Shadowcl__Control__State)state;
+    response.command = !strcmp(how, "odd") ? (char *)"\x1b[2Jcmd\xff" : (char *)"hashcat";
+    response.n_devices = 1, response.devices = devices;
+    response.n_objects = 2, response.objects = objects;
+    response.device_bytes = 13002342, response.captured_bytes = 13002342;
+    response.suspend_times = &suspend, response.resume_times = &resume;
+    if (!strcmp(how, "warn")) {
+        response.n_warnings = 1, response.warnings = warnings;
+        response.n_residue = 1, response.residue = residue;
+    }
+    send_response(fd, &response, !strcmp(how, "half") || !strcmp(how, "die-half"));
+    if (!strcmp(how, "die-half"))
+        _exit(0);
+}
+
+static void log_request(const control_request *request)
+{
+    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND)
+        printf("suspend %g\n", request->suspend->deadline);
+    else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_RESUME)
+        printf("resume %s %d\n", request->resume->device, request->resume->strict);
+    else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_MOVE)
+        printf("move %g %s %d\n", request->move->deadline, request->move->device,
+               request->move->strict);
+    else
+        printf("status\n");
+    fflush(stdout);
+}
+
+static void *serve(void *data)
+{
+    int fd = (int)(intptr_t)data;
+    control_request *request = read_request(fd);
+    if (request) {
+        log_request(request);
+        bool moves = request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_MOVE;
+        answer(fd, request, moves ? move_behaviour : behaviour[request->verb_case]);
+        shadowcl__control__request__free_unpacked(request, NULL);
+    }
+    close(fd);
+    return NULL;
+}
+
+static int listen_at(const char *path)
+{
+    /* Bound in its folder: the path may be longer than an address. */
+    char folder[8192], name[8192];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(folder, sizeof folder, "%s", path);
+    snprintf(name, sizeof name, "%s", path);
+    if (chdir(dirname(folder)) < 0)
+        return -1;
+    snprintf(address.sun_path, sizeof address.sun_path, "%.100s", basename(name));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    umask(0177);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 64) < 0)
+        return -1;
+    return fd;
+}
+
+static void parse(char *text)
+{
+    char *value = strchr(text, '=');
+    if (!value)
+        return;
+    *value++ = 0;
+    for (int i = 2; i < MAX_VERBS; i++)
+        if (!strcmp(text, verb_names[i]))
+            behaviour[i] = value;
+    if (!strcmp(text, "move"))
+        move_behaviour = value;
+    if (!strcmp(text, "state"))
+        state = atoi(value);
+}
+
+static void *end_with_input(void *data)
+{
+    char byte;
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        ;
+    _exit(0);
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    if (argc < 2)
+        return 2;
+    for (int i = 2; i < argc; i++)
+        parse(argv[i]);
+    int listener = listen_at(argv[1]);
+    if (listener < 0) {
+        perror(argv[1]);
+        return 1;
+    }
+    pthread_create(&thread, NULL, end_with_input, NULL);
+    printf("ready\n");
+    fflush(stdout);
+    for (int fd; (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
+        if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd) == 0)
+            pthread_detach(thread);
+    return 1;
+}
