@@ -66,17 +66,15 @@ bool context_has_device(const struct context *context, const struct device *devi
     return false;
 }
 
-/* Do all of its devices work on the host's memory? */
-static bool shares_memory(const struct context *context)
+/* Do all of the devices work on the host's memory? */
+static bool shares_memory(struct device *const *devices, cl_uint num_devices)
 {
     if (config.mapping != MAPPING_AUTO)
         return config.mapping == MAPPING_SHARED;
-    for (cl_uint i = 0; i < context->num_devices; i++) {
-        struct device *device = context->devices[i];
-        if (!query_device_number(device->object.driver, device_real(device),
+    for (cl_uint i = 0; i < num_devices; i++)
+        if (!query_device_number(devices[i]->object.driver, device_real(devices[i]),
                                  CL_DEVICE_HOST_UNIFIED_MEMORY, CL_FALSE))
             return false;
-    }
     return true;
 }
 
@@ -98,7 +96,7 @@ struct context *context_create(struct device *const *devices, cl_uint num_device
         object_hold(devices[i]);
         context->devices[context->num_devices++] = devices[i];
     }
-    context->shared = shares_memory(context);
+    context->shared = shares_memory(devices, num_devices);
     return context;
 }
 
@@ -109,6 +107,7 @@ static void finish(struct context *context)
         object_drop(context->devices[i]);
     free(context->devices);
     free(context->properties);
+    info_cache_finish(&context->formats);
 }
 
 void context_discard(struct context *context)
