@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OpenCL 3.0 §5.8.2 to §5.8.6: building, compiling and linking programs. A step with a callback is
+ * carried out at once nevertheless, and the callback posted: the specification lets a driver do so,
+ * and no build is then in progress when a suspend comes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/callback.h"
+#include "shim/export.h"
+#include "shim/gate.h"
+#include "shim/loader.h"
+#include "shim/program.h"
+
+/* An application's callback on its way to the callback thread. */
+struct notify_post {
+    struct post post;
+    struct program *program; /* held */
+    program_notify function;
+    void *data;
+};
+
+static void run_notify(struct post *post)
+{
+    struct notify_post *notify = (struct notify_post *)post;
+    notify->function((cl_program)notify->program, notify->data);
+    object_drop(notify->program);
+    free(notify);
+}
+
+bool notify_prepare(struct notify_post **notify, program_notify function, void *data)
+{
+    *notify = NULL;
+    if (!function)
+        return true;
+    if (!callback_prepare() || !(*notify = malloc(sizeof **notify)))
+        return false;
+    **notify = (struct notify_post){.post.run = run_notify, .function = function, .data = data};
+    return true;
+}
+
+void notify_finish(struct notify_post *notify, struct program *program, bool begun)
+{
+    if (!notify)
+        return;
+    if (!begun || !program) {
+        free(notify);
+        return;
+    }
+    notify->program = object_hold(program);
+    callback_post(&notify->post);
+}
+
+/* Has the driver tried (and maybe failed), rather than refused to begin? */
+static bool has_begun(cl_int status)
+{
+    return status == CL_SUCCESS || status == CL_BUILD_PROGRAM_FAILURE ||
+           status == CL_COMPILE_PROGRAM_FAILURE || status == CL_LINK_PROGRAM_FAILURE;
+}
+
+static cl_int check_step(const struct context *context, cl_uint num_devices,
+                         const cl_device_id *devices, program_notify notify, void *data)
+{
+    if ((num_devices == 0) != (devices == NULL) || (!notify && data))
+        return CL_INVALID_VALUE;
+    return devices_check(context, num_devices, devices);
+}
+
+/* The devices must be the program's. */
+static cl_int check_program_devices(const struct program *program, cl_uint count,
+                                    const cl_device_id *devices)
+{
+    for (cl_uint i = 0; i < count; i++)
+        if (program_device_index(program, (struct device *)devices[i]) < 0)
+            return CL_INVALID_DEVICE;
+    return CL_SUCCESS;
+}
+
+/* One compile or build step. */
+struct step_call {
+    struct program *program;
+    struct recipe *recipe;
+    cl_uint num_devices;
+    const cl_device_id *devices;
+    cl_program *headers; /* the driver's; NULL: build */
+    const char **names;
+};
+
+static cl_int call_driver(const struct step_call *step, const cl_device_id *reals)
+{
+    const struct driver *driver = step->program->object.driver;
+    const struct recipe *recipe = step->recipe;
+    cl_program real = program_real(step->program);
+    if (recipe->step == STEP_BUILD)
+        return driver->clBuildProgram(real, step->num_devices, reals, recipe->options, NULL, NULL);
+    return driver->clCompileProgram(real, step->num_devices, reals, recipe->options,
+                                    recipe->num_headers, recipe->num_headers ? step->headers : NULL,
+                                    recipe->num_headers ? step->names : NULL, NULL, NULL);
+}
+
+static cl_int take_step(const struct step_call *step)
+{
+    struct program *program = step->program;
+    cl_device_id *reals = step->num_devices ? devices_real(step->num_devices, step->devices) : NULL;
+    struct build *build = program_prepare(program, step->recipe, step->num_devices,
+                                          (struct device *const *)step->devices);
+    cl_int status = CL_OUT_OF_HOST_MEMORY;
+    if (build && (reals || !step->num_devices)) {
+        atomic_fetch_add(&program->building, 1);
+        status = program_genuine(program);
+        if (status == CL_SUCCESS)
+            status = call_driver(step, reals);
+        if (has_begun(status)) {
+            program_built(program, build);
+            build = NULL;
+        }
+        atomic_fetch_sub(&program->building, 1);
+    }
+    build_destroy(build);
+    free(reals);
+    return status;
+}
+
+EXPORT cl_int CL_API_CALL clBuildProgram(cl_program program, cl_uint num_devices,
+                                         const cl_device_id *device_list, const char *options,
+                                         program_notify pfn_notify, void *user_data)
+{
+    struct program *object = program_check(program);
+    struct notify_post *notify;
+    if (!object)
+        return CL_INVALID_PROGRAM;
+    cl_int status = check_step(object->context, num_devices, device_list, pfn_notify, user_data);
+    if (status == CL_SUCCESS)
+        status = check_program_devices(object, num_devices, device_list);
+    if (status != CL_SUCCESS)
+        return status;
+    if (!notify_prepare(&notify, pfn_notify, user_data))
+        return CL_OUT_OF_HOST_MEMORY;
+    GATE(clBuildProgram);
+    struct recipe *recipe = program_recipe(object, STEP_BUILD, options);
+    status = CL_OUT_OF_HOST_MEMORY;
+    if (recipe)
+        status = take_step(&(struct step_call){.program = object,
+                                               .recipe = recipe,
+                                               .num_devices = num_devices,
+                                               .devices = device_list});
+    recipe_unref(recipe);
+    notify_finish(notify, object, has_begun(status));
+    return status;
+}
+
+static cl_int check_headers(cl_uint count, const cl_program *headers, const char **names)
+{
+    if ((count == 0) != (headers == NULL) || (count == 0) != (names == NULL))
+        return CL_INVALID_VALUE;
+    for (cl_uint i = 0; i < count; i++) {
+        if (!program_check(headers[i]))
+            return CL_INVALID_PROGRAM;
+        if (!names[i])
+            return CL_INVALID_VALUE;
+    }
+    return CL_SUCCESS;
+}
+
+static bool record_headers(struct recipe *recipe, cl_uint count, const cl_program *headers,
+                           const char **names)
+{
+    if (!recipe_set_headers(recipe, count))
+        return false;
+    for (cl_uint i = 0; i < count; i++) {
+        recipe->headers[i].origin = origin_ref(((struct program *)headers[i])->origin);
+        if (!(recipe->headers[i].name = strdup(names[i])))
+            return false;
+    }
+    return true;
+}
+
+/* A header's program may stand in for one with a source: the driver then gets one with it. */
+static cl_program header_for_driver(struct program *header, cl_int *status)
+{
+    const struct driver *driver = header->object.driver;
+    const struct origin *origin = header->origin;
+    const char *text = origin->text;
+    if (header->stand_in && origin->kind == ORIGIN_SOURCE)
+        return driver->clCreateProgramWithSource(context_real(header->context), 1, &text,
+                                                 &origin->size, status);
+    *status = driver->clRetainProgram(program_real(header));
+    return program_real(header);
+}
+
+static cl_int compile(struct step_call *step, const cl_program *headers)
+{
+    cl_uint count = step->recipe->num_headers;
+    const struct driver *driver = step->program->object.driver;
+    cl_program *reals = calloc(count + 1, sizeof(cl_program));
+    cl_int status = reals ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+    cl_uint made = 0;
+    for (; made < count && status == CL_SUCCESS; made++)
+        reals[made] = header_for_driver((struct program *)headers[made], &status);
+    step->headers = reals;
+    if (status == CL_SUCCESS)
+        status = take_step(step);
+    for (cl_uint i = 0; i < made; i++)
+        if (reals[i])
+            driver->clReleaseProgram(reals[i]);
+    free(reals);
+    return status;
+}
+
+EXPORT cl_int CL_API_CALL clCompileProgram(cl_program program, cl_uint num_devices,
+                                           const cl_device_id *device_list, const char *options,
+                                           cl_uint num_input_headers,
+                                           const cl_program *input_headers,
+                                           const char **header_include_names,
+                                           program_notify pfn_notify, void *user_data)
+{
+    struct program *object = program_check(program);
+    struct notify_post *notify;
+    if (!object)
+        return CL_INVALID_PROGRAM;
+    cl_int status = check_step(object->context, num_devices, device_list, pfn_notify, user_data);
+    if (status == CL_SUCCESS)
+        status = check_program_devices(object, num_devices, device_list);
+    if (status == CL_SUCCESS)
+        status = check_headers(num_input_headers, input_headers, header_include_names);
+    if (status != CL_SUCCESS)
+        return status;
+    if (!notify_prepare(&notify, pfn_notify, user_data))
+        return CL_OUT_OF_HOST_MEMORY;
+    GATE(clCompileProgram);
+    struct recipe *recipe = program_recipe(object, STEP_COMPILE, options);
+    struct step_call step = {.program = object,
+                             .recipe = recipe,
+                             .num_devices = num_devices,
+                             .devices = device_list,
+                             .names = header_include_names};
+    status = CL_OUT_OF_HOST_MEMORY;
+    if (recipe && record_headers(recipe, num_input_headers, input_headers, header_include_names))
+        status = compile(&step, input_headers);
+    recipe_unref(recipe);
+    notify_finish(notify, object, has_begun(status));
+    return status;
+}
+
+EXPORT cl_int CL_API_CALL clUnloadPlatformCompiler(cl_platform_id platform)
+{
+    struct platform *object = platform_check(platform);
+    if (!object)
+        return CL_INVALID_PLATFORM;
+    GATE(clUnloadPlatformCompiler);
+    const struct driver *driver = object->object.driver;
+    return driver->clUnloadPlatformCompiler(driver->platform);
+}
+
+/* Deprecated by 1.2, a hint: for every platform. */
+EXPORT cl_int CL_API_CALL clUnloadCompiler(void)
+{
+    cl_uint count = 0;
+    GATE(clUnloadCompiler);
+    struct platform **platforms = loader_platforms(&count);
+    for (cl_uint i = 0; i < count; i++) {
+        const struct driver *driver = platforms[i]->object.driver;
+        if (driver->clUnloadPlatformCompiler)
+            driver->clUnloadPlatformCompiler(driver->platform);
+    }
+    return CL_SUCCESS;
+}
