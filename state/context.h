@@ -30,6 +30,7 @@ struct context {
     context_notify notify;
     void *notify_data;
     struct post *_Atomic callbacks; /* owned; each is a context_callback */
+    struct info_cache formats;      /* of images: what clGetSupportedImageFormats has answered */
     cl_command_queue copier;        /* the driver's; while capturing or rebuilding, else NULL */
 };
 

@@ -52,6 +52,7 @@ struct device {
     const struct driver *own_driver;
     cl_device_id own;
     struct device *place;
+    struct device *before; /* what place was, should the move fail (shim/placement.c) */
     struct timer device_timer;
     struct timer host_timer;
 };

@@ -87,16 +87,17 @@ uint64_t reply_number(const void *bytes, size_t size)
 void reply_filter_names(struct reply *reply)
 {
     char *text = reply->bytes, *end = text;
-    for (const char *name = text + strspn(text, " "); *name;) {
+    for (const char *at = text; *at;) {
+        const char *name = at + strspn(at, " ");
         size_t length = strcspn(name, " ");
-        const char *next = name + length + strspn(name + length, " ");
-        if (extension_known(name, length)) {
-            if (end != text)
-                *end++ = ' ';
-            memmove(end, name, length);
-            end += length;
+        if (end == text)
+            at = name; /* no space in front of the first */
+        if (length && extension_known(name, length)) {
+            size_t size = (size_t)(name + length - at); /* with the driver's spaces, as they are */
+            memmove(end, at, size);
+            end += size;
         }
-        name = next;
+        at = name + length;
     }
     *end = '\0';
     reply->size = (size_t)(end - text) + 1;
