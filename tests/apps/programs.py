@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs: how each is found, started, what of its output is the result, and which moments
+of its life are worth a suspend."""
+import hashlib
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+
+from cycles import after_start, at_byte, at_count, at_fraction, at_line
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Program:
+    """What a program is unless it says otherwise."""
+    name = packages = None
+    warm_up = True      # a first run, not timed, fills the driver's kernel cache
+    timeout = 120.0     # seconds without the cycles, at least
+
+    def __init__(self, short):
+        self.short = short
+
+    def installed(self):
+        return shutil.which(self.name) is not None
+
+    def prepare(self, work):
+        """Makes the input files in the program's folder."""
+
+    def environment(self):
+        return {}
+
+    def command(self, work):
+        raise NotImplementedError
+
+    def moments(self, native):
+        """The named moments; run.py spreads more over the run's time."""
+        return [after_start("start-up")]
+
+    def result(self, run, work):
+        """What must be the same: a list of lines; raises ValueError when there is no result."""
+        raise NotImplementedError
+
+    def compare(self, native, other):
+        """The differences, in words; none when equal."""
+        return [f"- {line}" for line in native if line not in other] + \
+               [f"+ {line}" for line in other if line not in native] or \
+               ([] if native == other else ["the same lines in another order"])
+
+    def summary(self, lines):
+        whole = "\n".join(lines).encode()
+        return f"{len(lines)} lines {hashlib.sha256(whole).hexdigest()[:10]}"
+
+
+def need(run, code=0):
+    if run.code != code:
+        tail = (run.err.strip() or run.out.strip())[-300:]
+        raise ValueError(f"exit code {run.code}: {tail}")
+
+
+class Hashcat(Program):
+    """Cracks MD5 (one long kernel run) or, in the long form, phpass too (many short ones)."""
+    name, packages = "hashcat", "hashcat"
+    secret, mask = "hx7q2zpk", "?l?l?d?l?d?l?lk"
+
+    def environment(self):
+        return {"XDG_DATA_HOME": "{home}/data"}
+
+    def command(self, work):
+        mask = self.mask if self.short else "?l?l?d?l?d?l?l?l"
+        # pocl is on hashcat's list of drivers that it would rather not use: --force.
+        return ["hashcat", "-m", "0", "-a", "3", "-O", "--force", "--potfile-disable",
+                "--logfile-disable", "--restore-disable", "--session", "apps", "--status",
+                "--status-timer", "1", hashlib.md5(self.secret.encode()).hexdigest(), mask]
+
+    def moments(self, native):
+        return [after_start("start-up"), at_line("building programs", "Initializing (device|backend)"),
+                at_line("self-test and autotune", "Finished self-test|Starting autotune"),
+                at_line("computing", r"^Progress\.", 1), at_fraction(0.9)]
+
+    def result(self, run, work):
+        need(run)
+        return [line for line in re.split(r"[\r\n]+", run.out)
+                if re.match(r"[0-9a-f]{32}:|\$P\$", line) or re.match(r"Status\.+: Cracked", line)
+                or re.match(r"Recovered\.+: 1/1", line)]
+
+    def summary(self, lines):
+        return next((line.rpartition(":")[2] for line in lines if ":" in line), "nothing cracked")
+
+
+class HashcatSlow(Hashcat):
+    """phpass: thousands of short kernel runs, each round's state kept in device memory."""
+    name = "hashcat-phpass"
+
+    def installed(self):
+        return shutil.which("hashcat") is not None
+
+    def command(self, work):
+        return ["hashcat", "-m", "400", "-a", "3", "--force", "--potfile-disable",
+                "--logfile-disable", "--restore-disable", "--session", "apps", "--status",
+                "--status-timer", "1", "$P$984478476IagS59wHZvyQMArzfx58u.",
+                "?l?lsh?l?lt" if not self.short else "hash?l?l?l"]
+
+    def summary(self, lines):
+        return lines[0].rpartition(":")[2] if lines else "nothing cracked"
+
+
+class PythonScript(Program):
+    module = None
+
+    def installed(self):
+        return subprocess.run([sys.executable, "-c", f"import {self.module}, numpy"],
+                              stderr=subprocess.DEVNULL).returncode == 0
+
+    def moments(self, native):
+        rounds = native.out.count("stage compute")
+        return [after_start("start-up"), at_line("building programs", "^stage build"),
+                at_line("first round", "^stage compute 1$"),
+                at_line("computing", f"^stage compute {max(rounds // 2, 1)}$"),
+                at_line("reading results", f"^stage compute {rounds}$")]
+
+    def result(self, run, work):
+        need(run)
+        if not run.out.rstrip().endswith("done"):
+            raise ValueError("the script did not come to its end")
+        return re.findall(r"^(?:digest|wrong|device) .*$", run.out, re.M)
+
+
+class PyopenclArray(PythonScript):
+    name, packages, module = "pyopencl", "python3-pyopencl python3-mako", "pyopencl, mako"
+
+    def command(self, work):
+        return [sys.executable, os.path.join(HERE, "pyopencl_array.py"),
+                *(["24"] if self.short else ["80", "--sort"])]
+
+
+class PyopenclSuite(Program):
+    """pyopencl's own tests of arrays; Debian ships them with the documentation's examples."""
+    name, packages = "pyopencl-suite", "python3-pyopencl python-pyopencl-doc python3-pytest python3-mako"
+    tests = "/usr/share/doc/python-pyopencl-doc/examples/test_array.py"
+    timeout = 600.0
+    # Four tests build so many kernels that they take half of the time.
+    leave_out = ("bitwise or mix_complex or dtype_conversions or divide or comparisons or random or "
+                 "outoforder or absrealimag or maximum_minimum or basic_complex or fancy or multi_put")
+
+    def installed(self):
+        return os.path.exists(self.tests) and subprocess.run(
+            [sys.executable, "-c", "import pyopencl, mako, pytest"],
+            stderr=subprocess.DEVNULL).returncode == 0
+
+    def command(self, work):
+        command = [sys.executable, "-u", "-m", "pytest", "-p", "no:cacheprovider", "-v",
+                   "-W", "ignore", "--tb=short", self.tests]
+        return command + (["-k", f"not ({self.leave_out})"] if self.short else [])
+
+    def environment(self):
+        return {"PYTHONDONTWRITEBYTECODE": "1"}
+
+    def moments(self, native):
+        total = len(self.result(native, None))
+        return [after_start("start-up")] + [
+            at_line(f"test {k * total // 5} of {total}", "(PASSED|FAILED|SKIPPED)", k * total // 5)
+            for k in range(1, 5)]
+
+    def result(self, run, work):
+        need(run)
+        return [f"{name} {outcome}" for name, outcome in
+                re.findall(r"::(\S.*?) (PASSED|FAILED|SKIPPED|ERROR)", run.out)]
+
+    def summary(self, lines):
+        return f"{sum(line.endswith(' PASSED') for line in lines)} of {len(lines)} passed"
+
+
+class Opencv(PythonScript):
+    name, packages, module = "opencv", "python3-opencv", "cv2"
+
+    def environment(self):
+        # Without it OpenCV looks for a GPU only.
+        return {"OPENCV_OPENCL_DEVICE": os.environ.get("OPENCV_OPENCL_DEVICE", ":CPU:")}
+
+    def command(self, work):
+        return [sys.executable, os.path.join(HERE, "opencv_tapi.py"), "50" if self.short else "300"]
+
+
+class Ffmpeg(Program):
+    name, packages = "ffmpeg", "ffmpeg"
+    filters = ("format=yuv420p,hwupload,avgblur_opencl=sizeX=3,unsharp_opencl,"
+               "convolution_opencl=0m=0 -1 0 -1 5 -1 0 -1 0,erosion_opencl,transpose_opencl=dir=clock,"
+               "hwdownload,format=yuv420p")
+
+    def frames(self):
+        return 120 if self.short else 900
+
+    def command(self, work):
+        return ["ffmpeg", "-hide_banner", "-nostdin", "-loglevel", "error", "-progress", "pipe:2",
+                "-stats_period", "0.1", "-init_hw_device", "opencl=cl:0.0", "-filter_hw_device",
+                "cl", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-frames:v",
+                str(self.frames()), "-vf", self.filters, "-f", "framemd5", "-"]
+
+    def moments(self, native):
+        frames = self.frames()
+        counter = r"(?m)^frame=\s*(\d+)"
+        return [after_start("start-up"), after_start("building programs", 0.2),
+                at_count("first frames", counter, 2),
+                at_count("computing", counter, frames // 2),
+                at_count("last frames", counter, frames * 7 // 8)]
+
+    def result(self, run, work):
+        need(run)
+        return [line for line in run.out.splitlines() if line and not line.startswith("#software")]
+
+    def summary(self, lines):
+        return f"{sum(not line.startswith('#') for line in lines)} frames " \
+               f"{hashlib.sha256(''.join(lines).encode()).hexdigest()[:10]}"
+
+
+class Gegl(Program):
+    """Operations that have an OpenCL form and give the same pixels twice in a row natively: c2g
+    does not, and oilify crashes on pocl without us."""
+    name, packages = "gegl", "gegl"
+    chain = ("snn-mean radius=6 pairs=1 bilateral-filter blur-radius=6 motion-blur-linear length=20 "
+             "box-blur radius=8 noise-reduction iterations=8")
+
+    def environment(self):
+        # `yes` would mean a GPU only.
+        return {"GEGL_USE_OPENCL": os.environ.get("GEGL_USE_OPENCL", "cpu")}
+
+    def prepare(self, work):
+        write_png(os.path.join(work, "in.png"), *((2000, 1500) if self.short else (4000, 3000)))
+
+    def command(self, work):
+        chain = self.chain.split() if self.short else self.chain.split() * 2
+        return ["gegl", "in.png", "-o", "out.png", "--", *chain]
+
+    def moments(self, native):
+        return [after_start("start-up"), after_start("building programs", 0.05),
+                at_fraction(0.3), at_fraction(0.6), at_fraction(0.85)]
+
+    def result(self, run, work):
+        need(run)
+        path = os.path.join(work, "out.png")
+        lines = png_pixels(path)
+        os.unlink(path)
+        return lines
+
+    def summary(self, lines):
+        return lines[-1]
+
+
+class Clpeak(Program):
+    """Its numbers are times and can't be the same; the lines that it prints are."""
+    name, packages = "clpeak", "clpeak"
+
+    def command(self, work):
+        return ["clpeak", "-p", "0"] + (["--kernel-latency", "--global-bandwidth",
+                                         "--transfer-bandwidth"] if self.short else [])
+
+    def result(self, run, work):
+        need(run)
+        return [re.sub(r"\s*:\s*[\d.]+(e[+-]?\d+)?( us)?$", " : NUMBER", line.rstrip())
+                for line in run.out.splitlines() if line.strip() and "Clock frequency" not in line]
+
+    def moments(self, native):
+        return [after_start("start-up"), after_start("building programs", 0.1),
+                at_fraction(0.25), at_fraction(0.5), at_fraction(0.8)]
+
+    def summary(self, lines):
+        return f"{sum(line.endswith('NUMBER') for line in lines)} numbers"
+
+
+class Clinfo(Program):
+    """Every property of every platform and device. Under shadowcl only extensions may be missing,
+    and the loader is another."""
+    name, packages, warm_up = "clinfo", "clinfo", False
+    ours = re.compile(r"ICD|OCL_ICD|ICDL|LOADER|EXTENSIONS(_WITH_VERSION)?\b|SUFFIX", re.I)
+    # Told anew at each run by the driver.
+    volatile = re.compile(r"MAX_CLOCK_FREQUENCY|FREE_MEMORY|GLOBAL_MEM_SIZE|MAX_MEM_ALLOC_SIZE|"
+                          r"TIMER_RESOLUTION")
+
+    def command(self, work):
+        return ["clinfo", "--raw"]
+
+    def moments(self, native):
+        room = max(len(native.out) - 12288, 2)
+        return [at_byte("start-up", 0), at_byte("asking", room // 3), at_byte("asking on", room * 2 // 3),
+                at_byte("reading results", room)]
+
+    def result(self, run, work):
+        need(run)
+        return [line.rstrip() for line in run.out.splitlines() if line.strip()]
+
+    def compare(self, native, other):
+        differences = super().compare(*([line for line in lines if not self.expected(line)]
+                                        for lines in (native, other)))
+        return differences + self.new_extensions(native, other)
+
+    def expected(self, line):
+        return self.ours.search(line) or self.volatile.search(line)
+
+    def new_extensions(self, native, other):
+        """Extensions that we report and the driver does not."""
+        words = [set(re.findall(r"\bcl_\w+", "\n".join(lines))) for lines in (native, other)]
+        return [f"+ extension {word}" for word in sorted(words[1] - words[0])]
+
+    def notes(self, native, other):
+        words = [set(re.findall(r"\bcl_\w+", "\n".join(lines))) for lines in (native, other)]
+        return [f"filtered: {' '.join(sorted(words[0] - words[1]))}"] if words[0] - words[1] else []
+
+    def summary(self, lines):
+        return f"{len(lines)} properties"
+
+
+def write_png(path, width, height):
+    """A picture with edges, slopes and noise, from arithmetic alone."""
+    noise = hashlib.shake_256(b"shadowcl").digest(3 * width + 7 * height)
+    ramp = bytes((x * 255 // (3 * width)) & 255 for x in range(3 * width))
+    rows = bytearray()
+    for y in range(height):
+        row = ramp if (y // 64) % 2 else ramp[::-1]
+        if (y // 16) % 5 == 0:
+            row = noise[7 * y % (7 * height):][:3 * width].ljust(3 * width, b"\x40")
+        rows += b"\0" + row
+    with open(path, "wb") as png:
+        png.write(b"\x89PNG\r\n\x1a\n")
+        for kind, body in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+                           (b"IDAT", zlib.compress(bytes(rows), 1)), (b"IEND", b"")):
+            png.write(struct.pack(">I", len(body)) + kind + body +
+                      struct.pack(">I", zlib.crc32(kind + body)))
+
+
+def png_pixels(path):
+    """The header and the digest of the pixels, without the text and time chunks."""
+    with open(path, "rb") as png:
+        data = png.read()
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        raise ValueError(f"`{path}` is not a PNG file")
+    at, header, body = 8, b"", bytearray()
+    while at + 8 <= len(data):
+        size, kind = struct.unpack(">I4s", data[at:at + 8])
+        header = data[at + 8:at + 8 + size] if kind == b"IHDR" else header
+        body += data[at + 8:at + 8 + size] if kind == b"IDAT" else b""
+        at += 12 + size
+    width, height, depth, colour = struct.unpack(">IIBB", header[:10])
+    pixels = zlib.decompress(bytes(body))
+    return [f"{width}x{height} depth {depth} colour {colour}",
+            f"pixels {hashlib.sha256(pixels).hexdigest()[:16]}"]
+
+
+SHORT = (Hashcat, PyopenclArray, PyopenclSuite, Opencv, Ffmpeg, Gegl, Clpeak, Clinfo)
+LONG = (Hashcat, HashcatSlow, PyopenclArray, PyopenclSuite, Opencv, Ffmpeg, Gegl, Clpeak, Clinfo)
+
+
+def all_programs(short):
+    return [kind(short) for kind in (SHORT if short else LONG)]
