@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-enum { PROTOCOL_VERSION = 1 };
+enum { PROTOCOL_VERSION = 1, DYING_TRIES = 30 };
 
 static bool is_asked(const struct report *report)
 {
@@ -27,6 +29,15 @@ static struct exchange *start(struct report *list, size_t count, size_t *asked)
         if (is_asked(&list[i]))
             error_set(report_fail(&list[i]), ENOMEM, "it was not asked");
     return exchanges;
+}
+
+/* A process that dies closes its sockets a moment before it is dead. */
+static bool is_ending(const struct report *report, enum exchange_end end)
+{
+    int tries = end == EXCHANGE_BROKEN ? DYING_TRIES : 0;
+    for (; tries > 0 && process_lives(report->pid); tries--)
+        usleep(10000);
+    return !process_lives(report->pid);
 }
 
 void ask_status(struct report *list, size_t count)
@@ -49,9 +60,9 @@ void ask_status(struct report *list, size_t count)
         if (end == EXCHANGE_ANSWERED)
             continue;
         list[i].failed = false;
-        report_set_state(&list[i], !process_lives(list[i].pid) ? "gone"
-                                   : end == EXCHANGE_BROKEN    ? "unknown"
-                                                               : "not answering");
+        report_set_state(&list[i], is_ending(&list[i], end) ? "gone"
+                                   : end == EXCHANGE_BROKEN ? "unknown"
+                                                            : "not answering");
     }
     exchange_finish(exchanges, asked);
     free(exchanges);
@@ -60,19 +71,17 @@ void ask_status(struct report *list, size_t count)
 /* The answer was lost: what state did that leave the process in? */
 static void settle(struct report *report)
 {
-    if (!process_lives(report->pid)) {
-        report_set_state(report, "gone");
-        error_set(&report->error, 0, "it ended before it answered");
-        error_todo(&report->error, "see its own messages and exit code; nothing is left to do "
-                                   "for shadowcl");
-        return;
-    }
     struct report now = *report;
     now.failed = false;
     now.response = NULL;
     ask_status(&now, 1);
     report_set_state(report, now.state);
     report_finish(&now);
+    if (strcmp(report->state, "gone"))
+        return;
+    error_set(&report->error, 0, "it ended before it answered");
+    error_todo(&report->error, "see its own messages and exit code; nothing is left to do for "
+                               "shadowcl");
 }
 
 static void ask(struct report *list, size_t count, control_request *request, double timeout,

@@ -3,6 +3,7 @@
 #include "agent/environment.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ static const char tunable_value[] = "4096";
 
 enum { MAX_FILE = PATH_MAX + 32 };
 
-static int is_there(const char *folder, const char *file)
+static bool is_there(const char *folder, const char *file)
 {
     char path[MAX_FILE];
     snprintf(path, sizeof path, "%s/%s", folder, file);
@@ -34,7 +35,7 @@ static int check_name(const char *folder, struct error *err)
     return error_todo(err, "build or install shadowcl in a folder without these");
 }
 
-static int try_folder(const char *start, const char *libdir, char folder[PATH_MAX])
+static bool try_folder(const char *start, const char *libdir, char folder[PATH_MAX])
 {
     char path[MAX_FILE + 64], real[PATH_MAX];
     if (libdir[0] == '/')
@@ -64,28 +65,44 @@ int environment_find_library(char folder[PATH_MAX], struct error *err)
 }
 
 /* Is `item` in the list already, as in a run within a run? */
-static int holds(const char *list, const char *item, const char *separators)
+static bool holds(const char *list, const char *item, const char *separators)
 {
     size_t size = strlen(item);
     while (*list) {
         size_t length = strcspn(list, separators);
         if (length == size && !memcmp(list, item, size))
-            return 1;
+            return true;
         list += length + (list[length] != 0);
     }
-    return 0;
+    return false;
+}
+
+/* A sanitizer's own library has to stay the first; the length of what begins the list with it. */
+static size_t sanitizer_length(const char *list)
+{
+    size_t length = strcspn(list, " :");
+    const char *name = memrchr(list, '/', length);
+    name = name ? name + 1 : list;
+    bool is_sanitizer = !strncmp(name, "libasan.so", 10) || !strncmp(name, "libtsan.so", 10) ||
+                        !strncmp(name, "libubsan.so", 11) || !strncmp(name, "libclang_rt.", 12);
+    return !is_sanitizer ? 0 : length + (list[length] != 0);
 }
 
 static int prepend(const char *name, const char *item, const char *separators, struct error *err)
 {
     const char *old = getenv(name);
-    if (old && holds(old, item, separators))
+    if (!old)
+        return setenv(name, item, 1) < 0 ? error_set(err, ENOMEM, "can't set %s", name) : 0;
+    if (holds(old, item, separators))
         return 0;
-    size_t size = strlen(item) + (old ? strlen(old) : 0) + 2;
+    size_t first = sanitizer_length(old);
+    bool needs_colon = first && old[first - 1] != ':' && old[first - 1] != ' ';
+    size_t size = strlen(item) + strlen(old) + 3;
     char *value = malloc(size);
     int result = -1;
     if (value) {
-        snprintf(value, size, "%s%s%s", item, old && *old ? ":" : "", old ? old : "");
+        snprintf(value, size, "%.*s%s%s%s%s", (int)first, old, needs_colon ? ":" : "", item,
+                 old[first] ? ":" : "", old + first);
         result = setenv(name, value, 1);
     }
     free(value);

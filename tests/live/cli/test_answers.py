@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is printed when all goes well: the exact fields of --json, and the lines for people."""
+import os
+import pty
+import subprocess
+
+from harness import Case, PS, RESUME, RESUME_MS, run_tests, SUSPEND, SUSPEND_MS
+
+
+class Answers(Case):
+    def test_ps(self):
+        peer = self.peer()
+        self.shadowcl("ps", "--json")
+        self.expect(0)
+        element = [each for each in self.answer(PS) if each["pid"] == peer.pid][0]
+        self.equal(element, {
+            "pid": peer.pid, "uid": os.geteuid(), "command": "hashcat", "state": "running",
+            "devices": [{"platform": "Fake Platform", "name": "fake-gpu", "index": 0}],
+            "objects": {"buffer": 40, "queue": 2}, "device_bytes": 13002342})
+        self.shadowcl("ps")
+        self.expect(0, out=[r"PID +USER +COMMAND +STATE +DEVICES +OBJECTS +BYTES",
+                            rf"{peer.pid} +\S+ +hashcat +running +Fake Platform:0 +42 +12.4 MiB"])
+
+    def test_ps_nobody(self):
+        self.shadowcl("ps", "--json")
+        self.expect(0)
+        self.equal([each for each in self.answer(PS) if each["state"] == "running"], [])
+
+    def test_suspend_and_resume(self):
+        peer = self.peer()
+        self.shadowcl("suspend", peer.pid, "--deadline", "0.5", "--json")
+        self.expect(0)
+        self.equal(self.answer(SUSPEND), [{
+            "pid": peer.pid, "state": "suspended", "captured_bytes": 13002342,
+            "objects": {"buffer": 40, "queue": 2}, "residue": [], "warnings": [],
+            "ms": {"drain": 3.125, "capture": 20.0, "release": 8.1, "total": 31.225},
+            "error": None}])
+        self.shadowcl("resume", peer.pid, "--device", "pocl:0, gpu", "--strict", "--json")
+        self.expect(0)
+        self.equal(self.answer(RESUME), [{
+            "pid": peer.pid, "state": "running",
+            "devices": [{"platform": "Fake Platform", "name": "fake-gpu", "index": 0}],
+            "warnings": [], "ms": {"load": 20.5, "rebuild": 35.1, "total": 55.6}, "error": None}])
+        self.peers = []
+        self.equal(peer.stop(), ["suspend 0.5", "resume pocl:0, gpu 1"])
+
+    def test_text(self):
+        peer = self.peer()
+        self.shadowcl("suspend", peer.pid, peer.pid)
+        self.expect(0, out=[rf"^{peer.pid} hashcat: suspended in 31\.2 ms \(drain 3\.1, capture "
+                            r"20\.0, release 8\.1\), 12\.4 MiB of 42 objects held in memory\n$"])
+        self.shadowcl("resume", "--all")
+        self.expect(0, out=[rf"^{peer.pid} hashcat: resumed in 55\.6 ms \(load 20\.5, rebuild "
+                            r"35\.1\) on Fake Platform:0 \(fake-gpu\)\n$"])
+        self.peers = []
+        self.equal(peer.stop(), ["suspend 10", "resume  0"])
+
+    def test_move(self):
+        peer = self.peer()
+        self.shadowcl("move", peer.pid, "--device", "1", "--json")
+        self.expect(0)
+        element, = self.answer(SUSPEND | RESUME)
+        self.equal((set(element["ms"]), set(element["ms"]["suspend"]),
+                    set(element["ms"]["resume"])), ({"suspend", "resume"}, SUSPEND_MS, RESUME_MS))
+        self.shadowcl("move", peer.pid, "--device", "1", "--deadline", "3", "--strict")
+        self.expect(0, out=["moved in 86.8 ms: suspended in .* resumed in .* on Fake Platform:0"])
+        self.peers = []
+        self.equal(peer.stop(), ["move 10 1 0", "move 3 1 1"])
+
+    def test_warnings(self):
+        peer = self.peer("suspend=warn")
+        self.shadowcl("suspend", peer.pid, "--json")
+        self.expect(0, "warning: device has no fp16", "still holds the device: fd 7")
+        element, = self.answer(SUSPEND)
+        self.equal((element["residue"], len(element["warnings"])), (["fd 7 -> /dev/dri/card0"], 1))
+
+    def test_odd_strings(self):
+        peer = self.peer("status=odd", "suspend=odd")
+        self.shadowcl("ps", "--json")
+        self.expect(0)
+        element = [each for each in self.answer(PS) if each["pid"] == peer.pid][0]
+        self.equal((element["command"], element["devices"][0]),
+                   ("?[2Jcmd?", {"platform": "?[31mred?", "name": "line?break?", "index": 7}))
+        self.shadowcl("ps")
+        self.assertNotIn("\x1b", self.ran.stdout + self.ran.stderr)
+        self.shadowcl("suspend", peer.pid, "--json")
+        self.expect(0)
+        self.equal(self.answer(SUSPEND)[0]["ms"]["total"], 0)
+
+    def test_stdout_full(self):
+        self.peer()
+        with open("/dev/full", "w") as full:
+            ran = subprocess.run([os.path.join(self.tree, "bin/shadowcl"), "ps", "--json"],
+                                 stdout=full, stderr=subprocess.PIPE, text=True,
+                                 env=dict(os.environ, SHADOWCL_RUNTIME_DIR=self.dir))
+        self.assertEqual(ran.returncode, 1, ran.stderr)
+        self.assertIn("could not be written", ran.stderr)
+
+    def test_progress(self):
+        peer = self.peer("suspend=slow")
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.environ["SHADOWCL_RUNTIME_DIR"] = self.dir
+            os.execv(os.path.join(self.tree, "bin/shadowcl"),
+                     ["shadowcl", "suspend", str(peer.pid)])
+        seen = b""
+        try:
+            while chunk := os.read(terminal, 4096):
+                seen += chunk
+        except OSError:
+            pass
+        _, status = os.waitpid(pid, 0)
+        self.assertEqual(status, 0, seen)
+        self.assertRegex(seen, rb"suspending %d fake_peer: draining, [12]\.\d s" % peer.pid)
+
+
+if __name__ == "__main__":
+    run_tests()
