@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OpenCL 3.0 §5.10: the errors of a launch, for one that is held back: the application has to hear
+ * of them from the enqueue, when the driver is not asked yet. */
+#include <stdint.h>
+#include <string.h>
+
+#include "shim/launch.h"
+
+static cl_int check_executable(const struct launch *launch)
+{
+    struct program *program = launch->kernel->program;
+    int index = program_device_index(program, launch->queue->device);
+    if (index < 0)
+        return CL_INVALID_PROGRAM_EXECUTABLE;
+    struct info_cache *info = &atomic_load(&program->build)->devices[index].info;
+    const struct info_entry *status = info_cache_find(info, CL_PROGRAM_BUILD_STATUS);
+    cl_build_status built = CL_BUILD_SUCCESS;
+    if (status && status->size == sizeof built)
+        memcpy(&built, status->bytes, sizeof built);
+    return built == CL_BUILD_SUCCESS ? CL_SUCCESS : CL_INVALID_PROGRAM_EXECUTABLE;
+}
+
+static cl_int check_global(const struct launch *launch)
+{
+    /* OpenCL 2.1 allows a launch of nothing. */
+    bool may_be_empty = launch->kernel->object.driver->version >= 210;
+    if (!launch->global)
+        return may_be_empty ? CL_SUCCESS : CL_INVALID_GLOBAL_WORK_SIZE;
+    for (cl_uint i = 0; i < launch->dims; i++) {
+        if (!launch->global[i] && !may_be_empty)
+            return CL_INVALID_GLOBAL_WORK_SIZE;
+        if (launch->offset && launch->offset[i] > SIZE_MAX - launch->global[i])
+            return CL_INVALID_GLOBAL_OFFSET;
+    }
+    return CL_SUCCESS;
+}
+
+/* The driver's answer for this kernel and device; zeros where there is none. */
+static void group_info(const struct launch *launch, cl_kernel_work_group_info param, size_t *values,
+                       size_t size)
+{
+    struct kernel *kernel = launch->kernel;
+    memset(values, 0, size);
+    kernel->object.driver->clGetKernelWorkGroupInfo(
+        kernel_real(kernel), device_real(launch->queue->device), param, size, values, NULL);
+}
+
+/* __attribute__((reqd_work_group_size)). */
+static cl_int check_required(const struct launch *launch)
+{
+    size_t required[3];
+    group_info(launch, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, required, sizeof required);
+    if (!required[0])
+        return CL_SUCCESS;
+    for (cl_uint i = 0; i < 3; i++) {
+        size_t local = !launch->local ? 0 : i < launch->dims ? launch->local[i] : 1;
+        if (local != required[i])
+            return CL_INVALID_WORK_GROUP_SIZE;
+    }
+    return CL_SUCCESS;
+}
+
+static bool may_be_uneven(const struct launch *launch)
+{
+    cl_bool uneven = CL_FALSE;
+    const struct driver *driver = launch->kernel->object.driver;
+    if (driver->version >= 300)
+        driver->clGetDeviceInfo(device_real(launch->queue->device),
+                                CL_DEVICE_NON_UNIFORM_WORK_GROUP_SUPPORT, sizeof uneven, &uneven,
+                                NULL);
+    else
+        uneven = driver->version >= 200;
+    return uneven;
+}
+
+static cl_int check_items(const struct launch *launch)
+{
+    size_t most[3] = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
+    const struct driver *driver = launch->kernel->object.driver;
+    driver->clGetDeviceInfo(device_real(launch->queue->device), CL_DEVICE_MAX_WORK_ITEM_SIZES,
+                            sizeof most, most, NULL);
+    for (cl_uint i = 0; i < launch->dims; i++)
+        if (launch->local[i] > most[i])
+            return CL_INVALID_WORK_ITEM_SIZE;
+    return CL_SUCCESS;
+}
+
+static cl_int check_local(const struct launch *launch)
+{
+    size_t group = 1, most;
+    cl_int status = check_required(launch);
+    if (status != CL_SUCCESS || !launch->local)
+        return status;
+    for (cl_uint i = 0; i < launch->dims; i++) {
+        if (!launch->local[i])
+            return CL_INVALID_WORK_GROUP_SIZE;
+        if (launch->global && launch->global[i] % launch->local[i] && !may_be_uneven(launch))
+            return CL_INVALID_WORK_GROUP_SIZE;
+        if (__builtin_mul_overflow(group, launch->local[i], &group))
+            return CL_INVALID_WORK_GROUP_SIZE;
+    }
+    group_info(launch, CL_KERNEL_WORK_GROUP_SIZE, &most, sizeof most);
+    if (most && group > most)
+        return CL_INVALID_WORK_GROUP_SIZE;
+    return check_items(launch);
+}
+
+cl_int launch_validate(const struct launch *launch)
+{
+    cl_int status = check_executable(launch);
+    if (status == CL_SUCCESS && !kernel_args_set(launch->kernel))
+        status = CL_INVALID_KERNEL_ARGS;
+    if (status == CL_SUCCESS)
+        status = check_global(launch);
+    return status == CL_SUCCESS ? check_local(launch) : status;
+}

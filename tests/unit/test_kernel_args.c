@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernel arguments: what is told apart, recorded, held and set again, over a driver that only
+ * remembers what it was given. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "state/kernel.h"
+#include "state/mem.h"
+#include "state/sampler.h"
+
+#define NUM_ARGS 4
+
+static unsigned char given[NUM_ARGS][256]; /* what the driver got last */
+static size_t given_size[NUM_ARGS];
+static bool given_null[NUM_ARGS];
+static cl_int answer;      /* of clSetKernelArg */
+static bool have_arg_info; /* argument 0 a buffer, 1 a sampler, 2 a long, 3 a typedef */
+static int released;
+
+static cl_int CL_API_CALL fake_set_arg(cl_kernel kernel, cl_uint index, size_t size,
+                                       const void *value)
+{
+    if (answer != CL_SUCCESS)
+        return answer;
+    given_size[index] = size;
+    given_null[index] = !value;
+    if (value)
+        memcpy(given[index], value, size);
+    return CL_SUCCESS;
+}
+
+static cl_int put(const void *bytes, size_t size, void *value, size_t *size_ret)
+{
+    if (value)
+        memcpy(value, bytes, size);
+    if (size_ret)
+        *size_ret = size;
+    return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_kernel_info(cl_kernel kernel, cl_kernel_info param, size_t size,
+                                           void *value, size_t *size_ret)
+{
+    cl_uint num_args = NUM_ARGS;
+    if (param == CL_KERNEL_NUM_ARGS)
+        return put(&num_args, sizeof num_args, value, size_ret);
+    return put("", 1, value, size_ret);
+}
+
+static cl_int CL_API_CALL fake_arg_info(cl_kernel kernel, cl_uint index, cl_kernel_arg_info param,
+                                        size_t size, void *value, size_t *size_ret)
+{
+    static const char *const types[] = {"int*", "sampler_t", "long", "mine"};
+    cl_kernel_arg_address_qualifier address =
+        index == 0 ? CL_KERNEL_ARG_ADDRESS_GLOBAL : CL_KERNEL_ARG_ADDRESS_PRIVATE;
+    if (!have_arg_info)
+        return CL_KERNEL_ARG_INFO_NOT_AVAILABLE;
+    if (param == CL_KERNEL_ARG_ADDRESS_QUALIFIER)
+        return put(&address, sizeof address, value, size_ret);
+    if (param == CL_KERNEL_ARG_TYPE_NAME)
+        return put(types[index], strlen(types[index]) + 1, value, size_ret);
+    return put("", 1, value, size_ret);
+}
+
+static cl_kernel CL_API_CALL fake_create_kernel(cl_program program, const char *name, cl_int *err)
+{
+    *err = CL_SUCCESS;
+    return (cl_kernel)0x2000;
+}
+
+static cl_int CL_API_CALL fake_release_kernel(cl_kernel kernel)
+{
+    return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_release_sampler(cl_sampler sampler)
+{
+    released++;
+    return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL fake_release_context(cl_context context)
+{
+    return CL_SUCCESS;
+}
+
+static struct driver driver = {
+    .clSetKernelArg = fake_set_arg,
+    .clGetKernelInfo = fake_kernel_info,
+    .clGetKernelArgInfo = fake_arg_info,
+    .clCreateKernel = fake_create_kernel,
+    .clReleaseKernel = fake_release_kernel,
+    .clReleaseSampler = fake_release_sampler,
+    .clReleaseContext = fake_release_context,
+    .version = 120,
+};
+static struct driver other_driver;
+
+static struct context *context;
+static struct program *program;
+static struct kernel *kernel;
+
+static int setup(void **state)
+{
+    have_arg_info = false;
+    answer = CL_SUCCESS;
+    released = 0;
+    memset(given, 0, sizeof given);
+    if (!context) {
+        assert_true(object_init(NULL) > 0);
+        context = object_create(KIND_CONTEXT, sizeof *context, &driver);
+        object_publish(context);
+        program = program_create(context, origin_create(ORIGIN_SOURCE, "", 0), 0, NULL);
+        assert_non_null(program);
+        object_publish(program);
+    }
+    kernel = kernel_create(program, "solve", (cl_kernel)0x1000);
+    assert_non_null(kernel);
+    object_publish(kernel);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    assert_true(object_release(kernel));
+    return 0;
+}
+
+/* What all of the tests share. */
+static int finish(void **state)
+{
+    assert_true(object_release(program));
+    assert_true(object_release(context));
+    return 0;
+}
+
+static struct sampler *new_sampler(const struct driver *of, uintptr_t real)
+{
+    struct sampler *sampler = object_create(KIND_SAMPLER, sizeof *sampler, of);
+    sampler->object.real = (void *)real;
+    sampler->context = object_hold(context);
+    object_publish(sampler);
+    return sampler;
+}
+
+/* The first word of the argument that the driver got last. */
+static uintptr_t given_word(cl_uint index)
+{
+    uintptr_t word;
+    memcpy(&word, given[index], sizeof word);
+    return word;
+}
+
+static cl_int set_handle(cl_uint index, const void *handle)
+{
+    return kernel_set_arg(kernel, index, sizeof handle, &handle);
+}
+
+static void test_handle_is_translated_and_held(void **state)
+{
+    struct sampler *sampler = new_sampler(&driver, 0x77);
+    assert_int_equal(set_handle(1, sampler), CL_SUCCESS);
+    assert_int_equal(given_word(1), 0x77);
+    assert_true(object_release(sampler));
+    assert_int_equal(released, 0);
+    assert_int_equal(set_handle(1, NULL), CL_SUCCESS);
+    assert_int_equal(released, 1);
+    assert_int_equal(given_word(1), 0);
+}
+
+static void test_setting_the_same_handle_again_takes_no_second_hold(void **state)
+{
+    struct sampler *sampler = new_sampler(&driver, 0x77);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(set_handle(1, sampler), CL_SUCCESS);
+    assert_int_equal(sampler->object.holds, 2);
+    assert_true(object_release(sampler));
+}
+
+static void test_wrong_index_is_refused(void **state)
+{
+    int value = 3;
+    assert_int_equal(kernel_set_arg(kernel, NUM_ARGS, sizeof value, &value), CL_INVALID_ARG_INDEX);
+}
+
+static void test_released_handle_is_refused(void **state)
+{
+    struct sampler *sampler = new_sampler(&driver, 0x77);
+    assert_true(object_release(sampler));
+    assert_int_equal(set_handle(1, sampler), CL_INVALID_MEM_OBJECT);
+    assert_int_equal(kernel->args[1].kind, ARG_UNSET);
+}
+
+static void test_handle_of_another_driver_is_refused(void **state)
+{
+    other_driver = driver;
+    struct sampler *sampler = new_sampler(&other_driver, 0x77);
+    assert_int_equal(set_handle(1, sampler), CL_INVALID_MEM_OBJECT);
+    assert_true(object_release(sampler));
+}
+
+static void test_arg_info_tells_kinds_apart(void **state)
+{
+    have_arg_info = true;
+    struct sampler *sampler = new_sampler(&driver, 0x77);
+    assert_int_equal(set_handle(0, sampler), CL_INVALID_MEM_OBJECT);
+    assert_int_equal(set_handle(0, &answer), CL_INVALID_MEM_OBJECT);
+    assert_int_equal(set_handle(0, NULL), CL_SUCCESS);
+    assert_int_equal(set_handle(1, &answer), CL_INVALID_SAMPLER);
+    assert_int_equal(set_handle(1, sampler), CL_SUCCESS);
+    /* A scalar is one, whatever it looks like; a typedef could be anything. */
+    assert_int_equal(set_handle(2, sampler), CL_SUCCESS);
+    assert_int_equal(given_word(2), (uintptr_t)sampler);
+    assert_int_equal(kernel->args[2].kind, ARG_BYTES);
+    assert_int_equal(set_handle(3, sampler), CL_SUCCESS);
+    assert_int_equal(given_word(3), 0x77);
+    assert_true(object_release(sampler));
+}
+
+static void test_failed_call_leaves_the_record(void **state)
+{
+    int value = 3, later = 4;
+    assert_int_equal(kernel_set_arg(kernel, 2, sizeof value, &value), CL_SUCCESS);
+    answer = CL_INVALID_ARG_SIZE;
+    assert_int_equal(kernel_set_arg(kernel, 2, sizeof later, &later), CL_INVALID_ARG_SIZE);
+    assert_memory_equal(kernel->args[2].inside, &value, sizeof value);
+}
+
+static void test_recorded_arguments_are_set_again(void **state)
+{
+    struct sampler *sampler = new_sampler(&driver, 0x77);
+    struct error err;
+    unsigned char large[200];
+    long scalar = 5;
+    memset(large, 0xa5, sizeof large);
+    assert_int_equal(kernel_set_arg(kernel, 0, sizeof large, large), CL_SUCCESS);
+    assert_int_equal(set_handle(1, sampler), CL_SUCCESS);
+    assert_int_equal(kernel_set_arg(kernel, 2, sizeof scalar, &scalar), CL_SUCCESS);
+    assert_false(kernel_args_set(kernel));
+    assert_int_equal(kernel_set_arg(kernel, 3, 64, NULL), CL_SUCCESS);
+    assert_true(kernel_args_set(kernel));
+    memset(given, 0, sizeof given);
+    sampler->object.real = (void *)0x99; /* as after a resume */
+    kernel_release(kernel);
+    assert_int_equal(kernel_rebuild(kernel, &err), 0);
+    assert_memory_equal(given[0], large, sizeof large);
+    assert_int_equal(given_word(1), 0x99);
+    assert_memory_equal(given[2], &scalar, sizeof scalar);
+    assert_true(given_null[3]);
+    assert_int_equal(given_size[3], 64);
+    assert_ptr_equal(kernel_real(kernel), (void *)0x2000);
+    assert_true(object_release(sampler));
+}
+
+static void test_copy_keeps_arguments_as_they_were(void **state)
+{
+    struct sampler *sampler = new_sampler(&driver, 0x77);
+    unsigned char large[100], other[100];
+    cl_kernel real;
+    memset(large, 1, sizeof large);
+    memset(other, 2, sizeof other);
+    assert_int_equal(kernel_set_arg(kernel, 0, sizeof large, large), CL_SUCCESS);
+    assert_int_equal(set_handle(1, sampler), CL_SUCCESS);
+    struct kernel_args *args = kernel_args_create(kernel);
+    assert_non_null(args);
+    assert_int_equal(kernel_set_arg(kernel, 0, sizeof other, other), CL_SUCCESS);
+    assert_int_equal(set_handle(1, NULL), CL_SUCCESS);
+    assert_true(object_release(sampler));
+    assert_int_equal(released, 0);
+    assert_int_equal(kernel_make(kernel, args, &real), CL_SUCCESS);
+    assert_memory_equal(given[0], large, sizeof large);
+    assert_int_equal(given_word(1), 0x77);
+    kernel_args_destroy(args);
+    assert_int_equal(released, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(test_handle_is_translated_and_held),
+        TEST(test_setting_the_same_handle_again_takes_no_second_hold),
+        TEST(test_wrong_index_is_refused),
+        TEST(test_released_handle_is_refused),
+        TEST(test_handle_of_another_driver_is_refused),
+        TEST(test_arg_info_tells_kinds_apart),
+        TEST(test_failed_call_leaves_the_record),
+        TEST(test_recorded_arguments_are_set_again),
+        TEST(test_copy_keeps_arguments_as_they_were),
+#undef TEST
+    };
+    return cmocka_run_group_tests(tests, NULL, finish);
+}
