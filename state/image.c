@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images through a suspend: made again from their descriptor, read and written whole and without
+ * gaps. Images made from another memory object have no contents of their own. */
+#include "state/image.h"
+
+/* The descriptor as the driver is to see it. */
+static cl_image_desc real_desc(const struct mem *mem, const void *host_data)
+{
+    cl_image_desc desc = mem->image->desc;
+    desc.mem_object = mem_real(mem->parent);
+    if (mem->parent && !desc.image_row_pitch && mem->type == CL_MEM_OBJECT_IMAGE2D) {
+        /* Another driver may round up otherwise, and the parent's bytes mean other pixels then. */
+        desc.image_row_pitch =
+            mem->parent->type == CL_MEM_OBJECT_BUFFER ? mem->image->told_row_pitch : 0;
+    } else if (!mem->parent && !host_data) {
+        /* §5.3.1.2: pitches are those of host memory. */
+        desc.image_row_pitch = 0;
+        desc.image_slice_pitch = 0;
+    }
+    return desc;
+}
+
+cl_int image_make(struct mem *mem, const void *host_data)
+{
+    const struct driver *driver = mem->object.driver;
+    cl_context context = context_real(mem->context);
+    cl_image_desc desc = real_desc(mem, host_data);
+    cl_mem_flags flags = mem_real_flags(mem) | (host_data ? CL_MEM_COPY_HOST_PTR : 0);
+    cl_int status = CL_SUCCESS;
+    if (mem->properties && driver->clCreateImageWithProperties)
+        mem->object.real = driver->clCreateImageWithProperties(context, mem->properties, flags,
+                                                               &mem->image->format, &desc,
+                                                               (void *)host_data, &status);
+    else
+        mem->object.real = driver->clCreateImage(context, flags, &mem->image->format, &desc,
+                                                 (void *)host_data, &status);
+    if (status != CL_SUCCESS)
+        mem->object.real = NULL;
+    return status;
+}
+
+static cl_int read_whole(struct mem *mem, void *to, size_t row_pitch, size_t slice_pitch)
+{
+    return mem->object.driver->clEnqueueReadImage(mem->context->copier, mem_real(mem), CL_FALSE,
+                                                  (const size_t[3]){0, 0, 0}, mem->image->extent,
+                                                  row_pitch, slice_pitch, to, 0, NULL, NULL);
+}
+
+cl_int image_capture(struct mem *mem)
+{
+    cl_int status = read_whole(mem, mem->contents, 0, 0);
+    /* The program finds in its host memory what the device has written, unless it has that memory
+     * mapped: then it is the program's to write. */
+    if (status != CL_SUCCESS || !mem->host_ptr || mem->mappings)
+        return status;
+    struct mapping whole = {.region = {1, 1, 1}};
+    size_t row_pitch, slice_pitch;
+    image_place_mapping(mem, &whole);
+    image_pitches(mem, &whole, &row_pitch, &slice_pitch);
+    return read_whole(mem, mem->host_ptr, row_pitch, slice_pitch);
+}
+
+cl_int image_upload(struct mem *mem)
+{
+    return mem->object.driver->clEnqueueWriteImage(mem->context->copier, mem_real(mem), CL_FALSE,
+                                                   (const size_t[3]){0, 0, 0}, mem->image->extent,
+                                                   0, 0, mem->contents, 0, NULL, NULL);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared virtual memory. Where every device of a context takes memory that is not its driver's own
+ * (probed at the first allocation), SVM is memory of ours: it outlives the driver and nothing has
+ * to be captured. Else it is the driver's, and a suspend is refused while it is in use. */
+#ifndef SHADOWCL_STATE_SVM_H
+#define SHADOWCL_STATE_SVM_H
+
+#include "state/context.h"
+
+struct svm {
+    struct context *context; /* held */
+    void *pointer;
+    size_t size;
+    cl_svm_mem_flags flags;
+    cl_uint alignment; /* as given */
+    bool own;          /* memory of ours */
+};
+
+/* §5.6.1: NULL where the driver would say so, or without memory. Inside the gate. */
+void *svm_alloc(struct context *context, cl_svm_mem_flags flags, size_t size, cl_uint alignment);
+/* Gives an allocation of that context back; other pointers are left alone. Inside the gate. */
+void svm_free(struct context *context, void *pointer);
+/* Is it within a live allocation? (CL_MEM_USES_SVM_POINTER) */
+bool svm_contains(const void *pointer);
+
+/* Do all devices of the context take memory that is not their own? */
+bool svm_foreign(const struct context *context);
+/* Another device may be there now. While the gate is closed. */
+void svm_forget_findings(void);
+/* May every live allocation be carried? */
+int svm_carriable(struct error *err);
+/* After a rebuild, the gate still closed: does the device under each context take memory of ours?
+ */
+int svm_check_rebuilt(struct error *err);
+
+size_t svm_count(void);
+/* In the child. */
+void svm_forked(void);
+
+#endif
