@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TEXT = 1024 };
+enum { MAX_TEXT = 4096 + 256 }; /* a command line, with `?` for bytes */
 
 /* JSON takes UTF-8 only; other processes send what they like. */
 static json_t *text(const char *string)
@@ -92,10 +92,11 @@ static json_t *failure(const struct error *err)
 static json_t *ps_element(const struct report *report)
 {
     const control_response *response = report->response;
+    const char *line = response && response->command[0] ? response->command : report->command;
     return json_pack("{s:i, s:I, s:o, s:s, s:o, s:o, s:o}", "pid", (int)report->pid, "uid",
-                     (json_int_t)report->uid, "command", text(report->command), "state",
-                     report->state, "devices", devices(response), "objects", objects(response),
-                     "device_bytes", whole(response ? response->device_bytes : 0));
+                     (json_int_t)report->uid, "command", text(line), "state", report->state,
+                     "devices", devices(response), "objects", objects(response), "device_bytes",
+                     whole(response ? response->device_bytes : 0));
 }
 
 static void add_suspend(json_t *element, const control_response *response)

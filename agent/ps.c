@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUM_COLUMNS = 7, MAX_CELL = 160 };
+enum { NUM_COLUMNS = 7, MAX_CELL = 160, MAX_COMMAND = 41 };
 
 static const struct argp_option ps_options[] = {OPTIONS_JSON, {0}};
 
@@ -81,7 +81,10 @@ static void fill(struct row *row, const struct report *report)
     bool uncovered = !strcmp(report->state, "uncovered");
     snprintf(row->cell[0], MAX_CELL, "%d", (int)report->pid);
     process_user(report->uid, row->cell[1], MAX_CELL);
-    snprintf(row->cell[2], MAX_CELL, "%s", report->command);
+    if (response && response->command[0])
+        text_clean(row->cell[2], MAX_COMMAND, response->command);
+    else
+        snprintf(row->cell[2], MAX_COMMAND, "%s", report->command);
     snprintf(row->cell[3], MAX_CELL, "%s", uncovered ? "not under shadowcl" : report->state);
     for (int i = 4; i < NUM_COLUMNS; i++)
         snprintf(row->cell[i], MAX_CELL, "-");

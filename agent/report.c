@@ -29,6 +29,17 @@ void report_set_state(struct report *report, const char *state)
     snprintf(report->state, sizeof report->state, "%s", state);
 }
 
+/* `/usr/bin/hashcat -m 0 hashes` is hashcat. */
+static void take_name(struct report *report, const char *command)
+{
+    char first[PATH_MAX];
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(command, " "), command);
+    const char *slash = strrchr(first, '/');
+    const char *name = slash ? slash + 1 : first;
+    if (*name)
+        text_clean(report->command, sizeof report->command, name);
+}
+
 void report_take(struct report *report, struct exchange *exchange)
 {
     report_finish(report);
@@ -40,8 +51,7 @@ void report_take(struct report *report, struct exchange *exchange)
     report->response = exchange->response;
     exchange->response = NULL;
     report_set_state(report, control_state_name(report->response->state));
-    if (report->response->command[0])
-        text_clean(report->command, sizeof report->command, report->response->command);
+    take_name(report, report->response->command);
     const Shadowcl__Control__Failure *failure = report->response->error;
     if (failure) {
         struct error *err = report_fail(report);

@@ -10,8 +10,8 @@
 struct report {
     pid_t pid;
     uid_t uid;
-    const struct peer *peer; /* borrowed; NULL where nobody listens */
-    char command[64];
+    const struct peer *peer;    /* borrowed; NULL where nobody listens */
+    char command[64];           /* its name: the program, without folder and arguments */
     char state[24];             /* as in `--json` */
     control_response *response; /* owned; NULL without an answer */
     bool failed;

@@ -183,12 +183,12 @@ static int choose(char path[PATH_MAX], struct error *err)
     snprintf(path, PATH_MAX, "%s", shared_dir);
     if (lstat(shared_dir, &status) == 0)
         return 0;
-    if (xdg && *xdg) {
+    if (geteuid() == 0) {
+        if ((mkdir(path, 01777) == 0 && chmod(path, 01777) == 0) || errno == EEXIST)
+            return 0;
+    } else if (xdg && *xdg) {
         snprintf(path, PATH_MAX, "%s/shadowcl", xdg);
         if (mkdir(path, 0700) == 0 || errno == EEXIST)
-            return 0;
-    } else if (geteuid() == 0) {
-        if ((mkdir(path, 01777) == 0 && chmod(path, 01777) == 0) || errno == EEXIST)
             return 0;
     } else {
         error_object(err, "runtime directory");

@@ -24,8 +24,7 @@ struct runtime_dirs {
 int runtime_dirs_open(struct runtime_dirs *dirs, struct error *err);
 void runtime_dirs_close(struct runtime_dirs *dirs);
 /* For a program about to start: its directory exists and a socket can be made in it. `set` (or
- * NULL) is what the user chose. Makes $XDG_RUNTIME_DIR/shadowcl; as root without one,
- * /run/shadowcl. */
+ * NULL) is what the user chose. Makes $XDG_RUNTIME_DIR/shadowcl; as root /run/shadowcl. */
 int runtime_dir_prepare(const char *set, struct error *err);
 
 #endif

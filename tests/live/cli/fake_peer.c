@@ -146,7 +146,8 @@ static void answer(int fd, const control_request *request, const char *how)
         suspend.total = resume.total = 0.0 / 0.0;
     response.version = 1;
     response.state = (Shadowcl__Control__State)state;
-    response.command = !strcmp(how, "odd") ? (char *)"\x1b[2Jcmd\xff" : (char *)"hashcat";
+    response.command =
+        !strcmp(how, "odd") ? (char *)"\x1b[2Jcmd\xff" : (char *)"/usr/bin/hashcat -m 0 hashes";
     response.n_devices = 1, response.devices = devices;
     response.n_objects = 2, response.objects = objects;
     response.device_bytes = 13002342, response.captured_bytes = 13002342;

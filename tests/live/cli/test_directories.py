@@ -2,11 +2,11 @@
 """Runtime directories and sockets that are missing, odd, full or somebody else's."""
 import os
 import re
-import stat
+import shlex
 import subprocess
 import tempfile
 
-from harness import Case, needs_root, NOBODY, PS, run_tests
+from harness import as_user, Case, needs_root, NOBODY, PS, run_tests
 
 
 class Directories(Case):
@@ -115,25 +115,53 @@ class Directories(Case):
         self.shadowcl("suspend", peer.pid)
         self.expect(0)
 
+    def without_run(self, script, user=None):
+        """In a mount namespace with an empty /run, SHADOWCL_RUNTIME_DIR not set."""
+        env = dict(os.environ, XDG_RUNTIME_DIR=self.dir, PATH=self.tree + "/bin:" +
+                   os.environ["PATH"])
+        env.pop("SHADOWCL_RUNTIME_DIR", None)
+        inner = " ".join(as_user(user, ["sh", "-c", shlex.quote(script)]))
+        self.ran = subprocess.run(["unshare", "-m", "sh", "-c",
+                                   "mount -t tmpfs -o mode=0755 none /run || exit 77; " + inner],
+                                  env=env, text=True, capture_output=True, timeout=60)
+        if self.ran.returncode == 77 or "unshare failed" in self.ran.stderr:
+            self.skipTest("needs to mount")
+
+    @needs_root
     def test_user_directory(self):
-        if os.path.lexists("/run/shadowcl"):
-            self.skipTest("/run/shadowcl is there")
-        env = {"XDG_RUNTIME_DIR": self.dir}
-        self.shadowcl("run", "true", env=env, unset=["SHADOWCL_RUNTIME_DIR"])
-        self.expect(0)
-        self.equal(stat.S_IMODE(os.stat(self.dir + "/shadowcl").st_mode), 0o700)
-        peer = self.peer(dir=self.dir + "/shadowcl")
-        self.shadowcl("suspend", peer.pid, env=env, unset=["SHADOWCL_RUNTIME_DIR"])
+        os.chown(self.dir, NOBODY, NOBODY)
+        self.without_run("shadowcl run true && stat -c %a $XDG_RUNTIME_DIR/shadowcl", NOBODY)
+        self.expect(0, out=["^700\n$"])
+        peer = self.peer(dir=self.dir + "/shadowcl", user=NOBODY)
+        self.without_run(f"shadowcl suspend {peer.pid}", NOBODY)
         self.expect(0)
 
     @needs_root
+    def test_shared_directory(self):
+        self.without_run("shadowcl run true && stat -c %a /run/shadowcl")
+        self.expect(0, out=["^1777\n$"])
+        self.without_run("ln -s /tmp /run/shadowcl; shadowcl ps")
+        self.expect(0, "note: runtime directory `/run/shadowcl`: refused: it is a symbolic link")
+        self.without_run("ln -s /tmp /run/shadowcl; shadowcl run true")
+        self.expect_refusal("runtime directory `/run/shadowcl`", "symbolic link", "")
+
+    @needs_root
+    def test_root_looks_in_all(self):
+        users = self.dir + "/users"
+        os.mkdir(users)
+        os.chown(users, NOBODY, NOBODY)
+        os.chmod(self.dir, 0o755)
+        peer = self.peer(dir=users, user=NOBODY)
+        self.without_run(f"mkdir -p /run/user/{NOBODY}/shadowcl /run/user/1/shadowcl && "
+                         f"mount --bind {users} /run/user/{NOBODY}/shadowcl && shadowcl ps && "
+                         f"chown {NOBODY} /run/user/1/shadowcl && shadowcl ps")
+        self.expect(0, "note: .*/run/user/1/shadowcl.*belongs to", out=[f"{peer.pid} +nobody"])
+
+    @needs_root
     def test_no_directory(self):
-        if os.path.lexists("/run/shadowcl"):
-            self.skipTest("/run/shadowcl is there")
-        unset = ["SHADOWCL_RUNTIME_DIR", "XDG_RUNTIME_DIR"]
-        self.shadowcl("run", "true", user=NOBODY, unset=unset)
+        self.without_run("unset XDG_RUNTIME_DIR; shadowcl run true", NOBODY)
         self.expect_refusal("runtime directory", "XDG_RUNTIME_DIR is not set", "--runtime-dir")
-        self.shadowcl("suspend", "--all", user=NOBODY, unset=unset)
+        self.without_run("unset XDG_RUNTIME_DIR; shadowcl suspend --all", NOBODY)
         self.expect_refusal("suspend", "no process is under shadowcl", "shadowcl run")
 
 
