@@ -75,6 +75,13 @@ static void list_devices(char out[MAX_CELL], const control_response *response)
     }
 }
 
+/* "/usr/bin/hashcat -m 0" is "hashcat -m 0". */
+static const char *without_folder(const char *command)
+{
+    const char *slash = memrchr(command, '/', strcspn(command, " "));
+    return slash ? slash + 1 : command;
+}
+
 static void fill(struct row *row, const struct report *report)
 {
     const control_response *response = report->response;
@@ -82,7 +89,7 @@ static void fill(struct row *row, const struct report *report)
     snprintf(row->cell[0], MAX_CELL, "%d", (int)report->pid);
     process_user(report->uid, row->cell[1], MAX_CELL);
     if (response && response->command[0])
-        text_clean(row->cell[2], MAX_COMMAND, response->command);
+        text_clean(row->cell[2], MAX_COMMAND, without_folder(response->command));
     else
         snprintf(row->cell[2], MAX_COMMAND, "%s", report->command);
     snprintf(row->cell[3], MAX_CELL, "%s", uncovered ? "not under shadowcl" : report->state);

@@ -19,7 +19,7 @@ class Answers(Case):
             "objects": {"buffer": 40, "queue": 2}, "device_bytes": 13002342})
         self.shadowcl("ps")
         self.expect(0, out=[r"PID +USER +COMMAND +STATE +DEVICES +OBJECTS +BYTES",
-                            rf"{peer.pid} +\S+ +/usr/bin/hashcat -m 0 hashes +running +Fake Platform:0 +42 +12.4 MiB"])
+                            rf"{peer.pid} +\S+ +hashcat -m 0 hashes +running +Fake Platform:0 +42 +12.4 MiB"])
 
     def test_ps_nobody(self):
         self.shadowcl("ps", "--json")
