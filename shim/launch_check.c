@@ -108,9 +108,11 @@ static cl_int check_local(const struct launch *launch)
 cl_int launch_validate(const struct launch *launch)
 {
     cl_int status = check_executable(launch);
-    if (status == CL_SUCCESS && !kernel_args_set(launch->kernel))
-        status = CL_INVALID_KERNEL_ARGS;
     if (status == CL_SUCCESS)
         status = check_global(launch);
-    return status == CL_SUCCESS ? check_local(launch) : status;
+    if (status == CL_SUCCESS)
+        status = check_local(launch);
+    if (status == CL_SUCCESS && !kernel_args_set(launch->kernel))
+        status = CL_INVALID_KERNEL_ARGS;
+    return status;
 }

@@ -28,7 +28,7 @@ static void take_attributes(const struct driver *driver, cl_kernel real, struct 
     size_t size = 0;
     if (driver->clGetKernelInfo(real, CL_KERNEL_ATTRIBUTES, 0, NULL, &size) != CL_SUCCESS)
         return;
-    char *text = malloc(size + 1);
+    char *text = calloc(1, size + 1);
     if (text && driver->clGetKernelInfo(real, CL_KERNEL_ATTRIBUTES, size, text, NULL) == CL_SUCCESS)
         info_cache_add(info, CL_KERNEL_ATTRIBUTES, text, size);
     free(text);

@@ -87,7 +87,7 @@ static void take_info(const struct program *program, cl_program_info param, stru
     size_t size = 0;
     if (driver->clGetProgramInfo(program_real(program), param, 0, NULL, &size) != CL_SUCCESS)
         return;
-    char *bytes = malloc(size + 1);
+    char *bytes = calloc(1, size + 1);
     if (bytes &&
         driver->clGetProgramInfo(program_real(program), param, size, bytes, NULL) == CL_SUCCESS)
         info_cache_add(to, param, bytes, size);
@@ -102,7 +102,7 @@ static void take_build_info(const struct program *program, const struct device *
     if (driver->clGetProgramBuildInfo(program_real(program), device_real(device), param, 0, NULL,
                                       &size) != CL_SUCCESS)
         return;
-    char *bytes = malloc(size + 1);
+    char *bytes = calloc(1, size + 1);
     if (bytes && driver->clGetProgramBuildInfo(program_real(program), device_real(device), param,
                                                size, bytes, NULL) == CL_SUCCESS)
         info_cache_add(to, param, bytes, size);
