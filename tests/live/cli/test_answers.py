@@ -14,12 +14,14 @@ class Answers(Case):
         self.expect(0)
         element = [each for each in self.answer(PS) if each["pid"] == peer.pid][0]
         self.equal(element, {
-            "pid": peer.pid, "uid": os.geteuid(), "command": "/usr/bin/hashcat -m 0 hashes", "state": "running",
+            "pid": peer.pid, "uid": os.geteuid(), "command": "/usr/bin/hashcat -m 0 hashes",
+            "state": "running",
             "devices": [{"platform": "Fake Platform", "name": "fake-gpu", "index": 0}],
             "objects": {"buffer": 40, "queue": 2}, "device_bytes": 13002342})
         self.shadowcl("ps")
         self.expect(0, out=[r"PID +USER +COMMAND +STATE +DEVICES +OBJECTS +BYTES",
-                            rf"{peer.pid} +\S+ +hashcat -m 0 hashes +running +Fake Platform:0 +42 +12.4 MiB"])
+                            rf"{peer.pid} +\S+ +hashcat -m 0 hashes +running +Fake Platform:0 +42 "
+                            r"+12.4 MiB"])
 
     def test_ps_nobody(self):
         self.shadowcl("ps", "--json")
