@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Contexts, which hold the devices' nodes open, and queues. */
+#include "tests/driver/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void close_nodes(unsigned mask)
+{
+    for (unsigned i = 0; i < num_devices; i++)
+        if (mask & 1u << i)
+            node_close(&devices[i]);
+}
+
+static cl_int open_nodes(unsigned mask)
+{
+    for (unsigned i = 0; i < num_devices; i++) {
+        if (!(mask & 1u << i))
+            continue;
+        cl_int err = node_open(&devices[i]);
+        if (err != CL_SUCCESS) {
+            close_nodes(mask & ((1u << i) - 1));
+            return err;
+        }
+    }
+    return CL_SUCCESS;
+}
+
+/* pocl calls this with a lock of its own held: nothing of pocl may be called from here. */
+static void CL_CALLBACK on_destroyed(cl_context context, void *user_data)
+{
+    close_nodes((unsigned)(uintptr_t)user_data);
+}
+
+/* The property list with one platform put in another's place. Owned; NULL for none. */
+static cl_context_properties *translate(const cl_context_properties *properties,
+                                        cl_platform_id from, cl_platform_id to)
+{
+    size_t count = 0;
+    while (properties && properties[count])
+        count += 2;
+    cl_context_properties *copy = properties ? calloc(count + 1, sizeof *copy) : NULL;
+    for (size_t i = 0; copy && i < count; i++)
+        copy[i] = properties[i];
+    for (size_t i = 0; copy && i < count; i += 2)
+        if (copy[i] == CL_CONTEXT_PLATFORM && copy[i + 1] == (cl_context_properties)from)
+            copy[i + 1] = (cl_context_properties)to;
+    return copy;
+}
+
+static cl_context create(const cl_context_properties *properties, cl_uint num_ids,
+                         const cl_device_id *ids,
+                         void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *),
+                         void *user_data, cl_int *errcode_ret)
+{
+    unsigned mask = 0;
+    for (cl_uint i = 0; ids && i < num_ids; i++) {
+        if (!device_find(ids[i]))
+            return failed(errcode_ret, CL_INVALID_DEVICE);
+        mask |= device_mask(ids[i]);
+    }
+    cl_int err = open_nodes(mask);
+    if (err != CL_SUCCESS)
+        return failed(errcode_ret, err);
+    cl_context_properties *translated = translate(properties, &platform, pocl_platform);
+    cl_context context =
+        pocl->clCreateContext(translated, num_ids, ids, notify, user_data, errcode_ret);
+    free(translated);
+    if (!context)
+        close_nodes(mask);
+    else
+        pocl->clSetContextDestructorCallback(context, on_destroyed, (void *)(uintptr_t)mask);
+    return adopt(context);
+}
+
+cl_context CL_API_CALL clCreateContext(const cl_context_properties *properties, cl_uint num_ids,
+                                       const cl_device_id *ids,
+                                       void(CL_CALLBACK *notify)(const char *, const void *, size_t,
+                                                                 void *),
+                                       void *user_data, cl_int *errcode_ret)
+{
+    cl_int err = call_begin(CALL_clCreateContext, 0);
+    if (err != CL_SUCCESS)
+        return failed(errcode_ret, err);
+    return create(properties, num_ids, ids, notify, user_data, errcode_ret);
+}
+
+cl_context CL_API_CALL clCreateContextFromType(const cl_context_properties *properties,
+                                               cl_device_type type,
+                                               void(CL_CALLBACK *notify)(const char *, const void *,
+                                                                         size_t, void *),
+                                               void *user_data, cl_int *errcode_ret)
+{
+    cl_int err = call_begin(CALL_clCreateContextFromType, 0);
+    cl_device_id ids[MAX_DEVICES];
+    cl_uint num_ids = 0;
+    for (unsigned i = 0; type & (CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_DEFAULT) && i < num_devices;
+         i++)
+        if (device_listed(&devices[i]))
+            ids[num_ids++] = devices[i].id;
+    if (err == CL_SUCCESS && num_ids == 0)
+        err = CL_DEVICE_NOT_FOUND;
+    if (err != CL_SUCCESS)
+        return failed(errcode_ret, err);
+    return create(properties, num_ids, ids, notify, user_data, errcode_ret);
+}
+
+RETAIN(clRetainContext, cl_context)
+RELEASE(clReleaseContext, cl_context)
+
+cl_int CL_API_CALL clGetContextInfo(cl_context context, cl_context_info param, size_t space,
+                                    void *value, size_t *size_ret)
+{
+    cl_int err = call_begin(CALL_clGetContextInfo, devices_of(context));
+    size_t size = 0;
+    if (err == CL_SUCCESS)
+        err = pocl->clGetContextInfo(context, param, space, value, &size);
+    if (err != CL_SUCCESS)
+        return err;
+    cl_context_properties *properties = value;
+    if (param == CL_CONTEXT_PROPERTIES && value)
+        for (size_t i = 0; i + 1 < size / sizeof *properties; i += 2)
+            if (properties[i] == CL_CONTEXT_PLATFORM)
+                properties[i + 1] = (cl_context_properties)&platform;
+    if (size_ret)
+        *size_ret = size;
+    return CL_SUCCESS;
+}
+
+PASS(clSetContextDestructorCallback,
+     (cl_context context, void(CL_CALLBACK *notify)(cl_context, void *), void *user_data),
+     (context, notify, user_data), context)
+
+static bool may_be_out_of_order(cl_device_id id, cl_command_queue_properties properties)
+{
+    struct device *device = device_find(id);
+    return !(properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) || !device ||
+           !device->caps.no_out_of_order;
+}
+
+cl_command_queue CL_API_CALL clCreateCommandQueue(cl_context context, cl_device_id id,
+                                                  cl_command_queue_properties properties,
+                                                  cl_int *errcode_ret)
+{
+    cl_int err = call_begin(CALL_clCreateCommandQueue, devices_of(id) | devices_of(context));
+    if (err == CL_SUCCESS && !may_be_out_of_order(id, properties))
+        err = CL_INVALID_QUEUE_PROPERTIES;
+    if (err != CL_SUCCESS)
+        return failed(errcode_ret, err);
+    return adopt(pocl->clCreateCommandQueue(context, id, properties, errcode_ret));
+}
+
+cl_command_queue CL_API_CALL clCreateCommandQueueWithProperties(
+    cl_context context, cl_device_id id, const cl_queue_properties *properties, cl_int *errcode_ret)
+{
+    cl_int err =
+        call_begin(CALL_clCreateCommandQueueWithProperties, devices_of(id) | devices_of(context));
+    for (const cl_queue_properties *p = properties; p && *p && err == CL_SUCCESS; p += 2)
+        if (p[0] == CL_QUEUE_PROPERTIES && !may_be_out_of_order(id, p[1]))
+            err = CL_INVALID_QUEUE_PROPERTIES;
+    if (err != CL_SUCCESS)
+        return failed(errcode_ret, err);
+    return adopt(pocl->clCreateCommandQueueWithProperties(context, id, properties, errcode_ret));
+}
+
+RETAIN(clRetainCommandQueue, cl_command_queue)
+RELEASE(clReleaseCommandQueue, cl_command_queue)
+QUERY(clGetCommandQueueInfo, cl_command_queue, cl_command_queue_info)
+PASS(clFlush, (cl_command_queue queue), (queue), queue)
+PASS(clFinish, (cl_command_queue queue), (queue), queue)
+PASS(clSetDefaultDeviceCommandQueue, (cl_context context, cl_device_id id, cl_command_queue queue),
+     (context, id, queue), context)
+
+/* pocl has none, and OpenCL 1.1 and later allow this answer. */
+cl_int CL_API_CALL clSetCommandQueueProperty(cl_command_queue queue,
+                                             cl_command_queue_properties properties, cl_bool enable,
+                                             cl_command_queue_properties *old)
+{
+    cl_int err = call_begin(CALL_clSetCommandQueueProperty, devices_of(queue));
+    return err != CL_SUCCESS ? err : CL_INVALID_OPERATION;
+}

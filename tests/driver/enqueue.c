@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands: copies, fills, kernels, markers. */
+#include "tests/driver/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ENQUEUE(name, parameters, arguments)                                                       \
+    cl_int CL_API_CALL name parameters                                                             \
+    {                                                                                              \
+        cl_int err = call_begin(CALL_##name, devices_of(queue));                                   \
+        return err == CL_SUCCESS ? adopt_event(pocl->name arguments, event) : err;                 \
+    }
+
+ENQUEUE(clEnqueueReadBuffer,
+        (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
+         void *data, cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, buffer, blocking, offset, size, data, num_waits, waits, event))
+ENQUEUE(clEnqueueWriteBuffer,
+        (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
+         const void *data, cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, buffer, blocking, offset, size, data, num_waits, waits, event))
+ENQUEUE(clEnqueueReadBufferRect,
+        (cl_command_queue queue, cl_mem buffer, cl_bool blocking, const size_t *origin,
+         const size_t *host_origin, const size_t *region, size_t row_pitch, size_t slice_pitch,
+         size_t host_row_pitch, size_t host_slice_pitch, void *data, cl_uint num_waits,
+         const cl_event *waits, cl_event *event),
+        (queue, buffer, blocking, origin, host_origin, region, row_pitch, slice_pitch,
+         host_row_pitch, host_slice_pitch, data, num_waits, waits, event))
+ENQUEUE(clEnqueueWriteBufferRect,
+        (cl_command_queue queue, cl_mem buffer, cl_bool blocking, const size_t *origin,
+         const size_t *host_origin, const size_t *region, size_t row_pitch, size_t slice_pitch,
+         size_t host_row_pitch, size_t host_slice_pitch, const void *data, cl_uint num_waits,
+         const cl_event *waits, cl_event *event),
+        (queue, buffer, blocking, origin, host_origin, region, row_pitch, slice_pitch,
+         host_row_pitch, host_slice_pitch, data, num_waits, waits, event))
+ENQUEUE(clEnqueueCopyBuffer,
+        (cl_command_queue queue, cl_mem from, cl_mem to, size_t from_offset, size_t to_offset,
+         size_t size, cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, from, to, from_offset, to_offset, size, num_waits, waits, event))
+ENQUEUE(clEnqueueCopyBufferRect,
+        (cl_command_queue queue, cl_mem from, cl_mem to, const size_t *from_origin,
+         const size_t *to_origin, const size_t *region, size_t from_row_pitch,
+         size_t from_slice_pitch, size_t to_row_pitch, size_t to_slice_pitch, cl_uint num_waits,
+         const cl_event *waits, cl_event *event),
+        (queue, from, to, from_origin, to_origin, region, from_row_pitch, from_slice_pitch,
+         to_row_pitch, to_slice_pitch, num_waits, waits, event))
+ENQUEUE(clEnqueueFillBuffer,
+        (cl_command_queue queue, cl_mem buffer, const void *pattern, size_t pattern_size,
+         size_t offset, size_t size, cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, buffer, pattern, pattern_size, offset, size, num_waits, waits, event))
+ENQUEUE(clEnqueueReadImage,
+        (cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
+         const size_t *region, size_t row_pitch, size_t slice_pitch, void *data, cl_uint num_waits,
+         const cl_event *waits, cl_event *event),
+        (queue, image, blocking, origin, region, row_pitch, slice_pitch, data, num_waits, waits,
+         event))
+ENQUEUE(clEnqueueWriteImage,
+        (cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
+         const size_t *region, size_t row_pitch, size_t slice_pitch, const void *data,
+         cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, image, blocking, origin, region, row_pitch, slice_pitch, data, num_waits, waits,
+         event))
+ENQUEUE(clEnqueueCopyImage,
+        (cl_command_queue queue, cl_mem from, cl_mem to, const size_t *from_origin,
+         const size_t *to_origin, const size_t *region, cl_uint num_waits, const cl_event *waits,
+         cl_event *event),
+        (queue, from, to, from_origin, to_origin, region, num_waits, waits, event))
+ENQUEUE(clEnqueueCopyImageToBuffer,
+        (cl_command_queue queue, cl_mem from, cl_mem to, const size_t *origin, const size_t *region,
+         size_t offset, cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, from, to, origin, region, offset, num_waits, waits, event))
+ENQUEUE(clEnqueueCopyBufferToImage,
+        (cl_command_queue queue, cl_mem from, cl_mem to, size_t offset, const size_t *origin,
+         const size_t *region, cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, from, to, offset, origin, region, num_waits, waits, event))
+ENQUEUE(clEnqueueFillImage,
+        (cl_command_queue queue, cl_mem image, const void *color, const size_t *origin,
+         const size_t *region, cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, image, color, origin, region, num_waits, waits, event))
+ENQUEUE(clEnqueueMigrateMemObjects,
+        (cl_command_queue queue, cl_uint num_mems, const cl_mem *mems, cl_mem_migration_flags flags,
+         cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, num_mems, mems, flags, num_waits, waits, event))
+ENQUEUE(clEnqueueMarkerWithWaitList,
+        (cl_command_queue queue, cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, num_waits, waits, event))
+ENQUEUE(clEnqueueBarrierWithWaitList,
+        (cl_command_queue queue, cl_uint num_waits, const cl_event *waits, cl_event *event),
+        (queue, num_waits, waits, event))
+ENQUEUE(clEnqueueMarker, (cl_command_queue queue, cl_event *event), (queue, event))
+
+PASS(clEnqueueWaitForEvents, (cl_command_queue queue, cl_uint num_events, const cl_event *events),
+     (queue, num_events, events), queue)
+PASS(clEnqueueBarrier, (cl_command_queue queue), (queue), queue)
+
+/* The wait list of a kernel, with the stall's event at its end if kernels are to be held back. */
+struct waits {
+    cl_uint count;
+    const cl_event *events;
+    cl_event *owned; /* NULL when the list is the application's */
+};
+
+static struct waits stalled(cl_command_queue queue, cl_uint count, const cl_event *events)
+{
+    struct waits waits = {count, events, NULL};
+    if ((count == 0) != (events == NULL))
+        return waits;
+    cl_event stall = stall_event(queue);
+    if (!stall)
+        return waits;
+    waits.owned = malloc((count + 1) * sizeof *events);
+    if (!waits.owned) {
+        pocl->clReleaseEvent(stall);
+        return waits;
+    }
+    if (count)
+        memcpy(waits.owned, events, count * sizeof *events);
+    waits.owned[count] = stall;
+    waits.events = waits.owned;
+    waits.count++;
+    return waits;
+}
+
+static void waits_finish(struct waits *waits)
+{
+    if (waits->owned)
+        pocl->clReleaseEvent(waits->owned[waits->count - 1]);
+    free(waits->owned);
+}
+
+static bool group_fits(cl_command_queue queue, cl_uint dimensions, const size_t *local)
+{
+    cl_device_id id = NULL;
+    if (!queue || !local)
+        return true;
+    pocl->clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof id, &id, NULL);
+    struct device *device = device_find(id);
+    size_t size = 1;
+    for (cl_uint i = 0; i < dimensions && i < 3; i++)
+        size *= local[i];
+    return !device || !device->caps.max_wg || size <= device->caps.max_wg;
+}
+
+cl_int CL_API_CALL clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel,
+                                          cl_uint dimensions, const size_t *offset,
+                                          const size_t *global, const size_t *local,
+                                          cl_uint num_waits, const cl_event *waits, cl_event *event)
+{
+    cl_int err = call_begin(CALL_clEnqueueNDRangeKernel, devices_of(queue));
+    if (err == CL_SUCCESS && !group_fits(queue, dimensions, local))
+        err = CL_INVALID_WORK_GROUP_SIZE;
+    if (err != CL_SUCCESS)
+        return err;
+    struct waits list = stalled(queue, num_waits, waits);
+    err = pocl->clEnqueueNDRangeKernel(queue, kernel, dimensions, offset, global, local, list.count,
+                                       list.events, event);
+    waits_finish(&list);
+    return adopt_event(err, event);
+}
+
+cl_int CL_API_CALL clEnqueueTask(cl_command_queue queue, cl_kernel kernel, cl_uint num_waits,
+                                 const cl_event *waits, cl_event *event)
+{
+    cl_int err = call_begin(CALL_clEnqueueTask, devices_of(queue));
+    if (err != CL_SUCCESS)
+        return err;
+    struct waits list = stalled(queue, num_waits, waits);
+    err = pocl->clEnqueueTask(queue, kernel, list.count, list.events, event);
+    waits_finish(&list);
+    return adopt_event(err, event);
+}
+
+cl_int CL_API_CALL clEnqueueNativeKernel(cl_command_queue queue,
+                                         void(CL_CALLBACK *function)(void *), void *arguments,
+                                         size_t size, cl_uint num_mems, const cl_mem *mems,
+                                         const void **places, cl_uint num_waits,
+                                         const cl_event *waits, cl_event *event)
+{
+    cl_int err = call_begin(CALL_clEnqueueNativeKernel, devices_of(queue));
+    if (err != CL_SUCCESS)
+        return err;
+    struct waits list = stalled(queue, num_waits, waits);
+    err = pocl->clEnqueueNativeKernel(queue, function, arguments, size, num_mems, mems, places,
+                                      list.count, list.events, event);
+    waits_finish(&list);
+    return adopt_event(err, event);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Faults on demand, told by a file that tests change while the process runs; README.md has its
+ * lines. Counts go on in a library that is loaded anew, by way of a second file. */
+#include "tests/driver/driver.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_RULES 64
+#define MAX_TEXT 8192
+#define HANG_SECONDS 60
+
+enum action { FAIL, HANG, SLOW, STALL, LOG };
+
+struct rule {
+    enum action action;
+    char name[256]; /* of the call, "*" for all; of the log */
+    long count;     /* calls until it acts; 0: it has */
+    long value;     /* the error; microseconds */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* All guarded by lock. */
+static char *path; /* NULL: no faults */
+static struct rule rules[MAX_RULES];
+static unsigned num_rules;
+static char text[MAX_TEXT];
+static struct stat known;
+
+static bool parse_rule(struct rule *rule, const char *line)
+{
+    *rule = (struct rule){.action = FAIL};
+    if (sscanf(line, "fail %255s %ld %ld", rule->name, &rule->count, &rule->value) == 3)
+        return true;
+    rule->action = HANG;
+    if (sscanf(line, "hang %255s %ld", rule->name, &rule->count) == 2)
+        return true;
+    rule->action = SLOW;
+    if (sscanf(line, "slow %255s %ld", rule->name, &rule->value) == 2)
+        return true;
+    rule->action = LOG;
+    if (sscanf(line, "log %255s", rule->name) == 1)
+        return true;
+    rule->action = STALL;
+    return sscanf(line, "stall %ld", &rule->count) == 1 && rule->count > 0;
+}
+
+static void parse(void)
+{
+    char copy[MAX_TEXT], *rest;
+    strcpy(copy, text);
+    num_rules = 0;
+    for (char *line = strtok_r(copy, "\n", &rest); line && num_rules < MAX_RULES;
+         line = strtok_r(NULL, "\n", &rest))
+        if (*line != '#' && parse_rule(&rules[num_rules], line))
+            num_rules++;
+        else if (*line != '#')
+            fprintf(stderr, "shadowcl test driver: what is `%s`?\n", line);
+}
+
+static void state_path(char *to)
+{
+    snprintf(to, PATH_MAX, "%s.state", path);
+}
+
+/* The state belongs to this process and this version of the control file. */
+static void state_header(char *to, size_t size)
+{
+    snprintf(to, size, "%d %lu %ld %ld", getpid(), (unsigned long)known.st_ino,
+             (long)known.st_mtim.tv_sec, known.st_mtim.tv_nsec);
+}
+
+static void save_counts(void)
+{
+    char name[PATH_MAX], header[128];
+    state_path(name);
+    FILE *file = fopen(name, "we");
+    if (!file)
+        return;
+    state_header(header, sizeof header);
+    fprintf(file, "%s\n", header);
+    for (unsigned i = 0; i < num_rules; i++)
+        fprintf(file, "%ld\n", rules[i].count);
+    fclose(file);
+}
+
+static void load_counts(void)
+{
+    char name[PATH_MAX], header[128], line[128] = "";
+    state_path(name);
+    FILE *file = fopen(name, "re");
+    if (!file)
+        return;
+    state_header(header, sizeof header);
+    if (fgets(line, sizeof line, file))
+        line[strcspn(line, "\n")] = 0;
+    for (unsigned i = 0; !strcmp(line, header) && i < num_rules; i++) {
+        long count;
+        if (fscanf(file, "%ld", &count) == 1)
+            rules[i].count = count;
+    }
+    fclose(file);
+}
+
+static bool unchanged(const struct stat *now)
+{
+    struct timespec clock;
+    if (now->st_ino != known.st_ino || now->st_size != known.st_size ||
+        now->st_mtim.tv_sec != known.st_mtim.tv_sec ||
+        now->st_mtim.tv_nsec != known.st_mtim.tv_nsec)
+        return false;
+    /* Two writes within one tick of the clock look the same: look inside while it is new. */
+    clock_gettime(CLOCK_REALTIME, &clock);
+    return (clock.tv_sec - now->st_mtim.tv_sec) * 1000 +
+               (clock.tv_nsec - now->st_mtim.tv_nsec) / 1000000 >
+           50;
+}
+
+/* With the lock held: brings the rules up to date. */
+static void refresh(void)
+{
+    struct stat now = {0};
+    char fresh[MAX_TEXT] = "";
+    bool there = stat(path, &now) == 0;
+    if (there && unchanged(&now))
+        return;
+    int fd = there ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t size = fd >= 0 ? read(fd, fresh, sizeof fresh - 1) : 0;
+    fresh[size > 0 ? size : 0] = 0;
+    if (fd >= 0)
+        close(fd);
+    bool same = now.st_ino == known.st_ino && now.st_mtim.tv_sec == known.st_mtim.tv_sec &&
+                now.st_mtim.tv_nsec == known.st_mtim.tv_nsec && !strcmp(fresh, text);
+    if (same)
+        return;
+    known = now;
+    strcpy(text, fresh);
+    parse();
+    load_counts();
+}
+
+void faults_start(void)
+{
+    const char *told = getenv("SHADOWCL_TEST_FAULTS");
+    pthread_mutex_lock(&lock);
+    if (!path && told && *told)
+        path = strdup(told);
+    pthread_mutex_unlock(&lock);
+}
+
+void faults_stop(void)
+{
+    pthread_mutex_lock(&lock);
+    free(path);
+    path = NULL;
+    pthread_mutex_unlock(&lock);
+}
+
+static bool matches(const struct rule *rule, const char *name)
+{
+    return !strcmp(rule->name, "*") || !strcmp(rule->name, name);
+}
+
+static void append(const char *file, const char *name)
+{
+    int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        dprintf(fd, "%s\n", name);
+        close(fd);
+    }
+}
+
+/* With the lock held: what the rules say of this call. */
+static cl_int decide(const char *name, long *microseconds, struct rule *hang)
+{
+    cl_int err = CL_SUCCESS;
+    bool counted = false;
+    for (unsigned i = 0; i < num_rules; i++) {
+        struct rule *rule = &rules[i];
+        if (rule->action == LOG)
+            append(rule->name, name);
+        if (rule->action == SLOW && matches(rule, name))
+            *microseconds += rule->value;
+        if (rule->action > HANG || rule->count == 0 || !matches(rule, name))
+            continue;
+        counted = true;
+        if (--rule->count > 0)
+            continue;
+        if (rule->action == FAIL)
+            err = (cl_int)rule->value;
+        else
+            *hang = *rule;
+    }
+    if (counted)
+        save_counts();
+    return err;
+}
+
+static void sleep_microseconds(long microseconds)
+{
+    struct timespec pause = {microseconds / 1000000, microseconds % 1000000 * 1000};
+    while (nanosleep(&pause, &pause) < 0)
+        ;
+}
+
+/* Is there a hang for this call in the file? */
+static bool told_to_hang(const char *name)
+{
+    bool found = false;
+    pthread_mutex_lock(&lock);
+    refresh();
+    for (unsigned i = 0; i < num_rules; i++)
+        found |= rules[i].action == HANG && !strcmp(rules[i].name, name);
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+cl_int faults_apply(const char *name)
+{
+    long microseconds = 0;
+    struct rule hang = {.name = ""};
+    if (!path)
+        return CL_SUCCESS;
+    pthread_mutex_lock(&lock);
+    refresh();
+    cl_int err = decide(name, &microseconds, &hang);
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; *hang.name && i < HANG_SECONDS * 200 && told_to_hang(hang.name); i++)
+        sleep_microseconds(5000);
+    if (microseconds)
+        sleep_microseconds(microseconds);
+    return err;
+}
+
+bool faults_stalled(void)
+{
+    bool found = false;
+    if (!path)
+        return false;
+    pthread_mutex_lock(&lock);
+    refresh();
+    for (unsigned i = 0; i < num_rules; i++)
+        found |= rules[i].action == STALL;
+    pthread_mutex_unlock(&lock);
+    return found;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Programs. A device without fp64 refuses sources that contain the word `double`. */
+#include "tests/driver/driver.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+CREATE(cl_program, clCreateProgramWithSource,
+       (cl_context context, cl_uint count, const char **strings, const size_t *lengths,
+        cl_int *errcode_ret),
+       (context, count, strings, lengths, errcode_ret), context)
+CREATE(cl_program, clCreateProgramWithBinary,
+       (cl_context context, cl_uint num_ids, const cl_device_id *ids, const size_t *lengths,
+        const unsigned char **binaries, cl_int *status, cl_int *errcode_ret),
+       (context, num_ids, ids, lengths, binaries, status, errcode_ret), context)
+CREATE(cl_program, clCreateProgramWithBuiltInKernels,
+       (cl_context context, cl_uint num_ids, const cl_device_id *ids, const char *names,
+        cl_int *errcode_ret),
+       (context, num_ids, ids, names, errcode_ret), context)
+CREATE(cl_program, clCreateProgramWithIL,
+       (cl_context context, const void *il, size_t length, cl_int *errcode_ret),
+       (context, il, length, errcode_ret), context)
+CREATE(cl_program, clLinkProgram,
+       (cl_context context, cl_uint num_ids, const cl_device_id *ids, const char *options,
+        cl_uint num_programs, const cl_program *programs,
+        void(CL_CALLBACK *notify)(cl_program, void *), void *user_data, cl_int *errcode_ret),
+       (context, num_ids, ids, options, num_programs, programs, notify, user_data, errcode_ret),
+       context)
+RETAIN(clRetainProgram, cl_program)
+RELEASE(clReleaseProgram, cl_program)
+QUERY(clGetProgramInfo, cl_program, cl_program_info)
+PASS(clGetProgramBuildInfo,
+     (cl_program program, cl_device_id id, cl_program_build_info param, size_t space, void *value,
+      size_t *size_ret),
+     (program, id, param, space, value, size_ret), program)
+PASS(clSetProgramReleaseCallback,
+     (cl_program program, void(CL_CALLBACK *notify)(cl_program, void *), void *user_data),
+     (program, notify, user_data), program)
+PASS(clSetProgramSpecializationConstant,
+     (cl_program program, cl_uint id, size_t size, const void *value), (program, id, size, value),
+     program)
+
+static bool has_word(const char *text, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) {
+        bool begins = at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_');
+        if (begins && !isalnum((unsigned char)at[length]) && at[length] != '_')
+            return true;
+    }
+    return false;
+}
+
+static bool uses_double(cl_program program)
+{
+    size_t size = 0;
+    if (pocl->clGetProgramInfo(program, CL_PROGRAM_SOURCE, 0, NULL, &size) != CL_SUCCESS)
+        return false;
+    char *source = calloc(1, size + 1);
+    bool used =
+        source &&
+        pocl->clGetProgramInfo(program, CL_PROGRAM_SOURCE, size, source, NULL) == CL_SUCCESS &&
+        has_word(source, "double");
+    free(source);
+    return used;
+}
+
+/* Can these devices, or all of the program's if none is named, build it? */
+static bool can_build(cl_program program, cl_uint num_ids, const cl_device_id *ids)
+{
+    unsigned mask = ids ? 0 : program_mask(program);
+    for (cl_uint i = 0; ids && i < num_ids; i++)
+        mask |= device_mask(ids[i]);
+    for (unsigned i = 0; i < num_devices; i++)
+        if (mask & 1u << i && devices[i].caps.no_fp64 && uses_double(program))
+            return false;
+    return true;
+}
+
+cl_int CL_API_CALL clBuildProgram(cl_program program, cl_uint num_ids, const cl_device_id *ids,
+                                  const char *options,
+                                  void(CL_CALLBACK *notify)(cl_program, void *), void *user_data)
+{
+    cl_int err = call_begin(CALL_clBuildProgram, devices_of(program));
+    if (err == CL_SUCCESS && program && !can_build(program, num_ids, ids))
+        err = CL_BUILD_PROGRAM_FAILURE;
+    if (err != CL_SUCCESS)
+        return err;
+    return pocl->clBuildProgram(program, num_ids, ids, options, notify, user_data);
+}
+
+cl_int CL_API_CALL clCompileProgram(cl_program program, cl_uint num_ids, const cl_device_id *ids,
+                                    const char *options, cl_uint num_headers,
+                                    const cl_program *headers, const char **names,
+                                    void(CL_CALLBACK *notify)(cl_program, void *), void *user_data)
+{
+    cl_int err = call_begin(CALL_clCompileProgram, devices_of(program));
+    if (err == CL_SUCCESS && program && !can_build(program, num_ids, ids))
+        err = CL_COMPILE_PROGRAM_FAILURE;
+    if (err != CL_SUCCESS)
+        return err;
+    return pocl->clCompileProgram(program, num_ids, ids, options, num_headers, headers, names,
+                                  notify, user_data);
+}
