@@ -19,6 +19,7 @@ struct platform {
     struct object object;
     struct info_cache info;
     char *name;              /* owned */
+    char *suffix;            /* owned: of cl_khr_icd, "POCL"; a short name for users */
     struct device **devices; /* owned array of the root devices, filled once; the driver's order */
     cl_uint num_devices;
     atomic_bool enumerated;

@@ -45,11 +45,18 @@ static int name_fits(const char *name, const char *text)
     return *text && strcasestr(name, text) ? 1 : 0;
 }
 
+/* By its short name too, whole: "pocl". */
+static int platform_name_fits(const struct platform *platform, const char *text)
+{
+    int fit = name_fits(platform->name, text);
+    return fit ? fit : *text && !strcasecmp(platform->suffix, text);
+}
+
 static int platform_fits(const struct spec *spec, cl_uint index)
 {
     if (is_number(spec->platform))
         return strtoul(spec->platform, NULL, 10) == index ? 2 : 0;
-    return name_fits(spec->platforms[index]->name, spec->platform);
+    return platform_name_fits(spec->platforms[index], spec->platform);
 }
 
 /* How well the device fits; `overall` counts the devices of all platforms. */
@@ -61,7 +68,7 @@ static int fits(const struct spec *spec, cl_uint platform, const struct device *
     if (spec->numbered)
         return overall == spec->number ? 2 : 0;
     int by_device = name_fits(device->name, spec->device);
-    int by_platform = name_fits(device->platform->name, spec->device);
+    int by_platform = platform_name_fits(device->platform, spec->device);
     return by_device > by_platform ? by_device : by_platform;
 }
 

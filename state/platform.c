@@ -16,18 +16,22 @@ void platform_forked(void)
     enumerate_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 }
 
+static char *platform_text(const struct driver *driver, cl_platform_info param)
+{
+    struct reply reply;
+    return query_platform(driver, param, &reply) == CL_SUCCESS ? reply.bytes : strdup("");
+}
+
 struct platform *platform_create(const struct driver *driver)
 {
     struct platform *platform = object_create(KIND_PLATFORM, sizeof *platform, driver);
     if (!platform)
         return NULL;
-    struct reply name;
     platform->object.real = driver->platform;
-    if (query_platform(driver, CL_PLATFORM_NAME, &name) == CL_SUCCESS)
-        platform->name = name.bytes;
-    else
-        platform->name = strdup("");
-    if (!platform->name) {
+    platform->name = platform_text(driver, CL_PLATFORM_NAME);
+    platform->suffix = platform_text(driver, CL_PLATFORM_ICD_SUFFIX_KHR);
+    if (!platform->name || !platform->suffix) {
+        platform_destroy(platform);
         object_discard(platform);
         return NULL;
     }
@@ -41,6 +45,7 @@ void platform_destroy(void *object)
     info_cache_finish(&platform->info);
     free(platform->devices);
     free(platform->name);
+    free(platform->suffix);
 }
 
 /* Appends the driver's devices of a type that are not in the list yet. */
