@@ -12,6 +12,9 @@ static cl_int call(const struct driver *driver, cl_device_id device,
                    const cl_device_partition_property *properties, bool ext, cl_uint room,
                    cl_device_id *parts, cl_uint *count)
 {
+    /* rusticl leaves the place in its table empty */
+    if (!ext && !driver->clCreateSubDevices)
+        return CL_DEVICE_PARTITION_FAILED;
     if (!ext)
         return driver->clCreateSubDevices(device, properties, room, parts, count);
     if (!driver->clCreateSubDevicesEXT)
