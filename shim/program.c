@@ -154,6 +154,16 @@ static cl_int check_binaries(const struct context *context, cl_uint num_devices,
     return status;
 }
 
+/* The application was given these binaries on another device, before it moved. */
+static cl_program make_known(struct program *program, cl_uint num_devices, cl_int *binary_status,
+                             cl_int *status)
+{
+    *status = program_make_known(program);
+    for (cl_uint i = 0; i < num_devices && binary_status && *status == CL_SUCCESS; i++)
+        binary_status[i] = CL_SUCCESS;
+    return program_real(program);
+}
+
 static cl_program create_with_binary(struct context *context, cl_uint num_devices,
                                      const cl_device_id *devices, const size_t *lengths,
                                      const unsigned char **binaries, cl_int *binary_status,
@@ -169,6 +179,8 @@ static cl_program create_with_binary(struct context *context, cl_uint num_device
     if (program && reals)
         real = context->object.driver->clCreateProgramWithBinary(
             context_real(context), num_devices, reals, lengths, binaries, binary_status, status);
+    if (program && *status == CL_INVALID_BINARY)
+        real = make_known(program, num_devices, binary_status, status);
     free(reals);
     return program ? finish(program, real, status) : NULL;
 }

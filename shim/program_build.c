@@ -97,6 +97,12 @@ static cl_int call_driver(const struct step_call *step, const cl_device_id *real
                                     recipe->num_headers ? step->names : NULL, NULL, NULL);
 }
 
+/* A binary that was replaced by what it came from has been built, with the options of then. */
+static bool is_built_already(const struct step_call *step)
+{
+    return step->program->from_known && step->recipe->step == STEP_BUILD;
+}
+
 static cl_int take_step(const struct step_call *step)
 {
     struct program *program = step->program;
@@ -107,7 +113,7 @@ static cl_int take_step(const struct step_call *step)
     if (build && (reals || !step->num_devices)) {
         atomic_fetch_add(&program->building, 1);
         status = program_genuine(program);
-        if (status == CL_SUCCESS)
+        if (status == CL_SUCCESS && !is_built_already(step))
             status = call_driver(step, reals);
         if (has_begun(status)) {
             program_built(program, build);

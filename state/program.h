@@ -25,8 +25,9 @@ struct kernel_facts {
  * others may be reading them. */
 struct build {
     struct build *older;
-    struct info_cache info;       /* CL_PROGRAM_NUM_KERNELS and the like; absent: no executable */
-    _Atomic unsigned fetched;     /* 2: the binaries below are there; 1: being put in */
+    struct info_cache info;   /* CL_PROGRAM_NUM_KERNELS and the like; absent: no executable */
+    _Atomic unsigned fetched; /* 2: the binaries below are there; 1: being put in */
+    bool foreign; /* of a device that the program has left; what the queries answer still */
     struct kernel_facts *kernels; /* owned; taken at capture */
     size_t num_kernels;
     cl_uint num_devices;
@@ -52,8 +53,11 @@ struct program {
     struct context *context; /* held */
     struct device **devices; /* owned array of held devices: CL_PROGRAM_DEVICES */
     cl_uint num_devices;
-    bool stand_in;         /* the real program was made from a binary, though there is a source */
-    struct origin *origin; /* a reference */
+    bool stand_in; /* the real program was made from a binary, though there is a source */
+    /* The other way round: loaded from a binary that this device can't take, the real program was
+     * made, and built, from what the binary is known to come from. */
+    bool from_known;
+    struct origin *origin;       /* a reference */
     struct build *_Atomic build; /* the newest; never NULL once published */
     _Atomic unsigned kernels;  /* attached to it (§5.8.2: a program with kernels is not rebuilt) */
     _Atomic unsigned building; /* build steps in progress */
@@ -77,6 +81,9 @@ struct program *program_create(struct context *context, struct origin *origin, c
                                struct device *const *devices);
 /* For a wrapper that failed after program_create; the real program must be NULL. */
 void program_discard(struct program *program);
+/* For a program whose binaries the driver does not take: makes the real one, built, by the recipe
+ * that they are known to come from (recipe.h). CL_INVALID_BINARY where none is known. */
+cl_int program_make_known(struct program *program);
 /* Which of the program's devices, or -1. */
 int program_device_index(const struct program *program, const struct device *device);
 

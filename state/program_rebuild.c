@@ -176,6 +176,7 @@ static bool load_binaries(struct program *program, const struct targets *to, str
         return false;
     program->object.real = real;
     program->stand_in = program->origin->kind != ORIGIN_BINARY;
+    program->from_known = false;
     return true;
 }
 
@@ -210,7 +211,7 @@ static cl_int repeat_steps(const struct targets *to, struct build *build, cl_pro
 /* A binary can't be had on another kind of device: follow what it came from. */
 static const struct recipe *source_of(const struct program *program, const struct recipe *recipe)
 {
-    if (recipe->origin->kind != ORIGIN_BINARY || all_same(program))
+    if (recipe->origin->kind != ORIGIN_BINARY || (all_same(program) && !program->from_known))
         return recipe;
     const struct recipe *known = recipe_of_binary(&recipe->origin->binaries[0]);
     return known ? known : recipe;
@@ -224,6 +225,7 @@ static int follow_recipe(struct program *program, const struct targets *to, stru
     cl_program real = NULL;
     cl_int code;
     program->stand_in = false;
+    program->from_known = recipe != own;
     if (own->origin->kind == ORIGIN_LINK || recipe != own) {
         code = make_program(to, recipe, &real);
     } else {
@@ -242,22 +244,50 @@ static int follow_recipe(struct program *program, const struct targets *to, stru
     return 0;
 }
 
+/* The driver's handles of the program's devices; the caller frees to->devices. */
+static bool aim(const struct program *program, struct targets *to)
+{
+    cl_device_id *devices = calloc(program->num_devices + 1, sizeof(cl_device_id));
+    for (cl_uint i = 0; i < program->num_devices && devices; i++)
+        devices[i] = device_real(program->devices[i]);
+    *to = (struct targets){program->object.driver, context_real(program->context),
+                           program->num_devices, devices};
+    return devices != NULL;
+}
+
+cl_int program_make_known(struct program *program)
+{
+    struct targets to;
+    for (cl_uint i = 0; i < program->origin->num_binaries; i++)
+        if (!recipe_of_binary(&program->origin->binaries[i]))
+            return CL_INVALID_BINARY;
+    if (!aim(program, &to))
+        return CL_OUT_OF_HOST_MEMORY;
+    cl_program real = NULL;
+    cl_int status = make_program(&to, recipe_of_binary(&program->origin->binaries[0]), &real);
+    if (status != CL_SUCCESS && real)
+        to.driver->clReleaseProgram(real);
+    if (status == CL_SUCCESS)
+        program->object.real = real;
+    program->from_known = status == CL_SUCCESS;
+    free((void *)to.devices);
+    return status == CL_SUCCESS ? CL_SUCCESS : CL_INVALID_BINARY;
+}
+
 int program_rebuild(struct program *program, struct error *err)
 {
     struct build *build = atomic_load(&program->build);
-    cl_device_id *devices = calloc(program->num_devices, sizeof(cl_device_id));
-    if (!devices) {
+    struct targets to;
+    program->object.driver = program->context->object.driver;
+    if (!aim(program, &to)) {
         error_set(err, 0, "there is no memory to make it again");
         return name_program(program, err);
     }
-    for (cl_uint i = 0; i < program->num_devices; i++)
-        devices[i] = device_real(program->devices[i]);
-    program->object.driver = program->context->object.driver;
-    struct targets to = {program->object.driver, context_real(program->context),
-                         program->num_devices, devices};
     int result = 0;
-    if (!all_same(program) || !all_have_binaries(build) || !load_binaries(program, &to, build))
+    if (!all_same(program))
+        build->foreign = true;
+    if (build->foreign || !all_have_binaries(build) || !load_binaries(program, &to, build))
         result = follow_recipe(program, &to, build, err);
-    free(devices);
+    free((void *)to.devices);
     return result;
 }
