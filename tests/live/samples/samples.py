@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,15 @@ class Run:
             if progress:
                 self.fraction = int(progress[1]) / int(progress[2])
 
+    def fate(self):
+        """How the program ended, if it did, and the last that it said."""
+        try:
+            code = self.process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return f"the program is still there\n{''.join(self.said)}"
+        self.reader.join()
+        return f"the program's exit code is {code}\n{''.join(self.said)}"
+
     def wait_until(self, fraction):
         end = time.monotonic() + PATIENCE
         while self.fraction < fraction:
@@ -178,7 +188,8 @@ class Run:
 
     def resume(self):
         code, answer, said = self.setup.shadowcl("resume", self.pid)
-        expect(code == 0, f"resume: exit code {code}: {said} {answer}")
+        expect(code == 0, f"resume: exit code {code}: {said} {answer}\n"
+               f"{self.fate()}")
         expect(answer["state"] == "running", f"resume: the state is `{answer['state']}`")
 
     def cycle(self):
@@ -193,7 +204,8 @@ class Run:
             if code == 0:
                 self.check_suspended(answer)
                 return
-            expect(self.process.poll() is None, f"ended before it could be suspended: {said}")
+            if self.process.poll() is not None:
+                raise Failure(f"ended before it could be suspended: {said}\n{self.fate()}")
             expect(time.monotonic() < end, f"can't be suspended: {said} {answer}")
 
 
@@ -297,6 +309,8 @@ def main():
     parser.add_argument("--native", action="store_true", help="only without shadowcl, twice")
     parser.add_argument("sample", choices=SAMPLES)
     arguments = parser.parse_args()
+    # ctest ends a test that takes too long by SIGTERM: let no sample survive it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     # Short: a socket's path has little room.
     work = Path(tempfile.mkdtemp(prefix="samples-"))
     try:
