@@ -28,17 +28,21 @@ struct native_copy {
     unsigned char *blob;
 };
 
-/* In front of the arguments that the driver copies: as much as any driver aligns the copy to. */
-struct header {
-    _Alignas(128) native_function function;
-    bool has_args;
+/* In front of the arguments that the driver copies: as long as the largest alignment of a type, so
+ * that they keep whatever alignment the driver gives its copy. */
+union header {
+    struct {
+        native_function function;
+        bool has_args;
+    };
+    unsigned char padding[128];
 };
 
 static void CL_CALLBACK trampoline(void *args)
 {
-    struct header *header = args;
+    const union header *header = args;
     gate_lend();
-    header->function(header->has_args ? header + 1 : NULL);
+    header->function(header->has_args ? (char *)args + sizeof *header : NULL);
     gate_unlend();
 }
 
@@ -63,7 +67,7 @@ static cl_int native_check(struct queue *queue, void *args)
 static cl_int call_driver(const struct issue *to, const struct native *native,
                           unsigned char *arguments, cl_mem *mems, const void **places)
 {
-    struct header header = {.function = native->function, .has_args = native->blob != NULL};
+    union header header = {.function = native->function, .has_args = native->blob != NULL};
     memcpy(arguments, &header, sizeof header);
     if (native->size)
         memcpy(arguments + sizeof header, native->blob, native->size);
@@ -82,9 +86,8 @@ static cl_int call_driver(const struct issue *to, const struct native *native,
 static cl_int native_issue(const struct issue *to, void *args)
 {
     const struct native *native = args;
-    size_t size = sizeof(struct header) + native->size;
-    size_t aligned = (size + 127) & ~(size_t)127;
-    unsigned char *arguments = aligned_alloc(128, aligned);
+    size_t size = sizeof(union header) + native->size;
+    unsigned char *arguments = malloc(size);
     cl_mem *mems = calloc(native->num_mems + 1, sizeof *mems);
     const void **places = calloc(native->num_mems + 1, sizeof *places);
     cl_int status = CL_OUT_OF_HOST_MEMORY;
