@@ -205,7 +205,8 @@ class Run:
 
     def ours(self):
         tree = process_tree(self.process.pid)
-        return [one for one in self.shadowcl.ask("ps") if one.get("pid") in tree]
+        return [one for one in self.shadowcl.ask("ps")
+                if one.get("pid") in tree and one.get("state") != "uncovered"]
 
     def give_up(self):
         states = self.ours() if self.shadowcl else []

@@ -276,6 +276,8 @@ class Clinfo(Program):
     and the loader is another."""
     name, packages, warm_up = "clinfo", "clinfo", False
     ours = re.compile(r"ICD|OCL_ICD|ICDL|LOADER|EXTENSIONS(_WITH_VERSION)?\b|SUFFIX", re.I)
+    # Properties of an extension's own, gone when the extension is filtered.
+    owned = {"cl_khr_command_buffer": "COMMAND_BUFFER", "cl_khr_il_program": "IL_VERSION"}
     # Told anew at each run by the driver.
     volatile = re.compile(r"MAX_CLOCK_FREQUENCY|FREE_MEMORY|GLOBAL_MEM_SIZE|MAX_MEM_ALLOC_SIZE|"
                           r"TIMER_RESOLUTION")
@@ -293,21 +295,24 @@ class Clinfo(Program):
         return [line.rstrip() for line in run.out.splitlines() if line.strip()]
 
     def compare(self, native, other):
-        differences = super().compare(*([line for line in lines if not self.expected(line)]
+        filtered = self.filtered(native, other)
+        gone = [part for name, part in self.owned.items() if name in filtered]
+        differences = super().compare(*([line for line in lines if not self.expected(line, gone)]
                                         for lines in (native, other)))
-        return differences + self.new_extensions(native, other)
+        return differences + [f"+ extension {name}" for name in self.filtered(other, native)]
 
-    def expected(self, line):
-        return self.ours.search(line) or self.volatile.search(line)
+    def expected(self, line, gone):
+        return self.ours.search(line) or self.volatile.search(line) or \
+            any(part in line for part in gone)
 
-    def new_extensions(self, native, other):
-        """Extensions that we report and the driver does not."""
+    def filtered(self, native, other):
+        """The extensions of the first that the second does not report."""
         words = [set(re.findall(r"\bcl_\w+", "\n".join(lines))) for lines in (native, other)]
-        return [f"+ extension {word}" for word in sorted(words[1] - words[0])]
+        return sorted(words[0] - words[1])
 
     def notes(self, native, other):
-        words = [set(re.findall(r"\bcl_\w+", "\n".join(lines))) for lines in (native, other)]
-        return [f"filtered: {' '.join(sorted(words[0] - words[1]))}"] if words[0] - words[1] else []
+        names = self.filtered(native, other)
+        return [f"filtered: {' '.join(names)}"] if names else []
 
     def summary(self, lines):
         return f"{len(lines)} properties"
