@@ -112,7 +112,7 @@ static cl_int take_step(const struct step_call *step)
     cl_int status = CL_OUT_OF_HOST_MEMORY;
     if (build && (reals || !step->num_devices)) {
         atomic_fetch_add(&program->building, 1);
-        status = program_genuine(program);
+        status = program_genuine(program, step->num_devices, (struct device *const *)step->devices);
         if (status == CL_SUCCESS && !is_built_already(step))
             status = call_driver(step, reals);
         if (has_begun(status)) {

@@ -98,8 +98,9 @@ struct build *program_prepare(struct program *program, struct recipe *recipe, cl
 void build_destroy(struct build *build);
 /* Makes the build the program's, with what the driver answers now. */
 void program_built(struct program *program, struct build *build);
-/* Before a build step: a program that stands in for the one made from source is made genuine. */
-cl_int program_genuine(struct program *program);
+/* Before a build step for those devices (count 0: all): a program that stands in for the one made
+ * from source is made genuine; the other devices get what they had. */
+cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices);
 /* Gets the binaries from the driver, once for each build step. CL_SUCCESS also where there are none
  * for a device (its size is 0 then). */
 cl_int program_fetch(struct program *program);

@@ -140,7 +140,19 @@ void program_built(struct program *program, struct build *build)
     }
 }
 
-cl_int program_genuine(struct program *program)
+/* Steps of the devices that are not about to be built; what failed before fails again. */
+static void repeat_others(struct program *program, const struct targets *to, cl_program real,
+                          cl_uint num_devices, struct device *const *devices)
+{
+    struct build *build = atomic_load(&program->build);
+    for (cl_uint i = 0; i < program->num_devices; i++) {
+        struct targets one = {to->driver, to->context, 1, &to->devices[i]};
+        if (!listed(program->devices[i], num_devices, devices))
+            make_step(&one, build->devices[i].recipe, real);
+    }
+}
+
+cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices)
 {
     if (!program->stand_in)
         return CL_SUCCESS;
@@ -148,19 +160,20 @@ cl_int program_genuine(struct program *program)
     if (atomic_load(&program->kernels) || program->origin->kind == ORIGIN_LINK)
         return CL_INVALID_OPERATION;
     struct recipe *recipe = program_recipe(program, STEP_NONE, NULL);
-    cl_device_id *devices = calloc(program->num_devices, sizeof(cl_device_id));
+    cl_device_id *reals = calloc(program->num_devices, sizeof(cl_device_id));
     struct targets to = {program->object.driver, context_real(program->context),
-                         program->num_devices, devices};
-    for (cl_uint i = 0; i < program->num_devices && devices; i++)
-        devices[i] = device_real(program->devices[i]);
+                         program->num_devices, reals};
+    for (cl_uint i = 0; i < program->num_devices && reals; i++)
+        reals[i] = device_real(program->devices[i]);
     cl_program real = NULL;
-    cl_int err = recipe && devices ? make_origin(&to, recipe, &real) : CL_OUT_OF_HOST_MEMORY;
+    cl_int err = recipe && reals ? make_origin(&to, recipe, &real) : CL_OUT_OF_HOST_MEMORY;
     if (err == CL_SUCCESS) {
+        repeat_others(program, &to, real, num_devices, devices);
         program_release(program);
         program->object.real = real;
         program->stand_in = false;
     }
-    free(devices);
+    free(reals);
     recipe_unref(recipe);
     return err;
 }

@@ -140,16 +140,43 @@ static bool all_have_binaries(struct build *build)
     return true;
 }
 
-/* Builds what was loaded from executables. Compiled objects and libraries are left as they are: to
- * link them is all that the application may do, and a build turns them into empty executables. */
-static cl_int build_loaded(const struct targets *to, struct build *build, cl_program real)
+typedef cl_int (*step_call)(const struct targets *, const struct recipe *, cl_program);
+
+/* Calls once for the devices that had one step together (pocl forgets a device that a later build
+ * does not name), for those that are wanted. */
+static cl_int each_group(const struct targets *to, struct build *build, cl_program real,
+                         bool (*wanted)(struct build_device *), step_call call)
 {
-    cl_int err = CL_SUCCESS;
-    for (cl_uint i = 0; i < to->count && err == CL_SUCCESS; i++)
-        if (binary_type(&build->devices[i]) == CL_PROGRAM_BINARY_TYPE_EXECUTABLE)
-            err = to->driver->clBuildProgram(real, 1, &to->devices[i],
-                                             build->devices[i].recipe->options, NULL, NULL);
+    cl_device_id *devices = calloc(to->count + 1, sizeof(cl_device_id));
+    bool *done = calloc(to->count + 1, sizeof *done);
+    cl_int err = devices && done ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+    for (cl_uint i = 0; i < to->count && err == CL_SUCCESS; i++) {
+        struct targets group = {to->driver, to->context, 0, devices};
+        const struct recipe *recipe = build->devices[i].recipe;
+        for (cl_uint j = i; j < to->count; j++) {
+            if (done[j] || build->devices[j].recipe != recipe || !wanted(&build->devices[j]))
+                continue;
+            devices[group.count++] = to->devices[j];
+            done[j] = true;
+        }
+        if (group.count)
+            err = call(&group, recipe, real);
+    }
+    free(done);
+    free(devices);
     return err;
+}
+
+/* Compiled objects and libraries are left as they are: to link them is all that the application may
+ * do, and a build turns them into empty executables. */
+static bool is_executable(struct build_device *device)
+{
+    return binary_type(device) == CL_PROGRAM_BINARY_TYPE_EXECUTABLE;
+}
+
+static cl_int build_loaded(const struct targets *to, const struct recipe *recipe, cl_program real)
+{
+    return to->driver->clBuildProgram(real, to->count, to->devices, recipe->options, NULL, NULL);
 }
 
 /* From the binaries that the driver gave us; false: to be tried in another way. */
@@ -167,7 +194,7 @@ static bool load_binaries(struct program *program, const struct targets *to, str
         real = to->driver->clCreateProgramWithBinary(to->context, to->count, to->devices, sizes,
                                                      bytes, NULL, &err);
     if (real && err == CL_SUCCESS)
-        err = build_loaded(to, build, real);
+        err = each_group(to, build, real, is_executable, build_loaded);
     free(bytes);
     free(sizes);
     if (real && err != CL_SUCCESS)
@@ -194,20 +221,6 @@ static int explain(struct program *program, const struct targets *to, cl_program
     return name_program(program, err);
 }
 
-/* Each device's own step; a step that failed for the application is not repeated. */
-static cl_int repeat_steps(const struct targets *to, struct build *build, cl_program real)
-{
-    for (cl_uint i = 0; i < to->count; i++) {
-        struct targets one = {to->driver, to->context, 1, &to->devices[i]};
-        if (!succeeded(&build->devices[i]))
-            continue;
-        cl_int code = make_step(&one, build->devices[i].recipe, real);
-        if (code != CL_SUCCESS)
-            return code;
-    }
-    return CL_SUCCESS;
-}
-
 /* A binary can't be had on another kind of device: follow what it came from. */
 static const struct recipe *source_of(const struct program *program, const struct recipe *recipe)
 {
@@ -229,9 +242,10 @@ static int follow_recipe(struct program *program, const struct targets *to, stru
     if (own->origin->kind == ORIGIN_LINK || recipe != own) {
         code = make_program(to, recipe, &real);
     } else {
+        /* A step that failed for the application is not repeated. */
         code = make_origin(to, recipe, &real);
         if (code == CL_SUCCESS)
-            code = repeat_steps(to, build, real);
+            code = each_group(to, build, real, succeeded, make_step);
     }
     /* A link that had failed before fails again, and the program is what it was. */
     if (code != CL_SUCCESS && (own->origin->kind != ORIGIN_LINK || any_succeeded(build))) {
