@@ -78,6 +78,8 @@ static cl_int call_driver(const struct issue *to, const struct native *native,
             ((const unsigned char *)native->places[i] - (const unsigned char *)native->blob);
     }
     bool any = native->num_mems > 0;
+    if (!to->driver->clEnqueueNativeKernel)
+        return CL_INVALID_OPERATION;
     return to->driver->clEnqueueNativeKernel(
         to->real, trampoline, arguments, sizeof header + native->size, native->num_mems,
         any ? mems : NULL, any ? places : NULL, to->num_waits, to->waits, to->event);

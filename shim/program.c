@@ -214,7 +214,9 @@ static cl_program create_built_in(struct context *context, cl_uint num_devices,
     cl_device_id *reals = devices_real(num_devices, devices);
     cl_program real = NULL;
     *status = CL_OUT_OF_HOST_MEMORY;
-    if (program && reals)
+    if (!context->object.driver->clCreateProgramWithBuiltInKernels)
+        *status = CL_INVALID_VALUE; /* the driver has no built-in kernels */
+    else if (program && reals)
         real = context->object.driver->clCreateProgramWithBuiltInKernels(
             context_real(context), num_devices, reals, names, status);
     free(reals);

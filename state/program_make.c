@@ -46,6 +46,8 @@ static cl_program create(const struct targets *to, const struct origin *origin, 
     case ORIGIN_BINARY:
         return from_binaries(to, origin, err);
     case ORIGIN_BUILT_IN:
+        if (!to->driver->clCreateProgramWithBuiltInKernels)
+            break;
         return to->driver->clCreateProgramWithBuiltInKernels(to->context, to->count, to->devices,
                                                              text, err);
     case ORIGIN_LINK:

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Suspend and resume: the table of contents. See checkpoint.h. */
+#include "shim/checkpoint.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/drain.h"
+#include "shim/event.h"
+#include "shim/gate.h"
+#include "shim/hold.h"
+#include "shim/loader.h"
+#include "shim/log.h"
+#include "shim/objects.h"
+#include "shim/placement.h"
+#include "state/mem.h"
+#include "state/staging.h"
+#include "state/svm.h"
+
+static _Atomic int state;
+static atomic_flag busy = ATOMIC_FLAG_INIT; /* a suspend, resume or move is in progress */
+
+enum checkpoint_state checkpoint_state(void)
+{
+    return (enum checkpoint_state)atomic_load(&state);
+}
+
+static const char *state_name(void)
+{
+    static const char *const names[] = {"running", "draining", "capturing", "suspended",
+                                        "rebuilding"};
+    return names[checkpoint_state()];
+}
+
+void report_warn(struct report *report, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    log_warn("%s", text);
+    char **warnings = realloc(report->warnings, (report->num_warnings + 1) * sizeof *warnings);
+    if (!warnings)
+        return;
+    report->warnings = warnings;
+    report->warnings[report->num_warnings] = strdup(text);
+    report->num_warnings += report->warnings[report->num_warnings] != NULL;
+}
+
+void report_finish(struct report *report)
+{
+    residue_finish(&report->residue);
+    for (size_t i = 0; i < report->num_warnings; i++)
+        free(report->warnings[i]);
+    free(report->warnings);
+    *report = (struct report){0};
+}
+
+static double ms_since(int64_t start)
+{
+    return (double)(now_ns() - start) / 1e6;
+}
+
+/* Before the gate closes: what can be refused without stopping anybody. */
+static int prepare(struct error *err)
+{
+    if (residue_foreign(err) != 0)
+        return -1;
+    return staging_reserve(mem_staging_bytes(), err);
+}
+
+/* With the gate closed and nothing running: reads all that the driver knows. */
+static int capture(struct object *const *objects, size_t count, int64_t deadline,
+                   struct report *report, struct error *err)
+{
+    int64_t start = now_ns();
+    atomic_store(&state, STATE_CAPTURING);
+    for (size_t i = 0; i < count; i++) {
+        report->counts[objects[i]->was]++;
+        if (objects_capture(objects[i], deadline, err) != 0)
+            return -1;
+    }
+    if (objects_finish_copies(objects, count, err) != 0)
+        return -1;
+    report->captured_bytes = staging_used();
+    report->capture = ms_since(start);
+    return 0;
+}
+
+/* Gives every driver object back, children first, and unloads the drivers. */
+static void release(struct object *const *objects, size_t count)
+{
+    for (size_t i = count; i-- > 0;)
+        objects_release(objects[i]);
+    loader_unload();
+}
+
+/* Makes every object again where its device is placed, parents first; the drivers are loaded. On an
+ * error everything is released again. */
+static int rebuild(struct object *const *objects, size_t count, struct report *report,
+                   struct error *err)
+{
+    int64_t start = now_ns();
+    int result = 0;
+    loader_place();
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = objects_rebuild(objects[i], err);
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = objects_upload(objects[i], err);
+    if (result == 0)
+        result = objects_finish_copies(objects, count, err);
+    report->rebuild = ms_since(start);
+    if (result != 0)
+        release(objects, count);
+    return result;
+}
+
+/* The program runs on: contents in staging have been copied or were not needed. */
+static void run_on(struct object *const *objects, size_t count)
+{
+    objects_forget_contents(objects, count);
+    staging_drop();
+    object_reap();
+    atomic_store(&state, STATE_RUNNING);
+    gate_open();
+}
+
+/* The driver was let go and should not have been: back to running, or at least to a state from which
+ * a resume can be tried. */
+static int undo_release(struct object *const *objects, size_t count, struct error *err)
+{
+    struct report ignored = {0};
+    struct error why = {0};
+    atomic_store(&state, STATE_REBUILDING);
+    loader_reload();
+    if (rebuild(objects, count, &ignored, &why) == 0) {
+        objects_drop_copiers(objects, count);
+        run_on(objects, count);
+    } else {
+        atomic_store(&state, STATE_SUSPENDED);
+        log_error("the program stays suspended: %s: %s", why.object, why.reason);
+        error_todo(err, "going back failed too (%s: %s): the program is suspended; try a resume, "
+                        "on another device if need be",
+                   why.object, why.reason);
+    }
+    report_finish(&ignored);
+    return -1;
+}
+
+/* Nothing of the device may be left open or mapped. */
+static int prove_release(struct report *report, struct error *err)
+{
+    if (residue_find(&report->residue, err) != 0)
+        return -1;
+    if (report->residue.count == 0)
+        return 0;
+    error_object(err, "%s", report->residue.lines[0]);
+    error_set(err, 0, "%zu device node%s still held after the driver was unloaded",
+              report->residue.count, report->residue.count == 1 ? " is" : "s are");
+    return error_todo(err, "the driver, or another library in the program, does not let go of the "
+                           "device: it can't be unplugged");
+}
+
+static int suspend_closed(int64_t deadline, struct report *report, struct error *err)
+{
+    size_t count = 0;
+    int64_t start = now_ns();
+    object_reap();
+    struct object **objects = object_list(&count);
+    int result = objects ? 0 : error_set(err, 0, "no memory for the list of objects");
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = objects_carriable(objects[i], err);
+    if (result == 0)
+        result = svm_carriable(err);
+    if (result == 0)
+        result = drain_queues(objects, count, deadline, err);
+    report->drain += ms_since(start);
+    if (result == 0)
+        result = capture(objects, count, deadline, report, err);
+    if (result != 0) {
+        objects_drop_copiers(objects, count);
+        run_on(objects, count);
+        free(objects);
+        return -1;
+    }
+    start = now_ns();
+    release(objects, count);
+    result = prove_release(report, err);
+    report->release = ms_since(start);
+    if (result == 0)
+        atomic_store(&state, STATE_SUSPENDED);
+    else
+        undo_release(objects, count, err);
+    free(objects);
+    return result;
+}
+
+static int suspend(double deadline, struct report *report, struct error *err)
+{
+    int64_t start = now_ns();
+    if (checkpoint_state() != STATE_RUNNING) {
+        error_set(err, 0, "it is %s, not running", state_name());
+        return error_todo(err, "resume it first");
+    }
+    if (prepare(err) != 0) {
+        staging_drop();
+        return -1;
+    }
+    int64_t closing = now_ns();
+    int64_t end = closing + (int64_t)(deadline * 1e9);
+    atomic_store(&state, STATE_DRAINING);
+    if (gate_close(end, err) != 0) {
+        staging_drop();
+        atomic_store(&state, STATE_RUNNING);
+        return -1;
+    }
+    report->drain = ms_since(closing);
+    /* The driver may call us from inside: this thread passes the closed gate. */
+    gate_lend();
+    int result = suspend_closed(end, report, err);
+    gate_unlend();
+    if (result == 0)
+        log_pause();
+    report->suspend = ms_since(start);
+    return result;
+}
+
+static int resume_closed(const char *device, bool strict, struct report *report, struct error *err)
+{
+    size_t count = 0;
+    object_reap();
+    struct object **objects = object_list(&count);
+    if (!objects)
+        return error_set(err, 0, "no memory for the list of objects");
+    int64_t start = now_ns();
+    loader_reload();
+    report->load = ms_since(start);
+    int result = placement_choose(device, strict, objects, count, report, err);
+    if (result != 0) {
+        loader_unload();
+    } else {
+        result = rebuild(objects, count, report, err);
+        if (result != 0)
+            placement_undo(objects, count);
+    }
+    if (result == 0) {
+        objects_drop_copiers(objects, count);
+        run_on(objects, count);
+    }
+    free(objects);
+    return result;
+}
+
+static int resume(const char *device, bool strict, struct report *report, struct error *err)
+{
+    int64_t start = now_ns();
+    if (checkpoint_state() != STATE_SUSPENDED) {
+        error_set(err, 0, "it is %s, not suspended", state_name());
+        return error_todo(err, "suspend it first");
+    }
+    atomic_store(&state, STATE_REBUILDING);
+    gate_lend();
+    int result = resume_closed(device, strict, report, err);
+    gate_unlend();
+    if (result != 0)
+        atomic_store(&state, STATE_SUSPENDED);
+    report->resume = ms_since(start);
+    return result;
+}
+
+static int refuse_second(struct error *err)
+{
+    error_set(err, 0, "another suspend or resume of it is in progress");
+    return error_todo(err, "wait for its end");
+}
+
+int checkpoint_suspend(double deadline, struct report *report, struct error *err)
+{
+    if (atomic_flag_test_and_set(&busy))
+        return refuse_second(err);
+    int result = suspend(deadline, report, err);
+    atomic_flag_clear(&busy);
+    log_info("suspend: %s", result == 0 ? "suspended" : err->reason);
+    return result;
+}
+
+int checkpoint_resume(const char *device, bool strict, struct report *report, struct error *err)
+{
+    if (atomic_flag_test_and_set(&busy))
+        return refuse_second(err);
+    int result = resume(device, strict, report, err);
+    atomic_flag_clear(&busy);
+    log_info("resume: %s", result == 0 ? "running" : err->reason);
+    return result;
+}
+
+/* To the new place, or else back to the old one. */
+static int move(double deadline, const char *device, bool strict, struct report *report,
+                struct error *err)
+{
+    if (checkpoint_state() == STATE_RUNNING && placement_check(device, strict, report, err) != 0)
+        return -1;
+    if (suspend(deadline, report, err) != 0)
+        return -1;
+    if (resume(device, strict, report, err) == 0)
+        return 0;
+    struct report ignored = {0};
+    struct error why = {0};
+    if (resume("", false, &ignored, &why) != 0)
+        error_todo(err, "going back failed too (%s: %s): the program is suspended; try a resume",
+                   why.object, why.reason);
+    report_finish(&ignored);
+    return -1;
+}
+
+int checkpoint_move(double deadline, const char *device, bool strict, struct report *report,
+                    struct error *err)
+{
+    if (atomic_flag_test_and_set(&busy))
+        return refuse_second(err);
+    int result = move(deadline, device, strict, report, err);
+    atomic_flag_clear(&busy);
+    log_info("move: %s", result == 0 ? "done" : err->reason);
+    return result;
+}

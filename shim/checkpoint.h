@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Suspend, resume and move of this process, as a list of steps: close the gate, drain, capture,
+ * release; load, rebuild, open the gate. A step that fails is undone: the program runs on as if
+ * nothing had happened, or stays suspended with its state held. */
+#ifndef SHADOWCL_SHIM_CHECKPOINT_H
+#define SHADOWCL_SHIM_CHECKPOINT_H
+
+#include <stdint.h>
+
+#include "shim/error.h"
+#include "shim/residue.h"
+#include "state/object.h"
+
+enum checkpoint_state {
+    STATE_RUNNING,
+    STATE_DRAINING,
+    STATE_CAPTURING,
+    STATE_SUSPENDED,
+    STATE_REBUILDING,
+};
+
+/* What a suspend or resume did. Times are milliseconds. */
+struct report {
+    double drain, capture, release, suspend;
+    double load, rebuild, resume;
+    uint64_t captured_bytes;
+    size_t counts[KIND_COUNT];
+    struct residue residue;
+    size_t num_warnings;
+    char **warnings; /* owned */
+};
+
+void report_warn(struct report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void report_finish(struct report *report);
+
+enum checkpoint_state checkpoint_state(void);
+
+/* One at a time; a second caller is refused. The caller is a thread of ours that is not inside the
+ * gate. `deadline` in seconds, from the closing of the gate to the end of the drain. */
+int checkpoint_suspend(double deadline, struct report *report, struct error *err);
+/* `device`: PLATFORM:INDEX for each device in use, separated by commas; empty: where they were. */
+int checkpoint_resume(const char *device, bool strict, struct report *report, struct error *err);
+int checkpoint_move(double deadline, const char *device, bool strict, struct report *report,
+                    struct error *err);
+
+#endif

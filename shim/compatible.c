@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The comparison of what is used with what another device has: see compatible.h. */
+#include "shim/compatible.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/objects.h"
+#include "state/kernel.h"
+#include "state/mem.h"
+
+/* The other device, and what it can do. */
+struct other {
+    struct device *from, *to;
+    const struct driver *driver;
+    cl_device_id real;
+    cl_ulong global_size, alloc_size; /* bytes */
+    size_t work_group;                /* work-items */
+    size_t image[3];                  /* pixels: width and height of 2D; depth of 3D */
+    cl_bool images;
+    cl_command_queue_properties queues;
+    cl_ulong used; /* bytes of memory objects so far */
+};
+
+static void ask(const struct other *other, cl_device_info param, size_t size, void *value)
+{
+    other->driver->clGetDeviceInfo(other->real, param, size, value, NULL);
+}
+
+static void look_at(struct other *other)
+{
+    ask(other, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof other->global_size, &other->global_size);
+    ask(other, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof other->alloc_size, &other->alloc_size);
+    ask(other, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof other->work_group, &other->work_group);
+    ask(other, CL_DEVICE_IMAGE_SUPPORT, sizeof other->images, &other->images);
+    ask(other, CL_DEVICE_IMAGE2D_MAX_WIDTH, sizeof(size_t), &other->image[0]);
+    ask(other, CL_DEVICE_IMAGE2D_MAX_HEIGHT, sizeof(size_t), &other->image[1]);
+    ask(other, CL_DEVICE_IMAGE3D_MAX_DEPTH, sizeof(size_t), &other->image[2]);
+    ask(other, CL_DEVICE_QUEUE_PROPERTIES, sizeof other->queues, &other->queues);
+}
+
+static int missing(const struct other *other, const struct object *object, struct error *err)
+{
+    object_describe(object, err->object, sizeof err->object);
+    return error_todo(err, "choose another device than `%s`, or resume on the one it had",
+                      other->to->name);
+}
+
+static int check_mem(struct other *other, const struct mem *mem, struct error *err)
+{
+    if (!context_has_device(mem->context, other->from) || mem->parent)
+        return 0;
+    other->used += mem->size;
+    if (mem->size > other->alloc_size) {
+        error_set(err, 0, "its %zu bytes are more than the %llu that one object may have there",
+                  mem->size, (unsigned long long)other->alloc_size);
+        return missing(other, &mem->object, err);
+    }
+    if (other->used > other->global_size) {
+        error_set(err, 0, "with it the program's objects need %llu bytes, and there are %llu",
+                  (unsigned long long)other->used, (unsigned long long)other->global_size);
+        return missing(other, &mem->object, err);
+    }
+    if (!mem->image)
+        return 0;
+    if (!other->images) {
+        error_set(err, 0, "the device has no images");
+        return missing(other, &mem->object, err);
+    }
+    const cl_image_desc *desc = &mem->image->desc;
+    if (mem->type == CL_MEM_OBJECT_IMAGE2D && (desc->image_width > other->image[0] ||
+                                               desc->image_height > other->image[1])) {
+        error_set(err, 0, "its %zu x %zu pixels are more than the %zu x %zu there",
+                  desc->image_width, desc->image_height, other->image[0], other->image[1]);
+        return missing(other, &mem->object, err);
+    }
+    return 0;
+}
+
+static int check_queue(const struct other *other, const struct queue *queue, struct error *err)
+{
+    cl_command_queue_properties absent = queue->flags & ~other->queues;
+    if (queue->device != other->from || !absent)
+        return 0;
+    error_set(err, 0, "it is %s, which the device does not have",
+              absent & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE ? "out of order"
+              : absent & CL_QUEUE_PROFILING_ENABLE            ? "profiled"
+                                                              : "of a sort");
+    return missing(other, &queue->object, err);
+}
+
+static int check_kernel(const struct other *other, struct kernel *kernel, struct error *err)
+{
+    size_t largest = atomic_load(&kernel->largest_group);
+    if (!context_has_device(kernel->program->context, other->from) || largest <= other->work_group)
+        return 0;
+    error_set(err, 0, "it runs in work-groups of %zu, and the device has at most %zu", largest,
+              other->work_group);
+    return missing(other, &kernel->object, err);
+}
+
+static int check_device(const struct other *other, const struct device *device, struct error *err)
+{
+    if (!device->partition || device->parent != other->from)
+        return 0;
+    return partition_check(device, other->driver, other->real, err);
+}
+
+static int check_program(const struct other *other, struct program *program, struct error *err)
+{
+    if (program_device_index(program, other->from) < 0)
+        return 0;
+    char *identity = device_identify(other->driver, other->real);
+    bool same = identity && strcmp(identity, other->from->identity) == 0;
+    free(identity);
+    return same || program_movable(program, err) == 0 ? 0 : missing(other, &program->object, err);
+}
+
+static int check_object(struct other *other, struct object *object, struct error *err)
+{
+    switch ((enum kind)object->was) {
+    case KIND_DEVICE:
+        return check_device(other, (struct device *)object, err);
+    case KIND_QUEUE:
+        return check_queue(other, (struct queue *)object, err);
+    case KIND_MEM:
+        return check_mem(other, (struct mem *)object, err);
+    case KIND_PROGRAM:
+        return check_program(other, (struct program *)object, err);
+    case KIND_KERNEL:
+        return check_kernel(other, (struct kernel *)object, err);
+    default:
+        return 0;
+    }
+}
+
+static void warn_of_difference(const char *what, void *data)
+{
+    report_warn(data, "%s", what);
+}
+
+int compatible(struct device *from, struct device *to, cl_device_id real, bool strict,
+               struct object *const *objects, size_t count, struct report *report,
+               struct error *err)
+{
+    struct other other = {
+        .from = from, .to = to, .driver = to->platform->object.driver, .real = real};
+    look_at(&other);
+    int differences =
+        device_compare(from, other.driver, real, warn_of_difference, report);
+    if (differences && strict) {
+        error_object(err, "device `%s`", to->name);
+        error_set(err, 0, "it differs in %d point%s from what the program was told: %s",
+                  differences, differences == 1 ? "" : "s",
+                  report->num_warnings ? report->warnings[report->num_warnings - 1] : "");
+        return error_todo(err, "leave out --strict when the program does not use these");
+    }
+    for (size_t i = 0; i < count; i++)
+        if (check_object(&other, objects[i], err) != 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The settings from the environment, read once; ignored in setuid processes. */
+#ifndef SHADOWCL_SHIM_CONFIG_H
+#define SHADOWCL_SHIM_CONFIG_H
+
+#include <stdbool.h>
+
+enum mapping_mode {
+    MAPPING_AUTO,   /* by what the device is */
+    MAPPING_SHARED, /* buffers lie in memory of ours, which the driver uses */
+    MAPPING_COPY,   /* each map has a region of its own, read at map and written at unmap */
+};
+
+struct config {
+    enum mapping_mode mapping; /* SHADOWCL_MAPPING */
+    unsigned long storm;       /* SHADOWCL_STORM=N[,SEED]: a cycle every N calls on average; 0: none */
+    unsigned long storm_seed;
+};
+
+extern struct config config;
+
+void config_read(void);
+/* A setting's text, or NULL; always NULL in setuid processes. */
+const char *config_text(const char *name);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control thread: see control.h. It only accepts; each request has a short-lived thread of its
+ * own, so that a status can be had during a suspend, and nobody waits for a silent peer. All our
+ * threads have every signal blocked. */
+#include "shim/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shim/control_answer.h"
+#include "shim/control_socket.h"
+#include "shim/log.h"
+
+#define PATIENCE_MS 2000
+#define LARGEST_REQUEST 65536
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool running; /* guarded by lock */
+static int listener = -1;
+
+/* What a request's thread owns. */
+struct job {
+    int connection;
+};
+
+static bool transfer(int fd, void *data, size_t size, bool write_it)
+{
+    char *at = data;
+    while (size) {
+        struct pollfd wait = {.fd = fd, .events = write_it ? POLLOUT : POLLIN};
+        if (poll(&wait, 1, PATIENCE_MS) <= 0)
+            return false;
+        ssize_t done = write_it ? send(fd, at, size, MSG_NOSIGNAL) : recv(fd, at, size, 0);
+        if (done < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (done <= 0)
+            return false;
+        at += done;
+        size -= (size_t)done;
+    }
+    return true;
+}
+
+static uint32_t read_little_endian(const unsigned char *bytes)
+{
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+/* NULL when the peer sends nothing that could be a request. */
+static Shadowcl__Control__Request *read_request(int connection)
+{
+    unsigned char head[4];
+    if (!transfer(connection, head, sizeof head, false))
+        return NULL;
+    uint32_t size = read_little_endian(head);
+    if (size > LARGEST_REQUEST) {
+        log_warn("control: a request of %u bytes is refused", size);
+        return NULL;
+    }
+    unsigned char *bytes = malloc(size + 1);
+    Shadowcl__Control__Request *request = NULL;
+    if (bytes && transfer(connection, bytes, size, false))
+        request = shadowcl__control__request__unpack(NULL, size, bytes);
+    free(bytes);
+    return request;
+}
+
+static void send_answer(int connection, const Shadowcl__Control__Response *answer)
+{
+    size_t size = shadowcl__control__response__get_packed_size(answer);
+    unsigned char *bytes = malloc(size + 4);
+    if (!bytes)
+        return;
+    for (unsigned i = 0; i < 4; i++)
+        bytes[i] = (unsigned char)(size >> 8 * i);
+    shadowcl__control__response__pack(answer, bytes + 4);
+    if (!transfer(connection, bytes, size + 4, true))
+        log_warn("control: the peer did not take the answer");
+    free(bytes);
+}
+
+/* One connection, from request to answer. */
+static void *serve(void *data)
+{
+    struct job *job = data;
+    Shadowcl__Control__Request *request = read_request(job->connection);
+    Shadowcl__Control__Response *answer = request ? control_answer(request) : NULL;
+    if (answer)
+        send_answer(job->connection, answer);
+    control_answer_free(answer);
+    if (request)
+        shadowcl__control__request__free_unpacked(request, NULL);
+    close(job->connection);
+    free(job);
+    return NULL;
+}
+
+static bool start_thread(void *(*run)(void *), void *data)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    pthread_t thread;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&thread, &attr, run, data) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return started;
+}
+
+static void accept_peer(int connection)
+{
+    struct job *job = NULL;
+    if (!control_peer_allowed(connection))
+        log_warn("control: a peer of another user is refused");
+    else
+        job = malloc(sizeof *job);
+    if (job)
+        job->connection = connection;
+    if (!job || !start_thread(serve, job)) {
+        close(connection);
+        free(job);
+    }
+}
+
+static void *run(void *unused)
+{
+    for (;;) {
+        struct pollfd wait = {.fd = listener, .events = POLLIN};
+        if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+            return NULL;
+        int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (connection >= 0)
+            accept_peer(connection);
+        else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            poll(NULL, 0, 100); /* the program has used everything up: not in a busy loop */
+    }
+}
+
+void control_start(void)
+{
+    struct error err = {0};
+    pthread_mutex_lock(&lock);
+    if (!running) {
+        running = true; /* also when it fails: it is said once */
+        listener = control_listen(&err);
+        if (listener < 0)
+            log_error("this process can't be suspended: %s: %s", err.object, err.reason);
+        else if (!start_thread(run, NULL))
+            log_error("this process can't be suspended: its control thread does not start");
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* The listening socket is the parent's: a child answers on one of its own. */
+void control_forked(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    if (listener >= 0)
+        close(listener);
+    listener = -1;
+    running = false;
+}
+
+__attribute__((destructor)) static void leave(void)
+{
+    control_unlink();
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests to actions, reports to messages: see control_answer.h. Every part of an answer is on the
+ * heap, so that protobuf-c's own free releases it. */
+#include "shim/control_answer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/checkpoint.h"
+#include "shim/hold.h"
+#include "shim/loader.h"
+#include "state/mem.h"
+
+#define PROTOCOL 1
+#define LONGEST_DEADLINE 86400.0 /* s */
+
+typedef Shadowcl__Control__Response response;
+
+static void *message(size_t size, void (*init)(void *))
+{
+    void *it = calloc(1, size);
+    if (it)
+        init(it);
+    return it;
+}
+
+#define NEW(type, init) ((type *)message(sizeof(type), (void (*)(void *))(void *)(init)))
+
+/* The process's command, as /proc has it: at most 4 KiB, arguments joined by blanks. */
+static char *read_command(void)
+{
+    char text[4096];
+    FILE *file = fopen("/proc/self/cmdline", "re");
+    size_t size = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file)
+        fclose(file);
+    while (size && !text[size - 1])
+        size--;
+    for (size_t i = 0; i < size; i++)
+        if (!text[i])
+            text[i] = ' ';
+    text[size] = 0;
+    return strdup(text);
+}
+
+/* Root devices that some context or sub-device holds, with the place where each lives. */
+static size_t devices_in_use(struct device **found, size_t room)
+{
+    cl_uint num_platforms;
+    size_t count = 0;
+    struct platform **platforms = loader_platforms(&num_platforms);
+    for (cl_uint i = 0; i < num_platforms; i++) {
+        if (!atomic_load(&platforms[i]->enumerated))
+            continue;
+        for (cl_uint j = 0; j < platforms[i]->num_devices && count < room; j++) {
+            struct device *device = platforms[i]->devices[j];
+            if (atomic_load(&device->object.holds) > 1)
+                found[count++] = device->place ? device->place : device;
+        }
+    }
+    return count;
+}
+
+static void add_devices(response *answer)
+{
+    struct device *devices[64];
+    size_t count = devices_in_use(devices, 64);
+    answer->devices = calloc(count + 1, sizeof(void *));
+    for (size_t i = 0; answer->devices && i < count; i++) {
+        Shadowcl__Control__Device *device =
+            NEW(Shadowcl__Control__Device, shadowcl__control__device__init);
+        if (!device)
+            return;
+        device->platform = strdup(devices[i]->platform->name);
+        device->name = strdup(devices[i]->name);
+        device->index = devices[i]->index;
+        answer->devices[answer->n_devices++] = device;
+    }
+}
+
+static void add_counts(response *answer, const size_t *counts)
+{
+    answer->objects = calloc(KIND_COUNT, sizeof(void *));
+    for (unsigned kind = KIND_CONTEXT; answer->objects && kind < KIND_COUNT; kind++) {
+        Shadowcl__Control__Count *count =
+            counts[kind] ? NEW(Shadowcl__Control__Count, shadowcl__control__count__init) : NULL;
+        if (!count)
+            continue;
+        count->kind = strdup(kind_name((enum kind)kind));
+        count->count = counts[kind];
+        answer->objects[answer->n_objects++] = count;
+    }
+}
+
+static void add_error(response *answer, const struct error *err)
+{
+    answer->error = NEW(Shadowcl__Control__Failure, shadowcl__control__failure__init);
+    if (!answer->error)
+        return;
+    answer->error->object = strdup(err->object);
+    answer->error->reason = strdup(err->reason);
+    answer->error->todo = strdup(err->todo);
+}
+
+static void take_strings(size_t *count, char ***strings, size_t *from_count, char ***from)
+{
+    *count = *from_count;
+    *strings = *from;
+    *from_count = 0;
+    *from = NULL;
+}
+
+static void add_suspend_times(response *answer, const struct report *report)
+{
+    Shadowcl__Control__SuspendTimes *times =
+        NEW(Shadowcl__Control__SuspendTimes, shadowcl__control__suspend_times__init);
+    answer->suspend_times = times;
+    if (!times)
+        return;
+    times->drain = report->drain;
+    times->capture = report->capture;
+    times->release = report->release;
+    times->total = report->suspend;
+}
+
+static void add_resume_times(response *answer, const struct report *report)
+{
+    Shadowcl__Control__ResumeTimes *times =
+        NEW(Shadowcl__Control__ResumeTimes, shadowcl__control__resume_times__init);
+    answer->resume_times = times;
+    if (!times)
+        return;
+    times->load = report->load;
+    times->rebuild = report->rebuild;
+    times->total = report->resume;
+}
+
+static int check_deadline(double deadline, struct error *err)
+{
+    if (isfinite(deadline) && deadline > 0 && deadline <= LONGEST_DEADLINE)
+        return 0;
+    error_set(err, 0, "a deadline of %g seconds is not between 0 and %g", deadline,
+              LONGEST_DEADLINE);
+    return error_todo(err, "give --deadline a number of seconds");
+}
+
+/* What the verb does; on status, nothing. */
+static int carry_out(const Shadowcl__Control__Request *request, struct report *report,
+                     struct error *err)
+{
+    if (request->version > PROTOCOL) {
+        error_set(err, 0, "the request has protocol version %u, this process knows %d",
+                  request->version, PROTOCOL);
+        return error_todo(err, "use the command of the same release as the process's library");
+    }
+    switch (request->verb_case) {
+    case SHADOWCL__CONTROL__REQUEST__VERB_STATUS:
+        return 0;
+    case SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND:
+        if (check_deadline(request->suspend->deadline, err) != 0)
+            return -1;
+        return checkpoint_suspend(request->suspend->deadline, report, err);
+    case SHADOWCL__CONTROL__REQUEST__VERB_RESUME:
+        return checkpoint_resume(request->resume->device, request->resume->strict, report, err);
+    case SHADOWCL__CONTROL__REQUEST__VERB_MOVE:
+        if (check_deadline(request->move->deadline, err) != 0)
+            return -1;
+        return checkpoint_move(request->move->deadline, request->move->device,
+                               request->move->strict, report, err);
+    default:
+        error_set(err, 0, "the request has no verb that this process knows");
+        return error_todo(err, "use the command of the same release as the process's library");
+    }
+}
+
+Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request)
+{
+    response *answer = NEW(response, shadowcl__control__response__init);
+    struct report report = {0};
+    struct error err = {0};
+    if (!answer)
+        return NULL;
+    int result = carry_out(request, &report, &err);
+    answer->version = PROTOCOL;
+    answer->state = (Shadowcl__Control__State)checkpoint_state();
+    answer->command = read_command();
+    answer->device_bytes = mem_total_bytes();
+    answer->captured_bytes = report.captured_bytes;
+    add_devices(answer);
+    size_t counts[KIND_COUNT];
+    object_count(counts);
+    add_counts(answer, counts);
+    add_suspend_times(answer, &report);
+    add_resume_times(answer, &report);
+    take_strings(&answer->n_residue, &answer->residue, &report.residue.count,
+                 &report.residue.lines);
+    take_strings(&answer->n_warnings, &answer->warnings, &report.num_warnings, &report.warnings);
+    if (result != 0)
+        add_error(answer, &err);
+    report_finish(&report);
+    return answer;
+}
+
+void control_answer_free(Shadowcl__Control__Response *answer)
+{
+    if (answer)
+        shadowcl__control__response__free_unpacked(answer, NULL);
+}

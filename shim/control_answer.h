@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the control thread does for a request, and its answer as a message. */
+#ifndef SHADOWCL_SHIM_CONTROL_ANSWER_H
+#define SHADOWCL_SHIM_CONTROL_ANSWER_H
+
+#include "control.pb-c.h"
+
+/* Carries the request out. NULL without memory; to be freed by control_answer_free (NULL is fine). */
+Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request);
+void control_answer_free(Shadowcl__Control__Response *answer);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How every enqueue goes. A command is a struct of arguments and a command_type that says how to
+ * check them, hand them to the driver, and keep them. Most commands go to the driver at once. One
+ * that waits, directly or not, on an unset user event is kept and handed over later (shim/hold.c):
+ * user events never reach the driver. */
+#ifndef SHADOWCL_SHIM_ENQUEUE_H
+#define SHADOWCL_SHIM_ENQUEUE_H
+
+#include "state/event.h"
+
+/* Where a command goes; all handles are the driver's. */
+struct issue {
+    const struct driver *driver;
+    struct queue *queue;
+    cl_command_queue real;
+    cl_bool blocking; /* as the application gave it; CL_FALSE for a command that was held */
+    bool held;        /* handed over later: the arguments are those kept */
+    cl_uint num_waits;
+    const cl_event *waits;
+    cl_event *event; /* NULL when nobody wants one */
+};
+
+enum {
+    COMMAND_WAITS_ALL = 1, /* marker, barrier: an empty wait list means all that came before */
+    COMMAND_BARRIER = 2,   /* what comes later waits for it */
+};
+
+struct command_type {
+    const char *name; /* "clEnqueueCopyBuffer" */
+    cl_command_type type;
+    unsigned flags;
+    size_t size; /* of the struct of arguments */
+    /* Checks the application's arguments and turns its handles into shadow objects, in place.
+     * Returns what the specification names. May be NULL. */
+    cl_int (*check)(struct queue *queue, void *args);
+    /* Calls the driver. */
+    cl_int (*issue)(const struct issue *to, void *args);
+    /* Makes a copy of the arguments fit to be kept: holds the objects, copies arrays that the
+     * application may change after the call, and what the kernel's arguments are now. NULL: nothing
+     * to do. On an error nothing has been kept. */
+    cl_int (*keep)(void *args);
+    /* Undoes keep, after the command was handed over or given up. May be NULL. */
+    void (*drop)(void *args);
+};
+
+/* The whole of an enqueue wrapper, gate included. `args` has type->size bytes. */
+cl_int enqueue(cl_command_queue queue, const struct command_type *type, void *args,
+               cl_bool blocking, cl_uint num_waits, const cl_event *waits, cl_event *event);
+
+/* §5.11: waits for events that may be held, unset, or with the driver. */
+cl_int wait_for_events(cl_uint num_events, const cl_event *events);
+
+#endif

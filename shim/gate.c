@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gate's slow side: registration of threads, waiting, closing. See gate.h. */
+#include "shim/gate.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+_Thread_local struct gate_thread gate_self __attribute__((tls_model("initial-exec")));
+_Atomic uint32_t gate_state;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct gate_thread *threads; /* guarded by lock */
+static pthread_key_t key;           /* its destructor takes a thread off the list */
+static bool have_key;
+
+int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static bool barrier_all_threads(void)
+{
+    /* Registered each time: a fork or a CRIU restore forgets it, and it costs nothing. */
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
+           syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+static void unregister_thread(void *data)
+{
+    struct gate_thread *self = data;
+    pthread_mutex_lock(&lock);
+    for (struct gate_thread **p = &threads; *p; p = &(*p)->next)
+        if (*p == self) {
+            *p = self->next;
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+    self->registered = false;
+}
+
+static void register_thread(struct gate_thread *self)
+{
+    self->tid = (pid_t)syscall(SYS_gettid);
+    pthread_mutex_lock(&lock);
+    self->next = threads;
+    threads = self;
+    self->registered = true;
+    pthread_mutex_unlock(&lock);
+    if (have_key)
+        pthread_setspecific(key, self);
+}
+
+static void wait_until_open(void)
+{
+    uint32_t state;
+    while ((state = atomic_load(&gate_state)) & GATE_CLOSED)
+        syscall(SYS_futex, &gate_state, FUTEX_WAIT_PRIVATE, state, NULL, NULL, 0);
+}
+
+/* Is a thread that has just stored its depth turned away? */
+static bool turned_away(const struct gate_thread *self)
+{
+    if (atomic_load(&gate_state) & GATE_FENCED)
+        atomic_thread_fence(memory_order_seq_cst);
+    return (atomic_load(&gate_state) & GATE_CLOSED) && !self->lent &&
+           atomic_load_explicit(&self->depth, memory_order_relaxed) == 1;
+}
+
+void gate_enter_slowly(void)
+{
+    struct gate_thread *self = &gate_self;
+    if (!self->registered) {
+        /* Not yet on the list, so the closing side could not have seen the depth: stand back. */
+        uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
+        atomic_store(&self->depth, 0);
+        register_thread(self);
+        atomic_store(&self->depth, depth);
+        atomic_thread_fence(memory_order_seq_cst);
+    }
+    while (turned_away(self)) {
+        int saved = errno;
+        atomic_store_explicit(&self->depth, 0, memory_order_release);
+        wait_until_open();
+        atomic_store_explicit(&self->depth, 1, memory_order_relaxed);
+        atomic_signal_fence(memory_order_seq_cst);
+        errno = saved;
+    }
+}
+
+bool gate_try_enter(const char *call)
+{
+    struct gate_thread *self = &gate_self;
+    uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
+    if (depth == 0 && !self->registered)
+        register_thread(self);
+    atomic_store(&self->depth, depth + 1);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (turned_away(self)) {
+        gate_leave();
+        return false;
+    }
+    if (depth == 0)
+        self->call = call;
+    return true;
+}
+
+bool gate_inside(void)
+{
+    return atomic_load_explicit(&gate_self.depth, memory_order_relaxed) > 0;
+}
+
+/* The first thread that is inside, or NULL. Called with the lock held. */
+static struct gate_thread *find_inside(void)
+{
+    for (struct gate_thread *t = threads; t; t = t->next)
+        if (t != &gate_self && !t->lent &&
+            atomic_load_explicit(&t->depth, memory_order_acquire) > 0)
+            return t;
+    return NULL;
+}
+
+int gate_close(int64_t deadline, struct error *err)
+{
+    atomic_fetch_or(&gate_state, GATE_CLOSED);
+    if (!(atomic_load(&gate_state) & GATE_FENCED) && !barrier_all_threads()) {
+        /* Became forbidden while we ran (a restore under a stricter sandbox): the stores that are
+         * on their way now arrive within microseconds; from here on the read side has fences. */
+        atomic_fetch_or(&gate_state, GATE_FENCED);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    for (long pause = 1000;; pause = pause < 500000 ? pause * 2 : pause) {
+        char call[64] = "";
+        pthread_mutex_lock(&lock);
+        struct gate_thread *inside = find_inside();
+        pid_t tid = inside ? inside->tid : 0;
+        if (inside && inside->call)
+            strncpy(call, inside->call, sizeof call - 1);
+        pthread_mutex_unlock(&lock);
+        if (!inside)
+            return 0;
+        if (now_ns() > deadline) {
+            gate_open();
+            error_object(err, "thread %d", tid);
+            error_set(err, 0, "it is still inside `%s` at the deadline", call);
+            return error_todo(err, "allow more time with --deadline, or try again later");
+        }
+        nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+    }
+}
+
+void gate_open(void)
+{
+    atomic_fetch_and(&gate_state, ~(uint32_t)GATE_CLOSED);
+    syscall(SYS_futex, &gate_state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+void gate_lend(void)
+{
+    gate_self.lent = true;
+}
+
+void gate_unlend(void)
+{
+    gate_self.lent = false;
+}
+
+void gate_init(void)
+{
+    have_key = pthread_key_create(&key, unregister_thread) == 0;
+    if (!barrier_all_threads())
+        atomic_fetch_or(&gate_state, GATE_FENCED);
+}
+
+void gate_forked(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    threads = NULL;
+    gate_self.registered = false;
+    atomic_store(&gate_self.depth, 0);
+    atomic_fetch_and(&gate_state, ~(uint32_t)GATE_CLOSED);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gate that every call to the driver passes. An RCU-like read side: one store to a thread-local
+ * word and one load of a word that all share but nobody writes while it is open. The closing side
+ * pays, with membarrier(2). Where that is not allowed the read side has a fence instead. */
+#ifndef SHADOWCL_SHIM_GATE_H
+#define SHADOWCL_SHIM_GATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "shim/error.h"
+
+enum gate_state {
+    GATE_CLOSED = 1, /* who comes waits */
+    GATE_FENCED = 2, /* no membarrier: the read side needs a fence */
+};
+
+struct gate_thread {
+    _Atomic uint32_t depth; /* > 0: inside, so many calls deep */
+    bool registered;
+    _Atomic bool lent; /* a driver's thread that runs the application's code: passes a closed gate */
+    pid_t tid;
+    const char *_Atomic call; /* the outermost call it is in; for messages */
+    struct gate_thread *next;
+};
+
+extern _Thread_local struct gate_thread gate_self __attribute__((tls_model("initial-exec")));
+extern _Atomic uint32_t gate_state;
+
+/* The slow ways of gate_enter: registers the thread, waits while the gate is closed. */
+void gate_enter_slowly(void);
+
+/* In: returns once the gate is open for this thread; may be nested (a nested one never waits). */
+static inline void gate_enter(const char *call)
+{
+    struct gate_thread *self = &gate_self;
+    uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
+    atomic_store_explicit(&self->depth, depth + 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (depth == 0)
+        atomic_store_explicit(&self->call, call, memory_order_relaxed);
+    if (__builtin_expect(!self->registered, 0) ||
+        __builtin_expect(atomic_load_explicit(&gate_state, memory_order_acquire) != 0, 0))
+        gate_enter_slowly();
+}
+
+static inline void gate_leave(void)
+{
+    struct gate_thread *self = &gate_self;
+    uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
+    atomic_store_explicit(&self->depth, depth - 1, memory_order_release);
+}
+
+/* In without waiting: false when the gate is closed for this thread. */
+bool gate_try_enter(const char *call);
+/* Is this thread inside? */
+bool gate_inside(void);
+
+/* Leaves the gate at scope's end: `GATE(clFlush);` opens every wrapper that may call the driver. */
+static inline void gate_scope_leave(const int *unused)
+{
+    gate_leave();
+}
+#define GATE(call)                                                                                 \
+    __attribute__((cleanup(gate_scope_leave), unused)) const int gate_scope = 0;                   \
+    gate_enter(#call)
+
+/* Closes the gate and waits until nobody is inside, at most until the deadline (CLOCK_MONOTONIC, ns).
+ * On a miss the gate is open again and err names the thread and its call. The caller is a thread
+ * that is not inside. `lent` threads don't count: the drain waits for them. */
+int gate_close(int64_t deadline, struct error *err);
+void gate_open(void);
+
+/* Runs the application's code on a driver's thread (native kernels, SVM free functions): its calls
+ * pass the gate even while that is closed. */
+void gate_lend(void);
+void gate_unlend(void);
+
+void gate_init(void);
+/* After fork, in the child: only this thread is left. */
+void gate_forked(void);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+int64_t now_ns(void);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that are held back, and user events, which never reach the driver. See hold.h.
+ *
+ * A command depends only on events that were there before it, so one pass over the list in order
+ * finds all that can go. The driver is called with hold_lock held: that keeps the order, and the
+ * driver's callbacks never want the lock. */
+#include "shim/hold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/event.h"
+
+struct held {
+    struct held *next;
+    struct queue *queue; /* held */
+    const struct command_type *type;
+    void *args;          /* owned; kept by type->keep */
+    struct event *event; /* held */
+    cl_uint num_waits;
+    cl_event waits[]; /* held shadow events */
+};
+
+pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t moved = PTHREAD_COND_INITIALIZER; /* an event has left UNSET or HELD */
+static struct held *first, **last = &first;
+static size_t count;
+static uint64_t pass; /* each pass over the list has a number, see `blocked_in` */
+
+static bool is_pending(struct event *event)
+{
+    return event_place(event) <= EVENT_HELD;
+}
+
+static bool any_pending(cl_uint num_waits, const cl_event *waits)
+{
+    for (cl_uint i = 0; i < num_waits; i++)
+        if (is_pending((struct event *)waits[i]))
+            return true;
+    return false;
+}
+
+static bool waits_for_all(const struct command_type *type, cl_uint num_waits)
+{
+    return (type->flags & COMMAND_WAITS_ALL) && num_waits == 0;
+}
+
+bool hold_suspected(struct queue *queue, cl_uint num_waits, const cl_event *waits)
+{
+    return atomic_load_explicit(&queue->held, memory_order_acquire) ||
+           any_pending(num_waits, waits);
+}
+
+static bool behind_barrier(const struct queue *queue)
+{
+    for (struct held *held = first; held; held = held->next)
+        if (held->queue == queue && (held->type->flags & COMMAND_BARRIER))
+            return true;
+    return false;
+}
+
+bool hold_needed(struct queue *queue, const struct command_type *type, cl_uint num_waits,
+                 const cl_event *waits)
+{
+    if (any_pending(num_waits, waits))
+        return true;
+    if (!atomic_load(&queue->held))
+        return false;
+    return queue_in_order(queue) || waits_for_all(type, num_waits) || behind_barrier(queue);
+}
+
+cl_int hold_command(struct queue *queue, const struct command_type *type, const void *args,
+                    cl_uint num_waits, const cl_event *waits, struct event *event)
+{
+    struct held *held = malloc(sizeof *held + num_waits * sizeof *waits);
+    void *copy = malloc(type->size ? type->size : 1);
+    if (!held || !copy) {
+        free(held);
+        free(copy);
+        return CL_OUT_OF_HOST_MEMORY;
+    }
+    memcpy(copy, args, type->size);
+    cl_int err = type->keep ? type->keep(copy) : CL_SUCCESS;
+    if (err != CL_SUCCESS) {
+        free(held);
+        free(copy);
+        return err;
+    }
+    *held = (struct held){.queue = object_hold(queue),
+                          .type = type,
+                          .args = copy,
+                          .event = object_hold(event),
+                          .num_waits = num_waits};
+    for (cl_uint i = 0; i < num_waits; i++)
+        held->waits[i] = object_hold(waits[i]);
+    *last = held;
+    last = &held->next;
+    count++;
+    atomic_fetch_add(&queue->held, 1);
+    return CL_SUCCESS;
+}
+
+static void end_event(struct event *event, cl_int status)
+{
+    atomic_store(&event->status, status);
+    atomic_store_explicit(&event->place, EVENT_ENDED, memory_order_release);
+    event_post_callbacks(event);
+}
+
+/* A held command that an error has reached ends with it; else the driver gets it. */
+static void hand_over(struct held *held)
+{
+    cl_event real = NULL, *waits = calloc(held->num_waits + 1, sizeof *waits);
+    cl_int status = waits ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+    struct issue to = {.driver = held->queue->object.driver,
+                       .queue = held->queue,
+                       .real = queue_real(held->queue),
+                       .held = true,
+                       .event = &real};
+    for (cl_uint i = 0; i < held->num_waits && status == CL_SUCCESS; i++) {
+        struct event *event = (struct event *)held->waits[i];
+        if (event_place(event) == EVENT_ISSUED)
+            waits[to.num_waits++] = event_real(event);
+        else if (atomic_load(&event->status) < 0)
+            status = CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
+    }
+    to.waits = to.num_waits ? waits : NULL;
+    if (status == CL_SUCCESS && held->num_waits && !to.num_waits &&
+        (held->type->flags & COMMAND_WAITS_ALL) && !queue_in_order(held->queue)) {
+        end_event(held->event, CL_COMPLETE);
+    } else {
+        if (status == CL_SUCCESS)
+            status = held->type->issue(&to, held->args);
+        if (status == CL_SUCCESS) {
+            held->event->object.real = real;
+            atomic_store_explicit(&held->event->place, EVENT_ISSUED, memory_order_release);
+            event_arm_callbacks(held->event);
+            to.driver->clFlush(to.real);
+        } else {
+            end_event(held->event, status);
+        }
+    }
+    free(waits);
+}
+
+static void destroy_held(struct held *held)
+{
+    if (held->type->drop)
+        held->type->drop(held->args);
+    for (cl_uint i = 0; i < held->num_waits; i++)
+        object_drop(held->waits[i]);
+    object_drop(held->event);
+    object_drop(held->queue);
+    free(held->args);
+    free(held);
+}
+
+/* May it go, given what stands before it in the list? `blocked_in` and `barrier_in` of a queue say in
+ * which pass something of it stayed behind. */
+static bool is_ready(struct held *held)
+{
+    struct queue *queue = held->queue;
+    if (any_pending(held->num_waits, held->waits))
+        return false;
+    if (queue->barrier_in == pass)
+        return false;
+    bool ordered = queue_in_order(queue) || waits_for_all(held->type, held->num_waits);
+    return !(ordered && queue->blocked_in == pass);
+}
+
+/* Hands over what can go, in order. Returns those handed over, to be destroyed without the lock. */
+static struct held *hand_over_all(void)
+{
+    struct held *done = NULL;
+    pass++;
+    for (struct held **p = &first; *p;) {
+        struct held *held = *p;
+        if (!is_ready(held)) {
+            held->queue->blocked_in = pass;
+            if (held->type->flags & COMMAND_BARRIER)
+                held->queue->barrier_in = pass;
+            p = &held->next;
+            continue;
+        }
+        hand_over(held);
+        *p = held->next;
+        atomic_fetch_sub(&held->queue->held, 1);
+        count--;
+        held->next = done;
+        done = held;
+    }
+    last = &first;
+    while (*last)
+        last = &(*last)->next;
+    return done;
+}
+
+cl_int hold_end(struct event *event, cl_int status)
+{
+    pthread_mutex_lock(&hold_lock);
+    if (event_place(event) != EVENT_UNSET) {
+        pthread_mutex_unlock(&hold_lock);
+        return CL_INVALID_OPERATION;
+    }
+    end_event(event, status);
+    struct held *done = hand_over_all();
+    pthread_cond_broadcast(&moved);
+    pthread_mutex_unlock(&hold_lock);
+    while (done) {
+        struct held *next = done->next;
+        destroy_held(done);
+        done = next;
+    }
+    return CL_SUCCESS;
+}
+
+void hold_wait_event(struct event *event)
+{
+    if (!is_pending(event))
+        return;
+    pthread_mutex_lock(&hold_lock);
+    while (is_pending(event))
+        pthread_cond_wait(&moved, &hold_lock);
+    pthread_mutex_unlock(&hold_lock);
+}
+
+void hold_wait_queue(struct queue *queue)
+{
+    pthread_mutex_lock(&hold_lock);
+    while (atomic_load(&queue->held))
+        pthread_cond_wait(&moved, &hold_lock);
+    pthread_mutex_unlock(&hold_lock);
+}
+
+size_t hold_count(void)
+{
+    pthread_mutex_lock(&hold_lock);
+    size_t answer = count;
+    pthread_mutex_unlock(&hold_lock);
+    return answer;
+}
+
+void hold_forked(void)
+{
+    pthread_mutex_init(&hold_lock, NULL);
+    pthread_cond_init(&moved, NULL);
+}

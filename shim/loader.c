@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loading and unloading drivers: see loader.h. A driver is known by its library's path and the place
+ * of the platform in it, so that a reload finds the same again. */
+#include "shim/loader.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/gate.h"
+#include "shim/icd.h"
+#include "shim/log.h"
+#include "shim/redirect.h"
+#include "shim/residue.h"
+#include "shim/start.h"
+
+#define MOST_PLATFORMS 64
+
+struct library {
+    char *path;  /* owned */
+    void *handle; /* NULL while not loaded */
+    char why[600]; /* the last reload failed with this; empty: it did not */
+};
+
+static struct library *libraries; /* owned array, filled once */
+static size_t num_libraries;
+static struct platform *platforms[MOST_PLATFORMS];
+static cl_uint num_platforms;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* around the first start */
+static atomic_bool started;
+static _Thread_local bool starting; /* this thread is inside a driver's start */
+
+typedef cl_int get_platform_ids(cl_uint, cl_platform_id *, cl_uint *);
+typedef void *get_function(const char *);
+
+/* Drivers built with LLVM put their own handlers over the program's. */
+static void keep_signal_handlers(struct sigaction *actions, bool restore)
+{
+    for (int number = 1; number <= 31; number++) {
+        if (!restore)
+            sigaction(number, NULL, &actions[number]);
+        else if (actions[number].sa_handler != SIG_DFL)
+            sigaction(number, &actions[number], NULL);
+    }
+}
+
+static get_platform_ids *find_entry(void *handle, const char *path)
+{
+    __extension__ get_function *function =
+        (get_function *)dlsym(handle, "clGetExtensionFunctionAddress");
+    __extension__ get_platform_ids *entry =
+        function ? (get_platform_ids *)function("clIcdGetPlatformIDsKHR") : NULL;
+    if (!entry)
+        __extension__ entry = (get_platform_ids *)dlsym(handle, "clIcdGetPlatformIDsKHR");
+    if (!entry)
+        log_warn("driver `%s`: not an OpenCL driver (no clIcdGetPlatformIDsKHR); skipped", path);
+    return entry;
+}
+
+/* Loads the library and asks for its platforms. *count is 0 where there are none. */
+static int open_library(struct library *library, cl_platform_id *ids, cl_uint *count,
+                        struct error *err)
+{
+    struct sigaction actions[65];
+    *count = 0;
+    error_object(err, "driver `%s`", library->path);
+    keep_signal_handlers(actions, false);
+    library->handle = redirect_real_dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
+    if (!library->handle) {
+        keep_signal_handlers(actions, true);
+        const char *why = dlerror();
+        return error_set(err, 0, "it can't be loaded: %s", why ? why : "no reason given");
+    }
+    cl_int status = CL_INVALID_OPERATION;
+    get_platform_ids *entry = find_entry(library->handle, library->path);
+    if (entry)
+        status = entry(MOST_PLATFORMS, ids, count);
+    keep_signal_handlers(actions, true);
+    if (status == CL_SUCCESS && *count > 0) {
+        if (*count > MOST_PLATFORMS)
+            *count = MOST_PLATFORMS;
+        return 0;
+    }
+    dlclose(library->handle);
+    library->handle = NULL;
+    *count = 0;
+    return error_set(err, 0, "it offers no platform (%d)", status);
+}
+
+static const cl_icd_dispatch *table_of(cl_platform_id id)
+{
+    return *(const cl_icd_dispatch *const *)id;
+}
+
+static unsigned read_version(cl_platform_id id)
+{
+    char text[128] = "";
+    unsigned major = 0, minor = 0;
+    table_of(id)->clGetPlatformInfo(id, CL_PLATFORM_VERSION, sizeof text, text, NULL);
+    return sscanf(text, "OpenCL %u.%u", &major, &minor) == 2 ? major * 100 + minor * 10 : 0;
+}
+
+#define VERSION_1_0 100
+#define VERSION_1_1 110
+#define VERSION_1_2 120
+#define VERSION_2_0 200
+#define VERSION_2_1 210
+#define VERSION_2_2 220
+#define VERSION_3_0 300
+
+/* Entries beyond the driver's version must not even be looked at: its table may end before them. */
+static void fill_table(struct driver *driver, cl_platform_id id, unsigned version)
+{
+    const cl_icd_dispatch *table = table_of(id);
+#define X(since, call) driver->call = version >= VERSION_##since ? table->call : NULL;
+    CALLS(X)
+#undef X
+    driver->platform = id;
+    driver->version = version;
+}
+
+static void empty_table(struct driver *driver)
+{
+#define X(since, call) driver->call = NULL;
+    CALLS(X)
+#undef X
+    driver->platform = NULL;
+}
+
+void *driver_extension(const struct driver *driver, const char *name)
+{
+    if (!driver->clGetExtensionFunctionAddressForPlatform)
+        return NULL;
+    return driver->clGetExtensionFunctionAddressForPlatform(driver->platform, name);
+}
+
+static void add_platform(struct library *library, unsigned place, cl_platform_id id)
+{
+    unsigned version = read_version(id);
+    if (version < 120) {
+        log_warn("driver `%s`: it has OpenCL %u.%u only, shadowcl needs 1.2; skipped",
+                 library->path, version / 100, version / 10 % 10);
+        return;
+    }
+    struct driver *driver = calloc(1, sizeof *driver);
+    if (!driver || num_platforms == MOST_PLATFORMS) {
+        free(driver);
+        return;
+    }
+    fill_table(driver, id, version);
+    driver->library = library;
+    driver->place = place;
+    struct platform *platform = platform_create(driver);
+    if (!platform) {
+        free(driver);
+        return;
+    }
+    platform->object.real = id;
+    platforms[num_platforms++] = platform;
+}
+
+/* The order in which the machine's own loader would show them. */
+static void sort_platforms(void)
+{
+    struct icd_platform order[MOST_PLATFORMS] = {0};
+    for (cl_uint i = 0; i < num_platforms; i++)
+        order[i] = (struct icd_platform){.id = platforms[i]->object.real,
+                                         .driver = platforms[i],
+                                         .calls = table_of(platforms[i]->object.real)};
+    icd_sort_platforms(order, num_platforms);
+    for (cl_uint i = 0; i < num_platforms; i++) {
+        platforms[i] = order[i].driver;
+        platforms[i]->index = i;
+    }
+}
+
+static void load_all(void)
+{
+    struct icd_list list;
+    struct error err = {0};
+    if (icd_find(&list, start_icd_mode, &err) != 0) {
+        log_error("no drivers: %s", err.reason);
+        return;
+    }
+    for (size_t i = 0; i < list.num_warnings; i++)
+        log_warn("%s", list.warnings[i]);
+    libraries = calloc(list.count + 1, sizeof *libraries);
+    for (size_t i = 0; libraries && i < list.count; i++) {
+        struct library *library = &libraries[num_libraries];
+        cl_platform_id ids[MOST_PLATFORMS];
+        cl_uint count;
+        library->path = strdup(list.paths[i]);
+        if (!library->path)
+            break;
+        num_libraries++;
+        err = (struct error){0};
+        if (open_library(library, ids, &count, &err) != 0)
+            log_warn("%s: %s; skipped", err.object, err.reason);
+        for (cl_uint j = 0; j < count; j++)
+            add_platform(library, j, ids[j]);
+    }
+    icd_finish(&list);
+    sort_platforms();
+    log_info("%zu drivers, %u platforms", num_libraries, num_platforms);
+}
+
+void loader_start(void)
+{
+    if (atomic_load_explicit(&started, memory_order_acquire) || starting)
+        return;
+    if (!start_shim())
+        return;
+    /* Inside the gate: a suspend waits until the drivers have started, or they start after it. */
+    GATE(clGetPlatformIDs);
+    pthread_mutex_lock(&lock);
+    if (!atomic_load(&started)) {
+        starting = true;
+        residue_baseline();
+        load_all();
+        starting = false;
+        atomic_store_explicit(&started, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+struct platform **loader_platforms(cl_uint *count)
+{
+    *count = atomic_load_explicit(&started, memory_order_acquire) ? num_platforms : 0;
+    return platforms;
+}
+
+struct platform **loader_all_platforms(cl_uint *count)
+{
+    return loader_platforms(count);
+}
+
+static struct driver *driver_of(struct platform *platform)
+{
+    /* The loader made it, and alone may change it. */
+    return (struct driver *)platform->object.driver;
+}
+
+static void forget_real_handles(struct platform *platform)
+{
+    platform->object.real = NULL;
+    for (cl_uint i = 0; i < platform->num_devices; i++) {
+        platform->devices[i]->own = NULL;
+        platform->devices[i]->object.real = NULL;
+    }
+    empty_table(driver_of(platform));
+}
+
+void loader_unload(void)
+{
+    for (cl_uint i = 0; i < num_platforms; i++)
+        forget_real_handles(platforms[i]);
+    for (size_t i = 0; i < num_libraries; i++) {
+        if (libraries[i].handle)
+            dlclose(libraries[i].handle);
+        libraries[i].handle = NULL;
+    }
+}
+
+/* The driver's devices again, in its order. One that is gone has no real handle. */
+static void find_devices(struct platform *platform)
+{
+    cl_device_id *list = NULL;
+    cl_uint count = 0;
+    if (!atomic_load(&platform->enumerated))
+        return;
+    if (platform_list(driver_of(platform), &list, &count) != CL_SUCCESS)
+        count = 0;
+    for (cl_uint i = 0; i < platform->num_devices; i++)
+        platform->devices[i]->own = i < count ? list[i] : NULL;
+    free(list);
+}
+
+static int reload_library(struct library *library, struct error *err)
+{
+    cl_platform_id ids[MOST_PLATFORMS];
+    cl_uint count;
+    int result = open_library(library, ids, &count, err);
+    for (cl_uint i = 0; i < num_platforms; i++) {
+        struct driver *driver = driver_of(platforms[i]);
+        if (driver->library != library || driver->place >= count)
+            continue;
+        fill_table(driver, ids[driver->place], driver->version);
+        platforms[i]->object.real = driver->platform;
+        find_devices(platforms[i]);
+    }
+    return result;
+}
+
+static bool has_platforms(const struct library *library)
+{
+    for (cl_uint i = 0; i < num_platforms; i++)
+        if (driver_of(platforms[i])->library == library)
+            return true;
+    return false;
+}
+
+void loader_reload(void)
+{
+    for (size_t i = 0; i < num_libraries; i++) {
+        struct library *library = &libraries[i];
+        struct error err = {0};
+        library->why[0] = 0;
+        if (!has_platforms(library) || reload_library(library, &err) == 0)
+            continue;
+        snprintf(library->why, sizeof library->why, "%s: %s", err.object, err.reason);
+        log_warn("%s", library->why);
+    }
+}
+
+void loader_place(void)
+{
+    for (cl_uint i = 0; i < num_platforms; i++)
+        for (cl_uint j = 0; j < platforms[i]->num_devices; j++) {
+            struct device *device = platforms[i]->devices[j];
+            const struct device *place = device->place ? device->place : device;
+            device->object.real = place->own;
+            device->object.driver = place->platform->object.driver;
+        }
+}
+
+const char *loader_why(const struct platform *platform)
+{
+    const struct library *library = platform->object.driver->library;
+    return library->why[0] ? library->why : NULL;
+}

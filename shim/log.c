@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The log: see log.h. A line is one write(2), so that lines of several threads don't mix. */
+#include "shim/log.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shim/config.h"
+
+enum log_level log_level;
+
+static const char *const names[] = {"off", "error", "warn", "info", "debug"};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char *path;   /* owned; NULL: stderr */
+static int fd = -1;  /* guarded by lock; -1: not open */
+
+void log_init(void)
+{
+    const char *text = config_text("SHADOWCL_LOG");
+    if (!text)
+        return;
+    size_t length = strcspn(text, ":");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == length && strncmp(text, names[i], length) == 0)
+            log_level = (enum log_level)i;
+    if (text[length] == ':' && text[length + 1])
+        path = strdup(text + length + 1);
+    if (log_level == LOG_OFF && strncmp(text, "off", length) != 0) {
+        log_level = LOG_WARN;
+        log_warn("SHADOWCL_LOG=%s does not begin with error, warn, info or debug", text);
+    }
+}
+
+static int open_log(void)
+{
+    if (!path)
+        return STDERR_FILENO;
+    if (fd < 0)
+        fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd;
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    char line[1024];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct tm local;
+    localtime_r(&now.tv_sec, &local);
+    size_t length = strftime(line, sizeof line, "shadowcl %H:%M:%S", &local);
+    length += (size_t)snprintf(line + length, sizeof line - length, ".%03ld [%d] %s: ",
+                               now.tv_nsec / 1000000, getpid(), names[level]);
+    va_list args;
+    va_start(args, format);
+    int text = vsnprintf(line + length, sizeof line - length - 1, format, args);
+    va_end(args);
+    if (text > 0)
+        length += (size_t)text;
+    if (length > sizeof line - 2)
+        length = sizeof line - 2;
+    line[length++] = '\n';
+    pthread_mutex_lock(&lock);
+    int to = open_log();
+    if (to >= 0 && write(to, line, length) < 0)
+        log_level = LOG_OFF; /* a full disk must not slow the program down line by line */
+    pthread_mutex_unlock(&lock);
+}
+
+void log_pause(void)
+{
+    pthread_mutex_lock(&lock);
+    if (fd >= 0)
+        close(fd);
+    fd = -1;
+    pthread_mutex_unlock(&lock);
+}

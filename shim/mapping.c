@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OpenCL 3.0 §5.2.4, §5.3.6, §5.5.2: mapping and unmapping. The pointers are ours. Where the driver
+ * works on the host's memory it is told of each map, and gives the pointer that we know beforehand;
+ * else a map is a read into a region of ours, and an unmap a write from it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/enqueue.h"
+#include "shim/export.h"
+#include "shim/log.h"
+#include "state/image.h"
+#include "state/mem.h"
+
+struct map {
+    union {
+        cl_mem handle;
+        struct mem *mem;
+    };
+    struct mapping map;      /* by value: an unmap may own the record before this is issued */
+    struct mapping *record;  /* in the mem's list */
+};
+
+#define MAP_WRITES (CL_MAP_WRITE | CL_MAP_WRITE_INVALIDATE_REGION)
+
+/* §5.2.4: the flags, and what the host may do with the object. */
+static cl_int check_map_flags(const struct mem *mem, cl_map_flags flags)
+{
+    if (flags & ~(cl_map_flags)(CL_MAP_READ | MAP_WRITES))
+        return CL_INVALID_VALUE;
+    if ((flags & CL_MAP_WRITE_INVALIDATE_REGION) && (flags & (CL_MAP_READ | CL_MAP_WRITE)))
+        return CL_INVALID_VALUE;
+    cl_mem_flags forbidden = 0;
+    if (flags & CL_MAP_READ)
+        forbidden |= CL_MEM_HOST_WRITE_ONLY | CL_MEM_HOST_NO_ACCESS;
+    if (flags & MAP_WRITES)
+        forbidden |= CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS;
+    return mem->flags & forbidden ? CL_INVALID_OPERATION : CL_SUCCESS;
+}
+
+static cl_int check_map(struct queue *queue, struct map *args, struct mem *mem)
+{
+    if (!mem)
+        return CL_INVALID_MEM_OBJECT;
+    if (mem->context != queue->context)
+        return CL_INVALID_CONTEXT;
+    args->mem = mem;
+    return check_map_flags(mem, args->map.flags);
+}
+
+static cl_int add_record(struct map *args)
+{
+    args->record = mem_map(args->mem, &args->map);
+    if (!args->record)
+        return CL_MAP_FAILURE;
+    args->map = *args->record;
+    return CL_SUCCESS;
+}
+
+static cl_int map_buffer_check(struct queue *queue, void *data)
+{
+    struct map *args = data;
+    cl_int err = check_map(queue, args, buffer_check(args->handle));
+    if (err != CL_SUCCESS)
+        return err;
+    size_t offset = args->map.origin[0], size = args->map.region[0];
+    if (size == 0 || offset > args->mem->size || size > args->mem->size - offset)
+        return CL_INVALID_VALUE;
+    char *host = args->mem->host ? args->mem->host : args->mem->host_ptr;
+    args->map.pointer = host ? host + offset : NULL;
+    return add_record(args);
+}
+
+static cl_int map_keep(void *data)
+{
+    object_hold(((struct map *)data)->mem);
+    return CL_SUCCESS;
+}
+
+static void map_drop(void *data)
+{
+    object_drop(((struct map *)data)->mem);
+}
+
+/* A command that only has a place in the queue's order. */
+static cl_int issue_marker(const struct issue *to)
+{
+    cl_event own = NULL, *event = to->event ? to->event : &own;
+    const struct driver *driver = to->driver;
+    cl_int err = driver->clEnqueueMarkerWithWaitList(to->real, to->num_waits, to->waits, event);
+    if (err == CL_SUCCESS && to->blocking)
+        err = driver->clWaitForEvents(1, event);
+    if (own)
+        driver->clReleaseEvent(own);
+    return err;
+}
+
+/* The driver maps its own way; the pointer must be that of the host memory (§5.2.4). */
+static cl_int issue_shared_map(const struct issue *to, const struct map *args)
+{
+    cl_int err;
+    void *pointer = to->driver->clEnqueueMapBuffer(
+        to->real, mem_real(args->mem), to->blocking, args->map.flags, args->map.origin[0],
+        args->map.region[0], to->num_waits, to->waits, to->event, &err);
+    if (err == CL_SUCCESS && pointer != args->map.pointer) {
+        log_error("the driver maps a buffer at %p instead of its host pointer %p: use "
+                  "SHADOWCL_MAPPING=copy",
+                  pointer, (void *)args->map.pointer);
+        return CL_MAP_FAILURE;
+    }
+    return err;
+}
+
+static cl_int map_buffer_issue(const struct issue *to, void *data)
+{
+    struct map *args = data;
+    if (args->mem->host)
+        return issue_shared_map(to, args);
+    if (args->map.flags & CL_MAP_WRITE_INVALIDATE_REGION)
+        return issue_marker(to);
+    return to->driver->clEnqueueReadBuffer(to->real, mem_real(args->mem), to->blocking,
+                                           args->map.origin[0], args->map.region[0],
+                                           args->map.pointer, to->num_waits, to->waits, to->event);
+}
+
+static const struct command_type map_buffer_type = {
+    "clEnqueueMapBuffer", CL_COMMAND_MAP_BUFFER, 0,        sizeof(struct map),
+    map_buffer_check,     map_buffer_issue,      map_keep, map_drop};
+
+/* The pointer for the application, or what was recorded taken back. */
+static void *finish_map(struct map *args, cl_int err, cl_int *errcode_ret)
+{
+    if (err != CL_SUCCESS && args->record) {
+        mem_remove_mapping(args->mem, args->record);
+        mapping_destroy(args->record);
+    }
+    if (errcode_ret)
+        *errcode_ret = err;
+    return err == CL_SUCCESS ? args->map.pointer : NULL;
+}
+
+EXPORT void *CL_API_CALL clEnqueueMapBuffer(cl_command_queue command_queue, cl_mem buffer,
+                                            cl_bool blocking_map, cl_map_flags map_flags,
+                                            size_t offset, size_t size,
+                                            cl_uint num_events_in_wait_list,
+                                            const cl_event *event_wait_list, cl_event *event,
+                                            cl_int *errcode_ret)
+{
+    struct map args = {.handle = buffer,
+                       .map = {.flags = map_flags, .origin = {offset}, .region = {size}}};
+    cl_int err = enqueue(command_queue, &map_buffer_type, &args, blocking_map,
+                         num_events_in_wait_list, event_wait_list, event);
+    return finish_map(&args, err, errcode_ret);
+}
+
+static cl_int map_image_check(struct queue *queue, void *data)
+{
+    struct map *args = data;
+    cl_int err = check_map(queue, args, image_check(args->handle));
+    if (err == CL_SUCCESS)
+        err = image_check_region(args->mem, args->map.origin, args->map.region);
+    if (err != CL_SUCCESS)
+        return err;
+    image_place_mapping(args->mem, &args->map);
+    return add_record(args);
+}
+
+static cl_int map_image_issue(const struct issue *to, void *data)
+{
+    struct map *args = data;
+    if (args->map.flags & CL_MAP_WRITE_INVALIDATE_REGION)
+        return issue_marker(to);
+    size_t row_pitch, slice_pitch;
+    image_pitches(args->mem, &args->map, &row_pitch, &slice_pitch);
+    return to->driver->clEnqueueReadImage(to->real, mem_real(args->mem), to->blocking,
+                                          args->map.origin, args->map.region, row_pitch,
+                                          slice_pitch, args->map.pointer, to->num_waits, to->waits,
+                                          to->event);
+}
+
+static const struct command_type map_image_type = {
+    "clEnqueueMapImage", CL_COMMAND_MAP_IMAGE, 0,        sizeof(struct map),
+    map_image_check,     map_image_issue,      map_keep, map_drop};
+
+/* §5.3.6: those whose slice pitch must be asked for. */
+static bool has_slices(const struct mem *mem)
+{
+    return mem->type == CL_MEM_OBJECT_IMAGE3D || mem->type == CL_MEM_OBJECT_IMAGE1D_ARRAY ||
+           mem->type == CL_MEM_OBJECT_IMAGE2D_ARRAY;
+}
+
+EXPORT void *CL_API_CALL clEnqueueMapImage(cl_command_queue command_queue, cl_mem image,
+                                           cl_bool blocking_map, cl_map_flags map_flags,
+                                           const size_t *origin, const size_t *region,
+                                           size_t *image_row_pitch, size_t *image_slice_pitch,
+                                           cl_uint num_events_in_wait_list,
+                                           const cl_event *event_wait_list, cl_event *event,
+                                           cl_int *errcode_ret)
+{
+    struct map args = {.handle = image, .map = {.flags = map_flags}};
+    struct mem *mem = image_check(image);
+    cl_int err = CL_SUCCESS;
+    if (!origin || !region || !image_row_pitch ||
+        (mem && has_slices(mem) && !image_slice_pitch)) {
+        err = CL_INVALID_VALUE;
+    } else {
+        memcpy(args.map.origin, origin, sizeof args.map.origin);
+        memcpy(args.map.region, region, sizeof args.map.region);
+        err = enqueue(command_queue, &map_image_type, &args, blocking_map, num_events_in_wait_list,
+                      event_wait_list, event);
+    }
+    if (err == CL_SUCCESS) {
+        size_t slice_pitch;
+        image_pitches(mem, &args.map, image_row_pitch, &slice_pitch);
+        if (image_slice_pitch)
+            *image_slice_pitch = slice_pitch;
+    }
+    return finish_map(&args, err, errcode_ret);
+}
+
+struct unmap {
+    union {
+        cl_mem handle;
+        struct mem *mem;
+    };
+    const void *pointer;
+    struct mapping *mapping; /* owned, until the driver has taken the command */
+};
+
+static cl_int unmap_check(struct queue *queue, void *data)
+{
+    struct unmap *args = data;
+    struct mem *mem = mem_check(args->handle);
+    if (!mem)
+        return CL_INVALID_MEM_OBJECT;
+    if (mem->context != queue->context)
+        return CL_INVALID_CONTEXT;
+    args->mem = mem;
+    args->mapping = mem_unmap(mem, args->pointer);
+    return args->mapping ? CL_SUCCESS : CL_INVALID_VALUE;
+}
+
+static cl_int unmap_keep(void *data)
+{
+    object_hold(((struct unmap *)data)->mem);
+    return CL_SUCCESS;
+}
+
+static void unmap_drop(void *data)
+{
+    struct unmap *args = data;
+    mapping_destroy(args->mapping);
+    object_drop(args->mem);
+}
+
+/* In a driver's thread: the region has been read to its end. */
+static void CL_CALLBACK region_done(cl_event real, cl_int status, void *mapping)
+{
+    mapping_destroy(mapping);
+}
+
+static cl_int write_back(const struct issue *to, struct mem *mem, const struct mapping *mapping,
+                         cl_event *event)
+{
+    if (!(mapping->flags & MAP_WRITES))
+        return to->driver->clEnqueueMarkerWithWaitList(to->real, to->num_waits, to->waits, event);
+    if (mem->image) {
+        size_t row_pitch, slice_pitch;
+        image_pitches(mem, mapping, &row_pitch, &slice_pitch);
+        return to->driver->clEnqueueWriteImage(to->real, mem_real(mem), CL_FALSE, mapping->origin,
+                                               mapping->region, row_pitch, slice_pitch,
+                                               mapping->pointer, to->num_waits, to->waits, event);
+    }
+    return to->driver->clEnqueueWriteBuffer(to->real, mem_real(mem), CL_FALSE, mapping->origin[0],
+                                            mapping->region[0], mapping->pointer, to->num_waits,
+                                            to->waits, event);
+}
+
+static cl_int unmap_issue(const struct issue *to, void *data)
+{
+    struct unmap *args = data;
+    const struct driver *driver = to->driver;
+    if (args->mem->host) {
+        cl_int err = driver->clEnqueueUnmapMemObject(to->real, mem_real(args->mem),
+                                                     args->mapping->pointer, to->num_waits,
+                                                     to->waits, to->event);
+        if (err == CL_SUCCESS) {
+            mapping_destroy(args->mapping);
+            args->mapping = NULL;
+        }
+        return err;
+    }
+    cl_event real;
+    cl_int err = write_back(to, args->mem, args->mapping, &real);
+    if (err != CL_SUCCESS)
+        return err;
+    if (driver->clSetEventCallback(real, CL_COMPLETE, region_done, args->mapping) != CL_SUCCESS) {
+        driver->clWaitForEvents(1, &real);
+        mapping_destroy(args->mapping);
+    }
+    args->mapping = NULL;
+    if (to->event)
+        *to->event = real;
+    else
+        driver->clReleaseEvent(real);
+    return CL_SUCCESS;
+}
+
+static const struct command_type unmap_type = {
+    "clEnqueueUnmapMemObject", CL_COMMAND_UNMAP_MEM_OBJECT, 0,          sizeof(struct unmap),
+    unmap_check,               unmap_issue,                 unmap_keep, unmap_drop};
+
+EXPORT cl_int CL_API_CALL clEnqueueUnmapMemObject(cl_command_queue command_queue, cl_mem memobj,
+                                                  void *mapped_ptr, cl_uint num_events_in_wait_list,
+                                                  const cl_event *event_wait_list, cl_event *event)
+{
+    struct unmap args = {.handle = memobj, .pointer = mapped_ptr};
+    cl_int err = enqueue(command_queue, &unmap_type, &args, CL_FALSE, num_events_in_wait_list,
+                         event_wait_list, event);
+    /* Still mapped, as far as the application is concerned. */
+    if (err != CL_SUCCESS && args.mapping)
+        mem_add_mapping(args.mem, args.mapping);
+    return err;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each step, by kind: see objects.h. */
+#include "shim/objects.h"
+
+#include <stdio.h>
+
+#include "shim/event.h"
+#include "shim/hold.h"
+#include "state/kernel.h"
+#include "state/mem.h"
+#include "state/sampler.h"
+
+void object_describe(const struct object *object, char *text, size_t size)
+{
+    const char *kind = kind_name((enum kind)object->was);
+    if (object->was == KIND_MEM) {
+        const struct mem *mem = (const struct mem *)object;
+        kind = mem->image                           ? "image"
+               : mem->type == CL_MEM_OBJECT_PIPE    ? "pipe"
+               : mem->parent                        ? "sub-buffer"
+                                                    : "buffer";
+    }
+    if (object->was == KIND_KERNEL)
+        snprintf(text, size, "kernel `%s`", ((const struct kernel *)object)->name);
+    else
+        snprintf(text, size, "%s %llu", kind, (unsigned long long)object->serial);
+}
+
+/* Which object it was, unless who failed has already named one. */
+static int name_object(const struct object *object, int result, struct error *err)
+{
+    if (result != 0 && !err->object[0])
+        object_describe(object, err->object, sizeof err->object);
+    return result;
+}
+
+static int carriable(struct object *object, struct error *err)
+{
+    switch ((enum kind)object->was) {
+    case KIND_CONTEXT:
+        return context_carriable((struct context *)object, err);
+    case KIND_QUEUE:
+        return queue_carriable((struct queue *)object, err);
+    case KIND_MEM:
+        return mem_carriable((struct mem *)object, err);
+    case KIND_PROGRAM:
+        return program_carriable((struct program *)object, err);
+    default:
+        return 0;
+    }
+}
+
+int objects_carriable(struct object *object, struct error *err)
+{
+    return name_object(object, carriable(object, err), err);
+}
+
+static int capture_event(struct event *event, int64_t deadline, struct error *err)
+{
+    enum event_place before = event_place(event);
+    if (event_capture(event, deadline, err) != 0)
+        return -1;
+    if (before == EVENT_ISSUED) {
+        pthread_mutex_lock(&hold_lock);
+        event_post_callbacks(event);
+        pthread_mutex_unlock(&hold_lock);
+    }
+    return 0;
+}
+
+static int capture(struct object *object, int64_t deadline, struct error *err)
+{
+    switch ((enum kind)object->was) {
+    case KIND_MEM:
+        return mem_capture((struct mem *)object, err);
+    case KIND_PROGRAM:
+        return program_capture((struct program *)object, err);
+    case KIND_KERNEL:
+        kernel_capture((struct kernel *)object);
+        return 0;
+    case KIND_EVENT:
+        return capture_event((struct event *)object, deadline, err);
+    default:
+        return 0;
+    }
+}
+
+int objects_capture(struct object *object, int64_t deadline, struct error *err)
+{
+    return name_object(object, capture(object, deadline, err), err);
+}
+
+void objects_release(struct object *object)
+{
+    switch ((enum kind)object->was) {
+    case KIND_DEVICE:
+        device_release((struct device *)object);
+        break;
+    case KIND_CONTEXT:
+        context_release((struct context *)object);
+        break;
+    case KIND_QUEUE:
+        queue_release((struct queue *)object);
+        break;
+    case KIND_MEM:
+        mem_release((struct mem *)object);
+        break;
+    case KIND_SAMPLER:
+        sampler_release((struct sampler *)object);
+        break;
+    case KIND_PROGRAM:
+        program_release((struct program *)object);
+        break;
+    case KIND_KERNEL:
+        kernel_release((struct kernel *)object);
+        break;
+    default:
+        break;
+    }
+}
+
+/* What a move may have changed: the driver under it is that of its parent. */
+static void follow_driver(struct object *object)
+{
+    switch ((enum kind)object->was) {
+    case KIND_CONTEXT:
+        object->driver = ((struct context *)object)->devices[0]->object.driver;
+        break;
+    case KIND_QUEUE:
+        object->driver = ((struct queue *)object)->context->object.driver;
+        break;
+    case KIND_MEM:
+        object->driver = ((struct mem *)object)->context->object.driver;
+        break;
+    case KIND_SAMPLER:
+        object->driver = ((struct sampler *)object)->context->object.driver;
+        break;
+    case KIND_PROGRAM:
+        object->driver = ((struct program *)object)->context->object.driver;
+        break;
+    case KIND_KERNEL:
+        object->driver = ((struct kernel *)object)->program->object.driver;
+        break;
+    case KIND_EVENT:
+        object->driver = ((struct event *)object)->context->object.driver;
+        break;
+    default:
+        break;
+    }
+}
+
+/* A root device that nothing of the program's uses may be gone. */
+static int rebuild_device(struct device *device, struct error *err)
+{
+    if (!device->partition && atomic_load(&device->object.holds) <= 1)
+        return 0;
+    return device_rebuild(device, err);
+}
+
+static int rebuild(struct object *object, struct error *err)
+{
+    switch ((enum kind)object->was) {
+    case KIND_DEVICE:
+        return rebuild_device((struct device *)object, err);
+    case KIND_CONTEXT:
+        return context_rebuild((struct context *)object, err);
+    case KIND_QUEUE:
+        return queue_rebuild((struct queue *)object, err);
+    case KIND_MEM:
+        return mem_rebuild((struct mem *)object, err);
+    case KIND_SAMPLER:
+        return sampler_rebuild((struct sampler *)object, err);
+    case KIND_PROGRAM:
+        return program_rebuild((struct program *)object, err);
+    case KIND_KERNEL:
+        return kernel_rebuild((struct kernel *)object, err);
+    default:
+        return 0;
+    }
+}
+
+int objects_rebuild(struct object *object, struct error *err)
+{
+    follow_driver(object);
+    return name_object(object, rebuild(object, err), err);
+}
+
+int objects_upload(struct object *object, struct error *err)
+{
+    if (object->was != KIND_MEM)
+        return 0;
+    return name_object(object, mem_upload((struct mem *)object, err), err);
+}
+
+int objects_finish_copies(struct object *const *objects, size_t count, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct context *context = (struct context *)objects[i];
+        if (objects[i]->was != KIND_CONTEXT || !context->copier)
+            continue;
+        cl_int status = objects[i]->driver->clFinish(context->copier);
+        if (status != CL_SUCCESS) {
+            error_set(err, 0, "copying its contents failed (%d)", status);
+            return name_object(objects[i], -1, err);
+        }
+    }
+    return 0;
+}
+
+void objects_drop_copiers(struct object *const *objects, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct context *context = (struct context *)objects[i];
+        if (objects[i]->was != KIND_CONTEXT || !context->copier)
+            continue;
+        objects[i]->driver->clReleaseCommandQueue(context->copier);
+        context->copier = NULL;
+    }
+}
+
+void objects_forget_contents(struct object *const *objects, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (objects[i]->was == KIND_MEM)
+            ((struct mem *)objects[i])->contents = NULL;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Choosing where the program's devices live: see placement.h. */
+#include "shim/placement.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/compatible.h"
+#include "shim/gate.h"
+#include "shim/loader.h"
+#include "state/device.h"
+
+#define MOST_DEVICES 64
+
+/* The program's root devices in use, in order of creation. */
+struct used {
+    size_t count;
+    struct device *devices[MOST_DEVICES];
+    struct device *targets[MOST_DEVICES];
+};
+
+static void add_used(struct used *used, struct device *device)
+{
+    if (!device->partition && atomic_load(&device->object.holds) > 1 && used->count < MOST_DEVICES)
+        used->devices[used->count++] = device;
+}
+
+static struct device *place_of(struct device *device)
+{
+    return device->place ? device->place : device;
+}
+
+/* All platforms' devices have to be known for a SPEC to name one. */
+static void enumerate_all(void)
+{
+    cl_uint count;
+    struct platform **platforms = loader_all_platforms(&count);
+    for (cl_uint i = 0; i < count; i++)
+        if (platforms[i]->object.real)
+            platform_enumerate(platforms[i]);
+}
+
+/* One SPEC for each device in use, in order; one SPEC alone will do for one device. */
+static int find_targets(const char *specs, struct used *used, struct error *err)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < used->count; i++)
+        used->targets[i] = place_of(used->devices[i]);
+    if (!specs || !*specs)
+        return 0;
+    char *copy = strdup(specs), *rest = copy, *spec;
+    int result = copy ? 0 : error_set(err, 0, "no memory for `%s`", specs);
+    while (result == 0 && (spec = strsep(&rest, ","))) {
+        struct device *target = device_find(spec, err);
+        if (!target)
+            result = -1;
+        else if (count < used->count)
+            used->targets[count] = target;
+        count++;
+    }
+    free(copy);
+    if (result == 0 && count != used->count) {
+        error_set(err, 0, "`%s` names %zu device%s, and the program uses %zu", specs, count,
+                  count == 1 ? "" : "s", used->count);
+        result = error_todo(err, "name one device for each that it uses, separated by commas");
+    }
+    return result;
+}
+
+static int check_targets(const struct used *used, struct error *err)
+{
+    for (size_t i = 0; i < used->count; i++) {
+        const struct device *target = used->targets[i];
+        for (size_t j = 0; j < i; j++)
+            if (used->targets[j] == target) {
+                error_object(err, "device `%s`", target->name);
+                error_set(err, 0, "two of the program's devices can't become the same one");
+                return error_todo(err, "name different devices");
+            }
+        if (target->object.real || target->own)
+            continue;
+        const char *why = loader_why(target->platform);
+        error_object(err, "device `%s`", target->name);
+        error_set(err, 0, "%s", why ? why : "its driver does not find it any more");
+        return error_todo(err, "bring the device back, or resume on another one with --device "
+                               "(see `shadowcl ps` and clinfo)");
+    }
+    return 0;
+}
+
+int placement_choose(const char *specs, bool strict, struct object *const *objects, size_t count,
+                     struct report *report, struct error *err)
+{
+    struct used used = {0};
+    for (size_t i = 0; i < count; i++)
+        if (objects[i]->was == KIND_DEVICE)
+            add_used(&used, (struct device *)objects[i]);
+    enumerate_all();
+    if (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0)
+        return -1;
+    for (size_t i = 0; i < used.count; i++)
+        if (used.targets[i] != place_of(used.devices[i]) &&
+            compatible(used.devices[i], used.targets[i], used.targets[i]->own, strict, objects,
+                       count, report, err) != 0)
+            return -1;
+    for (size_t i = 0; i < used.count; i++) {
+        used.devices[i]->before = used.devices[i]->place;
+        used.devices[i]->place =
+            used.targets[i] == used.devices[i] ? NULL : used.targets[i];
+    }
+    return 0;
+}
+
+void placement_undo(struct object *const *objects, size_t count)
+{
+    struct used used = {0};
+    for (size_t i = 0; i < count; i++)
+        if (objects[i]->was == KIND_DEVICE)
+            add_used(&used, (struct device *)objects[i]);
+    for (size_t i = 0; i < used.count; i++)
+        used.devices[i]->place = used.devices[i]->before;
+}
+
+int placement_check(const char *specs, bool strict, struct report *report, struct error *err)
+{
+    struct used used = {0};
+    cl_uint num_platforms;
+    gate_enter("the check of another device");
+    struct platform **platforms = loader_all_platforms(&num_platforms);
+    enumerate_all();
+    for (cl_uint i = 0; i < num_platforms; i++)
+        for (cl_uint j = 0; j < platforms[i]->num_devices; j++)
+            add_used(&used, platforms[i]->devices[j]);
+    int result = find_targets(specs, &used, err);
+    if (result == 0)
+        result = check_targets(&used, err);
+    gate_leave();
+    return result;
+}

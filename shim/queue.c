@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OpenCL 3.0 §5.1 Command queues, and §5.15 Flush and finish. */
+#include "state/queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/export.h"
+#include "shim/gate.h"
+#include "shim/hold.h"
+
+/* A shadow of the real queue, or NULL (the caller gives the real one back). */
+static struct queue *make_queue(struct context *context, struct device *device,
+                                const cl_queue_properties *properties,
+                                cl_command_queue_properties flags)
+{
+    struct queue *queue = object_create(KIND_QUEUE, sizeof *queue, context->object.driver);
+    if (!queue)
+        return NULL;
+    queue->flags = flags;
+    if (properties) {
+        size_t words = 1;
+        for (; properties[words - 1]; words += 2) {
+            if (properties[words - 1] == CL_QUEUE_PROPERTIES)
+                queue->flags = properties[words];
+            if (properties[words - 1] == CL_QUEUE_SIZE)
+                queue->size = (cl_uint)properties[words];
+        }
+        queue->properties = malloc(words * sizeof *properties);
+        if (!queue->properties) {
+            object_discard(queue);
+            return NULL;
+        }
+        memcpy(queue->properties, properties, words * sizeof *properties);
+        queue->num_properties = words;
+    }
+    queue->context = object_hold(context);
+    queue->device = object_hold(device);
+    return queue;
+}
+
+static cl_int check_arguments(cl_context context, cl_device_id device)
+{
+    if (!context_check(context))
+        return CL_INVALID_CONTEXT;
+    if (!device_check(device) || !context_has_device(context_check(context), device_check(device)))
+        return CL_INVALID_DEVICE;
+    return CL_SUCCESS;
+}
+
+static cl_command_queue publish_queue(cl_context context, cl_device_id device,
+                                      const cl_queue_properties *properties,
+                                      cl_command_queue_properties flags, cl_command_queue real,
+                                      cl_int *status)
+{
+    if (*status != CL_SUCCESS)
+        return NULL;
+    struct context *owner = context_check(context);
+    struct queue *queue = make_queue(owner, device_check(device), properties, flags);
+    if (!queue) {
+        owner->object.driver->clReleaseCommandQueue(real);
+        *status = CL_OUT_OF_HOST_MEMORY;
+        return NULL;
+    }
+    queue->object.real = real;
+    object_publish(queue);
+    return (cl_command_queue)queue;
+}
+
+EXPORT cl_command_queue CL_API_CALL clCreateCommandQueueWithProperties(
+    cl_context context, cl_device_id device, const cl_queue_properties *properties,
+    cl_int *errcode_ret)
+{
+    cl_command_queue queue = NULL;
+    cl_int status = check_arguments(context, device);
+    if (status == CL_SUCCESS) {
+        GATE(clCreateCommandQueueWithProperties);
+        const struct driver *driver = context_check(context)->object.driver;
+        cl_command_queue real = NULL;
+        status = CL_INVALID_OPERATION;
+        if (driver->clCreateCommandQueueWithProperties)
+            real = driver->clCreateCommandQueueWithProperties(
+                context_real(context_check(context)), device_real(device_check(device)), properties,
+                &status);
+        /* NULL properties and an empty list are the same to the driver, not to the query. */
+        queue = publish_queue(context, device, properties, 0, real, &status);
+    }
+    if (errcode_ret)
+        *errcode_ret = status;
+    return queue;
+}
+
+EXPORT cl_command_queue CL_API_CALL clCreateCommandQueue(cl_context context, cl_device_id device,
+                                                         cl_command_queue_properties properties,
+                                                         cl_int *errcode_ret)
+{
+    cl_command_queue queue = NULL;
+    cl_int status = check_arguments(context, device);
+    if (status == CL_SUCCESS) {
+        GATE(clCreateCommandQueue);
+        const struct driver *driver = context_check(context)->object.driver;
+        cl_command_queue real =
+            driver->clCreateCommandQueue(context_real(context_check(context)),
+                                         device_real(device_check(device)), properties, &status);
+        queue = publish_queue(context, device, NULL, properties, real, &status);
+    }
+    if (errcode_ret)
+        *errcode_ret = status;
+    return queue;
+}
+
+EXPORT cl_int CL_API_CALL clSetDefaultDeviceCommandQueue(cl_context context, cl_device_id device,
+                                                         cl_command_queue command_queue)
+{
+    cl_int status = check_arguments(context, device);
+    if (status != CL_SUCCESS)
+        return status;
+    struct queue *queue = queue_check(command_queue);
+    if (!queue)
+        return CL_INVALID_COMMAND_QUEUE;
+    GATE(clSetDefaultDeviceCommandQueue);
+    const struct driver *driver = queue->object.driver;
+    if (!driver->clSetDefaultDeviceCommandQueue)
+        return CL_INVALID_OPERATION;
+    status = driver->clSetDefaultDeviceCommandQueue(context_real(queue->context),
+                                                    device_real(queue->device), queue_real(queue));
+    if (status == CL_SUCCESS)
+        queue->on_device_default = true;
+    return status;
+}
+
+EXPORT cl_int CL_API_CALL clRetainCommandQueue(cl_command_queue command_queue)
+{
+    struct queue *queue = queue_check(command_queue);
+    return queue && object_retain(queue) ? CL_SUCCESS : CL_INVALID_COMMAND_QUEUE;
+}
+
+/* §5.1: the release flushes what was enqueued. */
+EXPORT cl_int CL_API_CALL clReleaseCommandQueue(cl_command_queue command_queue)
+{
+    struct queue *queue = queue_check(command_queue);
+    if (queue && gate_try_enter("clReleaseCommandQueue")) {
+        queue->object.driver->clFlush(queue_real(queue));
+        gate_leave();
+    }
+    return queue && object_release(queue) ? CL_SUCCESS : CL_INVALID_COMMAND_QUEUE;
+}
+
+/* What has to be asked of the driver: the default queue on the device, and what we don't know. */
+static cl_int ask_driver(struct queue *queue, cl_command_queue_info param, struct answer to)
+{
+    GATE(clGetCommandQueueInfo);
+    return queue->object.driver->clGetCommandQueueInfo(queue_real(queue), param, to.size, to.value,
+                                                       to.size_ret);
+}
+
+EXPORT cl_int CL_API_CALL clGetCommandQueueInfo(cl_command_queue command_queue,
+                                                cl_command_queue_info param_name,
+                                                size_t param_value_size, void *param_value,
+                                                size_t *param_value_size_ret)
+{
+    struct answer to = {param_value_size, param_value, param_value_size_ret};
+    struct queue *queue = queue_check(command_queue);
+    if (!queue)
+        return CL_INVALID_COMMAND_QUEUE;
+    switch (param_name) {
+    case CL_QUEUE_CONTEXT:
+        return info_value(to, (cl_context)queue->context);
+    case CL_QUEUE_DEVICE:
+        return info_value(to, (cl_device_id)queue->device);
+    case CL_QUEUE_REFERENCE_COUNT:
+        return info_value(to, (cl_uint)atomic_load(&queue->object.refs));
+    case CL_QUEUE_PROPERTIES:
+        return info_value(to, queue->flags);
+    case CL_QUEUE_PROPERTIES_ARRAY:
+        return info_bytes(to, queue->properties,
+                          queue->num_properties * sizeof *queue->properties);
+    case CL_QUEUE_DEVICE_DEFAULT:
+        /* No driver seen has queues on the device; the driver's handle must not get out. */
+        return info_value(to, (cl_command_queue)NULL);
+    default:
+        return ask_driver(queue, param_name, to);
+    }
+}
+
+EXPORT cl_int CL_API_CALL clSetCommandQueueProperty(cl_command_queue command_queue,
+                                                    cl_command_queue_properties properties,
+                                                    cl_bool enable,
+                                                    cl_command_queue_properties *old_properties)
+{
+    struct queue *queue = queue_check(command_queue);
+    if (!queue)
+        return CL_INVALID_COMMAND_QUEUE;
+    GATE(clSetCommandQueueProperty);
+    if (!queue->object.driver->clSetCommandQueueProperty)
+        return CL_INVALID_OPERATION;
+    cl_int status = queue->object.driver->clSetCommandQueueProperty(
+        queue_real(queue), properties, enable, old_properties);
+    if (status == CL_SUCCESS)
+        queue->flags = enable ? queue->flags | properties : queue->flags & ~properties;
+    return status;
+}
+
+EXPORT cl_int CL_API_CALL clFlush(cl_command_queue command_queue)
+{
+    struct queue *queue = queue_check(command_queue);
+    if (!queue)
+        return CL_INVALID_COMMAND_QUEUE;
+    GATE(clFlush);
+    return queue->object.driver->clFlush(queue_real(queue));
+}
+
+EXPORT cl_int CL_API_CALL clFinish(cl_command_queue command_queue)
+{
+    struct queue *queue = queue_check(command_queue);
+    if (!queue)
+        return CL_INVALID_COMMAND_QUEUE;
+    if (atomic_load_explicit(&queue->held, memory_order_acquire))
+        hold_wait_queue(queue);
+    GATE(clFinish);
+    return queue->object.driver->clFinish(queue_real(queue));
+}

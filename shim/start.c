@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting, once per process: see start.h. And what a fork leaves in the child. */
+#include "shim/start.h"
+
+#include <pthread.h>
+
+#include "shim/callback.h"
+#include "shim/checkpoint.h"
+#include "shim/config.h"
+#include "shim/control.h"
+#include "shim/dispatch.h"
+#include "shim/gate.h"
+#include "shim/hold.h"
+#include "shim/log.h"
+#include "state/device.h"
+#include "state/svm.h"
+
+bool start_icd_mode;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool started;
+
+/* Only the forking thread is left: no control thread, no callback thread, nobody inside the gate.
+ * The control thread of the child starts at its next OpenCL call that asks for platforms. */
+static void after_fork(void)
+{
+    gate_forked();
+    hold_forked();
+    callback_forked();
+    platform_forked();
+    svm_forked();
+    control_forked();
+}
+
+static void start(void)
+{
+    log_init();
+    config_read();
+    size_t slots = object_init(&dispatch_table);
+    if (!slots) {
+        log_error("no address space for the handles: raise the limit (ulimit -v)");
+        return;
+    }
+    gate_init();
+    pthread_atfork(NULL, NULL, after_fork);
+    started = true;
+    control_start();
+    log_debug("started: room for %zu objects, %s", slots,
+              gate_state & GATE_FENCED ? "fences (membarrier is not allowed)" : "membarrier");
+}
+
+bool start_shim(void)
+{
+    pthread_once(&once, start);
+    if (started)
+        control_start(); /* again in a forked child */
+    return started;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A driver as everything above it sees it: one platform of one ICD, as a table of functions. The
+ * struct outlives the loaded library: a suspend empties the table, a resume fills it again, maybe
+ * from another instance. A driver in a process of its own can stand behind the same table. */
+#ifndef SHADOWCL_STATE_DRIVER_H
+#define SHADOWCL_STATE_DRIVER_H
+
+#include <CL/cl_icd.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "shim/calls.h"
+
+struct driver {
+/* NULL where the driver does not have the call: deprecated and optional ones (sub-devices, native
+ * kernels, built-in kernels) too, whatever its version. */
+#define X(since, call) __typeof__(call) *call;
+    CALLS(X)
+#undef X
+    cl_platform_id platform; /* the real one; NULL while not loaded */
+    unsigned version;        /* 120, 200, 300, …: of the platform */
+    struct library *library; /* borrowed; who loaded it (shim/loader.c) */
+    unsigned place;          /* which of the library's platforms this is */
+};
+
+/* Looks up a function that is not in the table: NULL where the driver does not have it. */
+void *driver_extension(const struct driver *driver, const char *name);
+
+#endif

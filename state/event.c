@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events: see event.h. */
+#include "state/event.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "shim/gate.h"
+
+struct event *event_create(struct context *context, struct queue *queue, cl_command_type type,
+                           enum event_place place)
+{
+    struct event *event = object_create(KIND_EVENT, sizeof *event, context->object.driver);
+    if (!event)
+        return NULL;
+    event->context = object_hold(context);
+    event->queue = object_hold(queue);
+    event->type = type;
+    atomic_store_explicit(&event->place, place, memory_order_relaxed);
+    atomic_store_explicit(&event->status, queue ? CL_QUEUED : CL_SUBMITTED, memory_order_relaxed);
+    return event;
+}
+
+void event_discard(struct event *event)
+{
+    if (!event)
+        return;
+    object_drop(event->queue);
+    object_drop(event->context);
+    object_discard(event);
+}
+
+void event_destroy(void *object)
+{
+    struct event *event = object;
+    if (event->object.real)
+        event->object.driver->clReleaseEvent(event->object.real);
+    event->object.real = NULL;
+    object_drop(event->queue);
+    object_drop(event->context);
+}
+
+/* The real event's status, waiting for the driver's bookkeeping to catch up with its queue. */
+static cl_int final_status(struct event *event, int64_t deadline, struct error *err)
+{
+    for (long pause = 1000;; pause = pause < 1000000 ? pause * 2 : pause) {
+        cl_int status = CL_QUEUED;
+        cl_int code = event->object.driver->clGetEventInfo(
+            event_real(event), CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL);
+        if (code != CL_SUCCESS)
+            return error_set(err, 0, "the driver does not answer for its status (%d)", code), 1;
+        if (status <= CL_COMPLETE)
+            return status;
+        if (now_ns() > deadline)
+            return error_set(err, 0, "its command has not ended at the deadline"), 1;
+        nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+    }
+}
+
+int event_capture(struct event *event, int64_t deadline, struct error *err)
+{
+    if (event_place(event) != EVENT_ISSUED)
+        return 0;
+    cl_int status = final_status(event, deadline, err);
+    if (status > CL_COMPLETE)
+        return error_todo(err, "allow more time with --deadline");
+    if (event->queue->flags & CL_QUEUE_PROFILING_ENABLE) {
+        event->profiled = true;
+        for (unsigned i = 0; i < 5; i++)
+            if (event->object.driver->clGetEventProfilingInfo(
+                    event_real(event), CL_PROFILING_COMMAND_QUEUED + i, sizeof event->times[i],
+                    &event->times[i], NULL) != CL_SUCCESS)
+                event->times[i] = i ? event->times[i - 1] : 0;
+    }
+    atomic_store(&event->status, status);
+    atomic_store_explicit(&event->place, EVENT_ENDED, memory_order_release);
+    event->object.driver->clReleaseEvent(event_real(event));
+    event->object.real = NULL;
+    return 0;
+}

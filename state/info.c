@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers of clGet*Info: see info.h. */
+#include "state/info.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+cl_int info_bytes(struct answer to, const void *bytes, size_t size)
+{
+    if (to.value && to.size < size)
+        return CL_INVALID_VALUE;
+    if (to.value && size)
+        memcpy(to.value, bytes, size);
+    if (to.size_ret)
+        *to.size_ret = size;
+    return CL_SUCCESS;
+}
+
+cl_int info_string(struct answer to, const char *string)
+{
+    return info_bytes(to, string ? string : "", string ? strlen(string) + 1 : 1);
+}
+
+const struct info_entry *info_cache_find(struct info_cache *cache, cl_uint param)
+{
+    for (struct info_entry *entry = atomic_load(&cache->first); entry; entry = entry->next)
+        if (entry->param == param)
+            return entry;
+    return NULL;
+}
+
+const struct info_entry *info_cache_add(struct info_cache *cache, cl_uint param, const void *bytes,
+                                        size_t size)
+{
+    struct info_entry *entry = malloc(sizeof *entry + size);
+    if (!entry)
+        return NULL;
+    entry->param = param;
+    entry->size = size;
+    if (size)
+        memcpy(entry->bytes, bytes, size);
+    entry->next = atomic_load(&cache->first);
+    do {
+        const struct info_entry *before = info_cache_find(cache, param);
+        if (before) {
+            free(entry);
+            return before;
+        }
+    } while (!atomic_compare_exchange_weak(&cache->first, &entry->next, entry));
+    return entry;
+}
+
+void info_cache_finish(struct info_cache *cache)
+{
+    struct info_entry *entry = atomic_exchange(&cache->first, NULL);
+    while (entry) {
+        struct info_entry *next = entry->next;
+        free(entry);
+        entry = next;
+    }
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory objects: buffers, sub-buffers, images (state/image.c), pipes. A sub-buffer keeps its parent
+ * alive. Mapped pointers are ours and outlive the driver: on a device that shares the host's memory
+ * a buffer lies in memory of the shim (`host`), else each map has a region of its own. */
+#ifndef SHADOWCL_STATE_MEM_H
+#define SHADOWCL_STATE_MEM_H
+
+#include "state/queue.h"
+
+/* One clEnqueueMapBuffer or clEnqueueMapImage that is not unmapped. */
+struct mapping {
+    struct mapping *next;
+    char *pointer; /* what the application holds */
+    void *owned;   /* the region to free once the unmap has been carried out; NULL: in mem's host */
+    cl_map_flags flags;
+    size_t origin[3]; /* buffers: offset and size in [0], bytes; images: pixels */
+    size_t region[3];
+    size_t row_pitch;
+    size_t slice_pitch;
+};
+
+typedef void(CL_CALLBACK *mem_destructor)(cl_mem mem, void *data);
+
+struct mem_callback {
+    struct mem_callback *next; /* the newest first: they run in reverse order (§5.5.1) */
+    mem_destructor function;
+    void *data;
+};
+
+/* What only images have; owned by the mem. */
+struct image {
+    cl_image_format format;
+    cl_image_desc desc;   /* as given, with our handles */
+    size_t element;       /* bytes of a pixel */
+    size_t row_pitch;     /* of the host pointer, bytes, never 0 */
+    size_t slice_pitch;
+    size_t extent[3];     /* region of the whole image, for reads and writes */
+    /* What the driver said of the first real image; our answers stay these. */
+    size_t told_row_pitch;   /* CL_IMAGE_ROW_PITCH */
+    size_t told_slice_pitch; /* CL_IMAGE_SLICE_PITCH */
+    size_t told_size;        /* CL_MEM_SIZE */
+};
+
+struct mem {
+    struct object object;
+    struct context *context; /* held */
+    struct mem *parent;      /* held: of a sub-buffer, of an image made from a buffer or image */
+    cl_mem_object_type type;
+    cl_mem_flags flags; /* as CL_MEM_FLAGS answers */
+    size_t size;        /* bytes; for images: tight */
+    size_t origin;      /* of a sub-buffer, bytes */
+    void *host_ptr;     /* as CL_MEM_HOST_PTR answers: the application's, with CL_MEM_USE_HOST_PTR */
+    /* The memory that the driver works on, for a buffer in `shared` mode: the application's
+     * host_ptr, or memory that `end` frees. Sub-buffers point into their parent's. NULL in `copy` mode. */
+    char *host;
+    struct mem_end *end; /* owned: what is to be done once the driver has let go; may be NULL */
+    cl_mem_properties *properties; /* owned, 0-terminated; NULL: none given */
+    size_t num_properties;
+    struct mapping *mappings;       /* owned; guarded by lock */
+    struct image *image;            /* owned; NULL: not an image */
+    void *contents;                 /* in staging, while suspended */
+    atomic_flag lock;               /* held for a few instructions only */
+};
+
+static inline struct mem *mem_check(cl_mem handle)
+{
+    return object_check(handle, KIND_MEM);
+}
+
+static inline cl_mem mem_real(const struct mem *mem)
+{
+    return mem ? mem->object.real : NULL;
+}
+
+static inline struct mem *buffer_check(cl_mem handle)
+{
+    struct mem *mem = mem_check(handle);
+    return mem && mem->type == CL_MEM_OBJECT_BUFFER ? mem : NULL;
+}
+
+static inline struct mem *image_check(cl_mem handle)
+{
+    struct mem *mem = mem_check(handle);
+    return mem && mem->image ? mem : NULL;
+}
+
+/* A new shadow, not yet published: holds context and parent. NULL without memory. */
+struct mem *mem_create(struct context *context, struct mem *parent, cl_mem_object_type type,
+                       cl_mem_flags flags, size_t size);
+/* For a wrapper that failed after mem_create: gives everything back. */
+void mem_discard(struct mem *mem);
+/* Memory of ours for the driver to work on, freed when the driver has let go of the real object.
+ * NULL without memory. */
+void *mem_host_alloc(struct mem *mem, size_t size);
+/* §5.5.1: the application's destructor callback, to be run once the driver has let go. */
+cl_int mem_add_callback(struct mem *mem, mem_destructor function, void *data);
+
+/* Records a mapping and gives its region: in mem's host, or new memory. `mapping->owned` and
+ * `pointer` are set here. NULL without memory. */
+struct mapping *mem_map(struct mem *mem, const struct mapping *like);
+/* Finds the oldest mapping with that pointer and takes it off the list; the caller owns it. */
+struct mapping *mem_unmap(struct mem *mem, const void *pointer);
+/* Takes just this one off the list, or puts it (back) on it. */
+void mem_remove_mapping(struct mem *mem, struct mapping *mapping);
+void mem_add_mapping(struct mem *mem, struct mapping *mapping);
+void mapping_destroy(struct mapping *mapping);
+cl_uint mem_map_count(struct mem *mem);
+
+/* Bytes of all memory objects that have memory of their own. */
+uint64_t mem_total_bytes(void);
+/* Of those, what a capture has to copy. */
+uint64_t mem_staging_bytes(void);
+
+/* The flags that the driver is given; the application's are answered from the shadow. */
+cl_mem_flags mem_real_flags(const struct mem *mem);
+/* Make the real buffer: over `host`, or with a copy of `initial` (may be NULL). */
+cl_int mem_make_buffer(struct mem *mem, const void *initial);
+cl_int mem_make_sub_buffer(struct mem *mem);
+
+int mem_carriable(struct mem *mem, struct error *err);
+/* Reads the contents into staging: enqueued on the context's copier, done when that is finished. */
+int mem_capture(struct mem *mem, struct error *err);
+void mem_release(struct mem *mem);
+int mem_rebuild(struct mem *mem, struct error *err);
+/* Writes the contents up: enqueued on the copier. */
+int mem_upload(struct mem *mem, struct error *err);
+
+/* state/image.c: the image's part of the above. */
+cl_int image_capture(struct mem *mem);
+cl_int image_upload(struct mem *mem);
+/* Makes the real image from what is remembered; host_data (may be NULL), laid out as the descriptor
+ * says, becomes its contents. */
+cl_int image_make(struct mem *mem, const void *host_data);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory objects through a suspend: contents down, the real object away, made again, contents up. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/mem.h"
+#include "state/staging.h"
+
+int mem_carriable(struct mem *mem, struct error *err)
+{
+    if (!mem->object.refusal)
+        return 0;
+    error_set(err, 0, "%s", mem->object.refusal);
+    return error_todo(err, "let the program release it before the suspend");
+}
+
+static int driver_failed(struct error *err, const char *call, cl_int status)
+{
+    return error_set(err, 0, "%s failed (%d)", call, status);
+}
+
+/* `shared`: the memory is the host's; mapping and unmapping makes the driver write its caches back,
+ * and costs nothing where there are none. */
+static int synchronise(struct mem *mem, struct error *err)
+{
+    const struct driver *driver = mem->object.driver;
+    cl_command_queue queue = mem->context->copier;
+    cl_int status;
+    void *pointer = driver->clEnqueueMapBuffer(queue, mem_real(mem), CL_TRUE, CL_MAP_READ, 0,
+                                               mem->size, 0, NULL, NULL, &status);
+    if (status != CL_SUCCESS)
+        return driver_failed(err, "clEnqueueMapBuffer", status);
+    status = driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL, NULL);
+    return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueUnmapMemObject", status);
+}
+
+int mem_capture(struct mem *mem, struct error *err)
+{
+    if (mem->parent)
+        return 0;
+    if (context_copier(mem->context, err))
+        return -1;
+    if (mem->host)
+        return mem->mappings ? 0 : synchronise(mem, err);
+    if (mem->host_ptr && !mem->image)
+        mem->contents = mem->host_ptr;
+    else if (!mem->contents)
+        mem->contents = staging_take(mem->size);
+    if (!mem->contents)
+        return error_set(err, 0, "no memory for its %zu bytes", mem->size);
+    if (mem->image) {
+        cl_int status = image_capture(mem);
+        return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadImage", status);
+    }
+    cl_int status = mem->object.driver->clEnqueueReadBuffer(mem->context->copier, mem_real(mem),
+                                                            CL_FALSE, 0, mem->size, mem->contents,
+                                                            0, NULL, NULL);
+    return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadBuffer", status);
+}
+
+/* In `shared` mode the driver knows of the application's mappings. */
+static void unmap_all(struct mem *mem)
+{
+    if (!mem->host || !mem->context->copier)
+        return;
+    for (struct mapping *m = mem->mappings; m; m = m->next)
+        mem->object.driver->clEnqueueUnmapMemObject(mem->context->copier, mem_real(mem), m->pointer,
+                                                    0, NULL, NULL);
+    if (mem->mappings)
+        mem->object.driver->clFinish(mem->context->copier);
+}
+
+void mem_release(struct mem *mem)
+{
+    if (!mem->object.real)
+        return;
+    unmap_all(mem);
+    mem->object.driver->clReleaseMemObject(mem_real(mem));
+    mem->object.real = NULL;
+}
+
+static int map_again(struct mem *mem, struct error *err)
+{
+    const struct driver *driver = mem->object.driver;
+    for (struct mapping *m = mem->mappings; m; m = m->next) {
+        cl_int status;
+        if (context_copier(mem->context, err))
+            return -1;
+        void *pointer =
+            driver->clEnqueueMapBuffer(mem->context->copier, mem_real(mem), CL_TRUE, m->flags,
+                                       m->origin[0], m->region[0], 0, NULL, NULL, &status);
+        if (status != CL_SUCCESS)
+            return driver_failed(err, "clEnqueueMapBuffer", status);
+        if (pointer != m->pointer)
+            return error_set(err, 0, "the driver maps it at another address than its host pointer");
+    }
+    return 0;
+}
+
+/* The flags for the driver: host access is checked by us, since capture reads and writes everything,
+ * and where the bytes come from is ours to say. */
+cl_mem_flags mem_real_flags(const struct mem *mem)
+{
+    return mem->flags & ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR |
+                                        CL_MEM_COPY_HOST_PTR | CL_MEM_HOST_WRITE_ONLY |
+                                        CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS);
+}
+
+cl_int mem_make_buffer(struct mem *mem, const void *initial)
+{
+    const struct driver *driver = mem->object.driver;
+    cl_mem_flags flags = mem_real_flags(mem);
+    void *data = mem->host ? mem->host : (void *)initial;
+    if (data)
+        flags |= mem->host ? CL_MEM_USE_HOST_PTR : CL_MEM_COPY_HOST_PTR;
+    cl_int status;
+    cl_context context = context_real(mem->context);
+    if (mem->properties && driver->clCreateBufferWithProperties)
+        mem->object.real = driver->clCreateBufferWithProperties(context, mem->properties, flags,
+                                                                mem->size, data, &status);
+    else
+        mem->object.real = driver->clCreateBuffer(context, flags, mem->size, data, &status);
+    if (status != CL_SUCCESS)
+        mem->object.real = NULL;
+    return status;
+}
+
+cl_int mem_make_sub_buffer(struct mem *mem)
+{
+    const cl_mem_flags access =
+        CL_MEM_READ_WRITE | CL_MEM_READ_ONLY | CL_MEM_WRITE_ONLY;
+    cl_buffer_region region = {mem->origin, mem->size};
+    cl_int status;
+    mem->object.real = mem->object.driver->clCreateSubBuffer(
+        mem_real(mem->parent), mem->flags & access, CL_BUFFER_CREATE_TYPE_REGION, &region, &status);
+    if (status != CL_SUCCESS)
+        mem->object.real = NULL;
+    return status;
+}
+
+int mem_rebuild(struct mem *mem, struct error *err)
+{
+    cl_int status;
+    if (mem->image)
+        status = image_make(mem, NULL);
+    else if (mem->parent)
+        status = mem_make_sub_buffer(mem);
+    else
+        status = mem_make_buffer(mem, NULL);
+    if (status != CL_SUCCESS)
+        return driver_failed(err, "making it again", status);
+    return mem->host ? map_again(mem, err) : 0;
+}
+
+int mem_upload(struct mem *mem, struct error *err)
+{
+    if (mem->parent || mem->host || !mem->contents)
+        return 0;
+    if (context_copier(mem->context, err))
+        return -1;
+    cl_int status = mem->image ? image_upload(mem)
+                               : mem->object.driver->clEnqueueWriteBuffer(
+                                     mem->context->copier, mem_real(mem), CL_FALSE, 0, mem->size,
+                                     mem->contents, 0, NULL, NULL);
+    return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
+}

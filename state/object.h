@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shadow objects: what the application holds as a handle. They lie in slots of one reserved address
+ * band, so that "is this a live handle of this kind" is a range check and a load, and no wrong
+ * handle can crash us. See docs/architecture.md, "Handles". */
+#ifndef SHADOWCL_STATE_OBJECT_H
+#define SHADOWCL_STATE_OBJECT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "state/driver.h"
+
+/* X(KIND, name, plural): in the order in which they are rebuilt. */
+#define KINDS(X)                                                                                   \
+    X(PLATFORM, "platform", "platforms")                                                           \
+    X(DEVICE, "device", "devices")                                                                 \
+    X(CONTEXT, "context", "contexts")                                                              \
+    X(QUEUE, "queue", "queues")                                                                    \
+    X(MEM, "mem", "mems")                                                                          \
+    X(SAMPLER, "sampler", "samplers")                                                              \
+    X(PROGRAM, "program", "programs")                                                              \
+    X(KERNEL, "kernel", "kernels")                                                                 \
+    X(EVENT, "event", "events")
+
+enum kind {
+    KIND_FREE,
+    KIND_DYING, /* nobody holds it any more; destroyed when the gate opens */
+#define X(kind, name, plural) KIND_##kind,
+    KINDS(X)
+#undef X
+        KIND_COUNT
+};
+
+struct object {
+    const void *dispatch;  /* cl_khr_icd: loaders call through the first word … */
+    void *reserved;        /* … and cl_khr_icd 2.0 keeps the second */
+    _Atomic uint32_t kind; /* enum kind; KIND_FREE once released */
+    _Atomic uint32_t refs; /* the application's references (CL_*_REFERENCE_COUNT) */
+    /* Ours: one for refs > 0 and one for each object that needs this one. */
+    _Atomic uint32_t holds;
+    uint32_t generation : 24; /* how often the slot has been used */
+    uint32_t was : 8;         /* enum kind, also while dying */
+    uint64_t serial;       /* order of creation in the process */
+    void *real;            /* the driver's handle; NULL while suspended */
+    const struct driver *driver;
+    const char *refusal;   /* why it can't be carried; NULL: it can. A string literal. */
+    struct object *next;   /* in the list of slots waiting to be reused, or to be destroyed */
+};
+
+/* A slot holds any shadow object; what is variable lies outside, owned by the object. */
+#define OBJECT_SLOT 256
+
+extern uintptr_t object_band;             /* where the band begins */
+extern _Atomic uintptr_t object_band_used; /* bytes of it that can be read */
+
+/* The live object of that kind behind a handle, or NULL. Never reads outside of the band. */
+static inline void *object_check(const void *handle, enum kind kind)
+{
+    uintptr_t offset = (uintptr_t)handle - object_band;
+    if (offset >= atomic_load_explicit(&object_band_used, memory_order_relaxed) ||
+        offset % OBJECT_SLOT)
+        return NULL;
+    struct object *object = (struct object *)handle;
+    return atomic_load_explicit(&object->kind, memory_order_acquire) == kind ? object : NULL;
+}
+
+/* Reserves the band: as large as the limits allow. Called once, before any object_create.
+ * Returns the number of slots, 0 where not even the smallest band can be had. */
+size_t object_init(const void *dispatch);
+
+/* A zeroed object with one reference of the application, or NULL when memory or the band is used up.
+ * `size` is that of the kind's struct, at most OBJECT_SLOT. It becomes a valid handle by
+ * object_publish(), when it is complete. */
+void *object_create(enum kind kind, size_t size, const struct driver *driver);
+void object_publish(void *object);
+/* Undoes object_create for an object that was never published. */
+void object_discard(void *object);
+
+/* The application's references. object_retain fails for an object with none (CL_INVALID_*);
+ * object_release too. The last one drops the hold that comes with them. */
+bool object_retain(void *object);
+bool object_release(void *object);
+
+/* Our own: an object that is held stays, also after the application's last release, and its handle
+ * stays valid, as the specification has it for a context that a queue still uses. Taking and
+ * dropping NULL does nothing. object_hold returns its argument. */
+void *object_hold(void *object);
+void object_drop(void *object);
+
+/* Destroys those whose last hold was dropped while the gate was closed. The caller either is inside
+ * the gate or has closed it. */
+void object_reap(void);
+
+/* The ordered list of all live objects: kinds in the order of KINDS, within a kind in order of
+ * creation. Only while the gate is closed. The caller frees it; NULL without memory. */
+struct object **object_list(size_t *count);
+/* How many of each kind there are now, as a snapshot: counts[KIND_COUNT]. */
+void object_count(size_t *counts);
+
+const char *kind_name(enum kind kind);
+
+/* What the last hold's end calls, one per kind (state/<kind>.c): gives the real object back (unless
+ * suspended: real is NULL) and frees what the object owns. The slot is freed by the caller. */
+void platform_destroy(void *object);
+void device_destroy(void *object);
+void context_destroy(void *object);
+void queue_destroy(void *object);
+void mem_destroy(void *object);
+void sampler_destroy(void *object);
+void program_destroy(void *object);
+void kernel_destroy(void *object);
+void event_destroy(void *object);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Command queues, with the properties they were made with. */
+#ifndef SHADOWCL_STATE_QUEUE_H
+#define SHADOWCL_STATE_QUEUE_H
+
+#include "state/context.h"
+
+struct queue {
+    struct object object;
+    struct context *context; /* held */
+    struct device *device;   /* held */
+    cl_queue_properties *properties; /* owned, as given, 0-terminated; NULL: clCreateCommandQueue */
+    size_t num_properties;           /* words, the 0 included */
+    cl_command_queue_properties flags;
+    cl_uint size;         /* of a queue on the device, bytes */
+    bool on_device_default; /* by clSetDefaultDeviceCommandQueue */
+    _Atomic unsigned held;  /* commands of it that are held back (shim/hold.c) */
+    uint64_t blocked_in;   /* of shim/hold.c's passes: guarded by hold_lock */
+    uint64_t barrier_in;
+};
+
+static inline struct queue *queue_check(cl_command_queue handle)
+{
+    return object_check(handle, KIND_QUEUE);
+}
+
+static inline cl_command_queue queue_real(const struct queue *queue)
+{
+    return queue->object.real;
+}
+
+static inline bool queue_in_order(const struct queue *queue)
+{
+    return !(queue->flags & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+}
+
+int queue_carriable(const struct queue *queue, struct error *err);
+void queue_release(struct queue *queue);
+int queue_rebuild(struct queue *queue, struct error *err);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory for captured contents: see staging.h. Only the thread that suspends or resumes calls. */
+#include "state/staging.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define ALIGN ((size_t)64)
+#define PIECE_SMALLEST ((size_t)1 << 20)
+
+struct piece {
+    struct piece *next;
+    size_t size, used; /* both with this header */
+};
+
+static struct piece *pieces; /* the current one first */
+static size_t taken;
+
+/* A number from a one-line file, or `otherwise`. */
+static uint64_t read_number(const char *path, uint64_t otherwise)
+{
+    FILE *file = fopen(path, "re");
+    char text[64];
+    uint64_t number = otherwise;
+    if (!file)
+        return otherwise;
+    if (fgets(text, sizeof text, file)) {
+        char *end;
+        uint64_t value = strtoull(text, &end, 10);
+        number = end == text ? otherwise : value; /* "max" is no limit */
+    }
+    fclose(file);
+    return number;
+}
+
+static uint64_t mem_available(void)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    char line[128];
+    unsigned long long kilobytes = UINT64_MAX / 1024;
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemAvailable: %llu kB", &kilobytes) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kilobytes * 1024;
+}
+
+/* What is left below the limits of the cgroup and its parents (version 2), UINT64_MAX without. */
+static uint64_t cgroup_available(void)
+{
+    uint64_t least = UINT64_MAX;
+    char line[512] = "", path[640];
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file && fgets(line, sizeof line, file) && strncmp(line, "0::", 3) != 0)
+        line[0] = 0;
+    if (file)
+        fclose(file);
+    if (strncmp(line, "0::", 3) != 0)
+        return least;
+    char *group = line + 3;
+    group[strcspn(group, "\n")] = 0;
+    for (;;) {
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
+        uint64_t limit = read_number(path, UINT64_MAX);
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.current", group);
+        uint64_t used = read_number(path, 0);
+        if (limit != UINT64_MAX && (limit > used ? limit - used : 0) < least)
+            least = limit > used ? limit - used : 0;
+        char *slash = strrchr(group, '/');
+        if (!slash)
+            return least;
+        *slash = 0;
+    }
+}
+
+static struct piece *add_piece(size_t bytes, int populate)
+{
+    size_t size = bytes + sizeof(struct piece) + ALIGN;
+    if (size < PIECE_SMALLEST)
+        size = PIECE_SMALLEST;
+    struct piece *piece = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | (populate ? MAP_POPULATE : 0), -1, 0);
+    if (piece == MAP_FAILED)
+        return NULL;
+    piece->next = pieces;
+    piece->size = size;
+    piece->used = (sizeof *piece + ALIGN - 1) / ALIGN * ALIGN;
+    pieces = piece;
+    return piece;
+}
+
+int staging_reserve(size_t bytes, struct error *err)
+{
+    if (bytes == 0)
+        return 0;
+    uint64_t available = mem_available(), group = cgroup_available();
+    if (group < available)
+        available = group;
+    if (bytes > available || !add_piece(bytes, 1)) {
+        error_object(err, "staging memory");
+        error_set(err, 0, "%zu bytes of device contents have to be kept, and %llu bytes of memory "
+                          "are available%s",
+                  bytes, (unsigned long long)available,
+                  group == available ? " under the cgroup's limit" : "");
+        return error_todo(err, "free memory or raise the limit, then try again");
+    }
+    return 0;
+}
+
+void *staging_take(size_t bytes)
+{
+    size_t room = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    struct piece *piece = pieces;
+    if (!piece || piece->size - piece->used < room)
+        piece = add_piece(room, 0);
+    if (!piece)
+        return NULL;
+    void *memory = (char *)piece + piece->used;
+    piece->used += room;
+    taken += bytes;
+    return memory;
+}
+
+size_t staging_used(void)
+{
+    return taken;
+}
+
+void staging_drop(void)
+{
+    while (pieces) {
+        struct piece *next = pieces->next;
+        munmap(pieces, pieces->size);
+        pieces = next;
+    }
+    taken = 0;
+}

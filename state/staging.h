@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where captured contents lie while the program is suspended: memory set aside and touched before
+ * the gate closes, since first-touch faults cost more than the copy itself. */
+#ifndef SHADOWCL_STATE_STAGING_H
+#define SHADOWCL_STATE_STAGING_H
+
+#include <stddef.h>
+
+#include "shim/error.h"
+
+/* Sets aside that many bytes, touched. Fails when MemAvailable or the cgroup's limit do not leave
+ * room for them: refused before anything is torn down. */
+int staging_reserve(size_t bytes, struct error *err);
+/* Takes room for one object's contents, aligned to 64; grows when what was set aside is used up.
+ * NULL without memory. It stays until staging_drop. */
+void *staging_take(size_t bytes);
+/* Bytes taken. */
+size_t staging_used(void);
+void staging_drop(void);
+
+#endif
