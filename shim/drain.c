@@ -32,7 +32,13 @@ static int wait_for(const struct marker *marker, int64_t deadline, struct error 
         if (ended)
             return ended < 0 ? -1 : 0;
         if (now_ns() > deadline) {
-            error_set(err, 0, "its commands are still running at the deadline");
+            pid_t native = gate_lent_thread();
+            if (native)
+                error_set(err, 0, "a native kernel or SVM free function of the program still runs, "
+                                  "in thread %d, at the deadline",
+                          native);
+            else
+                error_set(err, 0, "its commands are still running at the deadline");
             return error_todo(err, "allow more time with --deadline, or try again later");
         }
         nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);

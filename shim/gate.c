@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/storm.h"
+
 _Thread_local struct gate_thread gate_self __attribute__((tls_model("initial-exec")));
 _Atomic uint32_t gate_state;
 
@@ -74,6 +76,24 @@ static bool turned_away(const struct gate_thread *self)
            atomic_load_explicit(&self->depth, memory_order_relaxed) == 1;
 }
 
+/* Storm strikes outermost calls only, and not on a thread that runs inside the driver. */
+static bool struck_by_storm(const struct gate_thread *self)
+{
+    return (atomic_load(&gate_state) & GATE_STORMY) && !self->lent &&
+           atomic_load_explicit(&self->depth, memory_order_relaxed) == 1 && storm_strikes();
+}
+
+/* Waits outside of the gate, and comes back to it. */
+static void stand_back(struct gate_thread *self, void (*wait)(void))
+{
+    int saved = errno;
+    atomic_store_explicit(&self->depth, 0, memory_order_release);
+    wait();
+    atomic_store_explicit(&self->depth, 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    errno = saved;
+}
+
 void gate_enter_slowly(void)
 {
     struct gate_thread *self = &gate_self;
@@ -85,14 +105,10 @@ void gate_enter_slowly(void)
         atomic_store(&self->depth, depth);
         atomic_thread_fence(memory_order_seq_cst);
     }
-    while (turned_away(self)) {
-        int saved = errno;
-        atomic_store_explicit(&self->depth, 0, memory_order_release);
-        wait_until_open();
-        atomic_store_explicit(&self->depth, 1, memory_order_relaxed);
-        atomic_signal_fence(memory_order_seq_cst);
-        errno = saved;
-    }
+    if (struck_by_storm(self))
+        stand_back(self, storm_cycle);
+    while (turned_away(self))
+        stand_back(self, wait_until_open);
 }
 
 bool gate_try_enter(const char *call)
@@ -164,12 +180,26 @@ void gate_open(void)
 
 void gate_lend(void)
 {
-    gate_self.lent = true;
+    struct gate_thread *self = &gate_self;
+    if (!self->registered)
+        register_thread(self);
+    self->lent = true;
 }
 
 void gate_unlend(void)
 {
     gate_self.lent = false;
+}
+
+pid_t gate_lent_thread(void)
+{
+    pid_t tid = 0;
+    pthread_mutex_lock(&lock);
+    for (struct gate_thread *t = threads; t && !tid; t = t->next)
+        if (t != &gate_self && t->lent)
+            tid = t->tid;
+    pthread_mutex_unlock(&lock);
+    return tid;
 }
 
 void gate_init(void)

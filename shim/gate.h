@@ -15,6 +15,7 @@
 enum gate_state {
     GATE_CLOSED = 1, /* who comes waits */
     GATE_FENCED = 2, /* no membarrier: the read side needs a fence */
+    GATE_STORMY = 4, /* a call may ask for a suspend and resume first (shim/storm.c) */
 };
 
 struct gate_thread {
@@ -77,6 +78,8 @@ void gate_open(void);
  * pass the gate even while that is closed. */
 void gate_lend(void);
 void gate_unlend(void);
+/* Another thread that runs the application's code inside the driver now, 0: none. */
+pid_t gate_lent_thread(void);
 
 void gate_init(void);
 /* After fork, in the child: only this thread is left. */

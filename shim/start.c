@@ -12,6 +12,7 @@
 #include "shim/gate.h"
 #include "shim/hold.h"
 #include "shim/log.h"
+#include "shim/storm.h"
 #include "state/device.h"
 #include "state/svm.h"
 
@@ -27,6 +28,7 @@ static void after_fork(void)
     gate_forked();
     hold_forked();
     callback_forked();
+    storm_forked();
     platform_forked();
     svm_forked();
     control_forked();
@@ -42,6 +44,7 @@ static void start(void)
         return;
     }
     gate_init();
+    storm_init();
     pthread_atfork(NULL, NULL, after_fork);
     started = true;
     control_start();

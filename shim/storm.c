@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Suspends and resumes at random calls: see storm.h. The caller only asks; a thread of ours runs the
+ * cycle, as it would for a request from outside. */
+#include "shim/storm.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "shim/checkpoint.h"
+#include "shim/config.h"
+#include "shim/gate.h"
+#include "shim/log.h"
+
+#define DEADLINE 60.0 /* s */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static bool running;                  /* guarded by lock, as the next three */
+static bool wanted;
+static uint64_t cycles, refused;      /* that have ended */
+static _Atomic uint64_t threads_seen; /* gives each thread a sequence of its own */
+static _Thread_local uint64_t sequence;
+
+/* xorshift64*: good enough to spread the cycles, and the same for the same seed. */
+static uint64_t next_random(void)
+{
+    if (!sequence)
+        sequence = (config.storm_seed + 1) * UINT64_C(0x9e3779b97f4a7c15) +
+                   atomic_fetch_add(&threads_seen, 1) * UINT64_C(0xbf58476d1ce4e5b9) + 1;
+    sequence ^= sequence >> 12;
+    sequence ^= sequence << 25;
+    sequence ^= sequence >> 27;
+    return sequence * UINT64_C(2685821657736338717);
+}
+
+bool storm_strikes(void)
+{
+    return config.storm && (next_random() >> 32) % config.storm == 0;
+}
+
+static bool cycle(void)
+{
+    struct report report = {0};
+    struct error err = {0};
+    bool done = checkpoint_suspend(DEADLINE, &report, &err) == 0;
+    if (!done)
+        log_warn("storm: no suspend: %s: %s", err.object, err.reason);
+    report_finish(&report);
+    while (done && checkpoint_resume("", false, &report, &err) != 0) {
+        log_error("storm: no resume: %s: %s", err.object, err.reason);
+        report_finish(&report);
+        done = false;
+    }
+    report_finish(&report);
+    return done;
+}
+
+static void *run(void *unused)
+{
+    pthread_mutex_lock(&lock);
+    for (;;) {
+        while (!wanted)
+            pthread_cond_wait(&changed, &lock);
+        wanted = false;
+        pthread_mutex_unlock(&lock);
+        bool done = cycle();
+        pthread_mutex_lock(&lock);
+        cycles++;
+        refused += !done;
+        pthread_cond_broadcast(&changed);
+    }
+    return NULL;
+}
+
+static bool start(void)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&thread, NULL, run, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started)
+        pthread_detach(thread);
+    return started;
+}
+
+void storm_cycle(void)
+{
+    pthread_mutex_lock(&lock);
+    if (!running)
+        running = start();
+    uint64_t before = cycles;
+    wanted = running;
+    pthread_cond_broadcast(&changed);
+    while (running && cycles == before)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+void storm_init(void)
+{
+    if (config.storm)
+        atomic_fetch_or(&gate_state, GATE_STORMY);
+}
+
+void storm_forked(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    pthread_cond_init(&changed, NULL);
+    running = wanted = false;
+}
+
+__attribute__((destructor)) static void say_how_often(void)
+{
+    if (config.storm)
+        log_info("storm: %llu cycles, %llu refused", (unsigned long long)cycles,
+                 (unsigned long long)refused);
+}
