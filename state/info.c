@@ -5,17 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-cl_int info_bytes(struct answer to, const void *bytes, size_t size)
-{
-    if (to.value && to.size < size)
-        return CL_INVALID_VALUE;
-    if (to.value && size)
-        memcpy(to.value, bytes, size);
-    if (to.size_ret)
-        *to.size_ret = size;
-    return CL_SUCCESS;
-}
-
 cl_int info_string(struct answer to, const char *string)
 {
     return info_bytes(to, string ? string : "", string ? strlen(string) + 1 : 1);
