@@ -108,6 +108,8 @@ static int rebuild(struct object *const *objects, size_t count, struct report *r
     loader_place();
     for (size_t i = 0; i < count && result == 0; i++)
         result = objects_rebuild(objects[i], err);
+    if (result == 0)
+        result = svm_check_rebuilt(err);
     for (size_t i = 0; i < count && result == 0; i++)
         result = objects_upload(objects[i], err);
     if (result == 0)

@@ -7,6 +7,7 @@
 
 #include "shim/export.h"
 #include "shim/gate.h"
+#include "state/svm.h"
 
 static cl_int check_host_pointer(cl_mem_flags flags, const void *host_ptr)
 {
@@ -221,7 +222,7 @@ EXPORT cl_int CL_API_CALL clGetMemObjectInfo(cl_mem memobj, cl_mem_info param_na
     case CL_MEM_FLAGS:
         return info_value(to, mem->flags);
     case CL_MEM_SIZE:
-        return info_value(to, mem->size);
+        return info_value(to, mem->image ? mem->image->told_size : mem->size);
     case CL_MEM_HOST_PTR:
         return info_value(to, mem->host_ptr);
     case CL_MEM_MAP_COUNT:
@@ -235,7 +236,7 @@ EXPORT cl_int CL_API_CALL clGetMemObjectInfo(cl_mem memobj, cl_mem_info param_na
     case CL_MEM_OFFSET:
         return info_value(to, mem->origin);
     case CL_MEM_USES_SVM_POINTER:
-        return info_value(to, (cl_bool)CL_FALSE);
+        return info_value(to, (cl_bool)svm_contains(mem->host_ptr));
     case CL_MEM_PROPERTIES:
         return info_bytes(to, mem->properties, mem->num_properties * sizeof *mem->properties);
     default:

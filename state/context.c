@@ -66,14 +66,25 @@ bool context_has_device(const struct context *context, const struct device *devi
     return false;
 }
 
+/* Does it work on the host's memory, wherever that lies? CL_DEVICE_HOST_UNIFIED_MEMORY alone does not
+ * say so: rusticl has it and refuses images made from CL_MEM_USE_HOST_PTR buffers. Those that share
+ * single bytes (§5.6) do. */
+static bool works_on_host_memory(const struct device *device)
+{
+    const struct driver *driver = device->object.driver;
+    return query_device_number(driver, device_real(device), CL_DEVICE_HOST_UNIFIED_MEMORY,
+                               CL_FALSE) &&
+           (query_device_number(driver, device_real(device), CL_DEVICE_SVM_CAPABILITIES, 0) &
+            CL_DEVICE_SVM_FINE_GRAIN_BUFFER);
+}
+
 /* Do all of the devices work on the host's memory? */
 static bool shares_memory(struct device *const *devices, cl_uint num_devices)
 {
     if (config.mapping != MAPPING_AUTO)
         return config.mapping == MAPPING_SHARED;
     for (cl_uint i = 0; i < num_devices; i++)
-        if (!query_device_number(devices[i]->object.driver, device_real(devices[i]),
-                                 CL_DEVICE_HOST_UNIFIED_MEMORY, CL_FALSE))
+        if (!works_on_host_memory(devices[i]))
             return false;
     return true;
 }

@@ -177,6 +177,11 @@ uint64_t mem_staging_bytes(void)
     return atomic_load_explicit(&staging_bytes, memory_order_relaxed);
 }
 
+static struct mem *root_of(struct mem *mem)
+{
+    return mem->parent ? mem->parent : mem;
+}
+
 struct mapping *mem_map(struct mem *mem, const struct mapping *like)
 {
     struct mapping *mapping = malloc(sizeof *mapping);
@@ -204,31 +209,35 @@ void mem_add_mapping(struct mem *mem, struct mapping *mapping)
     mapping->next = NULL;
     *last = mapping;
     unlock(mem);
+    atomic_fetch_add_explicit(&root_of(mem)->maps, 1, memory_order_relaxed);
 }
 
-void mem_remove_mapping(struct mem *mem, struct mapping *mapping)
-{
-    lock(mem);
-    for (struct mapping **p = &mem->mappings; *p; p = &(*p)->next)
-        if (*p == mapping) {
-            *p = mapping->next;
-            break;
-        }
-    unlock(mem);
-}
-
-struct mapping *mem_unmap(struct mem *mem, const void *pointer)
+/* Takes the first mapping off the list that is `only`, or has that pointer. */
+static struct mapping *take_mapping(struct mem *mem, const struct mapping *only,
+                                    const void *pointer)
 {
     struct mapping *found = NULL;
     lock(mem);
     for (struct mapping **p = &mem->mappings; *p; p = &(*p)->next)
-        if ((*p)->pointer == pointer) {
+        if (only ? *p == only : (*p)->pointer == pointer) {
             found = *p;
             *p = found->next;
             break;
         }
     unlock(mem);
+    if (found)
+        atomic_fetch_sub_explicit(&root_of(mem)->maps, 1, memory_order_relaxed);
     return found;
+}
+
+void mem_remove_mapping(struct mem *mem, struct mapping *mapping)
+{
+    take_mapping(mem, mapping, NULL);
+}
+
+struct mapping *mem_unmap(struct mem *mem, const void *pointer)
+{
+    return take_mapping(mem, NULL, pointer);
 }
 
 void mapping_destroy(struct mapping *mapping)

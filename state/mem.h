@@ -58,7 +58,8 @@ struct mem {
     size_t num_properties;
     struct mapping *mappings;       /* owned; guarded by lock */
     struct image *image;            /* owned; NULL: not an image */
-    void *contents;                 /* in staging, while suspended */
+    void *contents;                 /* in staging or at host_ptr, while suspended */
+    _Atomic unsigned maps;          /* mappings of it and of its sub-buffers */
     atomic_flag lock;               /* held for a few instructions only */
 };
 

@@ -42,7 +42,8 @@ int mem_capture(struct mem *mem, struct error *err)
         return -1;
     if (mem->host)
         return mem->mappings ? 0 : synchronise(mem, err);
-    if (mem->host_ptr && !mem->image)
+    /* The program's memory takes its buffer's bytes, unless it may be writing there just now. */
+    if (mem->host_ptr && !mem->image && !atomic_load(&mem->maps))
         mem->contents = mem->host_ptr;
     else if (!mem->contents)
         mem->contents = staging_take(mem->size);
