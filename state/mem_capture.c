@@ -20,13 +20,13 @@ static int driver_failed(struct error *err, const char *call, cl_int status)
 }
 
 /* `shared`: the memory is the host's; mapping and unmapping makes the driver write its caches back,
- * and costs nothing where there are none. */
+ * and costs nothing where there are none. Both are only enqueued: thousands of buffers wait once. */
 static int synchronise(struct mem *mem, struct error *err)
 {
     const struct driver *driver = mem->object.driver;
     cl_command_queue queue = mem->context->copier;
     cl_int status;
-    void *pointer = driver->clEnqueueMapBuffer(queue, mem_real(mem), CL_TRUE, CL_MAP_READ, 0,
+    void *pointer = driver->clEnqueueMapBuffer(queue, mem_real(mem), CL_FALSE, CL_MAP_READ, 0,
                                                mem->size, 0, NULL, NULL, &status);
     if (status != CL_SUCCESS)
         return driver_failed(err, "clEnqueueMapBuffer", status);
