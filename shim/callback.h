@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The application's callbacks run on a thread of ours, in the order in which they were posted: the
- * driver's callback only posts. So the drain never waits for the application's code, and what has not
- * run yet travels along. */
+ * driver's callback only posts. So the drain never waits for the application's code, and what has
+ * not run yet travels along. */
 #ifndef SHADOWCL_SHIM_CALLBACK_H
 #define SHADOWCL_SHIM_CALLBACK_H
 

@@ -68,8 +68,8 @@ static int check_mem(struct other *other, const struct mem *mem, struct error *e
         return missing(other, &mem->object, err);
     }
     const cl_image_desc *desc = &mem->image->desc;
-    if (mem->type == CL_MEM_OBJECT_IMAGE2D && (desc->image_width > other->image[0] ||
-                                               desc->image_height > other->image[1])) {
+    if (mem->type == CL_MEM_OBJECT_IMAGE2D &&
+        (desc->image_width > other->image[0] || desc->image_height > other->image[1])) {
         error_set(err, 0, "its %zu x %zu pixels are more than the %zu x %zu there",
                   desc->image_width, desc->image_height, other->image[0], other->image[1]);
         return missing(other, &mem->object, err);
@@ -146,8 +146,7 @@ int compatible(struct device *from, struct device *to, cl_device_id real, bool s
     struct other other = {
         .from = from, .to = to, .driver = to->platform->object.driver, .real = real};
     look_at(&other);
-    int differences =
-        device_compare(from, other.driver, real, warn_of_difference, report);
+    int differences = device_compare(from, other.driver, real, warn_of_difference, report);
     if (differences && strict) {
         error_object(err, "device `%s`", to->name);
         error_set(err, 0, "it differs in %d point%s from what the program was told: %s",

@@ -13,7 +13,7 @@ enum mapping_mode {
 
 struct config {
     enum mapping_mode mapping; /* SHADOWCL_MAPPING */
-    unsigned long storm;       /* SHADOWCL_STORM=N[,SEED]: a cycle every N calls on average; 0: none */
+    unsigned long storm; /* SHADOWCL_STORM=N[,SEED]: a cycle every N calls on average; 0: none */
     unsigned long storm_seed;
 };
 

@@ -5,7 +5,8 @@
 
 #include "control.pb-c.h"
 
-/* Carries the request out. NULL without memory; to be freed by control_answer_free (NULL is fine). */
+/* Carries the request out. NULL without memory; to be freed by control_answer_free (NULL is fine).
+ */
 Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request);
 void control_answer_free(Shadowcl__Control__Response *answer);
 

@@ -17,9 +17,9 @@
 
 #include "shim/config.h"
 
-static char name[64];          /* of the socket, in `directory` */
+static char name[64]; /* of the socket, in `directory` */
 static char directory[4096];
-static pid_t owner;            /* the process that made it */
+static pid_t owner; /* the process that made it */
 
 /* Opens a directory that nobody else can have prepared for us; -1 with err set. */
 static int open_directory(const char *path, struct error *err)
@@ -86,7 +86,8 @@ static int listen_in(int directory_fd, struct error *err)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return error_set(err, errno, "make a socket");
-    /* Before the bind, so that there is never a moment of a wider mode; the umask is not touched. */
+    /* Before the bind, so that there is never a moment of a wider mode; the umask is not touched.
+     */
     if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
         listen(fd, 16) != 0) {
         error_set(err, errno, "listen on `%s`", name);

@@ -5,8 +5,9 @@
 
 #include "shim/error.h"
 
-/* A listening socket of mode 0600 in the runtime directory: $SHADOWCL_RUNTIME_DIR, else /run/shadowcl,
- * else $XDG_RUNTIME_DIR/shadowcl. The directory must not be a link, and belong to us or root. */
+/* A listening socket of mode 0600 in the runtime directory: $SHADOWCL_RUNTIME_DIR, else
+ * /run/shadowcl, else $XDG_RUNTIME_DIR/shadowcl. The directory must not be a link, and belong to us
+ * or root. */
 int control_listen(struct error *err);
 /* Takes the name away again, in the process that made it. */
 void control_unlink(void);

@@ -34,8 +34,9 @@ static int wait_for(const struct marker *marker, int64_t deadline, struct error 
         if (now_ns() > deadline) {
             pid_t native = gate_lent_thread();
             if (native)
-                error_set(err, 0, "a native kernel or SVM free function of the program still runs, "
-                                  "in thread %d, at the deadline",
+                error_set(err, 0,
+                          "a native kernel or SVM free function of the program still runs, "
+                          "in thread %d, at the deadline",
                           native);
             else
                 error_set(err, 0, "its commands are still running at the deadline");
@@ -49,8 +50,7 @@ static int add_marker(struct queue *queue, struct marker *marker, struct error *
 {
     const struct driver *driver = queue->object.driver;
     marker->queue = queue;
-    cl_int status =
-        driver->clEnqueueMarkerWithWaitList(queue_real(queue), 0, NULL, &marker->event);
+    cl_int status = driver->clEnqueueMarkerWithWaitList(queue_real(queue), 0, NULL, &marker->event);
     if (status != CL_SUCCESS)
         return error_set(err, 0, "clEnqueueMarkerWithWaitList failed (%d)", status);
     status = driver->clFlush(queue_real(queue));
@@ -74,8 +74,7 @@ int drain_queues(struct object *const *objects, size_t count, int64_t deadline, 
     for (size_t i = 0; i < num_markers && result == 0; i++) {
         result = wait_for(&markers[i], deadline, err);
         if (result != 0)
-            error_object(err, "queue %llu",
-                         (unsigned long long)markers[i].queue->object.serial);
+            error_object(err, "queue %llu", (unsigned long long)markers[i].queue->object.serial);
     }
     for (size_t i = 0; i < num_markers; i++)
         markers[i].queue->object.driver->clReleaseEvent(markers[i].event);

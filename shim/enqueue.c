@@ -24,9 +24,10 @@ static cl_int check_waits(struct queue *queue, cl_uint num_waits, const cl_event
     return CL_SUCCESS;
 }
 
-/* The driver's events for those of the waits that are with it. Returns CL_SUCCESS, or the status with
- * which a command that waits for an ended, failed event ends itself (§5.11). */
-static cl_int real_waits(cl_uint num_waits, const cl_event *waits, cl_event *real, cl_uint *num_real)
+/* The driver's events for those of the waits that are with it. Returns CL_SUCCESS, or the status
+ * with which a command that waits for an ended, failed event ends itself (§5.11). */
+static cl_int real_waits(cl_uint num_waits, const cl_event *waits, cl_event *real,
+                         cl_uint *num_real)
 {
     *num_real = 0;
     for (cl_uint i = 0; i < num_waits; i++) {

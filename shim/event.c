@@ -18,9 +18,9 @@ struct event_callback {
     event_notify function;
     void *data;
     cl_int type;
-    cl_int status;       /* to be told */
+    cl_int status; /* to be told */
     atomic_flag posted;
-    _Atomic int users;   /* the post, and the driver once armed */
+    _Atomic int users; /* the post, and the driver once armed */
 };
 
 static void callback_unref(struct event_callback *callback)
@@ -183,9 +183,8 @@ static cl_int status_of(struct event *event, cl_int *status)
         GATE(clGetEventInfo);
         /* A suspend may have come in between, and taken it. */
         if (event_place(event) == EVENT_ISSUED)
-            return event->object.driver->clGetEventInfo(event_real(event),
-                                                        CL_EVENT_COMMAND_EXECUTION_STATUS,
-                                                        sizeof *status, status, NULL);
+            return event->object.driver->clGetEventInfo(
+                event_real(event), CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof *status, status, NULL);
     }
     *status = atomic_load(&event->status);
     return CL_SUCCESS;
@@ -223,8 +222,8 @@ static cl_int ask_driver(struct event *event, cl_profiling_info param, struct an
     GATE(clGetEventProfilingInfo);
     if (event_place(event) != EVENT_ISSUED)
         return CL_INVALID_EVENT;
-    return event->object.driver->clGetEventProfilingInfo(event_real(event), param, to.size, to.value,
-                                                         to.size_ret);
+    return event->object.driver->clGetEventProfilingInfo(event_real(event), param, to.size,
+                                                         to.value, to.size_ret);
 }
 
 EXPORT cl_int CL_API_CALL clGetEventProfilingInfo(cl_event event, cl_profiling_info param_name,

@@ -21,7 +21,8 @@ enum gate_state {
 struct gate_thread {
     _Atomic uint32_t depth; /* > 0: inside, so many calls deep */
     bool registered;
-    _Atomic bool lent; /* a driver's thread that runs the application's code: passes a closed gate */
+    _Atomic bool
+        lent; /* a driver's thread that runs the application's code: passes a closed gate */
     pid_t tid;
     const char *_Atomic call; /* the outermost call it is in; for messages */
     struct gate_thread *next;
@@ -68,9 +69,9 @@ static inline void gate_scope_leave(const int *unused)
     __attribute__((cleanup(gate_scope_leave), unused)) const int gate_scope = 0;                   \
     gate_enter(#call)
 
-/* Closes the gate and waits until nobody is inside, at most until the deadline (CLOCK_MONOTONIC, ns).
- * On a miss the gate is open again and err names the thread and its call. The caller is a thread
- * that is not inside. `lent` threads don't count: the drain waits for them. */
+/* Closes the gate and waits until nobody is inside, at most until the deadline (CLOCK_MONOTONIC,
+ * ns). On a miss the gate is open again and err names the thread and its call. The caller is a
+ * thread that is not inside. `lent` threads don't count: the drain waits for them. */
 int gate_close(int64_t deadline, struct error *err);
 void gate_open(void);
 

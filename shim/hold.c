@@ -155,8 +155,8 @@ static void destroy_held(struct held *held)
     free(held);
 }
 
-/* May it go, given what stands before it in the list? `blocked_in` and `barrier_in` of a queue say in
- * which pass something of it stayed behind. */
+/* May it go, given what stands before it in the list? `blocked_in` and `barrier_in` of a queue say
+ * in which pass something of it stayed behind. */
 static bool is_ready(struct held *held)
 {
     struct queue *queue = held->queue;

@@ -17,8 +17,8 @@ enum log_level log_level;
 
 static const char *const names[] = {"off", "error", "warn", "info", "debug"};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char *path;   /* owned; NULL: stderr */
-static int fd = -1;  /* guarded by lock; -1: not open */
+static char *path;  /* owned; NULL: stderr */
+static int fd = -1; /* guarded by lock; -1: not open */
 
 void log_init(void)
 {
@@ -54,8 +54,8 @@ void log_write(enum log_level level, const char *format, ...)
     struct tm local;
     localtime_r(&now.tv_sec, &local);
     size_t length = strftime(line, sizeof line, "shadowcl %H:%M:%S", &local);
-    length += (size_t)snprintf(line + length, sizeof line - length, ".%03ld [%d] %s: ",
-                               now.tv_nsec / 1000000, getpid(), names[level]);
+    length += (size_t)snprintf(line + length, sizeof line - length,
+                               ".%03ld [%d] %s: ", now.tv_nsec / 1000000, getpid(), names[level]);
     va_list args;
     va_start(args, format);
     int text = vsnprintf(line + length, sizeof line - length - 1, format, args);

@@ -16,8 +16,8 @@ struct map {
         cl_mem handle;
         struct mem *mem;
     };
-    struct mapping map;      /* by value: an unmap may own the record before this is issued */
-    struct mapping *record;  /* in the mem's list */
+    struct mapping map;     /* by value: an unmap may own the record before this is issued */
+    struct mapping *record; /* in the mem's list */
 };
 
 #define MAP_WRITES (CL_MAP_WRITE | CL_MAP_WRITE_INVALIDATE_REGION)
@@ -171,10 +171,9 @@ static cl_int map_image_issue(const struct issue *to, void *data)
         return issue_marker(to);
     size_t row_pitch, slice_pitch;
     image_pitches(args->mem, &args->map, &row_pitch, &slice_pitch);
-    return to->driver->clEnqueueReadImage(to->real, mem_real(args->mem), to->blocking,
-                                          args->map.origin, args->map.region, row_pitch,
-                                          slice_pitch, args->map.pointer, to->num_waits, to->waits,
-                                          to->event);
+    return to->driver->clEnqueueReadImage(
+        to->real, mem_real(args->mem), to->blocking, args->map.origin, args->map.region, row_pitch,
+        slice_pitch, args->map.pointer, to->num_waits, to->waits, to->event);
 }
 
 static const struct command_type map_image_type = {
@@ -199,8 +198,7 @@ EXPORT void *CL_API_CALL clEnqueueMapImage(cl_command_queue command_queue, cl_me
     struct map args = {.handle = image, .map = {.flags = map_flags}};
     struct mem *mem = image_check(image);
     cl_int err = CL_SUCCESS;
-    if (!origin || !region || !image_row_pitch ||
-        (mem && has_slices(mem) && !image_slice_pitch)) {
+    if (!origin || !region || !image_row_pitch || (mem && has_slices(mem) && !image_slice_pitch)) {
         err = CL_INVALID_VALUE;
     } else {
         memcpy(args.map.origin, origin, sizeof args.map.origin);
@@ -280,9 +278,9 @@ static cl_int unmap_issue(const struct issue *to, void *data)
     struct unmap *args = data;
     const struct driver *driver = to->driver;
     if (args->mem->host) {
-        cl_int err = driver->clEnqueueUnmapMemObject(to->real, mem_real(args->mem),
-                                                     args->mapping->pointer, to->num_waits,
-                                                     to->waits, to->event);
+        cl_int err =
+            driver->clEnqueueUnmapMemObject(to->real, mem_real(args->mem), args->mapping->pointer,
+                                            to->num_waits, to->waits, to->event);
         if (err == CL_SUCCESS) {
             mapping_destroy(args->mapping);
             args->mapping = NULL;
@@ -305,9 +303,14 @@ static cl_int unmap_issue(const struct issue *to, void *data)
     return CL_SUCCESS;
 }
 
-static const struct command_type unmap_type = {
-    "clEnqueueUnmapMemObject", CL_COMMAND_UNMAP_MEM_OBJECT, 0,          sizeof(struct unmap),
-    unmap_check,               unmap_issue,                 unmap_keep, unmap_drop};
+static const struct command_type unmap_type = {"clEnqueueUnmapMemObject",
+                                               CL_COMMAND_UNMAP_MEM_OBJECT,
+                                               0,
+                                               sizeof(struct unmap),
+                                               unmap_check,
+                                               unmap_issue,
+                                               unmap_keep,
+                                               unmap_drop};
 
 EXPORT cl_int CL_API_CALL clEnqueueUnmapMemObject(cl_command_queue command_queue, cl_mem memobj,
                                                   void *mapped_ptr, cl_uint num_events_in_wait_list,

@@ -20,8 +20,7 @@ static cl_int check_host_pointer(cl_mem_flags flags, const void *host_ptr)
 /* §5.2.1 table: at most one of each group. */
 static cl_int check_flags(cl_mem_flags flags)
 {
-    cl_mem_flags access =
-        flags & (CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY);
+    cl_mem_flags access = flags & (CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY);
     cl_mem_flags host =
         flags & (CL_MEM_HOST_WRITE_ONLY | CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS);
     return (access & (access - 1)) || (host & (host - 1)) ? CL_INVALID_VALUE : CL_SUCCESS;
@@ -120,8 +119,7 @@ static cl_int sub_buffer_flags(const struct mem *parent, cl_mem_flags *flags)
     const cl_mem_flags access = CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY;
     const cl_mem_flags host =
         CL_MEM_HOST_WRITE_ONLY | CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS;
-    const cl_mem_flags pointer =
-        CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR;
+    const cl_mem_flags pointer = CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR;
     cl_mem_flags own = *flags, of = parent->flags;
     if ((own & pointer) || check_flags(own) != CL_SUCCESS ||
         ((of & CL_MEM_WRITE_ONLY) && (own & (CL_MEM_READ_WRITE | CL_MEM_READ_ONLY))) ||
@@ -196,8 +194,7 @@ EXPORT cl_int CL_API_CALL clReleaseMemObject(cl_mem memobj)
     return mem && object_release(mem) ? CL_SUCCESS : CL_INVALID_MEM_OBJECT;
 }
 
-EXPORT cl_int CL_API_CALL clSetMemObjectDestructorCallback(cl_mem memobj,
-                                                           mem_destructor pfn_notify,
+EXPORT cl_int CL_API_CALL clSetMemObjectDestructorCallback(cl_mem memobj, mem_destructor pfn_notify,
                                                            void *user_data)
 {
     struct mem *mem = mem_check(memobj);

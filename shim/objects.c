@@ -15,10 +15,10 @@ void object_describe(const struct object *object, char *text, size_t size)
     const char *kind = kind_name((enum kind)object->was);
     if (object->was == KIND_MEM) {
         const struct mem *mem = (const struct mem *)object;
-        kind = mem->image                           ? "image"
-               : mem->type == CL_MEM_OBJECT_PIPE    ? "pipe"
-               : mem->parent                        ? "sub-buffer"
-                                                    : "buffer";
+        kind = mem->image                        ? "image"
+               : mem->type == CL_MEM_OBJECT_PIPE ? "pipe"
+               : mem->parent                     ? "sub-buffer"
+                                                 : "buffer";
     }
     if (object->was == KIND_KERNEL)
         snprintf(text, size, "kernel `%s`", ((const struct kernel *)object)->name);

@@ -105,8 +105,7 @@ int placement_choose(const char *specs, bool strict, struct object *const *objec
             return -1;
     for (size_t i = 0; i < used.count; i++) {
         used.devices[i]->before = used.devices[i]->place;
-        used.devices[i]->place =
-            used.targets[i] == used.devices[i] ? NULL : used.targets[i];
+        used.devices[i]->place = used.targets[i] == used.devices[i] ? NULL : used.targets[i];
     }
     return 0;
 }

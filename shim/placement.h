@@ -6,8 +6,9 @@
 
 #include "shim/checkpoint.h"
 
-/* Suspended: places the devices as the SPECs say (empty: where they were last), checks that each can
- * do what the program's objects use (strict: all that it was told). Nothing changes on an error. */
+/* Suspended: places the devices as the SPECs say (empty: where they were last), checks that each
+ * can do what the program's objects use (strict: all that it was told). Nothing changes on an
+ * error. */
 int placement_choose(const char *specs, bool strict, struct object *const *objects, size_t count,
                      struct report *report, struct error *err);
 /* Puts the devices back to where they were before the last placement_choose. */

@@ -67,9 +67,9 @@ static cl_command_queue publish_queue(cl_context context, cl_device_id device,
     return (cl_command_queue)queue;
 }
 
-EXPORT cl_command_queue CL_API_CALL clCreateCommandQueueWithProperties(
-    cl_context context, cl_device_id device, const cl_queue_properties *properties,
-    cl_int *errcode_ret)
+EXPORT cl_command_queue CL_API_CALL
+clCreateCommandQueueWithProperties(cl_context context, cl_device_id device,
+                                   const cl_queue_properties *properties, cl_int *errcode_ret)
 {
     cl_command_queue queue = NULL;
     cl_int status = check_arguments(context, device);
@@ -79,9 +79,9 @@ EXPORT cl_command_queue CL_API_CALL clCreateCommandQueueWithProperties(
         cl_command_queue real = NULL;
         status = CL_INVALID_OPERATION;
         if (driver->clCreateCommandQueueWithProperties)
-            real = driver->clCreateCommandQueueWithProperties(
-                context_real(context_check(context)), device_real(device_check(device)), properties,
-                &status);
+            real = driver->clCreateCommandQueueWithProperties(context_real(context_check(context)),
+                                                              device_real(device_check(device)),
+                                                              properties, &status);
         /* NULL properties and an empty list are the same to the driver, not to the query. */
         queue = publish_queue(context, device, properties, 0, real, &status);
     }
@@ -173,8 +173,7 @@ EXPORT cl_int CL_API_CALL clGetCommandQueueInfo(cl_command_queue command_queue,
     case CL_QUEUE_PROPERTIES:
         return info_value(to, queue->flags);
     case CL_QUEUE_PROPERTIES_ARRAY:
-        return info_bytes(to, queue->properties,
-                          queue->num_properties * sizeof *queue->properties);
+        return info_bytes(to, queue->properties, queue->num_properties * sizeof *queue->properties);
     case CL_QUEUE_DEVICE_DEFAULT:
         /* No driver seen has queues on the device; the driver's handle must not get out. */
         return info_value(to, (cl_command_queue)NULL);
@@ -194,8 +193,8 @@ EXPORT cl_int CL_API_CALL clSetCommandQueueProperty(cl_command_queue command_que
     GATE(clSetCommandQueueProperty);
     if (!queue->object.driver->clSetCommandQueueProperty)
         return CL_INVALID_OPERATION;
-    cl_int status = queue->object.driver->clSetCommandQueueProperty(
-        queue_real(queue), properties, enable, old_properties);
+    cl_int status = queue->object.driver->clSetCommandQueueProperty(queue_real(queue), properties,
+                                                                    enable, old_properties);
     if (status == CL_SUCCESS)
         queue->flags = enable ? queue->flags | properties : queue->flags & ~properties;
     return status;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Suspends and resumes at random calls: see storm.h. The caller only asks; a thread of ours runs the
- * cycle, as it would for a request from outside. */
+/* Suspends and resumes at random calls: see storm.h. The caller only asks; a thread of ours runs
+ * the cycle, as it would for a request from outside. */
 #include "shim/storm.h"
 
 #include <pthread.h>
@@ -17,7 +17,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static bool running;                  /* guarded by lock, as the next three */
+static bool running; /* guarded by lock, as the next three */
 static bool wanted;
 static uint64_t cycles, refused;      /* that have ended */
 static _Atomic uint64_t threads_seen; /* gives each thread a sequence of its own */

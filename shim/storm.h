@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A testing aid: SHADOWCL_STORM=N[,SEED] has the process suspend and resume itself, on average at
- * every N-th call that passes the gate, from whichever thread is there. A program under storm must do
- * what it does natively. */
+ * every N-th call that passes the gate, from whichever thread is there. A program under storm must
+ * do what it does natively. */
 #ifndef SHADOWCL_SHIM_STORM_H
 #define SHADOWCL_SHIM_STORM_H
 

@@ -30,7 +30,8 @@ static cl_int check_range(const struct mem *mem, size_t offset, size_t size)
     return offset > mem->size || size > mem->size - offset ? CL_INVALID_VALUE : CL_SUCCESS;
 }
 
-/* §5.2.2: CL_MEM_HOST_WRITE_ONLY and NO_ACCESS can't be read, READ_ONLY and NO_ACCESS not written. */
+/* §5.2.2: CL_MEM_HOST_WRITE_ONLY and NO_ACCESS can't be read, READ_ONLY and NO_ACCESS not written.
+ */
 static cl_int check_host_access(const struct mem *mem, bool write)
 {
     cl_mem_flags forbidden =
@@ -78,9 +79,14 @@ static cl_int read_issue(const struct issue *to, void *data)
                                            to->waits, to->event);
 }
 
-static const struct command_type read_type = {
-    "clEnqueueReadBuffer", CL_COMMAND_READ_BUFFER, 0,          sizeof(struct linear),
-    read_check,            read_issue,             linear_keep, linear_drop};
+static const struct command_type read_type = {"clEnqueueReadBuffer",
+                                              CL_COMMAND_READ_BUFFER,
+                                              0,
+                                              sizeof(struct linear),
+                                              read_check,
+                                              read_issue,
+                                              linear_keep,
+                                              linear_drop};
 
 EXPORT cl_int CL_API_CALL clEnqueueReadBuffer(cl_command_queue command_queue, cl_mem buffer,
                                               cl_bool blocking_read, size_t offset, size_t size,
@@ -105,9 +111,14 @@ static cl_int write_issue(const struct issue *to, void *data)
                                             to->waits, to->event);
 }
 
-static const struct command_type write_type = {
-    "clEnqueueWriteBuffer", CL_COMMAND_WRITE_BUFFER, 0,          sizeof(struct linear),
-    write_check,            write_issue,             linear_keep, linear_drop};
+static const struct command_type write_type = {"clEnqueueWriteBuffer",
+                                               CL_COMMAND_WRITE_BUFFER,
+                                               0,
+                                               sizeof(struct linear),
+                                               write_check,
+                                               write_issue,
+                                               linear_keep,
+                                               linear_drop};
 
 EXPORT cl_int CL_API_CALL clEnqueueWriteBuffer(cl_command_queue command_queue, cl_mem buffer,
                                                cl_bool blocking_write, size_t offset, size_t size,
@@ -193,9 +204,14 @@ static cl_int read_rect_issue(const struct issue *to, void *data)
         args->other_slice_pitch, args->pointer, to->num_waits, to->waits, to->event);
 }
 
-static const struct command_type read_rect_type = {
-    "clEnqueueReadBufferRect", CL_COMMAND_READ_BUFFER_RECT, 0,        sizeof(struct rect),
-    read_rect_check,           read_rect_issue,             rect_keep, rect_drop};
+static const struct command_type read_rect_type = {"clEnqueueReadBufferRect",
+                                                   CL_COMMAND_READ_BUFFER_RECT,
+                                                   0,
+                                                   sizeof(struct rect),
+                                                   read_rect_check,
+                                                   read_rect_issue,
+                                                   rect_keep,
+                                                   rect_drop};
 
 EXPORT cl_int CL_API_CALL clEnqueueReadBufferRect(
     cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_read,
@@ -230,9 +246,14 @@ static cl_int write_rect_issue(const struct issue *to, void *data)
         args->other_slice_pitch, args->pointer, to->num_waits, to->waits, to->event);
 }
 
-static const struct command_type write_rect_type = {
-    "clEnqueueWriteBufferRect", CL_COMMAND_WRITE_BUFFER_RECT, 0,        sizeof(struct rect),
-    write_rect_check,           write_rect_issue,             rect_keep, rect_drop};
+static const struct command_type write_rect_type = {"clEnqueueWriteBufferRect",
+                                                    CL_COMMAND_WRITE_BUFFER_RECT,
+                                                    0,
+                                                    sizeof(struct rect),
+                                                    write_rect_check,
+                                                    write_rect_issue,
+                                                    rect_keep,
+                                                    rect_drop};
 
 EXPORT cl_int CL_API_CALL clEnqueueWriteBufferRect(
     cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_write,
@@ -273,19 +294,26 @@ static cl_int copy_rect_issue(const struct issue *to, void *data)
     struct rect *args = data;
     return to->driver->clEnqueueCopyBufferRect(
         to->real, mem_real(args->buffer.mem), mem_real(args->other.mem), args->origin,
-        args->other_origin, args->region, args->row_pitch, args->slice_pitch,
-        args->other_row_pitch, args->other_slice_pitch, to->num_waits, to->waits, to->event);
+        args->other_origin, args->region, args->row_pitch, args->slice_pitch, args->other_row_pitch,
+        args->other_slice_pitch, to->num_waits, to->waits, to->event);
 }
 
-static const struct command_type copy_rect_type = {
-    "clEnqueueCopyBufferRect", CL_COMMAND_COPY_BUFFER_RECT, 0,        sizeof(struct rect),
-    copy_rect_check,           copy_rect_issue,             rect_keep, rect_drop};
+static const struct command_type copy_rect_type = {"clEnqueueCopyBufferRect",
+                                                   CL_COMMAND_COPY_BUFFER_RECT,
+                                                   0,
+                                                   sizeof(struct rect),
+                                                   copy_rect_check,
+                                                   copy_rect_issue,
+                                                   rect_keep,
+                                                   rect_drop};
 
-EXPORT cl_int CL_API_CALL clEnqueueCopyBufferRect(
-    cl_command_queue command_queue, cl_mem src_buffer, cl_mem dst_buffer, const size_t *src_origin,
-    const size_t *dst_origin, const size_t *region, size_t src_row_pitch, size_t src_slice_pitch,
-    size_t dst_row_pitch, size_t dst_slice_pitch, cl_uint num_events_in_wait_list,
-    const cl_event *event_wait_list, cl_event *event)
+EXPORT cl_int CL_API_CALL clEnqueueCopyBufferRect(cl_command_queue command_queue, cl_mem src_buffer,
+                                                  cl_mem dst_buffer, const size_t *src_origin,
+                                                  const size_t *dst_origin, const size_t *region,
+                                                  size_t src_row_pitch, size_t src_slice_pitch,
+                                                  size_t dst_row_pitch, size_t dst_slice_pitch,
+                                                  cl_uint num_events_in_wait_list,
+                                                  const cl_event *event_wait_list, cl_event *event)
 {
     struct rect args = {.buffer = {src_buffer},
                         .other = {dst_buffer},
@@ -340,9 +368,14 @@ static cl_int copy_issue(const struct issue *to, void *data)
         args->destination_offset, args->size, to->num_waits, to->waits, to->event);
 }
 
-static const struct command_type copy_type = {
-    "clEnqueueCopyBuffer", CL_COMMAND_COPY_BUFFER, 0,        sizeof(struct copy),
-    copy_check,            copy_issue,             copy_keep, copy_drop};
+static const struct command_type copy_type = {"clEnqueueCopyBuffer",
+                                              CL_COMMAND_COPY_BUFFER,
+                                              0,
+                                              sizeof(struct copy),
+                                              copy_check,
+                                              copy_issue,
+                                              copy_keep,
+                                              copy_drop};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyBuffer(cl_command_queue command_queue, cl_mem src_buffer,
                                               cl_mem dst_buffer, size_t src_offset,
@@ -361,7 +394,7 @@ EXPORT cl_int CL_API_CALL clEnqueueCopyBuffer(cl_command_queue command_queue, cl
 struct fill {
     union buffer buffer;
     size_t offset, size, pattern_size;
-    const void *pattern;                  /* the application's; kept in the bytes below */
+    const void *pattern; /* the application's; kept in the bytes below */
     unsigned char kept[PATTERN_LARGEST];
 };
 
@@ -398,15 +431,19 @@ static void fill_drop(void *data)
 static cl_int fill_issue(const struct issue *to, void *data)
 {
     struct fill *args = data;
-    return to->driver->clEnqueueFillBuffer(to->real, mem_real(args->buffer.mem),
-                                           args->pattern ? args->pattern : args->kept,
-                                           args->pattern_size, args->offset, args->size,
-                                           to->num_waits, to->waits, to->event);
+    return to->driver->clEnqueueFillBuffer(
+        to->real, mem_real(args->buffer.mem), args->pattern ? args->pattern : args->kept,
+        args->pattern_size, args->offset, args->size, to->num_waits, to->waits, to->event);
 }
 
-static const struct command_type fill_type = {
-    "clEnqueueFillBuffer", CL_COMMAND_FILL_BUFFER, 0,        sizeof(struct fill),
-    fill_check,            fill_issue,             fill_keep, fill_drop};
+static const struct command_type fill_type = {"clEnqueueFillBuffer",
+                                              CL_COMMAND_FILL_BUFFER,
+                                              0,
+                                              sizeof(struct fill),
+                                              fill_check,
+                                              fill_issue,
+                                              fill_keep,
+                                              fill_drop};
 
 EXPORT cl_int CL_API_CALL clEnqueueFillBuffer(cl_command_queue command_queue, cl_mem buffer,
                                               const void *pattern, size_t pattern_size,
@@ -479,17 +516,19 @@ static cl_int migrate_issue(const struct issue *to, void *data)
     return err;
 }
 
-static const struct command_type migrate_type = {
-    "clEnqueueMigrateMemObjects", CL_COMMAND_MIGRATE_MEM_OBJECTS, 0,           sizeof(struct migrate),
-    migrate_check,                migrate_issue,                  migrate_keep, migrate_drop};
+static const struct command_type migrate_type = {"clEnqueueMigrateMemObjects",
+                                                 CL_COMMAND_MIGRATE_MEM_OBJECTS,
+                                                 0,
+                                                 sizeof(struct migrate),
+                                                 migrate_check,
+                                                 migrate_issue,
+                                                 migrate_keep,
+                                                 migrate_drop};
 
-EXPORT cl_int CL_API_CALL clEnqueueMigrateMemObjects(cl_command_queue command_queue,
-                                                     cl_uint num_mem_objects,
-                                                     const cl_mem *mem_objects,
-                                                     cl_mem_migration_flags flags,
-                                                     cl_uint num_events_in_wait_list,
-                                                     const cl_event *event_wait_list,
-                                                     cl_event *event)
+EXPORT cl_int CL_API_CALL clEnqueueMigrateMemObjects(
+    cl_command_queue command_queue, cl_uint num_mem_objects, const cl_mem *mem_objects,
+    cl_mem_migration_flags flags, cl_uint num_events_in_wait_list, const cl_event *event_wait_list,
+    cl_event *event)
 {
     struct migrate args = {num_mem_objects, mem_objects, flags};
     return enqueue(command_queue, &migrate_type, &args, CL_FALSE, num_events_in_wait_list,

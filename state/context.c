@@ -66,9 +66,9 @@ bool context_has_device(const struct context *context, const struct device *devi
     return false;
 }
 
-/* Does it work on the host's memory, wherever that lies? CL_DEVICE_HOST_UNIFIED_MEMORY alone does not
- * say so: rusticl has it and refuses images made from CL_MEM_USE_HOST_PTR buffers. Those that share
- * single bytes (§5.6) do. */
+/* Does it work on the host's memory, wherever that lies? CL_DEVICE_HOST_UNIFIED_MEMORY alone does
+ * not say so: rusticl has it and refuses images made from CL_MEM_USE_HOST_PTR buffers. Those that
+ * share single bytes (§5.6) do. */
 static bool works_on_host_memory(const struct device *device)
 {
     const struct driver *driver = device->object.driver;

@@ -20,10 +20,10 @@ struct event {
     struct context *context; /* held */
     struct queue *queue;     /* held; NULL: user event */
     cl_command_type type;
-    _Atomic uint32_t place;  /* enum event_place */
-    _Atomic cl_int status;   /* once ended */
-    bool profiled;           /* the times below are there */
-    cl_ulong times[5];       /* CL_PROFILING_COMMAND_QUEUED … COMPLETE, ns */
+    _Atomic uint32_t place;           /* enum event_place */
+    _Atomic cl_int status;            /* once ended */
+    bool profiled;                    /* the times below are there */
+    cl_ulong times[5];                /* CL_PROFILING_COMMAND_QUEUED … COMPLETE, ns */
     struct event_callback *callbacks; /* owned; guarded by the hold lock (shim/hold.c) */
 };
 

@@ -12,9 +12,9 @@
  * uses the memory under it any more. */
 struct mem_end {
     struct post post;
-    void *memory;                  /* owned; ours under the real buffer */
+    void *memory;                   /* owned; ours under the real buffer */
     struct mem_callback *callbacks; /* owned */
-    struct mem *handle;            /* only to be told; dead by then */
+    struct mem *handle;             /* only to be told; dead by then */
 };
 
 static _Atomic uint64_t total_bytes, staging_bytes;
@@ -148,7 +148,8 @@ void mem_destroy(void *object)
     if (end)
         end->handle = mem;
     if (real) {
-        told = end && driver->clSetMemObjectDestructorCallback(real, driver_let_go, end) == CL_SUCCESS;
+        told =
+            end && driver->clSetMemObjectDestructorCallback(real, driver_let_go, end) == CL_SUCCESS;
         driver->clReleaseMemObject(real);
     }
     if (end && !told)

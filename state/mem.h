@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory objects: buffers, sub-buffers, images (state/image.c), pipes. A sub-buffer keeps its parent
- * alive. Mapped pointers are ours and outlive the driver: on a device that shares the host's memory
- * a buffer lies in memory of the shim (`host`), else each map has a region of its own. */
+/* Memory objects: buffers, sub-buffers, images (state/image.c), pipes. A sub-buffer keeps its
+ * parent alive. Mapped pointers are ours and outlive the driver: on a device that shares the host's
+ * memory a buffer lies in memory of the shim (`host`), else each map has a region of its own. */
 #ifndef SHADOWCL_STATE_MEM_H
 #define SHADOWCL_STATE_MEM_H
 
@@ -30,11 +30,11 @@ struct mem_callback {
 /* What only images have; owned by the mem. */
 struct image {
     cl_image_format format;
-    cl_image_desc desc;   /* as given, with our handles */
-    size_t element;       /* bytes of a pixel */
-    size_t row_pitch;     /* of the host pointer, bytes, never 0 */
+    cl_image_desc desc; /* as given, with our handles */
+    size_t element;     /* bytes of a pixel */
+    size_t row_pitch;   /* of the host pointer, bytes, never 0 */
     size_t slice_pitch;
-    size_t extent[3];     /* region of the whole image, for reads and writes */
+    size_t extent[3]; /* region of the whole image, for reads and writes */
     /* What the driver said of the first real image; our answers stay these. */
     size_t told_row_pitch;   /* CL_IMAGE_ROW_PITCH */
     size_t told_slice_pitch; /* CL_IMAGE_SLICE_PITCH */
@@ -49,18 +49,19 @@ struct mem {
     cl_mem_flags flags; /* as CL_MEM_FLAGS answers */
     size_t size;        /* bytes; for images: tight */
     size_t origin;      /* of a sub-buffer, bytes */
-    void *host_ptr;     /* as CL_MEM_HOST_PTR answers: the application's, with CL_MEM_USE_HOST_PTR */
+    void *host_ptr; /* as CL_MEM_HOST_PTR answers: the application's, with CL_MEM_USE_HOST_PTR */
     /* The memory that the driver works on, for a buffer in `shared` mode: the application's
-     * host_ptr, or memory that `end` frees. Sub-buffers point into their parent's. NULL in `copy` mode. */
+     * host_ptr, or memory that `end` frees. Sub-buffers point into their parent's. NULL in `copy`
+     * mode. */
     char *host;
     struct mem_end *end; /* owned: what is to be done once the driver has let go; may be NULL */
     cl_mem_properties *properties; /* owned, 0-terminated; NULL: none given */
     size_t num_properties;
-    struct mapping *mappings;       /* owned; guarded by lock */
-    struct image *image;            /* owned; NULL: not an image */
-    void *contents;                 /* in staging or at host_ptr, while suspended */
-    _Atomic unsigned maps;          /* mappings of it and of its sub-buffers */
-    atomic_flag lock;               /* held for a few instructions only */
+    struct mapping *mappings; /* owned; guarded by lock */
+    struct image *image;      /* owned; NULL: not an image */
+    void *contents;           /* in staging or at host_ptr, while suspended */
+    _Atomic unsigned maps;    /* mappings of it and of its sub-buffers */
+    atomic_flag lock;         /* held for a few instructions only */
 };
 
 static inline struct mem *mem_check(cl_mem handle)

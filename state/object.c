@@ -23,7 +23,7 @@ _Atomic uintptr_t object_band_used;
 static size_t band_size;
 static const void *dispatch;
 static pthread_mutex_t growth = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic size_t next_slot;     /* slots that were never used begin here */
+static _Atomic size_t next_slot; /* slots that were never used begin here */
 static _Atomic uint64_t next_serial = 1;
 static struct object *_Atomic dying; /* waiting for the gate, last dropped first */
 
@@ -36,11 +36,10 @@ static struct shard {
 
 const char *kind_name(enum kind kind)
 {
-    static const char *const names[] = {
-        [KIND_FREE] = "free slot",
-        [KIND_DYING] = "released object",
+    static const char *const names[] = {[KIND_FREE] = "free slot",
+                                        [KIND_DYING] = "released object",
 #define X(kind, name, plural) [KIND_##kind] = name,
-        KINDS(X)
+                                        KINDS(X)
 #undef X
     };
     return names[kind];
@@ -56,7 +55,8 @@ size_t object_init(const void *table)
             size /= 2;
     dispatch = table;
     for (; size >= BAND_SMALLEST; size /= 2) {
-        void *band = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void *band =
+            mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (band != MAP_FAILED) {
             object_band = (uintptr_t)band;
             band_size = size;
@@ -157,7 +157,8 @@ void *object_create(enum kind kind, size_t size, const struct driver *driver)
     if (!object)
         return NULL;
     uint32_t generation = object->generation + 1;
-    /* The first word stays readable, and the kind KIND_FREE, for whoever looks with a stale handle. */
+    /* The first word stays readable, and the kind KIND_FREE, for whoever looks with a stale handle.
+     */
     object->dispatch = dispatch;
     memset(&object->refs, 0, size - offsetof(struct object, refs));
     object->generation = generation & 0xffffff;

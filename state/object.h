@@ -42,17 +42,17 @@ struct object {
     _Atomic uint32_t holds;
     uint32_t generation : 24; /* how often the slot has been used */
     uint32_t was : 8;         /* enum kind, also while dying */
-    uint64_t serial;       /* order of creation in the process */
-    void *real;            /* the driver's handle; NULL while suspended */
+    uint64_t serial;          /* order of creation in the process */
+    void *real;               /* the driver's handle; NULL while suspended */
     const struct driver *driver;
-    const char *refusal;   /* why it can't be carried; NULL: it can. A string literal. */
-    struct object *next;   /* in the list of slots waiting to be reused, or to be destroyed */
+    const char *refusal; /* why it can't be carried; NULL: it can. A string literal. */
+    struct object *next; /* in the list of slots waiting to be reused, or to be destroyed */
 };
 
 /* A slot holds any shadow object; what is variable lies outside, owned by the object. */
 #define OBJECT_SLOT 256
 
-extern uintptr_t object_band;             /* where the band begins */
+extern uintptr_t object_band;              /* where the band begins */
 extern _Atomic uintptr_t object_band_used; /* bytes of it that can be read */
 
 /* The live object of that kind behind a handle, or NULL. Never reads outside of the band. */
@@ -70,8 +70,8 @@ static inline void *object_check(const void *handle, enum kind kind)
  * Returns the number of slots, 0 where not even the smallest band can be had. */
 size_t object_init(const void *dispatch);
 
-/* A zeroed object with one reference of the application, or NULL when memory or the band is used up.
- * `size` is that of the kind's struct, at most OBJECT_SLOT. It becomes a valid handle by
+/* A zeroed object with one reference of the application, or NULL when memory or the band is used
+ * up. `size` is that of the kind's struct, at most OBJECT_SLOT. It becomes a valid handle by
  * object_publish(), when it is complete. */
 void *object_create(enum kind kind, size_t size, const struct driver *driver);
 void object_publish(void *object);

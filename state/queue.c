@@ -39,8 +39,8 @@ int queue_rebuild(struct queue *queue, struct error *err)
             context, device_real(queue->device), queue->properties ? queue->properties : flags,
             &status);
     } else {
-        queue->object.real =
-            driver->clCreateCommandQueue(context, device_real(queue->device), queue->flags, &status);
+        queue->object.real = driver->clCreateCommandQueue(context, device_real(queue->device),
+                                                          queue->flags, &status);
     }
     if (status == CL_SUCCESS)
         return 0;

@@ -7,15 +7,15 @@
 
 struct queue {
     struct object object;
-    struct context *context; /* held */
-    struct device *device;   /* held */
+    struct context *context;         /* held */
+    struct device *device;           /* held */
     cl_queue_properties *properties; /* owned, as given, 0-terminated; NULL: clCreateCommandQueue */
     size_t num_properties;           /* words, the 0 included */
     cl_command_queue_properties flags;
-    cl_uint size;         /* of a queue on the device, bytes */
+    cl_uint size;           /* of a queue on the device, bytes */
     bool on_device_default; /* by clSetDefaultDeviceCommandQueue */
     _Atomic unsigned held;  /* commands of it that are held back (shim/hold.c) */
-    uint64_t blocked_in;   /* of shim/hold.c's passes: guarded by hold_lock */
+    uint64_t blocked_in;    /* of shim/hold.c's passes: guarded by hold_lock */
     uint64_t barrier_in;
 };
 

@@ -103,8 +103,9 @@ int staging_reserve(size_t bytes, struct error *err)
         available = group;
     if (bytes > available || !add_piece(bytes, 1)) {
         error_object(err, "staging memory");
-        error_set(err, 0, "%zu bytes of device contents have to be kept, and %llu bytes of memory "
-                          "are available%s",
+        error_set(err, 0,
+                  "%zu bytes of device contents have to be kept, and %llu bytes of memory "
+                  "are available%s",
                   bytes, (unsigned long long)available,
                   group == available ? " under the cgroup's limit" : "");
         return error_todo(err, "free memory or raise the limit, then try again");

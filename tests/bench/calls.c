@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What single OpenCL calls cost. An ordinary OpenCL program: each line `round` on its input makes it
- * print one round, `name ns` per line and an empty line. bench.py runs one natively and one under the
- * shim, a round of each in turn. With --count it instead runs under callgrind, which counts the
- * instructions of each benchmark's loop apart. */
+/* What single OpenCL calls cost. An ordinary OpenCL program: each line `round` on its input makes
+ * it print one round, `name ns` per line and an empty line. bench.py runs one natively and one
+ * under the shim, a round of each in turn. With --count it instead runs under callgrind, which
+ * counts the instructions of each benchmark's loop apart. */
 #include <CL/cl.h>
 #include <stdio.h>
 #include <stdlib.h>

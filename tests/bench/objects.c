@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A program with many small objects of mixed kinds. It makes about as many as it is told, prints
- * `ready COUNT`, and obeys lines on its input: `cycle` releases them all and makes them again (programs
- * from their binaries) and prints how long each took in ms, for comparison with a suspend and
- * resume; `check` computes with some of them and prints `ok`. */
+ * `ready COUNT`, and obeys lines on its input: `cycle` releases them all and makes them again
+ * (programs from their binaries) and prints how long each took in ms, for comparison with a suspend
+ * and resume; `check` computes with some of them and prints `ok`. */
 #include <CL/cl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static struct place {
     cl_sampler sampler;
     cl_kernel kernel;
     cl_event done, user;
-} *table;
+} * table;
 
 static void check(cl_int status, const char *call)
 {
@@ -54,8 +54,8 @@ static void take_binary(void)
     cl_program program = clCreateProgramWithSource(context, 1, &text, NULL, &status);
     check(status, "clCreateProgramWithSource");
     CHECK(clBuildProgram(program, 1, &device, "", NULL, NULL));
-    CHECK(clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof binary_size, &binary_size,
-                           NULL));
+    CHECK(
+        clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof binary_size, &binary_size, NULL));
     binary = malloc(binary_size);
     CHECK(clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL));
     CHECK(clReleaseProgram(program));
@@ -66,8 +66,8 @@ static void make_programs(void)
     for (size_t i = 0; i < num_programs; i++) {
         const unsigned char *bytes = binary;
         cl_int status;
-        programs[i] = clCreateProgramWithBinary(context, 1, &device, &binary_size, &bytes, NULL,
-                                                &status);
+        programs[i] =
+            clCreateProgramWithBinary(context, 1, &device, &binary_size, &bytes, NULL, &status);
         check(status, "clCreateProgramWithBinary");
         CHECK(clBuildProgram(programs[i], 1, &device, "", NULL, NULL));
     }
