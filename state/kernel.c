@@ -114,10 +114,9 @@ void kernel_release(struct kernel *kernel)
 int kernel_rebuild(struct kernel *kernel, struct error *err)
 {
     kernel->object.driver = kernel->program->object.driver;
-    struct kernel_args *args = kernel_args_create(kernel);
     cl_kernel real = NULL;
-    cl_int code = args ? kernel_make(kernel, args, &real) : CL_OUT_OF_HOST_MEMORY;
-    kernel_args_destroy(args);
+    /* The gate is closed: what is released now stays, with its real object, until it opens. */
+    cl_int code = kernel_make(kernel, kernel->args, &real);
     if (code == CL_SUCCESS) {
         kernel->object.real = real;
         return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels and their arguments, recorded as the application gave them. An argument holds the object
- * it names. */
+/* Kernels and their arguments, recorded as the application gave them. An argument has no hold on
+ * the object it names (OpenCL 3.0 §5.9.2): one that is gone at a rebuild is left unset. */
 #ifndef SHADOWCL_STATE_KERNEL_H
 #define SHADOWCL_STATE_KERNEL_H
 
@@ -20,18 +20,19 @@ enum arg_class { CLASS_UNKNOWN, CLASS_SCALAR, CLASS_MEM, CLASS_SAMPLER, CLASS_QU
 #define ARG_INSIDE 32
 
 struct kernel_arg {
-    uint8_t kind;  /* enum arg_kind */
-    uint8_t class; /* enum arg_class */
-    size_t room;   /* bytes at `outside`; 0: the value is `inside` */
+    uint8_t kind;        /* enum arg_kind */
+    uint8_t class;       /* enum arg_class */
+    uint32_t generation; /* of the object: who was meant, should the slot be used again */
+    size_t room;         /* bytes at `outside`; 0: the value is `inside` */
     size_t size;
-    struct object *object; /* held; NULL unless ARG_OBJECT */
+    struct object *object; /* of ARG_OBJECT; held in kernel_args only */
     union {
         unsigned char inside[ARG_INSIDE];
         unsigned char *outside; /* owned */
     };
 };
 
-/* A kernel's arguments as they were at some moment. */
+/* A kernel's arguments as they were at some moment, with the objects they name. */
 struct kernel_args {
     cl_uint count;
     struct kernel_arg args[];
@@ -90,16 +91,17 @@ cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
 /* clSetKernelExecInfo likewise. */
 cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
                        const void *value);
-/* Have all arguments been set? */
+/* Have all arguments been set, to what is still there? */
 bool kernel_args_set(const struct kernel *kernel);
-/* A copy that holds the objects; NULL without memory. */
+/* A copy that holds the objects, those that are still there; NULL without memory. */
 struct kernel_args *kernel_args_create(const struct kernel *kernel);
 void kernel_args_destroy(struct kernel_args *args);
-/* Makes another real kernel with these arguments and the kernel's exec info, for one launch. */
-cl_int kernel_make(const struct kernel *kernel, const struct kernel_args *args, cl_kernel *real);
+/* Makes another real kernel with these arguments, one for each of the kernel's, and its exec info.
+ * Whoever names an object is left unset when that is gone. */
+cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args, cl_kernel *real);
 /* Gives another kernel the same arguments and exec info, in the shadow only (clCloneKernel). */
 bool kernel_copy_state(struct kernel *to, const struct kernel *from);
-/* Drops and frees what the arguments and exec infos own. */
+/* Frees what the arguments and exec infos own. */
 void kernel_forget_args(struct kernel *kernel);
 
 /* --- Suspend and resume --- */

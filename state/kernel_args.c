@@ -78,17 +78,8 @@ static unsigned char *make_room(struct kernel_arg *arg, size_t size)
     return outside;
 }
 
-static inline void forget_object(struct kernel_arg *arg)
-{
-    struct object *object = arg->object;
-    arg->object = NULL;
-    if (object)
-        object_drop(object);
-}
-
 static cl_int record_bytes(struct kernel_arg *arg, size_t size, const void *value)
 {
-    forget_object(arg);
     arg->kind = ARG_UNSET;
     unsigned char *to = make_room(arg, size);
     if (!to)
@@ -99,13 +90,12 @@ static cl_int record_bytes(struct kernel_arg *arg, size_t size, const void *valu
     return CL_SUCCESS;
 }
 
-static void record_object(struct kernel_arg *arg, struct object *object)
+/* §5.9.2: a kernel has no hold on what its arguments name. Whether the object is still there is
+ * told by its generation. */
+static inline void record_object(struct kernel_arg *arg, struct object *object, uint32_t generation)
 {
-    if (arg->object != object) {
-        object_hold(object);
-        forget_object(arg);
-        arg->object = object;
-    }
+    arg->object = object;
+    arg->generation = generation;
     arg->size = sizeof(cl_mem);
     arg->kind = ARG_OBJECT;
 }
@@ -164,7 +154,7 @@ static cl_int set_word(struct kernel *kernel, cl_uint index, const void *value)
         return err;
     if (!object)
         return record_bytes(arg, sizeof word, value);
-    record_object(arg, object);
+    record_object(arg, object, object->generation);
     return CL_SUCCESS;
 }
 
@@ -180,7 +170,6 @@ cl_int kernel_set_arg(struct kernel *kernel, cl_uint index, size_t size, const v
         return err;
     if (value)
         return record_bytes(arg, size, value);
-    forget_object(arg);
     arg->size = size;
     arg->kind = ARG_SIZE;
     return CL_SUCCESS;
@@ -201,10 +190,18 @@ cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
     return err;
 }
 
+/* Is it set, to something that is still there? */
+static bool is_set(const struct kernel_arg *arg)
+{
+    if (arg->kind == ARG_OBJECT)
+        return object_alive(arg->object, arg->generation);
+    return arg->kind != ARG_UNSET;
+}
+
 bool kernel_args_set(const struct kernel *kernel)
 {
     for (cl_uint i = 0; i < kernel->num_args; i++)
-        if (kernel->args[i].kind == ARG_UNSET)
+        if (!is_set(&kernel->args[i]))
             return false;
     return true;
 }
@@ -216,7 +213,7 @@ static bool copy_arg(struct kernel_arg *to, const struct kernel_arg *from)
         if (record_bytes(to, from->size, bytes_of(from)) != CL_SUCCESS)
             return false;
     } else if (from->kind == ARG_OBJECT) {
-        record_object(to, from->object);
+        record_object(to, from->object, from->generation);
     }
     to->size = from->size;
     to->kind = from->kind;
@@ -225,7 +222,6 @@ static bool copy_arg(struct kernel_arg *to, const struct kernel_arg *from)
 
 static void finish_arg(struct kernel_arg *arg)
 {
-    forget_object(arg);
     if (arg->room)
         free(arg->outside);
     arg->room = 0;
@@ -238,24 +234,34 @@ struct kernel_args *kernel_args_create(const struct kernel *kernel)
     if (!args)
         return NULL;
     args->count = kernel->num_args;
-    for (cl_uint i = 0; i < args->count; i++)
-        if (!copy_arg(&args->args[i], &kernel->args[i])) {
+    for (cl_uint i = 0; i < args->count; i++) {
+        struct kernel_arg *arg = &args->args[i];
+        if (!copy_arg(arg, &kernel->args[i])) {
+            args->count = i;
             kernel_args_destroy(args);
             return NULL;
         }
+        if (arg->kind == ARG_OBJECT && !object_hold_alive(arg->object, arg->generation))
+            arg->kind = ARG_UNSET;
+    }
     return args;
 }
 
 void kernel_args_destroy(struct kernel_args *args)
 {
-    for (cl_uint i = 0; args && i < args->count; i++)
+    for (cl_uint i = 0; args && i < args->count; i++) {
+        if (args->args[i].kind == ARG_OBJECT)
+            object_drop(args->args[i].object);
         finish_arg(&args->args[i]);
+    }
     free(args);
 }
 
 static cl_int apply_arg(const struct driver *driver, cl_kernel real, cl_uint index,
                         const struct kernel_arg *arg)
 {
+    if (!is_set(arg))
+        return CL_SUCCESS;
     switch ((enum arg_kind)arg->kind) {
     case ARG_UNSET:
         return CL_SUCCESS;
@@ -275,13 +281,13 @@ static cl_int apply_arg(const struct driver *driver, cl_kernel real, cl_uint ind
     return driver->clSetKernelArgSVMPointer(real, index, pointer);
 }
 
-cl_int kernel_make(const struct kernel *kernel, const struct kernel_args *args, cl_kernel *real)
+cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args, cl_kernel *real)
 {
     const struct driver *driver = kernel->program->object.driver;
     cl_int err;
     *real = driver->clCreateKernel(program_real(kernel->program), kernel->name, &err);
-    for (cl_uint i = 0; i < args->count && err == CL_SUCCESS; i++)
-        err = apply_arg(driver, *real, i, &args->args[i]);
+    for (cl_uint i = 0; i < kernel->num_args && err == CL_SUCCESS; i++)
+        err = apply_arg(driver, *real, i, &args[i]);
     for (struct kernel_exec *exec = kernel->execs; exec && err == CL_SUCCESS; exec = exec->next)
         err = driver->clSetKernelExecInfo
                   ? driver->clSetKernelExecInfo(*real, exec->param, exec->size, exec->value)

@@ -216,6 +216,25 @@ void *object_hold(void *handle)
     return object;
 }
 
+bool object_alive(const struct object *object, uint32_t generation)
+{
+    return atomic_load_explicit(&object->kind, memory_order_acquire) > KIND_DYING &&
+           object->generation == generation;
+}
+
+bool object_hold_alive(struct object *object, uint32_t generation)
+{
+    if (!object_alive(object, generation))
+        return false;
+    uint32_t holds = atomic_load_explicit(&object->holds, memory_order_relaxed);
+    do {
+        if (holds == 0)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&object->holds, &holds, holds + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
 static void destroy(struct object *object)
 {
     static void (*const destroys[KIND_COUNT])(void *) = {

@@ -88,6 +88,10 @@ bool object_release(void *object);
  * dropping NULL does nothing. object_hold returns its argument. */
 void *object_hold(void *object);
 void object_drop(void *object);
+/* Is what was in the slot when it had that generation still alive? For pointers without a hold. */
+bool object_alive(const struct object *object, uint32_t generation);
+/* object_hold for such a pointer; false where the object is gone. */
+bool object_hold_alive(struct object *object, uint32_t generation);
 
 /* Destroys those whose last hold was dropped while the gate was closed. The caller either is inside
  * the gate or has closed it. */
