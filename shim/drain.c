@@ -77,7 +77,7 @@ int drain_queues(struct object *const *objects, size_t count, int64_t deadline, 
             error_object(err, "queue %llu", (unsigned long long)markers[i].queue->object.serial);
     }
     for (size_t i = 0; i < num_markers; i++)
-        markers[i].queue->object.driver->clReleaseEvent(markers[i].event);
+        RELEASE(markers[i].queue->object.driver, clReleaseEvent, markers[i].event);
     free(markers);
     return result;
 }

@@ -40,7 +40,7 @@ static struct kernel *adopt(struct program *program, cl_kernel real)
     driver->clGetKernelInfo(real, CL_KERNEL_FUNCTION_NAME, 0, NULL, &size);
     char *name = calloc(1, size + 1);
     if (!name || driver->clGetKernelInfo(real, CL_KERNEL_FUNCTION_NAME, size, name, NULL)) {
-        driver->clReleaseKernel(real);
+        RELEASE(driver, clReleaseKernel, real);
         free(name);
         return NULL;
     }

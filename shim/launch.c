@@ -64,7 +64,7 @@ static cl_int issue(const struct issue *to, struct launch *launch, issue_kernel 
     if (launch->has_local)
         launch->local = launch->kept[2];
     status = how(to, launch, real);
-    to->driver->clReleaseKernel(real);
+    RELEASE(to->driver, clReleaseKernel, real);
     return status;
 }
 

@@ -90,7 +90,7 @@ static cl_int issue_marker(const struct issue *to)
     if (err == CL_SUCCESS && to->blocking)
         err = driver->clWaitForEvents(1, event);
     if (own)
-        driver->clReleaseEvent(own);
+        RELEASE(driver, clReleaseEvent, own);
     return err;
 }
 
@@ -299,7 +299,7 @@ static cl_int unmap_issue(const struct issue *to, void *data)
     if (to->event)
         *to->event = real;
     else
-        driver->clReleaseEvent(real);
+        RELEASE(driver, clReleaseEvent, real);
     return CL_SUCCESS;
 }
 

@@ -213,8 +213,7 @@ void objects_drop_copiers(struct object *const *objects, size_t count)
         struct context *context = (struct context *)objects[i];
         if (objects[i]->was != KIND_CONTEXT || !context->copier)
             continue;
-        objects[i]->driver->clReleaseCommandQueue(context->copier);
-        context->copier = NULL;
+        context_drop_copier(context);
     }
 }
 

@@ -207,7 +207,7 @@ static cl_int compile(struct step_call *step, const cl_program *headers)
         status = take_step(step);
     for (cl_uint i = 0; i < made; i++)
         if (reals[i])
-            driver->clReleaseProgram(reals[i]);
+            RELEASE(driver, clReleaseProgram, reals[i]);
     free(reals);
     return status;
 }

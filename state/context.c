@@ -7,6 +7,7 @@
 
 #include "shim/config.h"
 #include "state/query.h"
+#include "state/staging.h"
 
 /* Direct3D's and VA-API's, by number: their headers want more than we have. */
 #define CONTEXT_D3D10_DEVICE 0x4014
@@ -234,14 +235,25 @@ int context_copier(struct context *context, struct error *err)
     return error_set(err, 0, "the driver does not make a queue to copy its contents (%d)", status);
 }
 
+void context_drop_copier(struct context *context)
+{
+    const struct driver *driver = context->object.driver;
+    if (!context->copier)
+        return;
+    /* Copies may be on their way from or to staging memory, also after a call that failed. */
+    if (driver->clFinish(context->copier) != CL_SUCCESS &&
+        driver->clFinish(context->copier) != CL_SUCCESS)
+        staging_abandon();
+    RELEASE(driver, clReleaseCommandQueue, context->copier);
+    context->copier = NULL;
+}
+
 void context_release(struct context *context)
 {
     const struct driver *driver = context->object.driver;
-    if (context->copier)
-        driver->clReleaseCommandQueue(context->copier);
-    context->copier = NULL;
+    context_drop_copier(context);
     if (context_real(context))
-        driver->clReleaseContext(context_real(context));
+        RELEASE(driver, clReleaseContext, context_real(context));
     context->object.real = NULL;
 }
 

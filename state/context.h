@@ -59,6 +59,8 @@ bool context_has_device(const struct context *context, const struct device *devi
 int context_carriable(const struct context *context, struct error *err);
 /* The copier queue: made at need, in order, on the first device. */
 int context_copier(struct context *context, struct error *err);
+/* Waits for its copies and gives it back. */
+void context_drop_copier(struct context *context);
 void context_release(struct context *context);
 int context_rebuild(struct context *context, struct error *err);
 

@@ -203,9 +203,9 @@ void device_release(struct device *device)
     const struct driver *driver = device->object.driver;
     if (device->partition && device_real(device)) {
         if (device->partition->ext && driver->clReleaseDeviceEXT)
-            driver->clReleaseDeviceEXT(device_real(device));
+            RELEASE(driver, clReleaseDeviceEXT, device_real(device));
         else
-            driver->clReleaseDevice(device_real(device));
+            RELEASE(driver, clReleaseDevice, device_real(device));
     }
     device->object.real = NULL;
 }

@@ -34,7 +34,7 @@ void event_destroy(void *object)
 {
     struct event *event = object;
     if (event->object.real)
-        event->object.driver->clReleaseEvent(event->object.real);
+        RELEASE(event->object.driver, clReleaseEvent, event->object.real);
     event->object.real = NULL;
     object_drop(event->queue);
     object_drop(event->context);
@@ -57,6 +57,22 @@ static cl_int final_status(struct event *event, int64_t deadline, struct error *
     }
 }
 
+/* A driver may have no times for a command that failed, and none of CL_PROFILING_COMMAND_COMPLETE. */
+static int take_times(struct event *event, struct error *err)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        cl_int code = event->object.driver->clGetEventProfilingInfo(
+            event_real(event), CL_PROFILING_COMMAND_QUEUED + i, sizeof event->times[i],
+            &event->times[i], NULL);
+        if (code == CL_PROFILING_INFO_NOT_AVAILABLE || code == CL_INVALID_VALUE)
+            event->times[i] = i ? event->times[i - 1] : 0;
+        else if (code != CL_SUCCESS)
+            return error_set(err, 0, "the driver does not tell its times (%d)", code);
+    }
+    event->profiled = true;
+    return 0;
+}
+
 int event_capture(struct event *event, int64_t deadline, struct error *err)
 {
     if (event_place(event) != EVENT_ISSUED)
@@ -64,17 +80,11 @@ int event_capture(struct event *event, int64_t deadline, struct error *err)
     cl_int status = final_status(event, deadline, err);
     if (status > CL_COMPLETE)
         return error_todo(err, "allow more time with --deadline");
-    if (event->queue->flags & CL_QUEUE_PROFILING_ENABLE) {
-        event->profiled = true;
-        for (unsigned i = 0; i < 5; i++)
-            if (event->object.driver->clGetEventProfilingInfo(
-                    event_real(event), CL_PROFILING_COMMAND_QUEUED + i, sizeof event->times[i],
-                    &event->times[i], NULL) != CL_SUCCESS)
-                event->times[i] = i ? event->times[i - 1] : 0;
-    }
+    if ((event->queue->flags & CL_QUEUE_PROFILING_ENABLE) && take_times(event, err) != 0)
+        return -1;
     atomic_store(&event->status, status);
     atomic_store_explicit(&event->place, EVENT_ENDED, memory_order_release);
-    event->object.driver->clReleaseEvent(event_real(event));
+    RELEASE(event->object.driver, clReleaseEvent, event_real(event));
     event->object.real = NULL;
     return 0;
 }

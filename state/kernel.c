@@ -66,7 +66,7 @@ struct kernel *kernel_create(struct program *program, const char *name, cl_kerne
     const struct driver *driver = program->object.driver;
     struct kernel *kernel = object_create(KIND_KERNEL, sizeof *kernel, driver);
     if (!kernel) {
-        driver->clReleaseKernel(real);
+        RELEASE(driver, clReleaseKernel, real);
         return NULL;
     }
     driver->clGetKernelInfo(real, CL_KERNEL_NUM_ARGS, sizeof kernel->num_args, &kernel->num_args,
@@ -74,7 +74,7 @@ struct kernel *kernel_create(struct program *program, const char *name, cl_kerne
     kernel->name = strdup(name);
     kernel->args = calloc(kernel->num_args + 1, sizeof *kernel->args);
     if (!kernel->name || !kernel->args) {
-        driver->clReleaseKernel(real);
+        RELEASE(driver, clReleaseKernel, real);
         free(kernel->name);
         free(kernel->args);
         object_discard(kernel);
@@ -107,7 +107,7 @@ void kernel_capture(struct kernel *kernel)
 void kernel_release(struct kernel *kernel)
 {
     if (kernel->object.real)
-        kernel->object.driver->clReleaseKernel(kernel_real(kernel));
+        RELEASE(kernel->object.driver, clReleaseKernel, kernel_real(kernel));
     kernel->object.real = NULL;
 }
 

@@ -295,7 +295,7 @@ cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args, c
     if (err == CL_SUCCESS)
         return CL_SUCCESS;
     if (*real)
-        driver->clReleaseKernel(*real);
+        RELEASE(driver, clReleaseKernel, *real);
     *real = NULL;
     return err;
 }

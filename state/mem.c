@@ -150,7 +150,7 @@ void mem_destroy(void *object)
     if (real) {
         told =
             end && driver->clSetMemObjectDestructorCallback(real, driver_let_go, end) == CL_SUCCESS;
-        driver->clReleaseMemObject(real);
+        RELEASE(driver, clReleaseMemObject, real);
     }
     if (end && !told)
         driver_let_go(real, end);

@@ -76,7 +76,7 @@ void mem_release(struct mem *mem)
     if (!mem->object.real)
         return;
     unmap_all(mem);
-    mem->object.driver->clReleaseMemObject(mem_real(mem));
+    RELEASE(mem->object.driver, clReleaseMemObject, mem_real(mem));
     mem->object.real = NULL;
 }
 

@@ -26,9 +26,9 @@ static cl_int call(const struct driver *driver, cl_device_id device,
 static void give_back(const struct driver *driver, bool ext, cl_device_id part)
 {
     if (ext && driver->clReleaseDeviceEXT)
-        driver->clReleaseDeviceEXT(part);
+        RELEASE(driver, clReleaseDeviceEXT, part);
     else
-        driver->clReleaseDevice(part);
+        RELEASE(driver, clReleaseDevice, part);
 }
 
 /* A list with values in it ends with the first 0 in the place of a key;

@@ -131,6 +131,6 @@ void program_destroy(void *object)
 void program_release(struct program *program)
 {
     if (program->object.real)
-        program->object.driver->clReleaseProgram(program_real(program));
+        RELEASE(program->object.driver, clReleaseProgram, program_real(program));
     program->object.real = NULL;
 }

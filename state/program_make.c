@@ -69,7 +69,7 @@ cl_int make_origin(const struct targets *to, const struct recipe *recipe, cl_pro
                   : CL_INVALID_OPERATION;
     }
     if (*real && err != CL_SUCCESS) {
-        to->driver->clReleaseProgram(*real);
+        RELEASE(to->driver, clReleaseProgram, *real);
         *real = NULL;
     }
     return err;
@@ -79,7 +79,7 @@ static void release_all(const struct targets *to, cl_program *programs, cl_uint 
 {
     for (cl_uint i = 0; i < count && programs; i++)
         if (programs[i])
-            to->driver->clReleaseProgram(programs[i]);
+            RELEASE(to->driver, clReleaseProgram, programs[i]);
     free(programs);
 }
 

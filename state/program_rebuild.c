@@ -74,7 +74,7 @@ static void take_kernel(struct program *program, struct kernel_facts *facts)
     if (!real)
         return;
     kernel_read_facts(driver, real, &facts->info);
-    driver->clReleaseKernel(real);
+    RELEASE(driver, clReleaseKernel, real);
 }
 
 /* CL_PROGRAM_KERNEL_NAMES is a list with semicolons. */
@@ -198,7 +198,7 @@ static bool load_binaries(struct program *program, const struct targets *to, str
     free(bytes);
     free(sizes);
     if (real && err != CL_SUCCESS)
-        to->driver->clReleaseProgram(real);
+        RELEASE(to->driver, clReleaseProgram, real);
     if (err != CL_SUCCESS)
         return false;
     program->object.real = real;
@@ -251,7 +251,7 @@ static int follow_recipe(struct program *program, const struct targets *to, stru
     if (code != CL_SUCCESS && (own->origin->kind != ORIGIN_LINK || any_succeeded(build))) {
         explain(program, to, real, code, err);
         if (real)
-            to->driver->clReleaseProgram(real);
+            RELEASE(to->driver, clReleaseProgram, real);
         return -1;
     }
     program->object.real = real;
@@ -280,7 +280,7 @@ cl_int program_make_known(struct program *program)
     cl_program real = NULL;
     cl_int status = make_program(&to, recipe_of_binary(&program->origin->binaries[0]), &real);
     if (status != CL_SUCCESS && real)
-        to.driver->clReleaseProgram(real);
+        RELEASE(to.driver, clReleaseProgram, real);
     if (status == CL_SUCCESS)
         program->object.real = real;
     program->from_known = status == CL_SUCCESS;

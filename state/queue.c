@@ -24,7 +24,7 @@ int queue_carriable(const struct queue *queue, struct error *err)
 void queue_release(struct queue *queue)
 {
     if (queue->object.real)
-        queue->object.driver->clReleaseCommandQueue(queue->object.real);
+        RELEASE(queue->object.driver, clReleaseCommandQueue, queue->object.real);
     queue->object.real = NULL;
 }
 

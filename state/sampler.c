@@ -85,7 +85,7 @@ cl_int sampler_open(struct sampler *sampler)
 void sampler_release(struct sampler *sampler)
 {
     if (sampler_real(sampler))
-        sampler->object.driver->clReleaseSampler(sampler_real(sampler));
+        RELEASE(sampler->object.driver, clReleaseSampler, sampler_real(sampler));
     sampler->object.real = NULL;
 }
 

@@ -3,6 +3,7 @@
 #include "state/staging.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct piece {
 
 static struct piece *pieces; /* the current one first */
 static size_t taken;
+static bool abandoned; /* the pieces belong to copies that were not seen to end */
 
 /* A number from a one-line file, or `otherwise`. */
 static uint64_t read_number(const char *path, uint64_t otherwise)
@@ -132,8 +134,17 @@ size_t staging_used(void)
     return taken;
 }
 
+void staging_abandon(void)
+{
+    abandoned = true;
+}
+
 void staging_drop(void)
 {
+    /* A copy that comes late must not write into other memory, or nowhere. */
+    if (abandoned)
+        pieces = NULL;
+    abandoned = false;
     while (pieces) {
         struct piece *next = pieces->next;
         munmap(pieces, pieces->size);

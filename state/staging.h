@@ -17,5 +17,7 @@ void *staging_take(size_t bytes);
 /* Bytes taken. */
 size_t staging_used(void);
 void staging_drop(void);
+/* The driver may still be copying: what is taken now stays mapped for good. */
+void staging_abandon(void);
 
 #endif

@@ -68,7 +68,7 @@ static bool probe(const struct driver *driver, cl_context context, cl_device_id 
     bool takes = queue && works_on(driver, queue, memory);
     if (queue) {
         driver->clFinish(queue);
-        driver->clReleaseCommandQueue(queue);
+        RELEASE(driver, clReleaseCommandQueue, queue);
     }
     free(memory);
     return takes;

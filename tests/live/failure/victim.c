@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Does on its standard input's word what an OpenCL program does: `step` computes, `check` compares
+ * all that the device holds, `start` leaves a kernel running, `join` waits for it, `quit`. Each is
+ * answered with `ok`, or with what is wrong. A chain of commands always waits for an unset event.
+ *
+ *   victim [images] [double] [outoforder] [group=N] [ballast=BYTES] [binary=FILE] [open=FILE] */
+#include "tests/live/failure/victim.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *wrong; /* the first thing that was found */
+
+void need(cl_int code, const char *what)
+{
+    if (code == CL_SUCCESS)
+        return;
+    printf("bad: %s: %d\n", what, code);
+    fflush(stdout);
+    exit(1);
+}
+
+static void find(bool good, const char *what)
+{
+    if (!good && !wrong)
+        wrong = what;
+}
+
+static void launch(struct victim *v, cl_command_queue queue, cl_kernel kernel, size_t count,
+                   cl_event wait, cl_event *event)
+{
+    size_t group = v->wishes.group;
+    need(clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &count, group ? &group : NULL,
+                                wait ? 1 : 0, wait ? &wait : NULL, event),
+         "clEnqueueNDRangeKernel");
+}
+
+/* Commands that start when the gun is fired. */
+static void arm(struct victim *v)
+{
+    cl_int err;
+    cl_event kernel;
+    v->gun = clCreateUserEvent(v->context, &err);
+    need(err, "clCreateUserEvent");
+    launch(v, v->third, v->twice, COUNT, v->gun, &kernel);
+    memset(v->late, 0, COUNT * sizeof(int));
+    need(clEnqueueReadBuffer(v->second, v->chain, CL_FALSE, 0, COUNT * sizeof(int), v->late, 1,
+                             &kernel, NULL),
+         "clEnqueueReadBuffer");
+    need(clReleaseEvent(kernel), "clReleaseEvent");
+}
+
+static void fire(struct victim *v)
+{
+    find(v->late[1] == 0, "a command that waits for an unset event has run");
+    need(clSetUserEventStatus(v->gun, CL_COMPLETE), "clSetUserEventStatus");
+    need(clReleaseEvent(v->gun), "clReleaseEvent");
+    need(clFinish(v->second), "clFinish");
+    for (int i = 0; i < COUNT; i++)
+        v->told_chain[i] = (int)(2u * (unsigned)v->told_chain[i] + 1u);
+    find(!memcmp(v->late, v->told_chain, COUNT * sizeof(int)), "the chain's read");
+}
+
+static void look_at_event(struct ended *ended, cl_command_type *type, cl_ulong *times)
+{
+    cl_int status = CL_QUEUED;
+    need(clGetEventInfo(ended->event, CL_EVENT_COMMAND_TYPE, sizeof *type, type, NULL), "its type");
+    need(clGetEventInfo(ended->event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status,
+                        NULL),
+         "its status");
+    find(status == CL_COMPLETE, "an event's status");
+    for (cl_uint i = 0; i < 4; i++)
+        need(clGetEventProfilingInfo(ended->event, CL_PROFILING_COMMAND_QUEUED + i,
+                                     sizeof times[i], &times[i], NULL),
+             "its times");
+}
+
+/* The sub-buffer's kernel, as it is on the host. */
+static void step(struct victim *v)
+{
+    static int number;
+    int factor = 3;
+    number++;
+    fire(v);
+    need(clSetKernelArg(v->add, 1, sizeof number, &number), "clSetKernelArg");
+    launch(v, v->first, v->add, COUNT, NULL, NULL);
+    size_t local = (v->wishes.group ? v->wishes.group : HALF) * sizeof(int);
+    need(clSetKernelArg(v->scale, 1, local, NULL), "clSetKernelArg");
+    need(clSetKernelArg(v->scale, 2, sizeof factor, &factor), "clSetKernelArg");
+    if (v->ended.event)
+        need(clReleaseEvent(v->ended.event), "clReleaseEvent");
+    launch(v, v->first, v->scale, HALF, NULL, &v->ended.event);
+    need(clEnqueueCopyBuffer(v->first, v->data, v->host, 0, 0, COUNT * sizeof(int), 0, NULL, NULL),
+         "clEnqueueCopyBuffer");
+    need(clFinish(v->first), "clFinish");
+    for (int i = 0; i < COUNT; i++)
+        v->told_data[i] = (int)((unsigned)v->told_data[i] + (unsigned)number);
+    for (int i = HALF; i < COUNT; i++)
+        v->told_data[i] = (int)((unsigned)v->told_data[i] * 3u + 1u);
+    memcpy(v->told_host, v->told_data, COUNT * sizeof(int));
+    look_at_event(&v->ended, &v->ended.type, v->ended.times);
+    for (int i = HALF; i < COUNT; i += 5)
+        v->pointer[i - HALF] = v->told_mapped[i] = number + i;
+    arm(v);
+}
+
+static void check_buffer(struct victim *v, cl_mem buffer, const int *told, const char *what)
+{
+    static int held[COUNT];
+    memset(held, 0xee, sizeof held);
+    need(clEnqueueReadBuffer(v->first, buffer, CL_TRUE, 0, sizeof held, held, 0, NULL, NULL),
+         what);
+    find(!memcmp(held, told, sizeof held), what);
+}
+
+static void check_host(struct victim *v)
+{
+    cl_int err;
+    int *pointer = clEnqueueMapBuffer(v->first, v->host, CL_TRUE, CL_MAP_READ, 0,
+                                      COUNT * sizeof(int), 0, NULL, NULL, &err);
+    need(err, "clEnqueueMapBuffer");
+    find(pointer == v->host_memory, "the pointer to memory of the host");
+    find(!memcmp(pointer, v->told_host, COUNT * sizeof(int)), "memory of the host");
+    need(clEnqueueUnmapMemObject(v->first, v->host, pointer, 0, NULL, NULL), "unmap");
+    need(clFinish(v->first), "clFinish");
+}
+
+/* What was written through the pointer reaches the device; then the region is mapped again. */
+static void check_mapped(struct victim *v)
+{
+    const size_t bytes = HALF * sizeof(int);
+    cl_int err;
+    find(!memcmp(v->pointer, v->told_mapped + HALF, bytes), "the mapped region");
+    need(clEnqueueUnmapMemObject(v->first, v->mapped, v->pointer, 0, NULL, NULL), "unmap");
+    check_buffer(v, v->mapped, v->told_mapped, "the buffer that was mapped");
+    v->pointer = clEnqueueMapBuffer(v->first, v->mapped, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, bytes,
+                                    bytes, 0, NULL, NULL, &err);
+    need(err, "clEnqueueMapBuffer");
+}
+
+static void check_image(struct victim *v)
+{
+    static unsigned char pixels[SIDE * SIDE * 4];
+    static int seen[SIDE * SIDE];
+    const size_t origin[3] = {0}, region[3] = {SIDE, SIDE, 1};
+    if (!v->image)
+        return;
+    need(clEnqueueReadImage(v->first, v->image, CL_TRUE, origin, region, 0, 0, pixels, 0, NULL,
+                            NULL),
+         "clEnqueueReadImage");
+    find(!memcmp(pixels, v->told_image, sizeof pixels), "the image");
+    need(clEnqueueNDRangeKernel(v->first, v->look, 2, NULL, region, NULL, 0, NULL, NULL), "look");
+    need(clEnqueueReadBuffer(v->first, v->seen, CL_TRUE, 0, sizeof seen, seen, 0, NULL, NULL),
+         "clEnqueueReadBuffer");
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        const unsigned char *pixel = &v->told_image[4 * i];
+        find(seen[i] == pixel[0] + 256 * pixel[1] + 65536 * pixel[2], "the image in a kernel");
+    }
+}
+
+static void check(struct victim *v)
+{
+    struct ended now = v->ended;
+    check_buffer(v, v->data, v->told_data, "the buffer with a sub-buffer");
+    check_host(v);
+    check_mapped(v);
+    check_image(v);
+    if (now.event) {
+        look_at_event(&v->ended, &now.type, now.times);
+        find(now.type == v->ended.type, "an event's type");
+        find(!memcmp(now.times, v->ended.times, sizeof now.times), "an event's times");
+    }
+    step(v);
+    check_buffer(v, v->data, v->told_data, "the buffer after one more step");
+}
+
+/* A kernel that is on its way, and one that a stalled device holds up. */
+static void start(struct victim *v)
+{
+    const int nothing = 0;
+    need(clSetKernelArg(v->add, 1, sizeof nothing, &nothing), "clSetKernelArg");
+    launch(v, v->first, v->add, COUNT, NULL, NULL);
+    need(clFlush(v->first), "clFlush");
+}
+
+static void obey(struct victim *v, const char *word)
+{
+    wrong = NULL;
+    if (!strcmp(word, "step"))
+        step(v);
+    else if (!strcmp(word, "check"))
+        check(v);
+    else if (!strcmp(word, "start"))
+        start(v);
+    else if (!strcmp(word, "join"))
+        need(clFinish(v->first), "clFinish");
+    else
+        wrong = "no such word";
+    printf(wrong ? "bad: %s\n" : "ok\n", wrong);
+    fflush(stdout);
+}
+
+static void wish(struct wishes *wishes, const char *word)
+{
+    if (!strcmp(word, "images"))
+        wishes->images = true;
+    else if (!strcmp(word, "double"))
+        wishes->doubles = true;
+    else if (!strcmp(word, "outoforder"))
+        wishes->out_of_order = true;
+    else if (!strncmp(word, "group=", 6))
+        wishes->group = strtoul(word + 6, NULL, 0);
+    else if (!strncmp(word, "ballast=", 8))
+        wishes->ballast = strtoul(word + 8, NULL, 0);
+    else if (!strncmp(word, "binary=", 7))
+        wishes->spare = word + 7;
+    else if (!strncmp(word, "open=", 5))
+        need(open(word + 5, O_RDONLY | O_CLOEXEC) < 0 ? -1 : 0, word);
+    else
+        need(-1, word);
+}
+
+int main(int argc, char **argv)
+{
+    static struct victim victim;
+    char word[32];
+    for (int i = 1; i < argc; i++)
+        wish(&victim.wishes, argv[i]);
+    victim_make(&victim);
+    arm(&victim);
+    puts("ready");
+    fflush(stdout);
+    while (scanf("%31s", word) == 1 && strcmp(word, "quit") != 0)
+        obey(&victim, word);
+    return 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An ordinary OpenCL program with a bit of everything, in two files: making it all (victim_make.c)
+ * and working with it (victim.c). What the device should hold is computed on the host too. */
+#ifndef SHADOWCL_TESTS_LIVE_FAILURE_VICTIM_H
+#define SHADOWCL_TESTS_LIVE_FAILURE_VICTIM_H
+
+#include <CL/cl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define COUNT 4096 /* ints in each buffer */
+#define HALF (COUNT / 2)
+#define SIDE 32 /* pixels of the image */
+
+/* What the program uses besides. */
+struct wishes {
+    bool images, doubles, out_of_order;
+    size_t group;      /* work-items in a work-group; 0: as the driver likes */
+    size_t ballast;    /* bytes of one more buffer; 0: none */
+    const char *spare; /* made from this file's binary; saved there when it does not exist */
+};
+
+/* A step's event, as it was told right after it ended. */
+struct ended {
+    cl_event event;
+    cl_command_type type;
+    cl_ulong times[4];
+};
+
+struct victim {
+    struct wishes wishes;
+    cl_device_id device;
+    cl_context context;
+    cl_command_queue first;
+    cl_command_queue second, third; /* in these, commands wait for the gun */
+    /* The sub-buffer is the second half of data. `host` is made over host_memory. */
+    cl_mem data, half, host, mapped, chain, seen, image, ballast;
+    cl_sampler sampler;
+    cl_program program, object, linked;
+    cl_kernel add, scale, look, twice;
+    int *pointer; /* to what is mapped of `mapped`: its second half */
+    struct ended ended;
+    /* Waited for by a kernel on the third queue, and so by a read on the second. */
+    cl_event gun;
+    int *late; /* what that read gives */
+    /* What they should hold. */
+    int *told_data, *told_host, *told_mapped, *told_chain;
+    int *host_memory;
+    unsigned char *told_image;
+};
+
+/* Ends the program when `code` is an error. */
+void need(cl_int code, const char *what);
+void victim_make(struct victim *v);
+
+#endif

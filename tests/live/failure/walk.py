@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Walks through a suspend and resume: each call that the shim makes to the driver in it fails in
+turn, in a fresh program. After that the program must run with the right contents, or be suspended
+and come back with them. Prints the table of steps and outcomes."""
+
+import argparse
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from harness import Failure, Machine, Victim, expect
+
+WISHES = ("images", "outoforder")
+
+
+def record(build, mapping):
+    """The names of the driver calls in a suspend and a resume, and how many are the suspend's."""
+    with Machine(build, mapping=mapping) as machine, Victim(machine, *WISHES) as victim:
+        victim.do("step")
+        calls = machine.work / "calls"
+        machine.set_faults(f"log {calls}\n")
+        victim.suspend()
+        suspend = len(calls.read_text().splitlines())
+        victim.resume()
+        machine.set_faults("")
+        victim.check("recording")
+        return calls.read_text().splitlines(), suspend
+
+
+def fail_one(build, mapping, number, error):
+    """Returns which call failed, in which step, and what came of it. (How often the shim polls for
+    an event differs from run to run, so that the n-th call does too.)"""
+    with Machine(build, mapping=mapping) as machine, Victim(machine, *WISHES) as victim:
+        victim.do("step")
+        calls = machine.work / "calls"
+        machine.set_faults(f"fail * {number} {error}\nlog {calls}\n")
+        code, answer = machine.shadowcl("suspend", victim.pid)
+        outcome = "suspend fails, runs on"
+        in_suspend = len(calls.read_text().splitlines())
+        if code == 0:
+            code, answer = machine.shadowcl("resume", victim.pid)
+            outcome = "resume fails, suspended" if code else "no matter"
+        if code:
+            expect(answer["error"] and answer["error"]["reason"], f"no reason is given: {answer}")
+        machine.set_faults("")
+        names = calls.read_text().splitlines()
+        if code == 0 and len(names) < number:
+            return "-", "-", "there were fewer calls this time"
+        name, phase = names[number - 1], "suspend" if number <= in_suspend else "resume"
+        try:
+            return name, phase, recover(machine, victim, code, outcome)
+        except Failure as failure:
+            return name, phase, f"WRONG: {failure}; then: {answer}"
+
+
+def recover(machine, victim, code, outcome):
+    """The program runs or can be resumed; a suspend and resume is then as good as any."""
+    state = victim.state()
+    if state == "suspended":
+        expect(code, "suspended though the resume was done")
+        victim.resume()
+        outcome = outcome.replace("runs on", "suspended")
+    expect(state in ("running", "suspended"), f"the state is {state}")
+    victim.check("after the failure")
+    victim.suspend()
+    machine.swap(machine.nodes[0])
+    victim.resume()
+    expect(machine.canary_lives(machine.nodes[0]), "the canary of the device is dead")
+    victim.check("after another suspend and resume")
+    victim.quit()
+    return outcome
+
+
+def choose(calls, every):
+    """All calls, or of each name and phase the first, the second and the last."""
+    places = {}
+    for number, name, phase in calls:
+        places.setdefault((name, phase), []).append((number, name, phase))
+    if every:
+        return calls
+    return sorted({place for group in places.values() for place in (*group[:2], group[-1])})
+
+
+def walk(build, mapping, error, every, jobs):
+    names, suspend = record(build, mapping)
+    calls = [(i + 1, name, "suspend" if i < suspend else "resume") for i, name in enumerate(names)]
+    chosen = choose(calls, every)
+    print(f"{len(calls)} calls, {suspend} of them in the suspend; mapping {mapping}, "
+          f"error {error}, {len(chosen)} walked", flush=True)
+
+    def one(call):
+        try:
+            return call[0], *fail_one(build, mapping, call[0], error)
+        except Failure as failure:
+            return *call, f"WRONG: {failure}"
+    outcomes = Counter()
+    with ThreadPoolExecutor(jobs) as pool:
+        for number, name, phase, outcome in pool.map(one, chosen):
+            print(f"{number:4} {phase:8} {name:36} {outcome}", flush=True)
+            outcomes[outcome.split(":")[0]] += 1
+    for outcome, count in outcomes.most_common():
+        print(f"{count:4} {outcome}")
+    return outcomes["WRONG"]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--every", action="store_true", help="each call, not one of each kind")
+    parser.add_argument("--mapping", default="copy", choices=("copy", "shared"))
+    parser.add_argument("--error", default="-5", help="what the driver answers")
+    parser.add_argument("--jobs", type=int, default=2)
+    told = parser.parse_args()
+    return 1 if walk(told.build, told.mapping, told.error, told.every, told.jobs) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
