@@ -56,9 +56,13 @@ int environment_find_library(char folder[PATH_MAX], struct error *err)
     if (!slash)
         return error_set(err, errno, "can't find the command's own place by /proc/self/exe");
     *slash = 0;
-    if (try_folder(start, "lib", folder) || try_folder(start, SHADOWCL_LIBDIR, folder))
+    bool found = try_folder(start, "lib", folder);
+    if (!found) {
+        memcpy(other, folder, sizeof other);
+        found = try_folder(start, SHADOWCL_LIBDIR, folder);
+    }
+    if (found)
         return check_name(folder, err);
-    try_folder(start, "lib", other);
     error_object(err, "library `%s`", library);
     error_set(err, 0, "it (with `%s`) is neither in %.128s nor in %.128s", alias, other, folder);
     return error_todo(err, "install shadowcl anew, or build the target `all`");

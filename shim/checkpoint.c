@@ -130,8 +130,8 @@ static void run_on(struct object *const *objects, size_t count)
     gate_open();
 }
 
-/* The driver was let go and should not have been: back to running, or at least to a state from which
- * a resume can be tried. */
+/* The driver was let go and should not have been: back to running, or at least to a state from
+ * which a resume can be tried. */
 static int undo_release(struct object *const *objects, size_t count, struct error *err)
 {
     struct report ignored = {0};
@@ -144,8 +144,9 @@ static int undo_release(struct object *const *objects, size_t count, struct erro
     } else {
         atomic_store(&state, STATE_SUSPENDED);
         log_error("the program stays suspended: %s: %s", why.object, why.reason);
-        error_todo(err, "going back failed too (%s: %s): the program is suspended; try a resume, "
-                        "on another device if need be",
+        error_todo(err,
+                   "going back failed too (%s: %s): the program is suspended; try a resume, "
+                   "on another device if need be",
                    why.object, why.reason);
     }
     report_finish(&ignored);
@@ -173,7 +174,7 @@ static int suspend_closed(int64_t deadline, struct report *report, struct error 
     object_reap();
     struct object **objects = object_list(&count);
     int result = objects ? 0 : error_set(err, 0, "no memory for the list of objects");
-    for (size_t i = 0; i < count && result == 0; i++)
+    for (size_t i = 0; objects && i < count && result == 0; i++)
         result = objects_carriable(objects[i], err);
     if (result == 0)
         result = svm_carriable(err);

@@ -61,7 +61,9 @@ int drain_queues(struct object *const *objects, size_t count, int64_t deadline, 
 {
     struct marker *markers = calloc(count + 1, sizeof *markers);
     size_t num_markers = 0;
-    int result = markers ? 0 : error_set(err, 0, "no memory for the drain");
+    int result = 0;
+    if (!markers)
+        return error_set(err, 0, "no memory for the drain");
     for (size_t i = 0; i < count && result == 0; i++) {
         struct queue *queue = (struct queue *)objects[i];
         if (objects[i]->was != KIND_QUEUE || (queue->flags & CL_QUEUE_ON_DEVICE))

@@ -74,8 +74,10 @@ static void arm(struct event *event, struct event_callback *callback)
 
 void event_arm_callbacks(struct event *event)
 {
-    for (struct event_callback *c = event->callbacks; c; c = c->next)
+    for (struct event_callback *c = event->callbacks, *next; c; c = next) {
+        next = c->next;
         arm(event, c);
+    }
 }
 
 void event_post_callbacks(struct event *event)

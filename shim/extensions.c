@@ -148,7 +148,7 @@ bool extension_known(const char *name, size_t length)
 }
 
 /* cl_khr_create_command_queue: for drivers before 2.0, whose own call it became then. */
-EXPORT cl_command_queue CL_API_CALL clCreateCommandQueueWithPropertiesKHR(
+cl_command_queue CL_API_CALL clCreateCommandQueueWithPropertiesKHR(
     cl_context context, cl_device_id device, const cl_queue_properties_khr *properties,
     cl_int *errcode_ret)
 {

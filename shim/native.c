@@ -69,7 +69,7 @@ static cl_int call_driver(const struct issue *to, const struct native *native,
 {
     union header header = {.function = native->function, .has_args = native->blob != NULL};
     memcpy(arguments, &header, sizeof header);
-    if (native->size)
+    if (native->blob)
         memcpy(arguments + sizeof header, native->blob, native->size);
     for (cl_uint i = 0; i < native->num_mems; i++) {
         mems[i] = mem_real(native->mems[i]);

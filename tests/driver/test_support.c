@@ -121,7 +121,8 @@ bool is_mapped(const char *what)
     FILE *file = fopen("/proc/self/maps", "re");
     while (file && fgets(line, sizeof line, file))
         found |= strstr(line, what) != NULL;
-    fclose(file);
+    if (file)
+        fclose(file);
     return found;
 }
 
@@ -134,7 +135,8 @@ bool is_open(const char *what)
         if (readlinkat(dirfd(dir), entry->d_name, link, sizeof link - 1) > 0)
             found |= strstr(link, what) != NULL;
     }
-    closedir(dir);
+    if (dir)
+        closedir(dir);
     return found;
 }
 

@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-# Long enough to be caught in the middle: about a second each on pocl.
+# The second pair is how often: more where that takes less than LEAST_SECONDS.
 SAMPLES = {
     "vadd": ["--size", "65536", "--repeat", "10000"],
     "heat": ["--size", "128", "--steps", "20000"],
@@ -34,11 +34,18 @@ DIGESTS = {
     "mapped": "b4e6d91b1ee29ad6",
 }
 NODE_BYTES = 256 << 20
+# Long enough to be caught in the middle, also on a machine that does other things.
+LEAST_SECONDS = 1.0
+MOST_TIMES = 200
 PATIENCE = 120
 
 
 class Failure(Exception):
     pass
+
+
+class TooShort(Failure):
+    """The program had done its work before it was caught at it."""
 
 
 def expect(truth, message):
@@ -52,6 +59,7 @@ class Setup:
     def __init__(self, build, driver, mapping, work):
         self.bin = build / "bin"
         self.work = work
+        self.times = 1
         self.node = work / "gpu0" if driver == "testdriver" else None
         library = build / "lib/testdriver/libshadowcl-testdriver.so"
         if self.node:
@@ -102,8 +110,12 @@ class Run:
         self.setup = setup
         self.output = setup.work / f"{name}.out"
         self.fraction = 0.0
+        self.began = None
+        self.seconds = 0.0
         self.said = []
-        command = [setup.bin / f"sample-{sample}", *SAMPLES[sample], "--output", self.output]
+        *options, often = SAMPLES[sample]
+        command = [setup.bin / f"sample-{sample}", *options, str(int(often) * setup.times),
+                   "--output", self.output]
         if shadowcl:
             command = [setup.bin / "shadowcl", "run", "--", *command]
         self.process = subprocess.Popen(command, env={**setup.environment, **dict(environment)},
@@ -127,6 +139,8 @@ class Run:
             progress = re.match(r"(?:round|step) (\d+) of (\d+)$", line)
             if progress:
                 self.fraction = int(progress[1]) / int(progress[2])
+                self.began = self.began or time.monotonic()
+                self.seconds = time.monotonic() - self.began
 
     def fate(self):
         """How the program ended, if it did, and the last that it said."""
@@ -137,11 +151,16 @@ class Run:
         self.reader.join()
         return f"the program's exit code is {code}\n{''.join(self.said)}"
 
+    def expect_at_work(self, truth, message):
+        if not truth and self.process.poll() == 0:
+            raise TooShort(f"{message}\n{self.fate()}")
+        expect(truth, message if truth else f"{message}\n{self.fate()}")
+
     def wait_until(self, fraction):
         end = time.monotonic() + PATIENCE
         while self.fraction < fraction:
-            expect(self.process.poll() is None,
-                   f"ended before {fraction:.0%} of its work\n{''.join(self.said)}")
+            self.expect_at_work(self.process.poll() is None,
+                                f"ended before {fraction:.0%} of its work")
             expect(time.monotonic() < end, f"stuck at {self.fraction:.0%} of its work")
             time.sleep(0.002)
 
@@ -174,7 +193,7 @@ class Run:
 
     def suspend(self):
         code, answer, said = self.setup.shadowcl("suspend", self.pid)
-        expect(code == 0, f"suspend: exit code {code}: {said} {answer}")
+        self.expect_at_work(code == 0, f"suspend: exit code {code}: {said} {answer}")
         expect(answer and answer["pid"] == self.pid, f"suspend: answered for another: {answer}")
         self.check_suspended(answer)
 
@@ -204,14 +223,24 @@ class Run:
             if code == 0:
                 self.check_suspended(answer)
                 return
-            if self.process.poll() is not None:
-                raise Failure(f"ended before it could be suspended: {said}\n{self.fate()}")
+            self.expect_at_work(self.process.poll() is None,
+                                f"ended before it could be suspended: {said}")
             expect(time.monotonic() < end, f"can't be suspended: {said} {answer}")
 
 
 def run_native(setup, sample):
     with Run(setup, sample, "native", shadowcl=False) as run:
         return run.finish()
+
+
+def run_long_enough(setup, sample):
+    """Natively, with as much to do as it takes to be caught at work."""
+    with Run(setup, sample, "native", shadowcl=False) as run:
+        result = run.finish()
+    if run.seconds >= LEAST_SECONDS:
+        return result
+    setup.times = min(MOST_TIMES, int(LEAST_SECONDS / max(run.seconds, 0.01)) + 1)
+    return run_native(setup, sample)
 
 
 def run_untouched(setup, sample):
@@ -273,15 +302,28 @@ def check(native, other):
     expect(native[0] == other[0], f"answered {other[0]!r}, natively {native[0]!r}")
 
 
+def run_moment(setup, sample, moment, native):
+    """Returns what the native run gives, which is another when there was too little to do."""
+    while True:
+        try:
+            check(native, moment(setup, sample))
+            return native
+        except TooShort:
+            if setup.times >= MOST_TIMES:
+                raise
+            setup.times = min(MOST_TIMES, 3 * setup.times)
+            native = run_native(setup, sample)
+
+
 def run_all(setup, sample):
     """Runs everything, also after a failure; returns the number of failures."""
-    native = run_native(setup, sample)
+    native = run_long_enough(setup, sample)
     failures = 0
     for moment in MOMENTS:
         name = moment.__name__[len("run_"):].replace("_", " ")
         begin = time.monotonic()
         try:
-            check(native, moment(setup, sample))
+            native = run_moment(setup, sample, moment, native)
             print(f"{sample}, {name}: equal, {len(native[1])} bytes, "
                   f"{time.monotonic() - begin:.1f} s", flush=True)
         except (Failure, subprocess.TimeoutExpired) as failure:
