@@ -9,6 +9,8 @@
 #include "state/query.h"
 #include "state/staging.h"
 
+#define MOST_COPIES 256 /* on the way at once */
+
 /* Direct3D's and VA-API's, by number: their headers want more than we have. */
 #define CONTEXT_D3D10_DEVICE 0x4014
 #define CONTEXT_D3D11_DEVICE 0x401D
@@ -222,6 +224,10 @@ int context_copier(struct context *context, struct error *err)
     const struct driver *driver = context->object.driver;
     cl_device_id device = device_real(context->devices[0]);
     cl_int status = CL_SUCCESS;
+    if (context->copier && ++context->copies % MOST_COPIES == 0)
+        status = driver->clFinish(context->copier);
+    if (status != CL_SUCCESS)
+        return error_set(err, 0, "copying its contents failed (%d)", status);
     if (context->copier)
         return 0;
     if (driver->version >= 200 && driver->clCreateCommandQueueWithProperties)

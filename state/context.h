@@ -32,6 +32,7 @@ struct context {
     struct post *_Atomic callbacks; /* owned; each is a context_callback */
     struct info_cache formats;      /* of images: what clGetSupportedImageFormats has answered */
     cl_command_queue copier;        /* the driver's; while capturing or rebuilding, else NULL */
+    unsigned copies;                /* the copier was lent so often since it was last emptied */
 };
 
 static inline struct context *context_check(cl_context handle)
@@ -57,7 +58,8 @@ bool context_has_device(const struct context *context, const struct device *devi
 
 /* May it be carried (GL, EGL, … properties are refused)? */
 int context_carriable(const struct context *context, struct error *err);
-/* The copier queue: made at need, in order, on the first device. */
+/* The copier queue: made at need, in order, on the first device. Asked for before each copy: that
+ * empties it now and then, so that a driver has no hundred thousand commands to keep. */
 int context_copier(struct context *context, struct error *err);
 /* Waits for its copies and gives it back. */
 void context_drop_copier(struct context *context);
