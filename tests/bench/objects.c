@@ -18,6 +18,7 @@ static cl_device_id device;
 static cl_command_queue queue;
 static unsigned char *binary;
 static size_t binary_size;
+static int counter; /* what the buffers hold */
 
 /* Ten objects make a place: of each kind so many as the loops below say. */
 static size_t places, num_programs;
@@ -117,6 +118,7 @@ static void make_all(void)
 static void make_events(void)
 {
     const cl_int zero = 0;
+    counter = 0;
     for (size_t i = 0; i < places; i++) {
         cl_int status;
         CHECK(clEnqueueWriteBuffer(queue, table[i].buffers[0], CL_FALSE, 0, sizeof zero, &zero, 0,
@@ -159,8 +161,36 @@ static double ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
+/* What a capture asks of a driver for contents that lie in the host's memory, and a drain. */
+static void read_contents(void)
+{
+    static const size_t origin[3] = {0, 0, 0}, region[3] = {8, 8, 1};
+    char pixels[8 * 8 * 4];
+    cl_event marker;
+    cl_int status;
+    CHECK(clEnqueueMarkerWithWaitList(queue, 0, NULL, &marker));
+    CHECK(clWaitForEvents(1, &marker));
+    CHECK(clReleaseEvent(marker));
+    cl_command_queue copier = clCreateCommandQueue(context, device, 0, &status);
+    check(status, "clCreateCommandQueue");
+    for (size_t i = 0; i < places; i++) {
+        for (int j = 0; j < 4; j++) {
+            cl_mem buffer = table[i].buffers[j];
+            void *pointer = clEnqueueMapBuffer(copier, buffer, CL_FALSE, CL_MAP_READ, 0, BYTES, 0,
+                                               NULL, NULL, &status);
+            check(status, "clEnqueueMapBuffer");
+            CHECK(clEnqueueUnmapMemObject(copier, buffer, pointer, 0, NULL, NULL));
+        }
+        CHECK(clEnqueueReadImage(copier, table[i].image, CL_FALSE, origin, region, 0, 0, pixels, 0,
+                                 NULL, NULL));
+    }
+    CHECK(clFinish(copier));
+    CHECK(clReleaseCommandQueue(copier));
+}
+
 static void cycle(void)
 {
+    read_contents();
     double start = ms();
     release_events();
     release_all();
@@ -171,8 +201,6 @@ static void cycle(void)
     make_events();
     printf("%.3f %.3f\n", middle - start, end - middle);
 }
-
-static int counter;
 
 static void check_some(void)
 {
