@@ -111,7 +111,7 @@ static int check_program(const struct other *other, struct program *program, str
     if (program_device_index(program, other->from) < 0)
         return 0;
     char *identity = device_identify(other->driver, other->real);
-    bool same = identity && strcmp(identity, other->from->identity) == 0;
+    bool same = identity && strcmp(identity, device_captured_on(other->from)) == 0;
     free(identity);
     return same || program_movable(program, err) == 0 ? 0 : missing(other, &program->object, err);
 }

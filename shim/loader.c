@@ -264,18 +264,11 @@ void loader_unload(void)
     }
 }
 
-/* The driver's devices again, in its order. One that is gone has no real handle. */
+/* The driver's devices again. One that is gone has no real handle. */
 static void find_devices(struct platform *platform)
 {
-    cl_device_id *list = NULL;
-    cl_uint count = 0;
-    if (!atomic_load(&platform->enumerated))
-        return;
-    if (platform_list(driver_of(platform), &list, &count) != CL_SUCCESS)
-        count = 0;
-    for (cl_uint i = 0; i < platform->num_devices; i++)
-        platform->devices[i]->own = i < count ? list[i] : NULL;
-    free(list);
+    if (atomic_load(&platform->enumerated))
+        platform_find_own(platform, driver_of(platform));
 }
 
 static int reload_library(struct library *library, struct error *err)

@@ -71,6 +71,8 @@ static int capture_event(struct event *event, int64_t deadline, struct error *er
 static int capture(struct object *object, int64_t deadline, struct error *err)
 {
     switch ((enum kind)object->was) {
+    case KIND_DEVICE:
+        return device_capture((struct device *)object, err);
     case KIND_MEM:
         return mem_capture((struct mem *)object, err);
     case KIND_PROGRAM:

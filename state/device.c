@@ -66,6 +66,7 @@ static void finish(struct device *device)
     info_cache_finish(&device->info);
     free(device->name);
     free(device->identity);
+    free(device->captured_on);
     object_drop(device->parent);
 }
 
@@ -177,6 +178,23 @@ cl_ulong timer_told(struct timer *timer, cl_ulong raw)
     return told < last ? last : told;
 }
 
+int device_capture(struct device *device, struct error *err)
+{
+    if (device->partition || !device_real(device))
+        return 0;
+    char *identity = device_identify(device->object.driver, device_real(device));
+    if (!identity)
+        return error_set(err, 0, "no memory to look at device `%s`", device->name);
+    free(device->captured_on);
+    device->captured_on = identity;
+    return 0;
+}
+
+const char *device_captured_on(const struct device *device)
+{
+    return device->captured_on ? device->captured_on : device->identity;
+}
+
 int device_rebuild(struct device *device, struct error *err)
 {
     if (device->partition) {
@@ -193,7 +211,7 @@ int device_rebuild(struct device *device, struct error *err)
     char *identity = device_identify(device->object.driver, device_real(device));
     if (!identity)
         return error_set(err, 0, "no memory to look at device `%s`", device->name);
-    device->same = !strcmp(identity, device->identity);
+    device->same = !strcmp(identity, device_captured_on(device));
     free(identity);
     return 0;
 }

@@ -47,7 +47,9 @@ struct device {
     char
         *identity; /* owned: platform, name, version and driver version; binaries are bound to it */
     bool is_default; /* the driver's CL_DEVICE_TYPE_DEFAULT */
-    bool same;       /* since the last rebuild: as before it (identity equal) */
+    /* Owned: the identity of the device that it was on when it was captured; NULL: its own. */
+    char *captured_on;
+    bool same; /* since the last rebuild: on a device like the one it was captured on */
     /* Of a root device: what it is in its own driver (own is NULL while not loaded), and the root
      * device whose place in a driver it has been moved to; NULL: its own. See shim/loader.c. */
     const struct driver *own_driver;
@@ -83,6 +85,9 @@ struct platform *platform_create(const struct driver *driver);
 cl_int platform_enumerate(struct platform *platform);
 /* The driver's root devices in the order of platform->devices: an array for the caller to free. */
 cl_int platform_list(const struct driver *driver, cl_device_id **list, cl_uint *count);
+/* After the driver was loaded again: sets `own` of every root device, by what each one is. Those that
+ * are alike are told apart by their order alone. */
+void platform_find_own(struct platform *platform, const struct driver *driver);
 /* §4.2: the root devices of a type; at most `room` of them into found (may be NULL). Returns how
  * many there are. The platform is enumerated. */
 cl_uint platform_select(const struct platform *platform, cl_device_type type, struct device **found,
@@ -128,6 +133,9 @@ int device_compare(struct device *told, const struct driver *driver, cl_device_i
 
 /* §4.3 over again: makes the sub-devices of one partition call new; root devices get their real
  * handle from the loader's mapping (shim/loader.c) before. */
+/* Remembers what the device is that it lives on now: binaries are bound to that one. */
+int device_capture(struct device *device, struct error *err);
+const char *device_captured_on(const struct device *device);
 int device_rebuild(struct device *device, struct error *err);
 void device_release(struct device *device);
 

@@ -82,6 +82,37 @@ cl_int platform_list(const struct driver *driver, cl_device_id **list, cl_uint *
     return err;
 }
 
+/* Gives the listed device `place` to the shadow, unless one of them is taken already. */
+static void claim(struct device *device, cl_device_id *list, cl_uint place)
+{
+    if (device->own || !list[place])
+        return;
+    device->own = list[place];
+    list[place] = NULL;
+}
+
+void platform_find_own(struct platform *platform, const struct driver *driver)
+{
+    cl_device_id *list = NULL;
+    cl_uint count = 0;
+    if (platform_list(driver, &list, &count) != CL_SUCCESS)
+        count = 0;
+    for (cl_uint i = 0; i < platform->num_devices; i++)
+        platform->devices[i]->own = NULL;
+    for (cl_uint j = 0; j < count; j++) {
+        cl_device_id real = list[j];
+        char *identity = device_identify(driver, real);
+        for (cl_uint i = 0; identity && list[j] && i < platform->num_devices; i++)
+            if (!strcmp(identity, platform->devices[i]->identity))
+                claim(platform->devices[i], list, j);
+        free(identity);
+    }
+    /* None has come or gone: what is new about one is its driver's version, or the like. */
+    for (cl_uint i = 0; count == platform->num_devices && i < count; i++)
+        claim(platform->devices[i], list, i);
+    free(list);
+}
+
 static bool has_default(struct device **devices, cl_uint count)
 {
     cl_uint i = 0;

@@ -13,6 +13,7 @@ struct build_device {
     struct recipe *recipe;  /* a reference */
     struct info_cache info; /* CL_PROGRAM_BUILD_* and CL_PROGRAM_BINARY_TYPE */
     struct blob binary;     /* owned; once `fetched` */
+    struct blob here;       /* owned; of a foreign build: from the device it is on now */
 };
 
 /* What is known of one kernel of a built program. A program made from a binary may not tell it. */
@@ -28,6 +29,7 @@ struct build {
     struct info_cache info;   /* CL_PROGRAM_NUM_KERNELS and the like; absent: no executable */
     _Atomic unsigned fetched; /* 2: the binaries below are there; 1: being put in */
     bool foreign; /* of a device that the program has left; what the queries answer still */
+    bool here;    /* of a foreign build: its devices' binaries of that name are there */
     struct kernel_facts *kernels; /* owned; taken at capture */
     size_t num_kernels;
     cl_uint num_devices;
@@ -104,6 +106,10 @@ cl_int program_genuine(struct program *program, cl_uint num_devices, struct devi
 /* Gets the binaries from the driver, once for each build step. CL_SUCCESS also where there are none
  * for a device (its size is 0 then). */
 cl_int program_fetch(struct program *program);
+/* For a foreign build: gets those of the devices that it is on now, unless it has them. */
+cl_int program_fetch_here(struct program *program);
+/* Those are of a device that the program leaves. */
+void build_forget_here(struct build *build);
 /* What is known of a kernel from before the program was made again, or NULL. */
 struct kernel_facts *program_kernel_facts(struct program *program, const char *name);
 

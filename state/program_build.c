@@ -70,6 +70,7 @@ void build_destroy(struct build *build)
         recipe_unref(build->devices[i].recipe);
         info_cache_finish(&build->devices[i].info);
         free(build->devices[i].binary.bytes);
+        free(build->devices[i].here.bytes);
     }
     for (size_t i = 0; i < build->num_kernels; i++) {
         free(build->kernels[i].name);
@@ -230,11 +231,21 @@ static void put_binaries(struct build *build, const cl_uint *order, const size_t
     atomic_store(&build->fetched, 2);
 }
 
-cl_int program_fetch(struct program *program)
+/* The same for a foreign build, at capture, when nobody else is there. */
+static void put_here(struct build *build, const cl_uint *order, const size_t *sizes,
+                     unsigned char **bytes)
+{
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        build->devices[order[i]].here = (struct blob){sizes[i], bytes[i]};
+        bytes[i] = NULL;
+    }
+    build->here = true;
+}
+
+static cl_int fetch(struct program *program,
+                    void (*put)(struct build *, const cl_uint *, const size_t *, unsigned char **))
 {
     struct build *build = atomic_load(&program->build);
-    if (atomic_load(&build->fetched) == 2)
-        return CL_SUCCESS;
     cl_uint count = program->num_devices;
     cl_uint *order = calloc(count, sizeof *order);
     size_t *sizes = calloc(count, sizeof *sizes);
@@ -243,13 +254,34 @@ cl_int program_fetch(struct program *program)
     if (order && sizes && bytes && fetch_order(program, order))
         err = fetch_binaries(program, sizes, bytes);
     if (err == CL_SUCCESS)
-        put_binaries(build, order, sizes, bytes);
+        put(build, order, sizes, bytes);
     for (cl_uint i = 0; i < count && bytes; i++)
         free(bytes[i]);
     free(bytes);
     free(sizes);
     free(order);
     return err;
+}
+
+cl_int program_fetch(struct program *program)
+{
+    struct build *build = atomic_load(&program->build);
+    return atomic_load(&build->fetched) == 2 ? CL_SUCCESS : fetch(program, put_binaries);
+}
+
+cl_int program_fetch_here(struct program *program)
+{
+    struct build *build = atomic_load(&program->build);
+    return build->here || !build->foreign ? CL_SUCCESS : fetch(program, put_here);
+}
+
+void build_forget_here(struct build *build)
+{
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        free(build->devices[i].here.bytes);
+        build->devices[i].here = (struct blob){0};
+    }
+    build->here = false;
 }
 
 struct kernel_facts *program_kernel_facts(struct program *program, const char *name)

@@ -113,7 +113,7 @@ int program_capture(struct program *program, struct error *err)
     struct build *build = atomic_load(&program->build);
     if (!any_succeeded(build))
         return 0;
-    cl_int status = program_fetch(program);
+    cl_int status = build->foreign ? program_fetch_here(program) : program_fetch(program);
     if (status == CL_OUT_OF_HOST_MEMORY || !take_kernels(program, build)) {
         error_set(err, 0, "there is no memory for its binaries");
         return name_program(program, err);
@@ -130,12 +130,18 @@ static bool all_same(const struct program *program)
     return true;
 }
 
+/* From the device that the program is on. */
+static const struct blob *binary_of(const struct build *build, cl_uint i)
+{
+    return build->foreign ? &build->devices[i].here : &build->devices[i].binary;
+}
+
 static bool all_have_binaries(struct build *build)
 {
-    if (atomic_load(&build->fetched) != 2)
+    if (build->foreign ? !build->here : atomic_load(&build->fetched) != 2)
         return false;
     for (cl_uint i = 0; i < build->num_devices; i++)
-        if (!build->devices[i].binary.size || !succeeded(&build->devices[i]))
+        if (!binary_of(build, i)->size || !succeeded(&build->devices[i]))
             return false;
     return true;
 }
@@ -187,8 +193,8 @@ static bool load_binaries(struct program *program, const struct targets *to, str
     cl_int err = CL_OUT_OF_HOST_MEMORY;
     cl_program real = NULL;
     for (cl_uint i = 0; i < to->count && sizes && bytes; i++) {
-        sizes[i] = build->devices[i].binary.size;
-        bytes[i] = build->devices[i].binary.bytes;
+        sizes[i] = binary_of(build, i)->size;
+        bytes[i] = binary_of(build, i)->bytes;
     }
     if (sizes && bytes)
         real = to->driver->clCreateProgramWithBinary(to->context, to->count, to->devices, sizes,
@@ -298,9 +304,11 @@ int program_rebuild(struct program *program, struct error *err)
         return name_program(program, err);
     }
     int result = 0;
-    if (!all_same(program))
+    if (!all_same(program)) {
         build->foreign = true;
-    if (build->foreign || !all_have_binaries(build) || !load_binaries(program, &to, build))
+        build_forget_here(build);
+    }
+    if (!all_have_binaries(build) || !load_binaries(program, &to, build))
         result = follow_recipe(program, &to, build, err);
     free((void *)to.devices);
     return result;

@@ -51,7 +51,8 @@ def fail_one(build, mapping, number, error):
         try:
             return name, phase, recover(machine, victim, code, outcome)
         except Failure as failure:
-            return name, phase, f"WRONG: {failure}; then: {answer}"
+            end = victim.fate() if victim.process.poll() is not None else "it is there"
+            return name, phase, f"WRONG: {failure}; the program: {end}; before: {answer}"
 
 
 def recover(machine, victim, code, outcome):

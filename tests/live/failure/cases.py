@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Ways in which a suspend or a resume fails from outside: devices that go, drivers that hang, are
+missing or don't let go, memory that is short. The program must run on, or be resumed, with the
+right contents."""
+
+import argparse
+import subprocess
+import sys
+import time
+
+from harness import Machine, Victim, expect, run_all
+
+WISHES = ("images", "outoforder")
+TWO = {"devices": 2, "names": ("first GPU", "second GPU")}
+
+
+def cycle(machine, victim, node=0):
+    """A suspend with nothing left behind, another device in its place, a resume."""
+    victim.suspend()
+    expect(not victim.held(machine.nodes[node]), f"held: {victim.held(machine.nodes[node])}")
+    machine.swap(machine.nodes[node])
+    victim.resume()
+    expect(machine.canary_lives(machine.nodes[node]), "the canary of the device is dead")
+    victim.check("after a suspend and resume")
+
+
+def many_replugs(build):
+    with Machine(build) as machine, Victim(machine, *WISHES) as victim:
+        for _ in range(10):
+            cycle(machine, victim)
+        victim.quit()
+
+
+def gone_for_good(build):
+    with Machine(build) as machine, Victim(machine, *WISHES) as victim:
+        victim.suspend()
+        machine.nodes[0].unlink()
+        for _ in range(2):
+            victim.refused("suspended", "resume", object="shadowcl test GPU")
+        machine.plug(machine.nodes[0])
+        victim.resume()
+        victim.check("the device was put back")
+        cycle(machine, victim)
+
+
+def gone_so_elsewhere(build):
+    with Machine(build, **TWO) as machine, Victim(machine, *WISHES) as victim:
+        victim.suspend()
+        machine.nodes[0].unlink()
+        victim.refused("suspended", "resume", object="first GPU")
+        victim.resume("--device", "second GPU")
+        victim.check("on the second device")
+        cycle(machine, victim, node=1)
+
+
+def other_device_gone(build):
+    """The first device is not used, and its going changes the numbers of those that stay."""
+    with Machine(build, **TWO) as machine, Victim(machine, *WISHES) as victim:
+        victim.move("second GPU")
+        victim.check("on the second device")
+        victim.suspend()
+        machine.nodes[0].unlink()
+        machine.swap(machine.nodes[1])
+        victim.resume()
+        expect(machine.canary_lives(machine.nodes[1]), "the canary of the device is dead")
+        victim.check("with the first device gone")
+
+
+def gone_while_running(build):
+    """What was on it can't be had: the suspend is refused. It comes back with its contents."""
+    with Machine(build) as machine, Victim(machine, *WISHES) as victim:
+        away = machine.nodes[0].with_name("away")
+        machine.nodes[0].rename(away)
+        victim.refused("running", "suspend")
+        away.rename(machine.nodes[0])
+        victim.check("the device is back")
+        cycle(machine, victim)
+
+
+def kernel_past_deadline(build):
+    with Machine(build) as machine, Victim(machine, *WISHES) as victim:
+        victim.do("step")
+        machine.set_faults("stall 1\n")
+        victim.do("start")
+        start = time.monotonic()
+        victim.refused("running", "suspend", "--deadline", "0.5", object="queue",
+                       reason="deadline")
+        expect(time.monotonic() - start < 5, "the deadline was not kept")
+        machine.set_faults("")
+        victim.do("join")
+        victim.check("after the deadline")
+        cycle(machine, victim)
+
+
+def call_past_deadline(build):
+    with Machine(build) as machine, Victim(machine, *WISHES) as victim:
+        machine.set_faults("hang clFinish 1\n")
+        victim.say("join")
+        time.sleep(0.2)
+        victim.refused("running", "suspend", "--deadline", "0.5", reason="clFinish",
+                       object="thread")
+        machine.set_faults("")
+        expect((said := victim.line()) == "ok", f"join: {said}")
+        victim.check("after the deadline")
+        cycle(machine, victim)
+
+
+def capture_hangs(build):
+    """A driver's call that hangs in our own hands: late, but nothing is lost."""
+    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
+        machine.set_faults("hang clEnqueueReadBuffer 1\n")
+        command = [machine.build / "bin/shadowcl", "suspend", "--deadline", "1", str(victim.pid)]
+        with subprocess.Popen(command, env=machine.environment, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as suspend:
+            time.sleep(2)
+            machine.set_faults("")
+            suspend.wait(30)
+        if victim.state() == "suspended":
+            victim.resume()
+        victim.check("after the hang")
+        cycle(machine, victim)
+
+
+def driver_missing(build):
+    with Machine(build) as machine, Victim(machine, *WISHES) as victim:
+        victim.suspend()
+        away = machine.driver.with_name("away")
+        machine.driver.rename(away)
+        for _ in range(2):
+            victim.refused("suspended", "resume", reason=str(machine.driver.name))
+        machine.driver.write_text("this is no driver")
+        victim.refused("suspended", "resume", reason=str(machine.driver.name))
+        away.rename(machine.driver)
+        victim.resume()
+        victim.check("the driver is back")
+        cycle(machine, victim)
+
+
+def driver_does_not_start(build):
+    with Machine(build) as machine, Victim(machine, *WISHES) as victim:
+        victim.suspend()
+        machine.set_faults("fail load 1 -6\n")
+        victim.refused("suspended", "resume", reason="-6")
+        victim.resume()
+        victim.check("the driver starts again")
+        cycle(machine, victim)
+
+
+def driver_keeps_device(build):
+    """Either nothing is held when the suspend is done, or it is refused by name."""
+    for variant in ("nodelete", "sticky"):
+        with Machine(build, variant=variant) as machine, Victim(machine, *WISHES) as victim:
+            for _ in range(3):
+                code, answer = machine.shadowcl("suspend", victim.pid)
+                if code == 0:
+                    held = victim.held(machine.nodes[0])
+                    expect(not held, f"{variant}: done, and held: {held}")
+                    victim.resume()
+                else:
+                    held = " ".join(answer["residue"])
+                    expect(answer["state"] == "running", f"{variant}: {answer}")
+                    expect("fd " in held and "mapping " in held, f"{variant}: not named: {answer}")
+                victim.check(variant)
+
+
+def foreign_holder(build):
+    """The program itself has the node open since before OpenCL: nothing is torn down."""
+    with Machine(build) as machine:
+        with Victim(machine, *WISHES, f"open={machine.nodes[0]}") as victim:
+            calls = machine.work / "calls"
+            machine.set_faults(f"log {calls}\n")
+            victim.refused("running", "suspend", object=str(machine.nodes[0]))
+            made = calls.read_text() if calls.exists() else ""
+            expect("clRelease" not in made, f"torn down before the refusal: {made}")
+            victim.check("after the refusal")
+
+
+def limit(pid, size):
+    subprocess.run(["prlimit", f"--pid={pid}", f"--as={size}:unlimited"], check=True)
+
+
+def address_space_short(build):
+    """Room for the program, but not for what its device holds."""
+    with Machine(build) as machine, Victim(machine, "ballast=0x2000000") as victim:
+        with open(f"/proc/{victim.pid}/statm") as statm:
+            size = int(statm.read().split()[0]) * 4096
+        limit(victim.pid, size + (24 << 20))
+        victim.refused("running", "suspend", object="staging memory")
+        limit(victim.pid, "unlimited")
+        victim.check("after the refusal")
+        cycle(machine, victim)
+
+
+def memory_short(build):
+    """MemAvailable, as the program sees it, is less than what its device holds."""
+    with Machine(build) as machine:
+        meminfo = machine.work / "meminfo"
+        meminfo.write_text("MemTotal: 65536 kB\nMemFree: 9000 kB\nMemAvailable: 9000 kB\n")
+        # Not for the whole machine: in a mount namespace of the program's own.
+        wrapper = ["unshare", "--mount", "--", "sh", "-c",
+                   f"mount --bind {meminfo} /proc/meminfo && exec \"$0\" \"$@\""]
+        if subprocess.run([*wrapper, "true"], stderr=subprocess.DEVNULL).returncode:
+            print("memory_short: skipped, no right to mount")
+            return
+        with Victim(machine, "ballast=0x2000000", wrapper=wrapper) as victim:
+            victim.refused("running", "suspend", object="staging memory", reason="available")
+            meminfo.write_text("MemTotal: 4000000 kB\nMemAvailable: 3000000 kB\n")
+            victim.check("after the refusal")
+            cycle(machine, victim)
+
+
+def device_too_small_now(build):
+    """The device that comes back has less memory: suspended until a larger one is there."""
+    with Machine(build) as machine, Victim(machine, "ballast=0x2000000") as victim:
+        victim.suspend()
+        machine.nodes[0].unlink()
+        with open(machine.nodes[0], "wb") as file:
+            file.truncate(1 << 20)
+        victim.refused("suspended", "resume")
+        machine.plug(machine.nodes[0])
+        victim.resume()
+        victim.check("on the larger one")
+        cycle(machine, victim)
+
+
+TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
+         kernel_past_deadline, call_past_deadline, capture_hangs, driver_missing,
+         driver_does_not_start, driver_keeps_device, foreign_holder, address_space_short,
+         memory_short, device_too_small_now)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("tests", nargs="*")
+    told = parser.parse_args()
+    sys.exit(1 if run_all(TESTS, told.build, told.tests) else 0)
