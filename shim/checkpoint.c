@@ -15,6 +15,7 @@
 #include "shim/log.h"
 #include "shim/objects.h"
 #include "shim/placement.h"
+#include "shim/residue_take.h"
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/svm.h"
@@ -67,7 +68,7 @@ static double ms_since(int64_t start)
 /* Before the gate closes: what can be refused without stopping anybody. */
 static int prepare(struct error *err)
 {
-    if (residue_foreign(err) != 0)
+    if (residue_foreign(err) != 0 || loader_prepare(err) != 0)
         return -1;
     return staging_reserve(mem_staging_bytes(), err);
 }
@@ -105,6 +106,9 @@ static int rebuild(struct object *const *objects, size_t count, struct report *r
 {
     int64_t start = now_ns();
     int result = 0;
+    sigset_t signals;
+    node_let_signals_in(&signals);
+    bool watching = residue_enter(true);
     loader_place();
     for (size_t i = 0; i < count && result == 0; i++)
         result = objects_rebuild(objects[i], err);
@@ -114,6 +118,9 @@ static int rebuild(struct object *const *objects, size_t count, struct report *r
         result = objects_upload(objects[i], err);
     if (result == 0)
         result = objects_finish_copies(objects, count, err);
+    if (residue_leave(watching))
+        loader_note_device(NULL);
+    pthread_sigmask(SIG_SETMASK, &signals, NULL);
     report->rebuild = ms_since(start);
     if (result != 0)
         release(objects, count);
@@ -158,9 +165,14 @@ static int prove_release(struct report *report, struct error *err)
 {
     if (residue_find(&report->residue, err) != 0)
         return -1;
+    if (report->residue.count && residue_take(&report->residue)) {
+        residue_finish(&report->residue);
+        if (residue_find(&report->residue, err) != 0)
+            return -1;
+    }
     if (report->residue.count == 0)
         return 0;
-    error_object(err, "%s", report->residue.lines[0]);
+    residue_describe(&report->residue.nodes[0], err->object, sizeof err->object);
     error_set(err, 0, "%zu device node%s still held after the driver was unloaded",
               report->residue.count, report->residue.count == 1 ? " is" : "s are");
     return error_todo(err, "the driver, or another library in the program, does not let go of the "

@@ -6,6 +6,7 @@
 
 #include "shim/export.h"
 #include "shim/gate.h"
+#include "shim/loader.h"
 #include "shim/platform.h"
 
 /* The platform that the properties name, or the first one. */
@@ -59,8 +60,10 @@ static cl_context create_context(struct device *const *devices, cl_uint num_devi
     context->from_type = from_type;
     context->notify = notify;
     context->notify_data = user_data;
+    bool watching = loader_watch();
     if (!notify || callback_prepare())
         *status = context_open(context);
+    loader_watched(context->object.driver, watching);
     if (*status != CL_SUCCESS) {
         context_discard(context);
         return NULL;

@@ -104,12 +104,24 @@ static void add_error(response *answer, const struct error *err)
     answer->error->todo = strdup(err->todo);
 }
 
-static void take_strings(size_t *count, char ***strings, size_t *from_count, char ***from)
+static void add_residue(response *answer, const struct residue *residue)
 {
-    *count = *from_count;
-    *strings = *from;
-    *from_count = 0;
-    *from = NULL;
+    answer->residue = calloc(residue->count + 1, sizeof(char *));
+    for (size_t i = 0; answer->residue && i < residue->count; i++) {
+        char text[1024];
+        residue_describe(&residue->nodes[i], text, sizeof text);
+        answer->residue[answer->n_residue] = strdup(text);
+        answer->n_residue += answer->residue[answer->n_residue] != NULL;
+    }
+}
+
+/* The strings go over to the answer. */
+static void take_warnings(response *answer, struct report *report)
+{
+    answer->n_warnings = report->num_warnings;
+    answer->warnings = report->warnings;
+    report->num_warnings = 0;
+    report->warnings = NULL;
 }
 
 static void add_suspend_times(response *answer, const struct report *report)
@@ -194,9 +206,8 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     add_counts(answer, counts);
     add_suspend_times(answer, &report);
     add_resume_times(answer, &report);
-    take_strings(&answer->n_residue, &answer->residue, &report.residue.count,
-                 &report.residue.lines);
-    take_strings(&answer->n_warnings, &answer->warnings, &report.num_warnings, &report.warnings);
+    add_residue(answer, &report.residue);
+    take_warnings(answer, &report);
     if (result != 0)
         add_error(answer, &err);
     report_finish(&report);

@@ -4,6 +4,7 @@
 
 #include "shim/export.h"
 #include "shim/gate.h"
+#include "shim/loader.h"
 #include "shim/platform.h"
 
 static cl_int check_type(cl_device_type type)
@@ -21,7 +22,10 @@ static cl_int enumerate(struct platform *platform)
     if (atomic_load_explicit(&platform->enumerated, memory_order_acquire))
         return CL_SUCCESS;
     GATE(clGetDeviceIDs);
-    return platform_enumerate(platform);
+    bool watching = loader_watch();
+    cl_int status = platform_enumerate(platform);
+    loader_watched(platform->object.driver, watching);
+    return status;
 }
 
 cl_int platform_devices(struct platform *platform, cl_device_type type, struct device ***devices,

@@ -4,6 +4,7 @@
 #include "shim/loader.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,10 @@
 struct library {
     char *path;  /* owned */
     void *handle; /* NULL while not loaded */
+    void *fresh;  /* the next instance, loaded but not started; NULL: none */
+    Lmid_t space; /* the link-map namespace of `handle` */
+    bool had_device; /* this instance has had a device node open */
+    bool stale;   /* the last instance stays mapped and has had a device: not to be used again */
     char why[600]; /* the last reload failed with this; empty: it did not */
 };
 
@@ -60,6 +65,43 @@ static get_platform_ids *find_entry(void *handle, const char *path)
     return entry;
 }
 
+static void *open_fresh(const char *path)
+{
+    struct sigaction actions[65];
+    keep_signal_handlers(actions, false);
+    void *handle = dlmopen(LM_ID_NEWLM, path, RTLD_NOW | RTLD_LOCAL);
+    keep_signal_handlers(actions, true);
+    return handle;
+}
+
+static void *open_instance(struct library *library)
+{
+    void *handle = library->fresh;
+    library->fresh = NULL;
+    if (!handle && library->stale)
+        handle = open_fresh(library->path);
+    else if (!handle)
+        handle = redirect_real_dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
+    if (handle && dlinfo(handle, RTLD_DI_LMID, &library->space) != 0)
+        library->space = LM_ID_BASE;
+    return handle;
+}
+
+static void close_instance(struct library *library)
+{
+    if (!library->handle)
+        return;
+    dlclose(library->handle);
+    library->handle = NULL;
+    void *still = library->space == LM_ID_BASE
+                      ? redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_NOLOAD)
+                      : dlmopen(library->space, library->path, RTLD_LAZY | RTLD_NOLOAD);
+    if (still)
+        dlclose(still);
+    library->stale = library->had_device && still;
+    library->had_device = false;
+}
+
 /* Loads the library and asks for its platforms. *count is 0 where there are none. */
 static int open_library(struct library *library, cl_platform_id *ids, cl_uint *count,
                         struct error *err)
@@ -68,24 +110,24 @@ static int open_library(struct library *library, cl_platform_id *ids, cl_uint *c
     *count = 0;
     error_object(err, "driver `%s`", library->path);
     keep_signal_handlers(actions, false);
-    library->handle = redirect_real_dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
+    bool watching = residue_enter(true);
+    library->handle = open_instance(library);
+    cl_int status = CL_INVALID_OPERATION;
+    get_platform_ids *entry = library->handle ? find_entry(library->handle, library->path) : NULL;
+    if (entry)
+        status = entry(MOST_PLATFORMS, ids, count);
+    library->had_device = residue_leave(watching);
+    keep_signal_handlers(actions, true);
     if (!library->handle) {
-        keep_signal_handlers(actions, true);
         const char *why = dlerror();
         return error_set(err, 0, "it can't be loaded: %s", why ? why : "no reason given");
     }
-    cl_int status = CL_INVALID_OPERATION;
-    get_platform_ids *entry = find_entry(library->handle, library->path);
-    if (entry)
-        status = entry(MOST_PLATFORMS, ids, count);
-    keep_signal_handlers(actions, true);
     if (status == CL_SUCCESS && *count > 0) {
         if (*count > MOST_PLATFORMS)
             *count = MOST_PLATFORMS;
         return 0;
     }
-    dlclose(library->handle);
-    library->handle = NULL;
+    close_instance(library);
     *count = 0;
     return error_set(err, 0, "it offers no platform (%d)", status);
 }
@@ -218,7 +260,6 @@ void loader_start(void)
     pthread_mutex_lock(&lock);
     if (!atomic_load(&started)) {
         starting = true;
-        residue_baseline();
         load_all();
         starting = false;
         atomic_store_explicit(&started, true, memory_order_release);
@@ -257,11 +298,65 @@ void loader_unload(void)
 {
     for (cl_uint i = 0; i < num_platforms; i++)
         forget_real_handles(platforms[i]);
+    for (size_t i = 0; i < num_libraries; i++)
+        close_instance(&libraries[i]);
+}
+
+bool loader_watch(void)
+{
+    return residue_enter(false);
+}
+
+void loader_watched(const struct driver *driver, bool watching)
+{
+    if (residue_leave(watching))
+        loader_note_device(driver);
+}
+
+void loader_note_device(const struct driver *driver)
+{
+    for (size_t i = 0; i < num_libraries; i++)
+        if (driver ? driver->library == &libraries[i] : libraries[i].handle != NULL)
+            libraries[i].had_device = true;
+}
+
+/* Is the library known not to unload: marked so, or built in C++ (libstdc++'s unique symbols)? */
+static bool will_stay(const struct library *library)
+{
+    struct link_map *map = NULL;
+    const ElfW(Dyn) *entry;
+    const char *strings = NULL;
+    if (dlinfo(library->handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
+        return true;
+    for (entry = map->l_ld; entry->d_tag != DT_NULL; entry++)
+        if (entry->d_tag == DT_STRTAB)
+            strings = (const char *)entry->d_un.d_ptr;
+    for (entry = map->l_ld; entry->d_tag != DT_NULL; entry++)
+        if ((entry->d_tag == DT_FLAGS_1 && (entry->d_un.d_val & DF_1_NODELETE)) ||
+            (entry->d_tag == DT_NEEDED && strings &&
+             strstr(strings + entry->d_un.d_val, "libstdc++")))
+            return true;
+    return false;
+}
+
+int loader_prepare(struct error *err)
+{
     for (size_t i = 0; i < num_libraries; i++) {
-        if (libraries[i].handle)
-            dlclose(libraries[i].handle);
-        libraries[i].handle = NULL;
+        struct library *library = &libraries[i];
+        if (!library->handle || !library->had_device || library->fresh || !will_stay(library))
+            continue;
+        library->fresh = open_fresh(library->path);
+        if (library->fresh)
+            continue;
+        const char *why = dlerror();
+        error_object(err, "driver `%s`", library->path);
+        error_set(err, 0, "it stays in memory once loaded, and no further instance of it can be "
+                          "had: %s",
+                  why ? why : "no reason given");
+        return error_todo(err, "start the program anew, with `shadowcl run` (it makes room for more "
+                               "instances) if it was not");
     }
+    return 0;
 }
 
 /* The driver's devices again. One that is gone has no real handle. */

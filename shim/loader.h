@@ -23,6 +23,16 @@ void loader_unload(void);
  * the driver of the device where it lives. */
 void loader_reload(void);
 void loader_place(void);
+/* Around a call in which the driver may open its device's nodes: see shim/residue.h. */
+bool loader_watch(void);
+void loader_watched(const struct driver *driver, bool watching);
+/* The driver (NULL: some driver that is loaded) has had a device node open. One that stays mapped
+ * after dlclose and has had a device can't be trusted to see devices afresh: the next reload takes
+ * a fresh instance of it, in a link-map namespace of its own. */
+void loader_note_device(const struct driver *driver);
+/* Before a suspend: makes sure of a fresh instance where one will be needed. There are only so many
+ * (static TLS, and glibc's 16 namespaces): the refusal says so while nothing has been torn down. */
+int loader_prepare(struct error *err);
 /* Why the platform's driver could not be loaded; NULL: it was. */
 const char *loader_why(const struct platform *platform);
 

@@ -8,6 +8,7 @@
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
+#include "shim/loader.h"
 
 /* A shadow of the real queue, or NULL (the caller gives the real one back). */
 static struct queue *make_queue(struct context *context, struct device *device,
@@ -77,11 +78,13 @@ clCreateCommandQueueWithProperties(cl_context context, cl_device_id device,
         GATE(clCreateCommandQueueWithProperties);
         const struct driver *driver = context_check(context)->object.driver;
         cl_command_queue real = NULL;
+        bool watching = loader_watch();
         status = CL_INVALID_OPERATION;
         if (driver->clCreateCommandQueueWithProperties)
             real = driver->clCreateCommandQueueWithProperties(context_real(context_check(context)),
                                                               device_real(device_check(device)),
                                                               properties, &status);
+        loader_watched(driver, watching);
         /* NULL properties and an empty list are the same to the driver, not to the query. */
         queue = publish_queue(context, device, properties, 0, real, &status);
     }
@@ -99,9 +102,11 @@ EXPORT cl_command_queue CL_API_CALL clCreateCommandQueue(cl_context context, cl_
     if (status == CL_SUCCESS) {
         GATE(clCreateCommandQueue);
         const struct driver *driver = context_check(context)->object.driver;
+        bool watching = loader_watch();
         cl_command_queue real =
             driver->clCreateCommandQueue(context_real(context_check(context)),
                                          device_real(device_check(device)), properties, &status);
+        loader_watched(driver, watching);
         queue = publish_queue(context, device, NULL, properties, real, &status);
     }
     if (errcode_ret)

@@ -12,6 +12,7 @@
 #include "shim/gate.h"
 #include "shim/hold.h"
 #include "shim/log.h"
+#include "shim/residue.h"
 #include "shim/storm.h"
 #include "state/device.h"
 #include "state/svm.h"
@@ -29,6 +30,7 @@ static void after_fork(void)
     hold_forked();
     callback_forked();
     storm_forked();
+    residue_forked();
     platform_forked();
     svm_forked();
     control_forked();

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking device nodes away: see residue_take.h. Only for instances of drivers that are abandoned:
+ * every object released, the library closed, none of its functions called again. */
+#include "shim/residue_take.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shim/gate.h"
+#include "shim/log.h"
+
+#define MOST_THREADS 1024
+#define MOST_POLLED 256
+
+/* What a thread sleeps in: its system call and the first three arguments. */
+struct call {
+    long number;
+    unsigned long args[3];
+};
+
+static bool read_call(pid_t tid, struct call *call)
+{
+    char path[64], text[256];
+    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool read = fgets(text, sizeof text, file) &&
+                sscanf(text, "%ld 0x%lx 0x%lx 0x%lx", &call->number, &call->args[0],
+                       &call->args[1], &call->args[2]) == 4;
+    fclose(file);
+    return read;
+}
+
+static bool polls(const struct pollfd *polled, size_t count, int fd)
+{
+    for (size_t i = 0; i < count && i < MOST_POLLED; i++)
+        if (polled[i].fd == fd)
+            return true;
+    return false;
+}
+
+/* The array lies in this process, and its owner sleeps in the call that reads it. */
+static bool sleeps_on(const struct call *call, int fd)
+{
+    switch (call->number) {
+#ifdef SYS_poll
+    case SYS_poll:
+#endif
+    case SYS_ppoll:
+        return polls((const struct pollfd *)call->args[0], call->args[1], fd);
+#ifdef SYS_select
+    case SYS_select:
+#endif
+    case SYS_pselect6:
+        return call->args[0] > (unsigned long)fd;
+    case SYS_read:
+    case SYS_write:
+    case SYS_ioctl:
+    case SYS_recvmsg:
+        return call->args[0] == (unsigned long)fd;
+    default:
+        return false;
+    }
+}
+
+static void do_nothing(int signal_number)
+{
+}
+
+/* A real-time signal that the program does not use; 0: none. */
+static int unused_signal(struct sigaction *before)
+{
+    for (int number = SIGRTMAX - 1; number > SIGRTMIN; number--)
+        if (sigaction(number, NULL, before) == 0 && before->sa_handler == SIG_DFL)
+            return number;
+    return 0;
+}
+
+void node_let_signals_in(sigset_t *before)
+{
+    sigset_t unused;
+    sigemptyset(&unused);
+    for (int number = SIGRTMIN + 1; number < SIGRTMAX; number++) {
+        struct sigaction action;
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+            sigaddset(&unused, number);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &unused, before);
+}
+
+static size_t find_sleepers(int fd, pid_t *sleepers)
+{
+    size_t count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    if (!tasks)
+        return 0;
+    for (struct dirent *entry; count < MOST_THREADS && (entry = readdir(tasks));) {
+        pid_t tid = atoi(entry->d_name);
+        struct call call;
+        if (tid > 0 && tid != syscall(SYS_gettid) && read_call(tid, &call) && sleeps_on(&call, fd))
+            sleepers[count++] = tid;
+    }
+    closedir(tasks);
+    return count;
+}
+
+/* Has the thread left the call that it slept in, or gone into it anew (on the dummy now)? A signal
+ * that is delivered is no longer pending. */
+static bool signal_is_pending(pid_t tid, int number)
+{
+    char path[64], line[256];
+    unsigned long long pending = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "SigPnd: %llx", &pending) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return pending >> (number - 1) & 1;
+}
+
+/* Makes each of them return from its call, which drops its hold on the old file. */
+static void interrupt(const pid_t *sleepers, size_t count)
+{
+    struct sigaction before, empty = {.sa_handler = do_nothing};
+    int number = unused_signal(&before);
+    if (!number || sigaction(number, &empty, NULL) != 0) {
+        log_warn("no free signal to interrupt the driver's threads with");
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        syscall(SYS_tgkill, getpid(), sleepers[i], number);
+    int64_t end = now_ns() + INT64_C(100000000);
+    for (size_t i = 0; i < count; i++) {
+        while (signal_is_pending(sleepers[i], number) && now_ns() < end)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        if (signal_is_pending(sleepers[i], number))
+            log_warn("thread %d of the driver blocks signals: the file that it sleeps on may stay "
+                     "open unseen",
+                     sleepers[i]);
+    }
+    /* Never back to SIG_DFL while one may still be pending: that would end the program. */
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(number, &ignore, NULL);
+    sigaction(number, &before, NULL);
+}
+
+static bool take_descriptor(int fd)
+{
+    static pid_t sleepers[MOST_THREADS];
+    int dummy = eventfd(0, EFD_CLOEXEC);
+    if (dummy < 0)
+        return false;
+    size_t count = find_sleepers(fd, sleepers);
+    bool taken = dup3(dummy, fd, O_CLOEXEC) == fd;
+    close(dummy);
+    if (taken && count)
+        interrupt(sleepers, count);
+    return taken;
+}
+
+bool node_take(const struct node *node)
+{
+    char text[512];
+    bool taken;
+    if (node->fd >= 0)
+        taken = take_descriptor(node->fd);
+    else
+        taken = mmap((void *)node->start, node->end - node->start, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+                     0) != MAP_FAILED;
+    residue_describe(node, text, sizeof text);
+    log_info("%s %s from a driver that kept it", text, taken ? "taken" : "could not be taken");
+    return taken;
+}
