@@ -58,8 +58,12 @@ static get_platform_ids *find_entry(void *handle, const char *path)
         (get_function *)dlsym(handle, "clGetExtensionFunctionAddress");
     __extension__ get_platform_ids *entry =
         function ? (get_platform_ids *)function("clIcdGetPlatformIDsKHR") : NULL;
-    if (!entry)
+    /* A driver that names its own function by an ordinary symbol (oclgrind) names ours, since we
+     * were loaded first. */
+    if (!entry || entry == clIcdGetPlatformIDsKHR)
         __extension__ entry = (get_platform_ids *)dlsym(handle, "clIcdGetPlatformIDsKHR");
+    if (entry == clIcdGetPlatformIDsKHR)
+        entry = NULL;
     if (!entry)
         log_warn("driver `%s`: not an OpenCL driver (no clIcdGetPlatformIDsKHR); skipped", path);
     return entry;
