@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images of every type through a suspend, in all of the driver's formats; mapped ones; samplers. */
+#include "live.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST 65536 /* bytes of an image here */
+
+static const cl_uint params[] = {CL_IMAGE_FORMAT,      CL_IMAGE_ELEMENT_SIZE,  CL_IMAGE_ROW_PITCH,
+                                 CL_IMAGE_SLICE_PITCH, CL_IMAGE_WIDTH,         CL_IMAGE_HEIGHT,
+                                 CL_IMAGE_DEPTH,       CL_IMAGE_ARRAY_SIZE,    CL_IMAGE_NUM_SAMPLES,
+                                 CL_IMAGE_BUFFER,      CL_IMAGE_NUM_MIP_LEVELS};
+static const cl_uint mem_params[] = {CL_MEM_TYPE,     CL_MEM_FLAGS,   CL_MEM_SIZE,
+                                     CL_MEM_HOST_PTR, CL_MEM_CONTEXT, CL_MEM_ASSOCIATED_MEMOBJECT};
+
+static void need_images(void)
+{
+    cl_bool images = CL_FALSE;
+    ok(clGetDeviceInfo(live.device, CL_DEVICE_IMAGE_SUPPORT, sizeof images, &images, NULL));
+    live_need(images);
+}
+
+static cl_image_desc desc_of(cl_mem_object_type type, cl_mem buffer)
+{
+    cl_image_desc desc = {.image_type = type, .image_width = 24, .buffer = buffer};
+    if (type == CL_MEM_OBJECT_IMAGE2D || type == CL_MEM_OBJECT_IMAGE3D ||
+        type == CL_MEM_OBJECT_IMAGE2D_ARRAY)
+        desc.image_height = 6;
+    if (type == CL_MEM_OBJECT_IMAGE3D)
+        desc.image_depth = 5;
+    if (type == CL_MEM_OBJECT_IMAGE1D_ARRAY || type == CL_MEM_OBJECT_IMAGE2D_ARRAY)
+        desc.image_array_size = 3;
+    return desc;
+}
+
+static void region_of(const cl_image_desc *desc, size_t region[3])
+{
+    region[0] = desc->image_width;
+    region[1] = desc->image_height ? desc->image_height : 1;
+    region[2] = desc->image_depth ? desc->image_depth : 1;
+    if (desc->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY)
+        region[1] = desc->image_array_size;
+    if (desc->image_type == CL_MEM_OBJECT_IMAGE2D_ARRAY)
+        region[2] = desc->image_array_size;
+}
+
+struct one {
+    cl_mem image, buffer;
+    cl_image_desc desc;
+    size_t region[3], size, num_told;
+    unsigned seed;
+    unsigned char told[1024], *bytes;
+};
+
+static const size_t zero[3];
+
+static void ask_all(struct one *one, unsigned char *out, size_t *size)
+{
+    unsigned char of_mem[512];
+    *size = live_ask(clGetImageInfo, one->image, params, of_mem);
+    memcpy(out, of_mem, *size);
+    size_t more = live_ask(clGetMemObjectInfo, one->image, mem_params, of_mem);
+    memcpy(out + *size, of_mem, more);
+    *size += more;
+}
+
+static bool make_one(struct one *one, cl_mem_object_type type, const cl_image_format *format,
+                     unsigned seed)
+{
+    cl_int err;
+    one->seed = seed;
+    one->buffer = type == CL_MEM_OBJECT_IMAGE1D_BUFFER ? live_buffer(MOST, NULL) : (cl_mem)NULL;
+    one->desc = desc_of(type, one->buffer);
+    region_of(&one->desc, one->region);
+    one->image = clCreateImage(live.context, CL_MEM_READ_WRITE, format, &one->desc, NULL, &err);
+    if (err != CL_SUCCESS) {
+        if (one->buffer)
+            clReleaseMemObject(one->buffer);
+        return false;
+    }
+    size_t element = 0;
+    ok(clGetImageInfo(one->image, CL_IMAGE_ELEMENT_SIZE, sizeof element, &element, NULL));
+    one->size = element * one->region[0] * one->region[1] * one->region[2];
+    one->bytes = malloc(one->size);
+    live_pattern(one->bytes, one->size, seed);
+    ok(clEnqueueWriteImage(live.queue, one->image, CL_TRUE, zero, one->region, 0, 0, one->bytes, 0,
+                           NULL, NULL));
+    ask_all(one, one->told, &one->num_told);
+    return true;
+}
+
+static void check_one(struct one *one)
+{
+    unsigned char *bytes = calloc(1, one->size), told[1024];
+    size_t size;
+    ok(clEnqueueReadImage(live.queue, one->image, CL_TRUE, zero, one->region, 0, 0, bytes, 0, NULL,
+                          NULL));
+    assert_memory_equal(bytes, one->bytes, one->size);
+    ask_all(one, told, &size);
+    assert_int_equal(size, one->num_told);
+    assert_memory_equal(told, one->told, size);
+    free(bytes);
+}
+
+static void drop_one(struct one *one)
+{
+    ok(clReleaseMemObject(one->image));
+    if (one->buffer)
+        ok(clReleaseMemObject(one->buffer));
+    free(one->bytes);
+}
+
+static const cl_mem_object_type types[] = {
+    CL_MEM_OBJECT_IMAGE1D, CL_MEM_OBJECT_IMAGE1D_ARRAY, CL_MEM_OBJECT_IMAGE1D_BUFFER,
+    CL_MEM_OBJECT_IMAGE2D, CL_MEM_OBJECT_IMAGE2D_ARRAY, CL_MEM_OBJECT_IMAGE3D};
+
+/* Can bytes go through the image unchanged? Not where a component has unused bits. */
+static bool is_plain(const cl_image_format *format)
+{
+    cl_channel_type type = format->image_channel_data_type;
+    return type != CL_UNORM_SHORT_565 && type != CL_UNORM_SHORT_555 &&
+           type != CL_UNORM_INT_101010 && type != CL_UNORM_INT_101010_2 && type != CL_UNORM_INT24;
+}
+
+static void test_every_type_and_format_comes_back(void **state)
+{
+    need_images();
+    static struct one all[512];
+    size_t count = 0;
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        cl_image_format formats[128];
+        cl_uint num = 0;
+        ok(clGetSupportedImageFormats(live.context, CL_MEM_READ_WRITE, types[t], 128, formats,
+                                      &num));
+        for (cl_uint f = 0; f < num && f < 128 && count < 512; f++)
+            if (is_plain(&formats[f]))
+                count += make_one(&all[count], types[t], &formats[f], (unsigned)count);
+    }
+    print_message("%zu images\n", count);
+    assert_true(count > 10);
+    for (int round = 0; round < 2; round++) {
+        live_cycle();
+        for (size_t i = 0; i < count; i++)
+            check_one(&all[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        drop_one(&all[i]);
+}
+
+static const cl_image_format rgba8 = {CL_RGBA, CL_UNSIGNED_INT8};
+
+static void test_image_begins_as_host_memory_with_pitches(void **state)
+{
+    cl_int err;
+    need_images();
+    unsigned char host[40 * 4 * 10], bytes[24 * 4 * 6];
+    live_pattern(host, sizeof host, 1);
+    cl_image_desc desc = desc_of(CL_MEM_OBJECT_IMAGE2D, NULL);
+    desc.image_row_pitch = 160;
+    cl_mem image = clCreateImage(live.context, CL_MEM_COPY_HOST_PTR, &rgba8, &desc, host, &err);
+    made(image);
+    live_cycle();
+    const size_t region[3] = {24, 6, 1};
+    ok(clEnqueueReadImage(live.queue, image, CL_TRUE, zero, region, 0, 0, bytes, 0, NULL, NULL));
+    for (size_t y = 0; y < 6; y++)
+        assert_memory_equal(bytes + y * 96, host + y * 160, 96);
+    ok(clReleaseMemObject(image));
+}
+
+static void test_image_from_a_buffer_shares_its_bytes(void **state)
+{
+    cl_int err;
+    cl_uint pitch = 0;
+    need_images();
+    clGetDeviceInfo(live.device, CL_DEVICE_IMAGE_PITCH_ALIGNMENT, sizeof pitch, &pitch, NULL);
+    live_need(pitch > 0);
+    unsigned char bytes[4096 * 8], fill = 0x3c, part[24 * 4];
+    live_pattern(bytes, sizeof bytes, 2);
+    cl_mem buffer = live_buffer(sizeof bytes, bytes);
+    cl_image_desc desc = desc_of(CL_MEM_OBJECT_IMAGE2D, buffer);
+    desc.image_row_pitch = 4096;
+    cl_mem image = clCreateImage(live.context, 0, &rgba8, &desc, NULL, &err);
+    made(image);
+    ok(clEnqueueFillBuffer(live.queue, buffer, &fill, 1, 4096, 10, 0, NULL, NULL));
+    memset(bytes + 4096, fill, 10);
+    live_cycle();
+    const size_t row[3] = {0, 1, 0}, region[3] = {24, 1, 1};
+    ok(clEnqueueReadImage(live.queue, image, CL_TRUE, row, region, 0, 0, part, 0, NULL, NULL));
+    assert_memory_equal(part, bytes + 4096, sizeof part);
+    ok(clReleaseMemObject(buffer));
+    live_cycle();
+    ok(clEnqueueReadImage(live.queue, image, CL_TRUE, row, region, 0, 0, part, 0, NULL, NULL));
+    assert_memory_equal(part, bytes + 4096, sizeof part);
+    ok(clReleaseMemObject(image));
+}
+
+static void map_one(cl_mem_object_type type)
+{
+    cl_int err;
+    struct one one;
+    if (!make_one(&one, type, &rgba8, 3))
+        return;
+    size_t row = 0, slice = 0;
+    unsigned char *p = clEnqueueMapImage(live.queue, one.image, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE,
+                                         zero, one.region, &row, &slice, 0, NULL, NULL, &err);
+    made(p);
+    bool rows_are_slices = type == CL_MEM_OBJECT_IMAGE1D_ARRAY;
+    size_t line = one.region[0] * 4;
+    live_suspend();
+    for (size_t z = 0; z < one.region[2]; z++)
+        for (size_t y = 0; y < one.region[1]; y++) {
+            unsigned char *at = p + z * slice + y * (rows_are_slices ? slice : row);
+            unsigned char *own = one.bytes + (z * one.region[1] + y) * line;
+            assert_memory_equal(at, own, line);
+            memset(at, (int)(z * 16 + y), 20);
+            memset(own, (int)(z * 16 + y), 20);
+        }
+    live_resume();
+    ok(clEnqueueUnmapMemObject(live.queue, one.image, p, 0, NULL, NULL));
+    check_one(&one);
+    live_cycle();
+    check_one(&one);
+    drop_one(&one);
+}
+
+static void test_mapped_images_keep_pointer_and_writes(void **state)
+{
+    need_images();
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        map_one(types[t]);
+}
+
+static void test_use_host_ptr_image(void **state)
+{
+    cl_int err;
+    need_images();
+    unsigned char *host = aligned_alloc(4096, 4096), bytes[24 * 6 * 4];
+    live_pattern(host, 4096, 5);
+    memcpy(bytes, host, sizeof bytes);
+    cl_image_desc desc = desc_of(CL_MEM_OBJECT_IMAGE2D, NULL);
+    cl_mem image = clCreateImage(live.context, CL_MEM_USE_HOST_PTR, &rgba8, &desc, host, &err);
+    made(image);
+    live_cycle();
+    const size_t region[3] = {24, 6, 1};
+    size_t row = 0;
+    unsigned char *p = clEnqueueMapImage(live.queue, image, CL_TRUE, CL_MAP_READ, zero, region,
+                                         &row, NULL, 0, NULL, NULL, &err);
+    made(p);
+    assert_ptr_equal(p, host);
+    assert_memory_equal(p, bytes, sizeof bytes);
+    ok(clEnqueueUnmapMemObject(live.queue, image, p, 0, NULL, NULL));
+    ok(clFinish(live.queue));
+    ok(clReleaseMemObject(image));
+    free(host);
+}
+
+static const char *const sampling =
+    "kernel void get(read_only image2d_t image, sampler_t how, global uint4 *out)\n"
+    "{ int i = get_global_id(0); out[i] = read_imageui(image, how, (int2)(i - 4, 2)); }\n";
+
+static void sample(cl_kernel kernel, cl_mem out, unsigned *result)
+{
+    live_launch(live.queue, kernel, 32);
+    ok(clEnqueueReadBuffer(live.queue, out, CL_TRUE, 0, 32 * 16, result, 0, NULL, NULL));
+}
+
+static void test_samplers_keep_what_they_do_and_say(void **state)
+{
+    static const cl_uint asked[] = {CL_SAMPLER_ADDRESSING_MODE, CL_SAMPLER_FILTER_MODE,
+                                    CL_SAMPLER_NORMALIZED_COORDS, CL_SAMPLER_CONTEXT,
+                                    CL_SAMPLER_REFERENCE_COUNT};
+    static const cl_addressing_mode modes[] = {CL_ADDRESS_CLAMP, CL_ADDRESS_CLAMP_TO_EDGE,
+                                               CL_ADDRESS_NONE};
+    cl_int err;
+    need_images();
+    struct one one;
+    assert_true(make_one(&one, CL_MEM_OBJECT_IMAGE2D, &rgba8, 8));
+    cl_mem out = live_buffer(32 * 16, NULL);
+    cl_kernel kernel = live_kernel(sampling, "get");
+    for (int i = 0; i < 2; i++) {
+        unsigned before[128], after[128];
+        unsigned char told[2][256];
+        cl_sampler sampler =
+            clCreateSampler(live.context, CL_FALSE, modes[i], CL_FILTER_NEAREST, &err);
+        made(sampler);
+        ok(clSetKernelArg(kernel, 0, sizeof one.image, &one.image));
+        ok(clSetKernelArg(kernel, 1, sizeof sampler, &sampler));
+        ok(clSetKernelArg(kernel, 2, sizeof out, &out));
+        size_t size = live_ask(clGetSamplerInfo, sampler, asked, told[0]);
+        sample(kernel, out, before);
+        live_cycle();
+        sample(kernel, out, after);
+        assert_memory_equal(before, after, sizeof before);
+        assert_int_equal(live_ask(clGetSamplerInfo, sampler, asked, told[1]), size);
+        assert_memory_equal(told[0], told[1], size);
+        ok(clReleaseSampler(sampler));
+    }
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseMemObject(out));
+    drop_one(&one);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_type_and_format_comes_back),
+        cmocka_unit_test(test_image_begins_as_host_memory_with_pitches),
+        cmocka_unit_test(test_image_from_a_buffer_shares_its_bytes),
+        cmocka_unit_test(test_mapped_images_keep_pointer_and_writes),
+        cmocka_unit_test(test_use_host_ptr_image),
+        cmocka_unit_test(test_samplers_keep_what_they_do_and_say),
+    };
+    return cmocka_run_group_tests(tests, live_setup, live_teardown);
+}

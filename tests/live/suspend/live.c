@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See live.h. */
+#include "live.h"
+
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct live live;
+
+extern char **environ;
+
+bool live_shadowed(void)
+{
+    return getenv("LIVE_COMMAND") != NULL;
+}
+
+/* The command itself has no use for our library. */
+static char **without_preload(void)
+{
+    size_t count = 0, kept = 0;
+    while (environ[count])
+        count++;
+    char **copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++)
+        if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0)
+            copy[kept++] = environ[i];
+    return copy;
+}
+
+static void command(const char *verb)
+{
+    if (!live_shadowed())
+        return;
+    char pid[32], *arguments[] = {getenv("LIVE_COMMAND"), (char *)verb, pid, NULL};
+    char **environment = without_preload();
+    int status = -1;
+    pid_t child;
+    assert_non_null(environment);
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    fflush(NULL);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", 1 /* O_WRONLY */, 0);
+    assert_int_equal(posix_spawn(&child, arguments[0], &actions, NULL, arguments, environment), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    posix_spawn_file_actions_destroy(&actions);
+    free(environment);
+    if (status != 0)
+        fail_msg("shadowcl %s %s ends with status %#x", verb, pid, (unsigned)status);
+}
+
+void live_suspend(void)
+{
+    command("suspend");
+}
+
+void live_resume(void)
+{
+    command("resume");
+}
+
+void live_cycle(void)
+{
+    live_suspend();
+    live_resume();
+}
+
+int live_setup(void **state)
+{
+    char text[256] = "";
+    int major = 0, minor = 0;
+    cl_int err;
+    ok(clGetPlatformIDs(1, &live.platform, NULL));
+    ok(clGetDeviceIDs(live.platform, CL_DEVICE_TYPE_ALL, 1, &live.device, NULL));
+    ok(clGetDeviceInfo(live.device, CL_DEVICE_VERSION, sizeof text, text, NULL));
+    assert_int_equal(sscanf(text, "OpenCL %d.%d", &major, &minor), 2);
+    live.version = major * 100 + minor * 10;
+    ok(clGetPlatformInfo(live.platform, CL_PLATFORM_NAME, sizeof text, text, NULL));
+    live.pocl = strcmp(text, "Portable Computing Language") == 0;
+    live.context = clCreateContext(NULL, 1, &live.device, NULL, NULL, &err);
+    made(live.context);
+    live.queue = clCreateCommandQueue(live.context, live.device, 0, &err);
+    made(live.queue);
+    return 0;
+}
+
+int live_teardown(void **state)
+{
+    ok(clReleaseCommandQueue(live.queue));
+    ok(clReleaseContext(live.context));
+    return 0;
+}
+
+void live_pattern(void *bytes, size_t size, unsigned seed)
+{
+    unsigned char *to = bytes;
+    for (size_t i = 0; i < size; i++)
+        to[i] = (unsigned char)(i * 7 + (i >> 8) * 13 + seed * 31 + 1);
+}
+
+cl_mem live_buffer(size_t size, const void *bytes)
+{
+    cl_int err;
+    cl_mem buffer =
+        clCreateBuffer(live.context, bytes ? CL_MEM_COPY_HOST_PTR : 0, size, (void *)bytes, &err);
+    made(buffer);
+    return buffer;
+}
+
+void live_expect(cl_mem buffer, size_t offset, const void *expected, size_t size)
+{
+    cl_mem plain = live_buffer(size, NULL);
+    unsigned char *bytes = malloc(size);
+    assert_non_null(bytes);
+    ok(clEnqueueCopyBuffer(live.queue, buffer, plain, offset, 0, size, 0, NULL, NULL));
+    ok(clEnqueueReadBuffer(live.queue, plain, CL_TRUE, 0, size, bytes, 0, NULL, NULL));
+    assert_memory_equal(bytes, expected, size);
+    free(bytes);
+    ok(clReleaseMemObject(plain));
+}
+
+cl_program live_program(const char *source, const char *options)
+{
+    cl_int err;
+    char log[4096] = "";
+    cl_program program = clCreateProgramWithSource(live.context, 1, &source, NULL, &err);
+    made(program);
+    if (clBuildProgram(program, 1, &live.device, options, NULL, NULL) != CL_SUCCESS) {
+        clGetProgramBuildInfo(program, live.device, CL_PROGRAM_BUILD_LOG, sizeof log - 1, log,
+                              NULL);
+        fail_msg("build: %s", log);
+    }
+    return program;
+}
+
+cl_kernel live_kernel(const char *source, const char *name)
+{
+    cl_int err;
+    cl_program program = live_program(source, NULL);
+    cl_kernel kernel = clCreateKernel(program, name, &err);
+    made(kernel);
+    ok(clReleaseProgram(program));
+    return kernel;
+}
+
+void live_launch(cl_command_queue queue, cl_kernel kernel, size_t items)
+{
+    ok(clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &items, NULL, 0, NULL, NULL));
+}
+
+size_t live_infos(live_query query, const void *object, const cl_uint *params, size_t num_params,
+                  unsigned char *out, size_t room)
+{
+    typedef cl_int(CL_API_CALL * get_info)(const void *, cl_uint, size_t, void *, size_t *);
+    size_t used = 0;
+    for (size_t i = 0; i < num_params; i++) {
+        struct {
+            cl_int err;
+            size_t size;
+        } head;
+        memset(&head, 0, sizeof head);
+        assert_true(used + sizeof head <= room);
+        unsigned char *value = out + used + sizeof head;
+        size_t left = room - used - sizeof head;
+        head.err = ((get_info)query)(object, params[i], left, value, &head.size);
+        if (head.err != CL_SUCCESS)
+            head.size = 0;
+        memcpy(out + used, &head, sizeof head);
+        used += sizeof head + head.size;
+    }
+    return used;
+}
+
+void live_sleep(int ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
+}
+
+void live_wait_for(_Atomic int *number, int value)
+{
+    for (int i = 0; i < 1000 && atomic_load(number) != value; i++)
+        live_sleep(10);
+    assert_int_equal(atomic_load(number), value);
+}

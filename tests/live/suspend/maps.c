@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mapped regions through a suspend: the pointers stay, what is written through them is kept, and
+ * reaches the device when they are unmapped. */
+#include "live.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIZE 16384
+
+static unsigned char *map(cl_mem mem, cl_map_flags flags, size_t offset, size_t size)
+{
+    cl_int err;
+    unsigned char *pointer =
+        clEnqueueMapBuffer(live.queue, mem, CL_TRUE, flags, offset, size, 0, NULL, NULL, &err);
+    made(pointer);
+    return pointer;
+}
+
+static void unmap(cl_mem mem, void *pointer)
+{
+    ok(clEnqueueUnmapMemObject(live.queue, mem, pointer, 0, NULL, NULL));
+    ok(clFinish(live.queue)); /* drivers count it as mapped until the command has run */
+}
+
+/* rusticl and oclgrind don't count. */
+static void expect_count(cl_mem mem, cl_uint expected)
+{
+    cl_uint count = 99;
+    ok(clGetMemObjectInfo(mem, CL_MEM_MAP_COUNT, sizeof count, &count, NULL));
+    if (live_shadowed() || live.pocl)
+        assert_int_equal(count, expected);
+}
+
+static void test_reads_keep_their_bytes(void **state)
+{
+    unsigned char bytes[SIZE];
+    live_pattern(bytes, SIZE, 1);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    unsigned char *p = map(mem, CL_MAP_READ, 100, 1000);
+    live_cycle();
+    assert_memory_equal(p, bytes + 100, 1000);
+    expect_count(mem, 1);
+    unmap(mem, p);
+    live_cycle();
+    expect_count(mem, 0);
+    live_expect(mem, 0, bytes, SIZE);
+    ok(clReleaseMemObject(mem));
+}
+
+/* Written before, during and after a suspend. */
+static void write_through(cl_map_flags flags)
+{
+    unsigned char bytes[SIZE];
+    live_pattern(bytes, SIZE, 2);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    unsigned char *p = map(mem, flags, 128, 4096);
+    live_pattern(p, 4096, 3);
+    live_suspend();
+    memset(p + 1000, 0xaa, 100);
+    live_resume();
+    memset(p + 2000, 0xbb, 100);
+    live_cycle();
+    memset(p + 3000, 0xcc, 100);
+    live_pattern(bytes + 128, 4096, 3);
+    memset(bytes + 1128, 0xaa, 100);
+    memset(bytes + 2128, 0xbb, 100);
+    memset(bytes + 3128, 0xcc, 100);
+    assert_memory_equal(p, bytes + 128, 4096);
+    unmap(mem, p);
+    live_expect(mem, 0, bytes, SIZE);
+    live_cycle();
+    live_expect(mem, 0, bytes, SIZE);
+    ok(clReleaseMemObject(mem));
+}
+
+static void test_writes_reach_the_device_at_unmap(void **state)
+{
+    write_through(CL_MAP_WRITE);
+    write_through(CL_MAP_READ | CL_MAP_WRITE);
+    write_through(CL_MAP_WRITE_INVALIDATE_REGION);
+}
+
+static void test_several_maps_of_one_buffer(void **state)
+{
+    unsigned char bytes[SIZE], *p[4];
+    live_pattern(bytes, SIZE, 5);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    for (int i = 0; i < 4; i++)
+        p[i] = map(mem, i % 2 ? CL_MAP_WRITE : CL_MAP_READ, (size_t)i * 4096, 4096);
+    memset(p[1], 1, 4096);
+    live_suspend();
+    expect_count(mem, 4);
+    memset(p[3], 3, 4096);
+    live_resume();
+    expect_count(mem, 4);
+    assert_memory_equal(p[0], bytes, 4096);
+    assert_memory_equal(p[2], bytes + 8192, 4096);
+    memset(bytes + 4096, 1, 4096);
+    memset(bytes + 12288, 3, 4096);
+    unmap(mem, p[1]);
+    unmap(mem, p[0]);
+    live_cycle();
+    expect_count(mem, 2);
+    unmap(mem, p[3]);
+    unmap(mem, p[2]);
+    expect_count(mem, 0);
+    live_expect(mem, 0, bytes, SIZE);
+    if (live_shadowed() || live.pocl)
+        assert_int_equal(clEnqueueUnmapMemObject(live.queue, mem, bytes, 0, NULL, NULL),
+                         CL_INVALID_VALUE);
+    ok(clReleaseMemObject(mem));
+}
+
+static void test_same_region_mapped_for_reading_twice(void **state)
+{
+    unsigned char bytes[SIZE];
+    live_pattern(bytes, SIZE, 6);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    unsigned char *one = map(mem, CL_MAP_READ, 0, SIZE), *two = map(mem, CL_MAP_READ, 0, SIZE);
+    live_cycle();
+    expect_count(mem, 2);
+    unmap(mem, one);
+    live_cycle();
+    assert_memory_equal(two, bytes, SIZE);
+    unmap(mem, two);
+    expect_count(mem, 0);
+    ok(clFinish(live.queue));
+    ok(clReleaseMemObject(mem));
+}
+
+static void test_maps_of_sub_buffers(void **state)
+{
+    cl_int err;
+    unsigned char bytes[SIZE];
+    live_pattern(bytes, SIZE, 7);
+    cl_mem parent = live_buffer(SIZE, bytes);
+    cl_buffer_region low = {0, 8192}, high = {8192, 8192};
+    cl_mem a = clCreateSubBuffer(parent, 0, CL_BUFFER_CREATE_TYPE_REGION, &low, &err);
+    made(a);
+    cl_mem b = clCreateSubBuffer(parent, 0, CL_BUFFER_CREATE_TYPE_REGION, &high, &err);
+    made(b);
+    unsigned char *pa = map(a, CL_MAP_WRITE, 16, 100), *pb = map(b, CL_MAP_WRITE, 32, 100);
+    memset(pa, 0x11, 100);
+    live_cycle();
+    memset(pb, 0x22, 100);
+    live_cycle();
+    unmap(a, pa);
+    unmap(b, pb);
+    memset(bytes + 16, 0x11, 100);
+    memset(bytes + 8192 + 32, 0x22, 100);
+    live_expect(parent, 0, bytes, SIZE);
+    live_cycle();
+    live_expect(parent, 0, bytes, SIZE);
+    ok(clReleaseMemObject(a));
+    ok(clReleaseMemObject(b));
+    ok(clReleaseMemObject(parent));
+}
+
+static void test_overlapping_sub_buffers_mapped_at_once(void **state)
+{
+    cl_int err;
+    unsigned char bytes[SIZE];
+    live_pattern(bytes, SIZE, 8);
+    cl_mem parent = live_buffer(SIZE, bytes);
+    cl_buffer_region low = {0, 8192}, high = {4096, 8192};
+    cl_mem a = clCreateSubBuffer(parent, 0, CL_BUFFER_CREATE_TYPE_REGION, &low, &err);
+    made(a);
+    cl_mem b = clCreateSubBuffer(parent, 0, CL_BUFFER_CREATE_TYPE_REGION, &high, &err);
+    made(b);
+    unsigned char *pa = map(a, CL_MAP_READ, 0, 8192), *pb = map(b, CL_MAP_READ, 0, 8192);
+    live_cycle();
+    assert_memory_equal(pa, bytes, 8192);
+    assert_memory_equal(pb, bytes + 4096, 8192);
+    unmap(b, pb);
+    live_cycle();
+    unmap(a, pa);
+    live_expect(parent, 0, bytes, SIZE);
+    ok(clReleaseMemObject(a));
+    ok(clReleaseMemObject(b));
+    ok(clReleaseMemObject(parent));
+}
+
+static void test_host_pointer_buffer_is_mapped_where_it_lies(void **state)
+{
+    cl_int err;
+    unsigned char *host = aligned_alloc(4096, SIZE), bytes[SIZE];
+    live_pattern(host, SIZE, 9);
+    cl_mem mem = clCreateBuffer(live.context, CL_MEM_USE_HOST_PTR, SIZE, host, &err);
+    made(mem);
+    unsigned char *p = map(mem, CL_MAP_READ | CL_MAP_WRITE, 64, 1024);
+    assert_ptr_equal(p, host + 64);
+    memset(p, 0x77, 512);
+    live_suspend();
+    memset(p + 512, 0x88, 512);
+    live_resume();
+    live_pattern(bytes, SIZE, 9);
+    memset(bytes + 64, 0x77, 512);
+    memset(bytes + 576, 0x88, 512);
+    assert_memory_equal(p, bytes + 64, 1024);
+    unmap(mem, p);
+    live_expect(mem, 0, bytes, SIZE);
+    ok(clReleaseMemObject(mem));
+    free(host);
+}
+
+static void test_mapped_buffer_released_by_the_program(void **state)
+{
+    unsigned char bytes[SIZE];
+    live_pattern(bytes, SIZE, 10);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    unsigned char *p = map(mem, CL_MAP_READ, 0, SIZE);
+    live_cycle();
+    unmap(mem, p);
+    ok(clReleaseMemObject(mem));
+    live_cycle();
+    ok(clFinish(live.queue));
+}
+
+static void test_other_parts_stay_in_use_by_the_device(void **state)
+{
+    unsigned char bytes[SIZE], fill = 0x33;
+    live_pattern(bytes, SIZE, 11);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    unsigned char *p = map(mem, CL_MAP_WRITE, 0, 4096);
+    memset(p, 0x44, 4096);
+    ok(clEnqueueFillBuffer(live.queue, mem, &fill, 1, 8192, 4096, 0, NULL, NULL));
+    live_cycle();
+    ok(clEnqueueFillBuffer(live.queue, mem, &fill, 1, 4096, 2048, 0, NULL, NULL));
+    live_cycle();
+    memset(bytes, 0x44, 4096);
+    memset(bytes + 8192, 0x33, 4096);
+    memset(bytes + 4096, 0x33, 2048);
+    unmap(mem, p);
+    live_expect(mem, 0, bytes, SIZE);
+    ok(clReleaseMemObject(mem));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_keep_their_bytes),
+        cmocka_unit_test(test_writes_reach_the_device_at_unmap),
+        cmocka_unit_test(test_several_maps_of_one_buffer),
+        cmocka_unit_test(test_same_region_mapped_for_reading_twice),
+        cmocka_unit_test(test_maps_of_sub_buffers),
+        cmocka_unit_test(test_overlapping_sub_buffers_mapped_at_once),
+        cmocka_unit_test(test_host_pointer_buffer_is_mapped_where_it_lies),
+        cmocka_unit_test(test_mapped_buffer_released_by_the_program),
+        cmocka_unit_test(test_other_parts_stay_in_use_by_the_device),
+    };
+    return cmocka_run_group_tests(tests, live_setup, live_teardown);
+}
