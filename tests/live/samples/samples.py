@@ -37,6 +37,7 @@ NODE_BYTES = 256 << 20
 # Long enough to be caught in the middle, also on a machine that does other things.
 LEAST_SECONDS = 1.0
 MOST_TIMES = 200
+MOST_SAID = 100
 PATIENCE = 120
 
 
@@ -135,9 +136,10 @@ class Run:
 
     def read(self):
         for line in self.process.stderr:
-            self.said = self.said[-20:] + [line]
             progress = re.match(r"(?:round|step) (\d+) of (\d+)$", line)
-            if progress:
+            if not progress:
+                self.said = self.said[-MOST_SAID:] + [line]
+            else:
                 self.fraction = int(progress[1]) / int(progress[2])
                 self.began = self.began or time.monotonic()
                 self.seconds = time.monotonic() - self.began
@@ -145,16 +147,16 @@ class Run:
     def fate(self):
         """How the program ended, if it did, and the last that it said."""
         try:
-            code = self.process.wait(timeout=1)
+            code = self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return f"the program is still there\n{''.join(self.said)}"
         self.reader.join()
         return f"the program's exit code is {code}\n{''.join(self.said)}"
 
     def expect_at_work(self, truth, message):
-        if not truth and self.process.poll() == 0:
-            raise TooShort(f"{message}\n{self.fate()}")
-        expect(truth, message if truth else f"{message}\n{self.fate()}")
+        if not truth:
+            fate = self.fate()
+            raise (TooShort if self.process.poll() == 0 else Failure)(f"{message}\n{fate}")
 
     def wait_until(self, fraction):
         end = time.monotonic() + PATIENCE
