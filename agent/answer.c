@@ -20,9 +20,8 @@ static void print_suspend(const control_response *response)
     if (times)
         printf(" in %.1f ms (drain %.1f, capture %.1f, release %.1f)", times->total, times->drain,
                times->capture, times->release);
-    printf(", %s of %" PRIu64 " object%s held in memory",
-           text_bytes(bytes, sizeof bytes, response->captured_bytes), objects,
-           objects == 1 ? "" : "s");
+    printf(", %" PRIu64 " object%s, %s copied to memory", objects, objects == 1 ? "" : "s",
+           text_bytes(bytes, sizeof bytes, response->captured_bytes));
 }
 
 static void print_resume(const control_response *response)

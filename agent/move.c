@@ -25,8 +25,8 @@ static const struct argp move_argp = {
     move_options,
     options_parse_one,
     "PID",
-    "Move a running process to another device: it must be able to do what the program's objects "
-    "use, which is checked before anything is let go."
+    "Move a running process to another device. Where that can't do what the program's objects use, "
+    "the message says what is missing and the program goes on where it was."
     "\v"
     "Exit codes: 0 done; 1 refused or failed, the message says why, what to do and in which "
     "state the program now is; 2 wrong usage.",

@@ -82,6 +82,15 @@ static const char *without_folder(const char *command)
     return slash ? slash + 1 : command;
 }
 
+/* One that is too long ends in dots. */
+static void put_command(char *cell, const char *command)
+{
+    bool is_long = strlen(command) >= MAX_COMMAND;
+    text_clean(cell, is_long ? MAX_COMMAND - 3 : MAX_COMMAND, command);
+    if (is_long)
+        strcat(cell, "...");
+}
+
 static void fill(struct row *row, const struct report *report)
 {
     const control_response *response = report->response;
@@ -89,7 +98,7 @@ static void fill(struct row *row, const struct report *report)
     snprintf(row->cell[0], MAX_CELL, "%d", (int)report->pid);
     process_user(report->uid, row->cell[1], MAX_CELL);
     if (response && response->command[0])
-        text_clean(row->cell[2], MAX_COMMAND, without_folder(response->command));
+        put_command(row->cell[2], without_folder(response->command));
     else
         snprintf(row->cell[2], MAX_COMMAND, "%s", report->command);
     snprintf(row->cell[3], MAX_CELL, "%s", uncovered ? "not under shadowcl" : report->state);

@@ -50,7 +50,7 @@ class Answers(Case):
         peer = self.peer()
         self.shadowcl("suspend", peer.pid, peer.pid)
         self.expect(0, out=[rf"^{peer.pid} hashcat: suspended in 31\.2 ms \(drain 3\.1, capture "
-                            r"20\.0, release 8\.1\), 12\.4 MiB of 42 objects held in memory\n$"])
+                            r"20\.0, release 8\.1\), 42 objects, 12\.4 MiB copied to memory\n$"])
         self.shadowcl("resume", "--all")
         self.expect(0, out=[rf"^{peer.pid} hashcat: resumed in 55\.6 ms \(load 20\.5, rebuild "
                             r"35\.1\) on Fake Platform:0 \(fake-gpu\)\n$"])
