@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "shim/drain.h"
 #include "shim/event.h"
@@ -288,8 +289,38 @@ static int resume(const char *device, bool strict, struct report *report, struct
 
 static int refuse_second(struct error *err)
 {
-    error_set(err, 0, "another suspend or resume of it is in progress");
-    return error_todo(err, "wait for its end");
+    error_set(err, 0, "another suspend or resume of it is in progress, or it is just ending");
+    return error_todo(err, "wait for that");
+}
+
+static _Thread_local bool forking; /* this thread holds `busy` for its fork */
+
+/* Takes `busy`, except from whoever has it when waiting for him could be waiting for ourselves. */
+static bool wait_and_take(void)
+{
+    while (atomic_flag_test_and_set(&busy)) {
+        if (gate_inside())
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+    return true;
+}
+
+void checkpoint_before_fork(void)
+{
+    forking = wait_and_take();
+}
+
+void checkpoint_after_fork(void)
+{
+    if (forking)
+        atomic_flag_clear(&busy);
+    forking = false;
+}
+
+void checkpoint_before_exit(void)
+{
+    wait_and_take();
 }
 
 int checkpoint_suspend(double deadline, struct report *report, struct error *err)

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/control.h"
 #include "shim/storm.h"
 
 _Thread_local struct gate_thread gate_self __attribute__((tls_model("initial-exec")));
@@ -63,6 +64,8 @@ static void register_thread(struct gate_thread *self)
 static void wait_until_open(void)
 {
     uint32_t state;
+    /* In a child that was forked while suspended: somebody must be there to ask for its resume. */
+    control_start();
     while ((state = atomic_load(&gate_state)) & GATE_CLOSED)
         syscall(SYS_futex, &gate_state, FUTEX_WAIT_PRIVATE, state, NULL, NULL, 0);
 }
@@ -215,5 +218,4 @@ void gate_forked(void)
     threads = NULL;
     gate_self.registered = false;
     atomic_store(&gate_self.depth, 0);
-    atomic_fetch_and(&gate_state, ~(uint32_t)GATE_CLOSED);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/checkpoint.h"
 #include "shim/gate.h"
 #include "shim/icd.h"
 #include "shim/log.h"
@@ -266,9 +267,16 @@ void loader_start(void)
         starting = true;
         load_all();
         starting = false;
+        /* After the drivers' own: so it runs before their destructors. */
+        atexit(checkpoint_before_exit);
         atomic_store_explicit(&started, true, memory_order_release);
     }
     pthread_mutex_unlock(&lock);
+}
+
+void loader_forked(void)
+{
+    pthread_mutex_init(&lock, NULL);
 }
 
 struct platform **loader_platforms(cl_uint *count)

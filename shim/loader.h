@@ -14,6 +14,8 @@ struct platform **loader_platforms(cl_uint *count);
 /* The same, and those loaded besides for `resume --device`. */
 struct platform **loader_all_platforms(cl_uint *count);
 
+void loader_forked(void);
+
 /* Unloads every driver: their tables become empty, platforms and root devices lose their real
  * handles. Fails never; what stays is found by residue (shim/residue.c). */
 void loader_unload(void);

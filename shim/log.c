@@ -80,3 +80,8 @@ void log_pause(void)
     fd = -1;
     pthread_mutex_unlock(&lock);
 }
+
+void log_forked(void)
+{
+    pthread_mutex_init(&lock, NULL);
+}

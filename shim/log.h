@@ -12,6 +12,7 @@ void log_init(void);
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Closes a log file of ours, so that CRIU finds none; the next line opens it again. */
 void log_pause(void);
+void log_forked(void);
 
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)

@@ -11,6 +11,7 @@
 #include "shim/dispatch.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
+#include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/residue.h"
 #include "shim/storm.h"
@@ -26,6 +27,10 @@ static bool started;
  * The control thread of the child starts at its next OpenCL call that asks for platforms. */
 static void after_fork(void)
 {
+    checkpoint_after_fork();
+    object_forked();
+    log_forked();
+    loader_forked();
     gate_forked();
     hold_forked();
     callback_forked();
@@ -47,7 +52,7 @@ static void start(void)
     }
     gate_init();
     storm_init();
-    pthread_atfork(NULL, NULL, after_fork);
+    pthread_atfork(checkpoint_before_fork, checkpoint_after_fork, after_fork);
     started = true;
     control_start();
     log_debug("started: room for %zu objects, %s", slots,

@@ -331,3 +331,10 @@ void object_count(size_t *counts)
     for (size_t i = 0, used = slots_used(); i < used; i++)
         counts[atomic_load_explicit(&slot_at(i)->kind, memory_order_acquire)]++;
 }
+
+void object_forked(void)
+{
+    pthread_mutex_init(&growth, NULL);
+    for (unsigned i = 0; i < SHARDS; i++)
+        atomic_flag_clear(&shards[i].busy);
+}

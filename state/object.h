@@ -104,6 +104,8 @@ struct object **object_list(size_t *count);
 void object_count(size_t *counts);
 
 const char *kind_name(enum kind kind);
+/* In a forked child: locks that a thread which is not there held are free. */
+void object_forked(void);
 
 /* What the last hold's end calls, one per kind (state/<kind>.c): gives the real object back (unless
  * suspended: real is NULL) and frees what the object owns. The slot is freed by the caller. */
