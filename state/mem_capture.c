@@ -31,6 +31,9 @@ static int synchronise(struct mem *mem, struct error *err)
     if (status != CL_SUCCESS)
         return driver_failed(err, "clEnqueueMapBuffer", status);
     status = driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL, NULL);
+    /* rusticl knows a mapping only once the map has been carried out. */
+    if (status == CL_INVALID_VALUE && driver->clFinish(queue) == CL_SUCCESS)
+        status = driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL, NULL);
     return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueUnmapMemObject", status);
 }
 
