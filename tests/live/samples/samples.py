@@ -253,6 +253,7 @@ def run_untouched(setup, sample):
 def run_startup(setup, sample):
     """From the first moment on, while the driver has nothing in its cache and must build."""
     cache = setup.work / "cold-cache"
+    shutil.rmtree(cache, ignore_errors=True)  # of a run that was too short
     cache.mkdir()
     with Run(setup, sample, "startup", environment={"POCL_CACHE_DIR": str(cache)}) as run:
         run.suspend_soon()
