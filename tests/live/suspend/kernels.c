@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernels through a suspend: arguments of every kind, clones, arguments changed after an enqueue.
+ */
+#include "live.h"
+
+#include <string.h>
+
+struct pair {
+    cl_int a[3];
+    cl_int b;
+};
+
+static const char *const source =
+    "struct pair { int a[3]; int b; };\n"
+    "kernel void gather(global ulong *out, global const uint *in, global const uint *none,\n"
+    "                local uint *scratch, int number, float4 vector, struct pair both,\n"
+    "                ulong word, constant uint *table)\n"
+    "{\n"
+    "    size_t i = get_global_id(0);\n"
+    "    scratch[get_local_id(0)] = in[i];\n"
+    "    barrier(CLK_LOCAL_MEM_FENCE);\n"
+    "    ulong sum = scratch[get_local_id(0)] + (none ? 1000000 : 0);\n"
+    "    sum += number + (ulong)(vector.x + vector.y + vector.z + vector.w) + both.a[2];\n"
+    "    sum += both.b + table[i % 4];\n"
+    "    out[2 * i] = sum;\n"
+    "    out[2 * i + 1] = word;\n"
+    "}\n"
+    "kernel void put(global uint *out, uint value) { out[get_global_id(0)] = value; }\n"
+    "kernel void word(global ulong *out, ulong value) { out[get_global_id(0)] = value; }\n";
+
+#define ITEMS 64
+
+static void check_all(cl_kernel kernel, cl_mem out, cl_ulong word)
+{
+    cl_ulong result[2 * ITEMS], zero = 0;
+    size_t global = ITEMS, local = 16;
+    ok(clEnqueueFillBuffer(live.queue, out, &zero, sizeof zero, 0, sizeof result, 0, NULL, NULL));
+    ok(clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &global, &local, 0, NULL, NULL));
+    ok(clEnqueueReadBuffer(live.queue, out, CL_TRUE, 0, sizeof result, result, 0, NULL, NULL));
+    for (cl_ulong i = 0; i < ITEMS; i++) {
+        assert_int_equal(result[2 * i], i * 3 + 42 + 10 + 7 + 9 + 100 + i % 4);
+        assert_int_equal(result[2 * i + 1], word);
+    }
+}
+
+static void test_arguments_of_every_kind(void **state)
+{
+    cl_uint in[ITEMS], table[4] = {100, 101, 102, 103};
+    for (cl_uint i = 0; i < ITEMS; i++)
+        in[i] = i * 3;
+    cl_mem of_in = live_buffer(sizeof in, in), of_table = live_buffer(sizeof table, table);
+    cl_mem out = live_buffer(2 * ITEMS * sizeof(cl_ulong), NULL);
+    cl_kernel kernel = live_kernel(source, "gather"), clone = NULL;
+    cl_int number = 42, err;
+    cl_float4 vector = {{1, 2, 3, 4}};
+    struct pair both = {{1, 2, 7}, 9};
+    /* A number that looks like a handle is a number. */
+    cl_ulong word = (cl_ulong)(uintptr_t)of_in;
+    ok(clSetKernelArg(kernel, 0, sizeof out, &out));
+    ok(clSetKernelArg(kernel, 1, sizeof of_in, &of_in));
+    ok(clSetKernelArg(kernel, 2, sizeof(cl_mem), NULL));
+    ok(clSetKernelArg(kernel, 3, 16 * sizeof(cl_uint), NULL));
+    ok(clSetKernelArg(kernel, 4, sizeof number, &number));
+    ok(clSetKernelArg(kernel, 5, sizeof vector, &vector));
+    ok(clSetKernelArg(kernel, 6, sizeof both, &both));
+    ok(clSetKernelArg(kernel, 7, sizeof word, &word));
+    ok(clSetKernelArg(kernel, 8, sizeof of_table, &of_table));
+    check_all(kernel, out, word);
+    live_cycle();
+    check_all(kernel, out, word);
+    if (live.version >= 210) {
+        cl_ulong other = 5;
+        clone = clCloneKernel(kernel, &err);
+        made(clone);
+        ok(clSetKernelArg(kernel, 7, sizeof other, &other));
+        live_cycle();
+        check_all(clone, out, word);
+        check_all(kernel, out, other);
+        ok(clReleaseKernel(clone));
+    }
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseMemObject(of_in));
+    ok(clReleaseMemObject(of_table));
+    ok(clReleaseMemObject(out));
+}
+
+static void test_number_equal_to_a_released_handle(void **state)
+{
+    cl_mem gone = live_buffer(64, NULL), out = live_buffer(8, NULL);
+    cl_ulong value = (cl_ulong)(uintptr_t)gone, result = 0;
+    cl_kernel kernel = live_kernel(source, "word");
+    ok(clReleaseMemObject(gone));
+    ok(clSetKernelArg(kernel, 0, sizeof out, &out));
+    ok(clSetKernelArg(kernel, 1, sizeof value, &value));
+    live_cycle();
+    live_launch(live.queue, kernel, 1);
+    ok(clEnqueueReadBuffer(live.queue, out, CL_TRUE, 0, 8, &result, 0, NULL, NULL));
+    assert_int_equal(result, value);
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseMemObject(out));
+}
+
+static void test_arguments_changed_right_after_the_enqueue(void **state)
+{
+    cl_mem out[8];
+    cl_uint zeros[ITEMS] = {0}, expected[ITEMS];
+    cl_kernel kernel = live_kernel(source, "put");
+    for (cl_uint i = 0; i < 8; i++)
+        out[i] = live_buffer(sizeof zeros, zeros);
+    for (cl_uint i = 0; i < 8; i++) {
+        cl_uint value = 100 + i, garbage = 77;
+        ok(clSetKernelArg(kernel, 0, sizeof out[i], &out[i]));
+        ok(clSetKernelArg(kernel, 1, sizeof value, &value));
+        live_launch(live.queue, kernel, ITEMS);
+        ok(clSetKernelArg(kernel, 1, sizeof garbage, &garbage));
+        if (i == 3)
+            live_cycle();
+    }
+    live_cycle();
+    for (cl_uint i = 0; i < 8; i++) {
+        for (int j = 0; j < ITEMS; j++)
+            expected[j] = 100 + i;
+        live_expect(out[i], 0, expected, sizeof expected);
+        ok(clReleaseMemObject(out[i]));
+    }
+    ok(clReleaseKernel(kernel));
+}
+
+static _Atomic int num_gone;
+
+static void CL_CALLBACK gone(cl_mem mem, void *data)
+{
+    num_gone = num_gone + 1;
+}
+
+/* §5.9.2: a kernel does not retain its arguments, so this buffer goes at once. */
+static void test_kernel_does_not_keep_its_arguments(void **state)
+{
+    cl_uint value = 3, expected[4] = {3, 3, 3, 3};
+    cl_kernel kernel = live_kernel(source, "put");
+    cl_mem first = live_buffer(16, NULL), second = live_buffer(16, NULL);
+    ok(clSetMemObjectDestructorCallback(first, gone, NULL));
+    ok(clSetKernelArg(kernel, 0, sizeof first, &first));
+    ok(clSetKernelArg(kernel, 1, sizeof value, &value));
+    live_cycle();
+    ok(clReleaseMemObject(first));
+    if (live_shadowed() || live.pocl)
+        live_wait_for(&num_gone, 1);
+    live_cycle();
+    if (live_shadowed()) {
+        size_t one = 1;
+        assert_int_equal(
+            clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &one, NULL, 0, NULL, NULL),
+            CL_INVALID_KERNEL_ARGS);
+    }
+    ok(clSetKernelArg(kernel, 0, sizeof second, &second));
+    live_launch(live.queue, kernel, 4);
+    live_expect(second, 0, expected, sizeof expected);
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseMemObject(second));
+}
+
+static void test_unset_argument_stays_unset(void **state)
+{
+    cl_uint value = 3;
+    size_t one = 1;
+    live_need(live.pocl);
+    cl_kernel kernel = live_kernel(source, "put");
+    ok(clSetKernelArg(kernel, 1, sizeof value, &value));
+    live_cycle();
+    assert_int_equal(clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &one, NULL, 0, NULL, NULL),
+                     CL_INVALID_KERNEL_ARGS);
+    ok(clReleaseKernel(kernel));
+}
+
+static void test_kernel_answers_stay(void **state)
+{
+    static const cl_uint params[] = {CL_KERNEL_FUNCTION_NAME,   CL_KERNEL_NUM_ARGS,
+                                     CL_KERNEL_REFERENCE_COUNT, CL_KERNEL_CONTEXT,
+                                     CL_KERNEL_PROGRAM,         CL_KERNEL_ATTRIBUTES};
+    unsigned char told[2][2048];
+    cl_kernel kernel = live_kernel(source, "gather");
+    size_t size = live_ask(clGetKernelInfo, kernel, params, told[0]);
+    live_cycle();
+    assert_int_equal(live_ask(clGetKernelInfo, kernel, params, told[1]), size);
+    assert_memory_equal(told[0], told[1], size);
+    ok(clReleaseKernel(kernel));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_arguments_of_every_kind),
+        cmocka_unit_test(test_number_equal_to_a_released_handle),
+        cmocka_unit_test(test_arguments_changed_right_after_the_enqueue),
+        cmocka_unit_test(test_kernel_does_not_keep_its_arguments),
+        cmocka_unit_test(test_unset_argument_stays_unset),
+        cmocka_unit_test(test_kernel_answers_stay),
+    };
+    return cmocka_run_group_tests(tests, live_setup, live_teardown);
+}
