@@ -16,6 +16,8 @@ EXPORT cl_kernel CL_API_CALL clCreateKernel(cl_program program, const char *kern
     cl_int status = owner ? CL_SUCCESS : CL_INVALID_PROGRAM;
     if (owner && !kernel_name)
         status = CL_INVALID_VALUE;
+    else if (owner && program_failed(owner))
+        status = CL_INVALID_PROGRAM_EXECUTABLE;
     if (status == CL_SUCCESS) {
         GATE(clCreateKernel);
         cl_kernel real =
@@ -79,6 +81,8 @@ EXPORT cl_int CL_API_CALL clCreateKernelsInProgram(cl_program program, cl_uint n
     struct program *owner = program_check(program);
     if (!owner)
         return CL_INVALID_PROGRAM;
+    if (program_failed(owner))
+        return CL_INVALID_PROGRAM_EXECUTABLE;
     GATE(clCreateKernelsInProgram);
     const struct driver *driver = owner->object.driver;
     cl_uint count = 0;

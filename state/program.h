@@ -103,6 +103,9 @@ void program_built(struct program *program, struct build *build);
 /* Before a build step for those devices (count 0: all): a program that stands in for the one made
  * from source is made genuine; the other devices get what they had. */
 cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices);
+/* Did the last build step fail for all devices? It is not repeated at a rebuild, so the driver must
+ * not be asked for kernels then: to it the program was never built. */
+bool program_failed(struct program *program);
 /* Gets the binaries from the driver, once for each build step. CL_SUCCESS also where there are none
  * for a device (its size is 0 then). */
 cl_int program_fetch(struct program *program);

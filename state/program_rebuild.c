@@ -27,6 +27,18 @@ static cl_program_binary_type binary_type(struct build_device *device)
     return type ? *type : CL_PROGRAM_BINARY_TYPE_NONE;
 }
 
+bool program_failed(struct program *program)
+{
+    struct build *build = atomic_load(&program->build);
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        cl_build_status *status =
+            info_of(&build->devices[i].info, CL_PROGRAM_BUILD_STATUS, sizeof(cl_build_status));
+        if (!status || *status != CL_BUILD_ERROR)
+            return false;
+    }
+    return true;
+}
+
 static int name_program(const struct program *program, struct error *err)
 {
     return error_object(err, "program %llu", (unsigned long long)program->object.serial);
@@ -77,9 +89,23 @@ static void take_kernel(struct program *program, struct kernel_facts *facts)
     RELEASE(driver, clReleaseKernel, real);
 }
 
+/* A compiled object or a library: some drivers name its kernels, but can't make them. */
+static bool is_unlinked(struct build *build)
+{
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        cl_program_binary_type type = binary_type(&build->devices[i]);
+        if (type != CL_PROGRAM_BINARY_TYPE_COMPILED_OBJECT &&
+            type != CL_PROGRAM_BINARY_TYPE_LIBRARY)
+            return false;
+    }
+    return true;
+}
+
 /* CL_PROGRAM_KERNEL_NAMES is a list with semicolons. */
 static bool take_kernels(struct program *program, struct build *build)
 {
+    if (is_unlinked(build))
+        return true;
     size_t *count = info_of(&build->info, CL_PROGRAM_NUM_KERNELS, sizeof(size_t));
     const struct info_entry *names = info_cache_find(&build->info, CL_PROGRAM_KERNEL_NAMES);
     if (build->kernels || !count || !*count || !names)

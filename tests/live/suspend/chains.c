@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Long chains of commands of every sort, over several queues, that hang on an unset user event when
+ * the suspend comes: after it is set they run in the same order and leave the same bytes. */
+#include "live.h"
+
+#include <string.h>
+
+#define SIZE 1024
+
+static const char *const source =
+    "kernel void mul_add(global uint *x, uint m, uint a)\n"
+    "{ size_t i = get_global_id(0); x[i] = x[i] * m + a + (uint)i; }\n";
+
+static cl_command_queue queues[3];
+static cl_kernel kernel;
+static cl_event chain[64];
+static int length;
+
+/* The wait list of the next command: what came before it. */
+#define AFTER 1, &chain[length - 1], &chain[length]
+
+static void step(cl_int err)
+{
+    assert_int_equal(err, CL_SUCCESS);
+    length++;
+}
+
+static void mul_add(cl_command_queue queue, cl_mem mem, cl_uint m, cl_uint a)
+{
+    size_t items = SIZE / 4;
+    cl_uint garbage = 99;
+    ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
+    ok(clSetKernelArg(kernel, 1, sizeof m, &m));
+    ok(clSetKernelArg(kernel, 2, sizeof a, &a));
+    step(clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &items, NULL, AFTER));
+    ok(clSetKernelArg(kernel, 1, sizeof garbage, &garbage));
+}
+
+static void model(cl_uint *x, cl_uint m, cl_uint a)
+{
+    for (cl_uint i = 0; i < SIZE / 4; i++)
+        x[i] = x[i] * m + a + i;
+}
+
+struct native {
+    cl_uint *words;
+    cl_uint add;
+};
+
+static void CL_CALLBACK native_add(void *args)
+{
+    struct native *native = args;
+    for (int i = 0; i < SIZE / 4; i++)
+        native->words[i] += native->add;
+}
+
+static bool has_native(void)
+{
+    cl_device_exec_capabilities can = 0;
+    ok(clGetDeviceInfo(live.device, CL_DEVICE_EXECUTION_CAPABILITIES, sizeof can, &can, NULL));
+    return can & CL_EXEC_NATIVE_KERNEL;
+}
+
+static void start(void)
+{
+    cl_int err;
+    length = 1;
+    chain[0] = clCreateUserEvent(live.context, &err);
+    made(chain[0]);
+}
+
+static void finish(void)
+{
+    live_cycle();
+    ok(clSetUserEventStatus(chain[0], CL_COMPLETE));
+    live_cycle();
+    ok(clWaitForEvents(1, &chain[length - 1]));
+    live_cycle();
+    for (int i = 0; i < 3; i++)
+        ok(clFinish(queues[i]));
+    for (int i = 0; i < length; i++) {
+        cl_int status = 99;
+        ok(clGetEventInfo(chain[i], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status,
+                          NULL));
+        assert_int_equal(status, CL_COMPLETE);
+        ok(clReleaseEvent(chain[i]));
+    }
+}
+
+static void test_commands_of_every_sort(void **state)
+{
+    static cl_uint x[SIZE / 4], y[SIZE / 4], written[SIZE / 4], read[SIZE / 4];
+    cl_uint fill = 0x01020304;
+    cl_int err;
+    live_pattern(x, SIZE, 1);
+    live_pattern(y, SIZE, 2);
+    live_pattern(written, SIZE, 3);
+    cl_mem a = live_buffer(SIZE, x), b = live_buffer(SIZE, y);
+    start();
+    mul_add(queues[0], a, 3, 5);
+    model(x, 3, 5);
+    step(clEnqueueCopyBuffer(queues[1], a, b, 0, SIZE / 2, SIZE / 2, AFTER));
+    memcpy(y + SIZE / 8, x, SIZE / 2);
+    step(clEnqueueFillBuffer(queues[2], a, &fill, 4, 64, 128, AFTER));
+    for (int i = 16; i < 48; i++)
+        x[i] = fill;
+    live_cycle();
+    step(clEnqueueWriteBuffer(queues[0], b, CL_FALSE, 0, 256, written, AFTER));
+    memcpy(y, written, 256);
+    step(clEnqueueMarkerWithWaitList(queues[1], AFTER));
+    step(clEnqueueBarrierWithWaitList(queues[2], AFTER));
+    mul_add(queues[2], b, 7, 1);
+    model(y, 7, 1);
+    step(clEnqueueMigrateMemObjects(queues[1], 1, &a, 0, AFTER));
+    cl_uint *mapped = clEnqueueMapBuffer(queues[0], a, CL_FALSE, CL_MAP_READ | CL_MAP_WRITE, 0,
+                                         SIZE, AFTER, &err);
+    step(err);
+    step(clEnqueueReadBuffer(queues[1], b, CL_FALSE, 0, SIZE, read, AFTER));
+    live_cycle();
+    step(clEnqueueUnmapMemObject(queues[0], a, mapped, AFTER));
+    if (has_native()) {
+        struct native native = {NULL, 11};
+        const void *place = &native.words;
+        step(clEnqueueNativeKernel(queues[1], native_add, &native, sizeof native, 1, &a, &place,
+                                   AFTER));
+        for (int i = 0; i < SIZE / 4; i++)
+            x[i] += 11;
+    }
+    mul_add(queues[0], a, 2, 9);
+    model(x, 2, 9);
+    finish();
+    assert_memory_equal(read, y, SIZE);
+    live_expect(a, 0, x, SIZE);
+    live_expect(b, 0, y, SIZE);
+    ok(clReleaseMemObject(a));
+    ok(clReleaseMemObject(b));
+}
+
+static void test_rectangles_and_images(void **state)
+{
+    cl_int err;
+    cl_bool images = CL_FALSE;
+    ok(clGetDeviceInfo(live.device, CL_DEVICE_IMAGE_SUPPORT, sizeof images, &images, NULL));
+    live_need(images);
+    static unsigned char bytes[SIZE], other[SIZE], out[SIZE];
+    const cl_image_format format = {CL_RGBA, CL_UNSIGNED_INT8};
+    const cl_image_desc desc = {
+        .image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 16, .image_height = 16};
+    const size_t zero[3] = {0}, whole[3] = {16, 16, 1}, rect[3] = {32, 8, 1};
+    const cl_uint colour[4] = {1, 2, 3, 4};
+    live_pattern(bytes, SIZE, 4);
+    live_pattern(other, SIZE, 5);
+    cl_mem a = live_buffer(SIZE, bytes), b = live_buffer(SIZE, other);
+    cl_mem image = clCreateImage(live.context, 0, &format, &desc, NULL, &err);
+    made(image);
+    start();
+    step(clEnqueueCopyBufferRect(queues[0], a, b, zero, zero, rect, 64, 0, 64, 0, AFTER));
+    for (int y = 0; y < 8; y++)
+        memcpy(other + y * 64, bytes + y * 64, 32);
+    step(clEnqueueCopyBufferToImage(queues[1], b, image, 0, zero, whole, AFTER));
+    const size_t corner[3] = {4, 4, 0}, part[3] = {4, 4, 1};
+    step(clEnqueueFillImage(queues[2], image, colour, corner, part, AFTER));
+    live_cycle();
+    step(clEnqueueCopyImageToBuffer(queues[0], image, a, zero, whole, 0, AFTER));
+    for (int y = 4; y < 8; y++)
+        for (int x = 4; x < 8; x++)
+            for (int c = 0; c < 4; c++)
+                other[y * 64 + x * 4 + c] = (unsigned char)(c + 1);
+    step(clEnqueueReadImage(queues[1], image, CL_FALSE, zero, whole, 0, 0, out, AFTER));
+    finish();
+    assert_memory_equal(out, other, SIZE);
+    live_expect(a, 0, other, SIZE);
+    ok(clReleaseMemObject(a));
+    ok(clReleaseMemObject(b));
+    ok(clReleaseMemObject(image));
+}
+
+/* What the held commands use may be released: they keep it. */
+static void test_everything_released_behind_the_chain(void **state)
+{
+    cl_int err;
+    static cl_uint x[SIZE / 4], out[SIZE / 4];
+    live_pattern(x, SIZE, 6);
+    cl_mem a = live_buffer(SIZE, x);
+    cl_command_queue queue = clCreateCommandQueue(live.context, live.device, 0, &err);
+    made(queue);
+    start();
+    cl_kernel kept = kernel;
+    kernel = live_kernel(source, "mul_add");
+    mul_add(queue, a, 5, 6);
+    model(x, 5, 6);
+    ok(clReleaseKernel(kernel));
+    kernel = kept;
+    step(clEnqueueReadBuffer(queue, a, CL_FALSE, 0, SIZE, out, AFTER));
+    ok(clReleaseMemObject(a));
+    ok(clReleaseCommandQueue(queue));
+    finish();
+    assert_memory_equal(out, x, SIZE);
+}
+
+static void test_in_order_without_events(void **state)
+{
+    static cl_uint x[SIZE / 4];
+    cl_int err;
+    live_pattern(x, SIZE, 7);
+    cl_mem a = live_buffer(SIZE, x);
+    cl_event user = clCreateUserEvent(live.context, &err);
+    made(user);
+    ok(clEnqueueMarkerWithWaitList(queues[0], 1, &user, NULL));
+    for (cl_uint i = 0; i < 20; i++) {
+        cl_uint m = i | 1;
+        ok(clSetKernelArg(kernel, 0, sizeof a, &a));
+        ok(clSetKernelArg(kernel, 1, sizeof m, &m));
+        ok(clSetKernelArg(kernel, 2, sizeof i, &i));
+        live_launch(queues[0], kernel, SIZE / 4);
+        model(x, m, i);
+        if (i % 7 == 3)
+            live_cycle();
+    }
+    ok(clSetUserEventStatus(user, CL_COMPLETE));
+    live_cycle();
+    ok(clFinish(queues[0]));
+    live_expect(a, 0, x, SIZE);
+    ok(clReleaseEvent(user));
+    ok(clReleaseMemObject(a));
+}
+
+static int setup(void **state)
+{
+    cl_int err;
+    live_setup(state);
+    kernel = live_kernel(source, "mul_add");
+    for (int i = 0; i < 3; i++) {
+        queues[i] = clCreateCommandQueue(live.context, live.device,
+                                         i == 2 ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0, &err);
+        if (err != CL_SUCCESS)
+            queues[i] = clCreateCommandQueue(live.context, live.device, 0, &err);
+        made(queues[i]);
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    ok(clReleaseKernel(kernel));
+    for (int i = 0; i < 3; i++)
+        ok(clReleaseCommandQueue(queues[i]));
+    return live_teardown(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_commands_of_every_sort),
+        cmocka_unit_test(test_rectangles_and_images),
+        cmocka_unit_test(test_everything_released_behind_the_chain),
+        cmocka_unit_test(test_in_order_without_events),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
