@@ -347,7 +347,9 @@ int checkpoint_resume(const char *device, bool strict, struct report *report, st
 static int move(double deadline, const char *device, bool strict, struct report *report,
                 struct error *err)
 {
-    if (checkpoint_state() == STATE_RUNNING && placement_check(device, strict, report, err) != 0)
+    int64_t end = now_ns() + (int64_t)(deadline * 1e9);
+    if (checkpoint_state() == STATE_RUNNING &&
+        placement_check(end, device, strict, report, err) != 0)
         return -1;
     if (suspend(deadline, report, err) != 0)
         return -1;

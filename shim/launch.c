@@ -98,6 +98,7 @@ static cl_int launch_keep(void *args)
     launch->has_offset = copy_sizes(launch->kept[0], launch->offset, launch->dims) != NULL;
     copy_sizes(launch->kept[1], launch->global, launch->dims);
     launch->has_local = copy_sizes(launch->kept[2], launch->local, launch->dims) != NULL;
+    note_group(launch);
     object_hold(launch->kernel);
     return CL_SUCCESS;
 }

@@ -8,6 +8,7 @@
 #include "shim/compatible.h"
 #include "shim/gate.h"
 #include "shim/loader.h"
+#include "shim/trial.h"
 #include "state/device.h"
 
 #define MOST_DEVICES 64
@@ -120,19 +121,54 @@ void placement_undo(struct object *const *objects, size_t count)
         used.devices[i]->place = used.devices[i]->before;
 }
 
-int placement_check(const char *specs, bool strict, struct report *report, struct error *err)
+/* The gate is closed, and the drivers are loaded. */
+static int check_closed(const char *specs, bool strict, struct trial *trial, struct report *report,
+                        struct error *err)
 {
     struct used used = {0};
-    cl_uint num_platforms;
-    gate_enter("the check of another device");
-    struct platform **platforms = loader_all_platforms(&num_platforms);
-    enumerate_all();
-    for (cl_uint i = 0; i < num_platforms; i++)
-        for (cl_uint j = 0; j < platforms[i]->num_devices; j++)
-            add_used(&used, platforms[i]->devices[j]);
-    int result = find_targets(specs, &used, err);
+    size_t count = 0;
+    object_reap();
+    struct object **objects = object_list(&count);
+    int result = objects ? 0 : error_set(err, 0, "no memory for the list of objects");
+    for (size_t i = 0; i < count && result == 0; i++)
+        if (objects[i]->was == KIND_DEVICE)
+            add_used(&used, (struct device *)objects[i]);
     if (result == 0)
-        result = check_targets(&used, err);
-    gate_leave();
+        enumerate_all();
+    if (result == 0 && (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0))
+        result = -1;
+    for (size_t i = 0; i < used.count && result == 0; i++) {
+        struct device *from = used.devices[i], *to = used.targets[i];
+        if (to == place_of(from))
+            continue;
+        result = compatible(from, to, to->own, strict, objects, count, report, err);
+        if (result == 0)
+            result = trial_note(trial, from, to, objects, count, err);
+    }
+    free(objects);
+    return result;
+}
+
+int placement_check(int64_t deadline, const char *specs, bool strict, struct report *report,
+                    struct error *err)
+{
+    struct trial trial = {0};
+    struct report told = {0};
+    if (gate_close(deadline, err) != 0)
+        return -1;
+    gate_lend();
+    int result = check_closed(specs, strict, &trial, &told, err);
+    gate_unlend();
+    gate_open();
+    if (result == 0) {
+        /* Builds take long: the application goes on. */
+        gate_enter("the trial of another device");
+        result = trial_run(&trial, err);
+        gate_leave();
+    }
+    trial_finish(&trial);
+    for (size_t i = 0; i < told.num_warnings && result != 0; i++)
+        report_warn(report, "%s", told.warnings[i]);
+    report_finish(&told);
     return result;
 }

@@ -8,12 +8,16 @@ import selectors
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 NODE_BYTES = 64 << 20
 PAGE = 4096
 PATIENCE = 120
+
+
+warm_lock = threading.Lock()
 
 
 class Failure(Exception):
@@ -43,8 +47,12 @@ class Machine:
         # A copy, so that a test can take it away.
         self.driver = self.work / library.name
         shutil.copy(library, self.driver)
-        cache = self.build / "pocl-cache"
-        cache.mkdir(exist_ok=True)
+        # pocl's own: what several processes unpack there at once, they may see half of.
+        cache = self.work / "pocl-cache"
+        with warm_lock:
+            self.warm = self.build / "pocl-cache-victim"
+            self.warm.mkdir(exist_ok=True)
+            shutil.copytree(self.warm, cache)
         self.environment = {
             **os.environ,
             "SHADOWCL_DRIVERS": drivers or str(self.driver),
@@ -66,6 +74,9 @@ class Machine:
         return self
 
     def __exit__(self, *_):
+        with warm_lock:
+            if not any(self.warm.iterdir()):
+                shutil.copytree(self.work / "pocl-cache", self.warm, dirs_exist_ok=True)
         shutil.rmtree(self.work)
 
     @staticmethod

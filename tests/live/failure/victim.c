@@ -3,7 +3,8 @@
  * all that the device holds, `start` leaves a kernel running, `join` waits for it, `quit`. Each is
  * answered with `ok`, or with what is wrong. A chain of commands always waits for an unset event.
  *
- *   victim [images] [double] [outoforder] [group=N] [ballast=BYTES] [binary=FILE] [open=FILE] */
+ *   victim [images] [double] [outoforder] [asks] [onechain] [group=N] [ballast=BYTES] [binary=FILE]
+ * [open=FILE] */
 #include "tests/live/failure/victim.h"
 
 #include <fcntl.h>
@@ -33,8 +34,8 @@ static void launch(struct victim *v, cl_command_queue queue, cl_kernel kernel, s
                    cl_event wait, cl_event *event)
 {
     size_t group = v->wishes.group;
-    need(clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &count, group ? &group : NULL,
-                                wait ? 1 : 0, wait ? &wait : NULL, event),
+    need(clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &count, group ? &group : NULL, wait ? 1 : 0,
+                                wait ? &wait : NULL, event),
          "clEnqueueNDRangeKernel");
 }
 
@@ -46,9 +47,10 @@ static void arm(struct victim *v)
     v->gun = clCreateUserEvent(v->context, &err);
     need(err, "clCreateUserEvent");
     launch(v, v->third, v->twice, COUNT, v->gun, &kernel);
+    need(clFlush(v->third), "clFlush");
     memset(v->late, 0, COUNT * sizeof(int));
-    need(clEnqueueReadBuffer(v->second, v->chain, CL_FALSE, 0, COUNT * sizeof(int), v->late, 1,
-                             &kernel, NULL),
+    need(clEnqueueReadBuffer(v->wishes.one_chain ? v->third : v->second, v->chain, CL_FALSE, 0,
+                             COUNT * sizeof(int), v->late, 1, &kernel, &v->shot),
          "clEnqueueReadBuffer");
     need(clReleaseEvent(kernel), "clReleaseEvent");
 }
@@ -58,6 +60,9 @@ static void fire(struct victim *v)
     find(v->late[1] == 0, "a command that waits for an unset event has run");
     need(clSetUserEventStatus(v->gun, CL_COMPLETE), "clSetUserEventStatus");
     need(clReleaseEvent(v->gun), "clReleaseEvent");
+    /* (rusticl 22.3's clFinish does not wait for what has been flushed.) */
+    need(clWaitForEvents(1, &v->shot), "clWaitForEvents");
+    need(clReleaseEvent(v->shot), "clReleaseEvent");
     need(clFinish(v->second), "clFinish");
     for (int i = 0; i < COUNT; i++)
         v->told_chain[i] = (int)(2u * (unsigned)v->told_chain[i] + 1u);
@@ -73,8 +78,8 @@ static void look_at_event(struct ended *ended, cl_command_type *type, cl_ulong *
          "its status");
     find(status == CL_COMPLETE, "an event's status");
     for (cl_uint i = 0; i < 4; i++)
-        need(clGetEventProfilingInfo(ended->event, CL_PROFILING_COMMAND_QUEUED + i,
-                                     sizeof times[i], &times[i], NULL),
+        need(clGetEventProfilingInfo(ended->event, CL_PROFILING_COMMAND_QUEUED + i, sizeof times[i],
+                                     &times[i], NULL),
              "its times");
 }
 
@@ -96,6 +101,7 @@ static void step(struct victim *v)
     need(clEnqueueCopyBuffer(v->first, v->data, v->host, 0, 0, COUNT * sizeof(int), 0, NULL, NULL),
          "clEnqueueCopyBuffer");
     need(clFinish(v->first), "clFinish");
+    need(clWaitForEvents(1, &v->ended.event), "clWaitForEvents");
     for (int i = 0; i < COUNT; i++)
         v->told_data[i] = (int)((unsigned)v->told_data[i] + (unsigned)number);
     for (int i = HALF; i < COUNT; i++)
@@ -111,8 +117,7 @@ static void check_buffer(struct victim *v, cl_mem buffer, const int *told, const
 {
     static int held[COUNT];
     memset(held, 0xee, sizeof held);
-    need(clEnqueueReadBuffer(v->first, buffer, CL_TRUE, 0, sizeof held, held, 0, NULL, NULL),
-         what);
+    need(clEnqueueReadBuffer(v->first, buffer, CL_TRUE, 0, sizeof held, held, 0, NULL, NULL), what);
     find(!memcmp(held, told, sizeof held), what);
 }
 
@@ -211,6 +216,10 @@ static void wish(struct wishes *wishes, const char *word)
         wishes->doubles = true;
     else if (!strcmp(word, "outoforder"))
         wishes->out_of_order = true;
+    else if (!strcmp(word, "onechain"))
+        wishes->one_chain = true;
+    else if (!strcmp(word, "asks"))
+        wishes->asks = true;
     else if (!strncmp(word, "group=", 6))
         wishes->group = strtoul(word + 6, NULL, 0);
     else if (!strncmp(word, "ballast=", 8))

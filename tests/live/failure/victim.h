@@ -15,7 +15,8 @@
 
 /* What the program uses besides. */
 struct wishes {
-    bool images, doubles, out_of_order;
+    bool images, doubles, out_of_order, asks;
+    bool one_chain;    /* on one queue: rusticl 22.3 keeps no order between queues */
     size_t group;      /* work-items in a work-group; 0: as the driver likes */
     size_t ballast;    /* bytes of one more buffer; 0: none */
     const char *spare; /* made from this file's binary; saved there when it does not exist */
@@ -42,7 +43,7 @@ struct victim {
     int *pointer; /* to what is mapped of `mapped`: its second half */
     struct ended ended;
     /* Waited for by a kernel on the third queue, and so by a read on the second. */
-    cl_event gun;
+    cl_event gun, shot;
     int *late; /* what that read gives */
     /* What they should hold. */
     int *told_data, *told_host, *told_mapped, *told_chain;

@@ -55,8 +55,8 @@ static void make_context(struct victim *v)
     v->first = clCreateCommandQueue(v->context, v->device, CL_QUEUE_PROFILING_ENABLE, &err);
     need(err, "clCreateCommandQueue");
     v->second = clCreateCommandQueue(
-        v->context, v->device,
-        v->wishes.out_of_order ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0, &err);
+        v->context, v->device, v->wishes.out_of_order ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0,
+        &err);
     need(err, "clCreateCommandQueue, the second");
     v->third = clCreateCommandQueue(v->context, v->device, 0, &err);
     need(err, "clCreateCommandQueue, the third");
@@ -88,9 +88,8 @@ static void make_buffers(struct victim *v)
     const cl_buffer_region region = {bytes / 2, bytes / 2};
     v->half = clCreateSubBuffer(v->data, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &err);
     need(err, "clCreateSubBuffer");
-    v->pointer =
-        clEnqueueMapBuffer(v->first, v->mapped, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE,
-                           HALF * sizeof(int), HALF * sizeof(int), 0, NULL, NULL, &err);
+    v->pointer = clEnqueueMapBuffer(v->first, v->mapped, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE,
+                                    HALF * sizeof(int), HALF * sizeof(int), 0, NULL, NULL, &err);
     need(err, "clEnqueueMapBuffer");
     v->late = room(bytes);
     if (v->wishes.ballast) {
@@ -185,9 +184,25 @@ static cl_kernel make_kernel(cl_program program, const char *name, cl_mem data)
     return kernel;
 }
 
+/* What it was told can be told again: it then counts for those who move it. */
+static void ask(struct victim *v)
+{
+    static const cl_device_info questions[] = {
+        CL_DEVICE_EXTENSIONS,          CL_DEVICE_IMAGE_SUPPORT,     CL_DEVICE_DOUBLE_FP_CONFIG,
+        CL_DEVICE_MAX_WORK_GROUP_SIZE, CL_DEVICE_GLOBAL_MEM_SIZE,   CL_DEVICE_MAX_MEM_ALLOC_SIZE,
+        CL_DEVICE_QUEUE_PROPERTIES,    CL_DEVICE_IMAGE2D_MAX_WIDTH,
+    };
+    static char answer[65536];
+    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
+        need(clGetDeviceInfo(v->device, questions[i], sizeof answer, answer, NULL),
+             "clGetDeviceInfo");
+}
+
 void victim_make(struct victim *v)
 {
     make_context(v);
+    if (v->wishes.asks)
+        ask(v);
     make_buffers(v);
     if (v->wishes.images)
         make_image(v);

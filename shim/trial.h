@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Building the program's programs on another device, to see whether that can be done. The device
+ * where they are stays untouched. */
+#ifndef SHADOWCL_SHIM_TRIAL_H
+#define SHADOWCL_SHIM_TRIAL_H
+
+#include "shim/error.h"
+#include "state/device.h"
+
+struct trial {
+    size_t count;
+    struct attempt *attempts; /* owned */
+};
+
+/* With the gate closed: notes what there is to build when `from` moves to `to`. */
+int trial_note(struct trial *trial, const struct device *from, struct device *to,
+               struct object *const *objects, size_t count, struct error *err);
+/* Inside the gate: builds it all and lets it go again. err names the first that can't be built. */
+int trial_run(struct trial *trial, struct error *err);
+void trial_finish(struct trial *trial);
+
+#endif

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Moves to another device: to one that can do less, and is refused by name while everything still
+stands where the program uses what is missing; between drivers; and there and back."""
+
+import argparse
+import ctypes
+import sys
+
+from harness import Machine, Victim, expect, run_all
+
+NAMES = ("first GPU", "second GPU")
+
+
+def two(build, caps, **told):
+    return Machine(build, devices=2, names=NAMES, caps=("", caps), **told)
+
+
+def refuse(build, caps, wishes, object, reason=""):
+    """By `move` before anything is let go, and by `resume`, after which it goes back."""
+    with two(build, caps) as machine, Victim(machine, *wishes) as victim:
+        calls = machine.work / "calls"
+        machine.set_faults(f"log {calls}\n")
+        victim.refused("running", "move", "--device", "second GPU", object=object, reason=reason)
+        made = calls.read_text()
+        # (A trial build makes, and releases, a program and a context of its own.)
+        for call in ("clReleaseMemObject", "clReleaseCommandQueue", "clReleaseKernel"):
+            expect(call not in made, f"torn down before the refusal: {call}")
+        machine.set_faults("")
+        victim.check("after the refusal")
+        victim.suspend()
+        victim.refused("suspended", "resume", "--device", "second GPU", object=object)
+        victim.resume()
+        victim.check("on the device it had")
+
+
+def accept(build, caps, wishes, warned=()):
+    with two(build, caps) as machine, Victim(machine, *wishes) as victim:
+        for device in ("second GPU", "first GPU", "second GPU"):
+            answer = victim.move(device)
+            expect([d["name"] for d in answer["devices"]] == [device],
+                   f"it is on {answer['devices']}")
+            said = " ".join(answer["warnings"])
+            for word in warned if device == "second GPU" else ():
+                expect(said.count(word) == 1, f"`{word}` once in the warnings: {said}")
+            victim.check(f"on the {device}")
+            victim.suspend()
+            victim.resume()
+            victim.check(f"again on the {device}")
+
+
+def less_memory(build):
+    refuse(build, "mem=8M", ("ballast=0x1000000",), "buffer")
+    accept(build, "mem=8M", ("images",))
+
+
+def no_images(build):
+    refuse(build, "noimages", ("images",), "image")
+    accept(build, "noimages", ())
+
+
+def no_doubles(build):
+    refuse(build, "nofp64", ("double",), "program")
+    accept(build, "nofp64", ("images",))
+
+
+def small_work_groups(build):
+    refuse(build, "maxwg=64", ("group=128",), "kernel", "128")
+    accept(build, "maxwg=64", ("group=64",))
+
+
+def in_order_only(build):
+    refuse(build, "nooutoforder", ("outoforder",), "queue", "out of order")
+    accept(build, "nooutoforder", ())
+
+
+def only_told(build):
+    """What the program asked for and does not use is a warning; with --strict a refusal."""
+    caps = "nofp64,noimages,nooutoforder,maxwg=64,mem=32M"
+    words = ("double precision", "images", "largest work-group", "global memory")
+    accept(build, caps, ("asks",), words)
+    with two(build, caps) as machine, Victim(machine, "asks") as victim:
+        answer = victim.refused("running", "move", "--device", "second GPU", "--strict",
+                                object="second GPU")
+        expect(len(answer["warnings"]) >= len(words), f"all are named: {answer['warnings']}")
+        victim.check("after the refusal")
+        victim.move("second GPU")
+        victim.check("without --strict")
+
+
+def specs(build):
+    with two(build, "") as machine, Victim(machine) as victim:
+        for spec in ("no such thing", "7", "pocl:0", "shadowcl test platform:5"):
+            victim.refused("running", "move", "--device", spec, reason="second GPU", object=spec)
+        victim.refused("running", "move", "--device", "GPU", reason="second GPU")
+        victim.refused("running", "move", "--device", "0,1", reason="2 devices")
+        for spec in ("second GPU", "0", "SECOND", "SCLT:0", "0:1", "first",
+                     "shadowcl test platform:1"):
+            victim.move(spec)
+            victim.check(spec)
+
+
+def binaries_follow(build):
+    """On the same device from binaries, on another from source; never from another's binaries."""
+    with two(build, "") as machine, Victim(machine) as victim:
+        calls = machine.work / "calls"
+
+        def made(act):
+            calls.unlink(missing_ok=True)
+            machine.set_faults(f"log {calls}\n")
+            act()
+            machine.set_faults("")
+            names = calls.read_text().splitlines()
+            victim.check()
+            return {name for name in names if name.startswith("clCreateProgramWith")}
+        binary, source = {"clCreateProgramWithBinary"}, {"clCreateProgramWithSource"}
+
+        def stay():
+            victim.suspend()
+            victim.resume()
+
+        def go(device):
+            victim.suspend()
+            victim.resume("--device", device)
+        for what, act, expected in (
+                ("stays", stay, binary), ("goes", lambda: go("second"), source),
+                ("stays there", stay, binary), ("stays there again", stay, binary),
+                ("goes back", lambda: go("first"), source), ("stays", stay, binary)):
+            how = made(act)
+            expect(how == expected, f"{what}: by {how}, not {expected}")
+
+
+def loaded_binary(build):
+    """A program that loads its own cached binary moves by what that came from; in a process that
+    knows nothing of that it can't."""
+    with two(build, "") as machine:
+        wish = f"binary={machine.work}/cache"
+        with Victim(machine, wish) as victim:
+            victim.move("second GPU")
+            victim.check("saved its binary")
+        with Victim(machine, wish) as victim:
+            victim.refused("running", "move", "--device", "second GPU", object="program",
+                           reason="binary")
+            victim.check("after the refusal")
+            victim.suspend()
+            victim.resume()
+            victim.check("where it was")
+
+
+def between(build, *ways):
+    drivers = ":".join(library for library, _ in ways)
+    for library, _ in ways:
+        try:
+            ctypes.CDLL(library)
+        except OSError as error:
+            print(f"skipped: {error}")
+            return
+    settings = {"RUSTICL_ENABLE": "llvmpipe", "OCL_ICD_PLATFORM_SORT": "none"}
+    for mapping in ("copy", "shared"):
+        with Machine(build, mapping=mapping, drivers=drivers, environment=settings) as machine:
+            with Victim(machine, "onechain") as victim:
+                for _, platform in (*ways[1:], ways[0]) * 2:
+                    answer = victim.move(f"{platform}:0")
+                    name = answer["devices"][0]["platform"].lower()
+                    expect(platform in name or platform == "pocl" and "portable" in name,
+                           f"it is on {name}")
+                    victim.check(f"{mapping}: on {platform}")
+                    victim.suspend()
+                    victim.resume()
+                    victim.check(f"{mapping}: again on {platform}")
+
+
+POCL = ("libpocl.so.2", "pocl")
+
+
+def pocl_and_rusticl(build):
+    between(build, POCL, ("libRusticlOpenCL.so.1", "rusticl"))
+
+
+def pocl_and_oclgrind(build):
+    between(build, POCL, ("/usr/lib/oclgrind/liboclgrind-rt-icd.so", "oclgrind"))
+
+
+TESTS = (less_memory, no_images, no_doubles, small_work_groups, in_order_only, only_told, specs,
+         binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("tests", nargs="*")
+    told = parser.parse_args()
+    sys.exit(1 if run_all(TESTS, told.build, told.tests) else 0)
