@@ -36,8 +36,8 @@ void report_finish(struct report *report);
 
 enum checkpoint_state checkpoint_state(void);
 
-/* A fork, and the end of the program, wait for a suspend or resume that is in progress: the child would
- * have half of one, and drivers' destructors would run under it. After the exit handler every
+/* A fork, and the end of the program, wait for a suspend or resume that is in progress: the child
+ * would have half of one, and drivers' destructors would run under it. After the exit handler every
  * request is refused. A thread that is inside the gate does not wait: it may be waited for. */
 void checkpoint_before_fork(void);
 void checkpoint_after_fork(void);

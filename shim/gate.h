@@ -83,8 +83,9 @@ void gate_unlend(void);
 pid_t gate_lent_thread(void);
 
 void gate_init(void);
-/* After fork, in the child: only this thread is left. The gate stays as it was: no suspend or resume
- * was in progress (checkpoint_before_fork), so it is closed only when the process is suspended. */
+/* After fork, in the child: only this thread is left. The gate stays as it was: no suspend or
+ * resume was in progress (checkpoint_before_fork), so it is closed only when the process is
+ * suspended. */
 void gate_forked(void);
 
 /* CLOCK_MONOTONIC in nanoseconds. */

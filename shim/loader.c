@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loading and unloading drivers: see loader.h. A driver is known by its library's path and the place
- * of the platform in it, so that a reload finds the same again. */
+/* Loading and unloading drivers: see loader.h. A driver is known by its library's path and the
+ * place of the platform in it, so that a reload finds the same again. */
 #include "shim/loader.h"
 
 #include <dlfcn.h>
@@ -22,13 +22,13 @@
 #define MOST_PLATFORMS 64
 
 struct library {
-    char *path;  /* owned */
-    void *handle; /* NULL while not loaded */
-    void *fresh;  /* the next instance, loaded but not started; NULL: none */
-    Lmid_t space; /* the link-map namespace of `handle` */
+    char *path;      /* owned */
+    void *handle;    /* NULL while not loaded */
+    void *fresh;     /* the next instance, loaded but not started; NULL: none */
+    Lmid_t space;    /* the link-map namespace of `handle` */
     bool had_device; /* this instance has had a device node open */
-    bool stale;   /* the last instance stays mapped and has had a device: not to be used again */
-    char why[600]; /* the last reload failed with this; empty: it did not */
+    bool stale;      /* the last instance stays mapped and has had a device: not to be used again */
+    char why[600];   /* the last reload failed with this; empty: it did not */
 };
 
 static struct library *libraries; /* owned array, filled once */
@@ -336,7 +336,7 @@ void loader_note_device(const struct driver *driver)
 static bool will_stay(const struct library *library)
 {
     struct link_map *map = NULL;
-    const ElfW(Dyn) *entry;
+    const ElfW(Dyn) * entry;
     const char *strings = NULL;
     if (dlinfo(library->handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
         return true;
@@ -362,11 +362,13 @@ int loader_prepare(struct error *err)
             continue;
         const char *why = dlerror();
         error_object(err, "driver `%s`", library->path);
-        error_set(err, 0, "it stays in memory once loaded, and no further instance of it can be "
-                          "had: %s",
+        error_set(err, 0,
+                  "it stays in memory once loaded, and no further instance of it can be "
+                  "had: %s",
                   why ? why : "no reason given");
-        return error_todo(err, "start the program anew, with `shadowcl run` (it makes room for more "
-                               "instances) if it was not");
+        return error_todo(err,
+                          "start the program anew, with `shadowcl run` (it makes room for more "
+                          "instances) if it was not");
     }
     return 0;
 }

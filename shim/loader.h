@@ -6,8 +6,8 @@
 #include "shim/error.h"
 #include "state/device.h"
 
-/* Loads what there is, the first time; starts everything else of the shim. Re-entrant: a driver that
- * calls us while it starts sees no platforms. Never fails: no driver means no platform. */
+/* Loads what there is, the first time; starts everything else of the shim. Re-entrant: a driver
+ * that calls us while it starts sees no platforms. Never fails: no driver means no platform. */
 void loader_start(void);
 /* The shadow platforms, in the order in which the application sees them; borrowed. */
 struct platform **loader_platforms(cl_uint *count);
@@ -19,10 +19,10 @@ void loader_forked(void);
 /* Unloads every driver: their tables become empty, platforms and root devices lose their real
  * handles. Fails never; what stays is found by residue (shim/residue.c). */
 void loader_unload(void);
-/* Loads them again; each root device gets the handle of the device that it was made for (`own`, NULL
- * when that is gone). A driver that can't be had is a warning in the log, and found out by who needs
- * a device of it: loader_why says why. Then loader_place gives every root device the real handle and
- * the driver of the device where it lives. */
+/* Loads them again; each root device gets the handle of the device that it was made for (`own`,
+ * NULL when that is gone). A driver that can't be had is a warning in the log, and found out by who
+ * needs a device of it: loader_why says why. Then loader_place gives every root device the real
+ * handle and the driver of the device where it lives. */
 void loader_reload(void);
 void loader_place(void);
 /* Around a call in which the driver may open its device's nodes: see shim/residue.h. */

@@ -15,7 +15,8 @@ int placement_choose(const char *specs, bool strict, struct object *const *objec
 void placement_undo(struct object *const *objects, size_t count);
 /* Running: the same question, asked of the live drivers; nothing changes. Closes the gate for the
  * comparison (by the deadline, CLOCK_MONOTONIC, ns), then tries with an open gate to build the
- * programs there. Only a refusal leaves warnings in the report: placement_choose gives them again. */
+ * programs there. Only a refusal leaves warnings in the report: placement_choose gives them again.
+ */
 int placement_check(int64_t deadline, const char *specs, bool strict, struct report *report,
                     struct error *err);
 

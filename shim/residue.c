@@ -217,8 +217,9 @@ int residue_foreign(struct error *err)
         keep_open(&foreign, &now);
     if (foreign.count) {
         residue_describe(&foreign.nodes[0], err->object, sizeof err->object);
-        error_set(err, 0, "no OpenCL driver opened it: GL, Vulkan, CUDA, VA-API or the program "
-                          "itself holds the device");
+        error_set(err, 0,
+                  "no OpenCL driver opened it: GL, Vulkan, CUDA, VA-API or the program "
+                  "itself holds the device");
         result = error_todo(err, "only the program can close it: end that use of the device, then "
                                  "suspend again");
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this process has open or mapped of GPU device nodes, and whose it is: the proof that a driver
- * has let go, and the last means to make it. */
+/* What this process has open or mapped of GPU device nodes, and whose it is: the proof that a
+ * driver has let go, and the last means to make it. */
 #ifndef SHADOWCL_SHIM_RESIDUE_H
 #define SHADOWCL_SHIM_RESIDUE_H
 

@@ -36,8 +36,8 @@ static bool read_call(pid_t tid, struct call *call)
     if (!file)
         return false;
     bool read = fgets(text, sizeof text, file) &&
-                sscanf(text, "%ld 0x%lx 0x%lx 0x%lx", &call->number, &call->args[0],
-                       &call->args[1], &call->args[2]) == 4;
+                sscanf(text, "%ld 0x%lx 0x%lx 0x%lx", &call->number, &call->args[0], &call->args[1],
+                       &call->args[2]) == 4;
     fclose(file);
     return read;
 }
@@ -179,8 +179,7 @@ bool node_take(const struct node *node)
         taken = take_descriptor(node->fd);
     else
         taken = mmap((void *)node->start, node->end - node->start, PROT_NONE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-                     0) != MAP_FAILED;
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
     residue_describe(node, text, sizeof text);
     log_info("%s %s from a driver that kept it", text, taken ? "taken" : "could not be taken");
     return taken;

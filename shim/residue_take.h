@@ -7,14 +7,14 @@
 
 #include "shim/residue.h"
 
-/* Puts a dummy in the place of a descriptor, or an inaccessible reservation in that of a mapping, so
- * that neither number nor range is met by anybody else. Threads that sleep in a call on the
+/* Puts a dummy in the place of a descriptor, or an inaccessible reservation in that of a mapping,
+ * so that neither number nor range is met by anybody else. Threads that sleep in a call on the
  * descriptor keep the file open unseen: they are interrupted once. Returns whether it was taken. */
 bool node_take(const struct node *node);
 
-/* Threads that a driver makes inherit the signal mask of ours, which block everything: while a driver
- * starts, the real-time signals that the program does not use are let through, so that node_take can
- * interrupt such a thread later. `before` is the mask to go back to. */
+/* Threads that a driver makes inherit the signal mask of ours, which block everything: while a
+ * driver starts, the real-time signals that the program does not use are let through, so that
+ * node_take can interrupt such a thread later. `before` is the mask to go back to. */
 void node_let_signals_in(sigset_t *before);
 
 #endif

@@ -85,8 +85,8 @@ struct platform *platform_create(const struct driver *driver);
 cl_int platform_enumerate(struct platform *platform);
 /* The driver's root devices in the order of platform->devices: an array for the caller to free. */
 cl_int platform_list(const struct driver *driver, cl_device_id **list, cl_uint *count);
-/* After the driver was loaded again: sets `own` of every root device, by what each one is. Those that
- * are alike are told apart by their order alone. */
+/* After the driver was loaded again: sets `own` of every root device, by what each one is. Those
+ * that are alike are told apart by their order alone. */
 void platform_find_own(struct platform *platform, const struct driver *driver);
 /* §4.2: the root devices of a type; at most `room` of them into found (may be NULL). Returns how
  * many there are. The platform is enumerated. */

@@ -26,8 +26,8 @@ struct driver {
 /* Looks up a function that is not in the table: NULL where the driver does not have it. */
 void *driver_extension(const struct driver *driver, const char *name);
 
-/* Gives a real object back, by a statement. A driver without the means to do so at that moment keeps
- * the object, and its device with it: it is asked once more. */
+/* Gives a real object back, by a statement. A driver without the means to do so at that moment
+ * keeps the object, and its device with it: it is asked once more. */
 #define RELEASE(driver, call, real)                                                                \
     do {                                                                                           \
         cl_int released = (driver)->call(real);                                                    \

@@ -57,7 +57,8 @@ static cl_int final_status(struct event *event, int64_t deadline, struct error *
     }
 }
 
-/* A driver may have no times for a command that failed, and none of CL_PROFILING_COMMAND_COMPLETE. */
+/* A driver may have no times for a command that failed, and none of CL_PROFILING_COMMAND_COMPLETE.
+ */
 static int take_times(struct event *event, struct error *err)
 {
     for (unsigned i = 0; i < 5; i++) {

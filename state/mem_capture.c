@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory objects through a suspend: contents down, the real object away, made again, contents up. */
+/* Memory objects through a suspend: contents down, the real object away, made again, contents up.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ static int driver_failed(struct error *err, const char *call, cl_int status)
 }
 
 /* `shared`: the memory is the host's; mapping and unmapping makes the driver write its caches back,
- * and costs nothing where there are none. Both are only enqueued: thousands of buffers wait once. */
+ * and costs nothing where there are none. Both are only enqueued: thousands of buffers wait once.
+ */
 static int synchronise(struct mem *mem, struct error *err)
 {
     const struct driver *driver = mem->object.driver;
@@ -56,9 +58,8 @@ int mem_capture(struct mem *mem, struct error *err)
         cl_int status = image_capture(mem);
         return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadImage", status);
     }
-    cl_int status = mem->object.driver->clEnqueueReadBuffer(mem->context->copier, mem_real(mem),
-                                                            CL_FALSE, 0, mem->size, mem->contents,
-                                                            0, NULL, NULL);
+    cl_int status = mem->object.driver->clEnqueueReadBuffer(
+        mem->context->copier, mem_real(mem), CL_FALSE, 0, mem->size, mem->contents, 0, NULL, NULL);
     return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadBuffer", status);
 }
 
@@ -101,13 +102,13 @@ static int map_again(struct mem *mem, struct error *err)
     return 0;
 }
 
-/* The flags for the driver: host access is checked by us, since capture reads and writes everything,
- * and where the bytes come from is ours to say. */
+/* The flags for the driver: host access is checked by us, since capture reads and writes
+ * everything, and where the bytes come from is ours to say. */
 cl_mem_flags mem_real_flags(const struct mem *mem)
 {
-    return mem->flags & ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR |
-                                        CL_MEM_COPY_HOST_PTR | CL_MEM_HOST_WRITE_ONLY |
-                                        CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS);
+    return mem->flags &
+           ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR |
+                           CL_MEM_HOST_WRITE_ONLY | CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS);
 }
 
 cl_int mem_make_buffer(struct mem *mem, const void *initial)
@@ -131,8 +132,7 @@ cl_int mem_make_buffer(struct mem *mem, const void *initial)
 
 cl_int mem_make_sub_buffer(struct mem *mem)
 {
-    const cl_mem_flags access =
-        CL_MEM_READ_WRITE | CL_MEM_READ_ONLY | CL_MEM_WRITE_ONLY;
+    const cl_mem_flags access = CL_MEM_READ_WRITE | CL_MEM_READ_ONLY | CL_MEM_WRITE_ONLY;
     cl_buffer_region region = {mem->origin, mem->size};
     cl_int status;
     mem->object.real = mem->object.driver->clCreateSubBuffer(
