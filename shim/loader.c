@@ -92,10 +92,37 @@ static void *open_instance(struct library *library)
     return handle;
 }
 
+/* Is the library known not to unload: marked so, or built in C++ (libstdc++'s unique symbols)? */
+static bool will_stay(const struct library *library)
+{
+    struct link_map *map = NULL;
+    const ElfW(Dyn) * entry;
+    const char *strings = NULL;
+    if (dlinfo(library->handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
+        return true;
+    for (entry = map->l_ld; entry->d_tag != DT_NULL; entry++)
+        if (entry->d_tag == DT_STRTAB)
+            strings = (const char *)entry->d_un.d_ptr;
+    for (entry = map->l_ld; entry->d_tag != DT_NULL; entry++)
+        if ((entry->d_tag == DT_FLAGS_1 && (entry->d_un.d_val & DF_1_NODELETE)) ||
+            (entry->d_tag == DT_NEEDED && strings &&
+             strstr(strings + entry->d_un.d_val, "libstdc++")))
+            return true;
+    return false;
+}
+
 static void close_instance(struct library *library)
 {
     if (!library->handle)
         return;
+    /* One that goes but leaves LLVM with another driver would register its options with that again
+     * when it comes back, and LLVM ends the process for it: it is made to stay. */
+    void *pinned = library->space == LM_ID_BASE && will_stay(library)
+                       ? redirect_real_dlopen(library->path,
+                                              RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE)
+                       : NULL;
+    if (pinned)
+        dlclose(pinned);
     dlclose(library->handle);
     library->handle = NULL;
     void *still = library->space == LM_ID_BASE
@@ -330,25 +357,6 @@ void loader_note_device(const struct driver *driver)
     for (size_t i = 0; i < num_libraries; i++)
         if (driver ? driver->library == &libraries[i] : libraries[i].handle != NULL)
             libraries[i].had_device = true;
-}
-
-/* Is the library known not to unload: marked so, or built in C++ (libstdc++'s unique symbols)? */
-static bool will_stay(const struct library *library)
-{
-    struct link_map *map = NULL;
-    const ElfW(Dyn) * entry;
-    const char *strings = NULL;
-    if (dlinfo(library->handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
-        return true;
-    for (entry = map->l_ld; entry->d_tag != DT_NULL; entry++)
-        if (entry->d_tag == DT_STRTAB)
-            strings = (const char *)entry->d_un.d_ptr;
-    for (entry = map->l_ld; entry->d_tag != DT_NULL; entry++)
-        if ((entry->d_tag == DT_FLAGS_1 && (entry->d_un.d_val & DF_1_NODELETE)) ||
-            (entry->d_tag == DT_NEEDED && strings &&
-             strstr(strings + entry->d_un.d_val, "libstdc++")))
-            return true;
-    return false;
 }
 
 int loader_prepare(struct error *err)

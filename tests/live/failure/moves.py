@@ -181,8 +181,22 @@ def pocl_and_oclgrind(build):
     between(build, POCL, ("/usr/lib/oclgrind/liboclgrind-rt-icd.so", "oclgrind"))
 
 
+def rusticl_beside_pocl(build):
+    """Both have LLVM in them: pocl, which nobody uses, must not be loaded a second time."""
+    for mapping in ("copy", "shared"):
+        settings = {"RUSTICL_ENABLE": "llvmpipe", "OCL_ICD_PLATFORM_SORT": "none"}
+        with Machine(build, mapping=mapping, drivers="libRusticlOpenCL.so.1:libpocl.so.2",
+                     environment=settings) as machine:
+            with Victim(machine, "onechain") as victim:
+                for _ in range(3):
+                    victim.suspend()
+                    victim.resume()
+                    victim.check(mapping)
+
+
 TESTS = (less_memory, no_images, no_doubles, small_work_groups, in_order_only, only_told, specs,
-         binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind)
+         binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
+         rusticl_beside_pocl)
 
 
 if __name__ == "__main__":
