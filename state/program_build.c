@@ -205,10 +205,13 @@ static cl_int fetch_binaries(struct program *program, size_t *sizes, unsigned ch
     cl_uint count = program->num_devices;
     cl_int err = driver->clGetProgramInfo(program_real(program), CL_PROGRAM_BINARY_SIZES,
                                           count * sizeof *sizes, sizes, NULL);
-    for (cl_uint i = 0; i < count && err == CL_SUCCESS; i++)
+    bool any = false; /* rusticl dies when asked for binaries that are not there */
+    for (cl_uint i = 0; i < count && err == CL_SUCCESS; i++) {
+        any = any || sizes[i];
         if (sizes[i] && !(bytes[i] = malloc(sizes[i])))
             err = CL_OUT_OF_HOST_MEMORY;
-    if (err == CL_SUCCESS)
+    }
+    if (err == CL_SUCCESS && any)
         err = driver->clGetProgramInfo(program_real(program), CL_PROGRAM_BINARIES,
                                        count * sizeof *bytes, bytes, NULL);
     return err;
