@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The gate that every call to the driver passes. An RCU-like read side: one store to a thread-local
  * word and one load of a word that all share but nobody writes while it is open. The closing side
- * pays, with membarrier(2). Where that is not allowed the read side has a fence instead. */
+ * pays, with membarrier(2). Where that is not allowed the read side has a fence instead.
+ * ThreadSanitizer knows neither, and need not: what it checks, that one side's accesses come before
+ * the other's, goes by `depth` (released by gate_leave, acquired by gate_close) and `gate_state`
+ * (released by gate_open, acquired by gate_enter). The barrier only keeps a store before a load. */
 #ifndef SHADOWCL_SHIM_GATE_H
 #define SHADOWCL_SHIM_GATE_H
 

@@ -151,7 +151,7 @@ static void test_it_unloads_and_loads_again(void **state)
         check_vector_add(&s);
         close_context(&s);
         unload(&s);
-        assert_false(is_mapped("libshadowcl-testdriver.so"));
+        assert_false(is_loaded("libshadowcl-testdriver.so"));
         assert_false(is_mapped(node));
         assert_false(is_open(node));
     }
@@ -257,7 +257,7 @@ static void test_nodelete_remembers_its_devices(void **state)
     check_vector_add(&s);
     close_context(&s);
     unload(&s);
-    assert_true(is_mapped("libshadowcl-testdriver-nodelete.so"));
+    assert_true(is_loaded("libshadowcl-testdriver-nodelete.so"));
     assert_false(is_open(node));
     unlink(node);
     load(&s, DRIVER_NODELETE);

@@ -127,7 +127,7 @@ static void test_kernels_stall_until_the_line_is_gone(void **state)
     must(s.cl->clReleaseKernel(kernel));
     close_context(&s);
     unload(&s);
-    assert_false(is_mapped("libshadowcl-testdriver.so"));
+    assert_false(is_loaded("libshadowcl-testdriver.so"));
 }
 
 static void test_calls_are_logged(void **state)

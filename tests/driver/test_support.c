@@ -114,16 +114,26 @@ void unload(struct setup *s)
     assert_int_equal(dlclose(s->library), 0);
 }
 
-bool is_mapped(const char *what)
+static bool maps_have(const char *what, const char *access)
 {
     char line[PATH_MAX + 128];
     bool found = false;
     FILE *file = fopen("/proc/self/maps", "re");
     while (file && fgets(line, sizeof line, file))
-        found |= strstr(line, what) != NULL;
+        found |= strstr(line, what) && strstr(line, access);
     if (file)
         fclose(file);
     return found;
+}
+
+bool is_mapped(const char *what)
+{
+    return maps_have(what, " ");
+}
+
+bool is_loaded(const char *library)
+{
+    return maps_have(library, " r-xp ");
 }
 
 bool is_open(const char *what)

@@ -43,6 +43,8 @@ void close_context(struct setup *s);
 void unload(struct setup *s);
 /* Does a line of /proc/self/maps or a link of /proc/self/fd contain this? */
 bool is_mapped(const char *what);
+/* By its code: a sanitizer that reports something maps the file too, to read its symbols. */
+bool is_loaded(const char *library);
 bool is_open(const char *what);
 bool node_contains(const char *path, const void *bytes, size_t size);
 /* Adds two vectors on the device and compares. */
