@@ -117,10 +117,10 @@ static void close_instance(struct library *library)
         return;
     /* One that goes but leaves LLVM with another driver would register its options with that again
      * when it comes back, and LLVM ends the process for it: it is made to stay. */
-    void *pinned = library->space == LM_ID_BASE && will_stay(library)
-                       ? redirect_real_dlopen(library->path,
-                                              RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE)
-                       : NULL;
+    void *pinned =
+        library->space == LM_ID_BASE && will_stay(library)
+            ? redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE)
+            : NULL;
     if (pinned)
         dlclose(pinned);
     dlclose(library->handle);
@@ -283,9 +283,8 @@ static void load_all(void)
 
 void loader_start(void)
 {
-    if (atomic_load_explicit(&started, memory_order_acquire) || starting)
-        return;
-    if (!start_shim())
+    /* Also when the drivers are loaded: a forked child has no control thread yet. */
+    if (starting || !start_shim() || atomic_load_explicit(&started, memory_order_acquire))
         return;
     /* Inside the gate: a suspend waits until the drivers have started, or they start after it. */
     GATE(clGetPlatformIDs);
