@@ -120,9 +120,10 @@ bool gate_try_enter(const char *call)
     uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
     if (depth == 0 && !self->registered)
         register_thread(self);
-    atomic_store(&self->depth, depth + 1);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (turned_away(self)) {
+    atomic_store_explicit(&self->depth, depth + 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&gate_state, memory_order_acquire) != 0, 0) &&
+        turned_away(self)) {
         gate_leave();
         return false;
     }

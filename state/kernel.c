@@ -61,6 +61,18 @@ static void copy_facts(struct kernel *kernel)
         info_cache_add(&kernel->info, entry->param, entry->bytes, entry->size);
 }
 
+/* Arguments that are not set, and the name behind them. */
+static bool make_args(struct kernel *kernel, const char *name)
+{
+    size_t size = kernel->num_args * sizeof *kernel->args, length = strlen(name) + 1;
+    kernel->args = malloc(size + length);
+    if (!kernel->args)
+        return false;
+    memset(kernel->args, 0, size);
+    kernel->name = memcpy((char *)kernel->args + size, name, length);
+    return true;
+}
+
 struct kernel *kernel_create(struct program *program, const char *name, cl_kernel real)
 {
     const struct driver *driver = program->object.driver;
@@ -71,12 +83,8 @@ struct kernel *kernel_create(struct program *program, const char *name, cl_kerne
     }
     driver->clGetKernelInfo(real, CL_KERNEL_NUM_ARGS, sizeof kernel->num_args, &kernel->num_args,
                             NULL);
-    kernel->name = strdup(name);
-    kernel->args = calloc(kernel->num_args + 1, sizeof *kernel->args);
-    if (!kernel->name || !kernel->args) {
+    if (!make_args(kernel, name)) {
         RELEASE(driver, clReleaseKernel, real);
-        free(kernel->name);
-        free(kernel->args);
         object_discard(kernel);
         return NULL;
     }
@@ -93,7 +101,6 @@ void kernel_destroy(void *object)
     kernel_release(kernel);
     kernel_forget_args(kernel);
     free(kernel->args);
-    free(kernel->name);
     info_cache_finish(&kernel->info);
     atomic_fetch_sub(&kernel->program->kernels, 1);
     object_drop(kernel->program);

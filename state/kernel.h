@@ -49,8 +49,8 @@ struct kernel_exec {
 struct kernel {
     struct object object;
     struct program *program; /* held, and counted in program->kernels */
-    char *name;              /* owned */
     struct kernel_arg *args; /* owned */
+    const char *name;        /* behind the arguments, in the same memory */
     cl_uint num_args;
     bool classified;              /* the arguments' classes were asked for */
     struct info_cache info;       /* see kernel_info_key */

@@ -12,10 +12,13 @@
  * uses the memory under it any more. */
 struct mem_end {
     struct post post;
-    void *memory;                   /* owned; ours under the real buffer */
+    void *memory;                   /* owned; ours under the real buffer, where that is large */
     struct mem_callback *callbacks; /* owned */
     struct mem *handle;             /* only to be told; dead by then */
 };
+
+#define LARGE 65536 /* bytes; begins at a page */
+#define ALIGN 128   /* at least CL_DEVICE_MEM_BASE_ADDR_ALIGN */
 
 static _Atomic uint64_t total_bytes, staging_bytes;
 
@@ -65,15 +68,27 @@ static struct mem_end *end_of(struct mem *mem)
     return mem->end;
 }
 
+/* Behind the end itself, in one piece: what aligns costs an allocator more than the driver's whole
+ * creation of a small buffer. */
+static void *alloc_inside(struct mem *mem, size_t size)
+{
+    char *piece = malloc(sizeof *mem->end + ALIGN + size);
+    if (!piece)
+        return NULL;
+    mem->end = (struct mem_end *)piece;
+    *mem->end = (struct mem_end){0};
+    piece += sizeof *mem->end;
+    return piece + -(uintptr_t)piece % ALIGN;
+}
+
 void *mem_host_alloc(struct mem *mem, size_t size)
 {
+    if (size < LARGE && !mem->end)
+        return alloc_inside(mem, size);
     struct mem_end *end = end_of(mem);
-    size_t align = size >= 65536 ? 4096 : 128; /* at least CL_DEVICE_MEM_BASE_ADDR_ALIGN */
-    void *memory = NULL;
-    if (!end || posix_memalign(&memory, align, size ? size : 1) != 0)
+    if (!end || posix_memalign(&end->memory, 4096, size ? size : 1) != 0)
         return NULL;
-    end->memory = memory;
-    return memory;
+    return end->memory;
 }
 
 cl_int mem_add_callback(struct mem *mem, mem_destructor function, void *data)
@@ -191,7 +206,7 @@ struct mapping *mem_map(struct mem *mem, const struct mapping *like)
     *mapping = *like;
     if (!mapping->pointer) {
         size_t size = mem->image ? mapping->slice_pitch * mapping->region[2] : mapping->region[0];
-        if (posix_memalign(&mapping->owned, size >= 65536 ? 4096 : 128, size ? size : 1) != 0) {
+        if (posix_memalign(&mapping->owned, size >= LARGE ? 4096 : ALIGN, size ? size : 1) != 0) {
             free(mapping);
             return NULL;
         }
