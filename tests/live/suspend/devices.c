@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sub-devices, contexts on several devices, context callbacks, SVM. */
+#include "live.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define SIZE 4096
+
+static const char *const source =
+    "kernel void add(global uint *x, uint a) { x[get_global_id(0)] += a; }\n"
+    "kernel void chase(global uint *global *p) { (*p)[get_global_id(0)] += 1; }\n";
+
+static void test_context_on_two_devices(void **state)
+{
+    cl_device_id devices[4];
+    cl_uint count = 0, x[16] = {0}, a = 3;
+    cl_int err;
+    ok(clGetDeviceIDs(live.platform, CL_DEVICE_TYPE_ALL, 4, devices, &count));
+    live_need(count >= 2);
+    cl_context context = clCreateContext(NULL, 2, devices, NULL, NULL, &err);
+    made(context);
+    cl_command_queue queues[2];
+    for (int i = 0; i < 2; i++) {
+        queues[i] = clCreateCommandQueue(context, devices[i], 0, &err);
+        made(queues[i]);
+    }
+    cl_mem mem = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, sizeof x, x, &err);
+    made(mem);
+    cl_program program = clCreateProgramWithSource(context, 1, (const char **)&source, NULL, &err);
+    made(program);
+    ok(clBuildProgram(program, 0, NULL, NULL, NULL, NULL));
+    cl_kernel kernel = clCreateKernel(program, "add", &err);
+    made(kernel);
+    ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
+    ok(clSetKernelArg(kernel, 1, sizeof a, &a));
+    for (int i = 0; i < 6; i++) {
+        live_launch(queues[i % 2], kernel, 16);
+        ok(clFinish(queues[i % 2]));
+        live_cycle();
+    }
+    ok(clEnqueueReadBuffer(queues[0], mem, CL_TRUE, 0, sizeof x, x, 0, NULL, NULL));
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(x[i], 18);
+    for (int i = 0; i < 2; i++)
+        ok(clReleaseCommandQueue(queues[i]));
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseProgram(program));
+    ok(clReleaseMemObject(mem));
+    ok(clReleaseContext(context));
+}
+
+static void test_sub_devices_keep_their_place(void **state)
+{
+    cl_uint units = 0, count = 0, of = 0;
+    cl_int err;
+    ok(clGetDeviceInfo(live.device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL));
+    live_need(units >= 2);
+    const cl_device_partition_property equally[] = {CL_DEVICE_PARTITION_EQUALLY, 1, 0};
+    cl_device_id subs[64], parent = NULL;
+    live_need(clCreateSubDevices(live.device, equally, 64, subs, &count) == CL_SUCCESS);
+    assert_true(count >= 2);
+    cl_context context = clCreateContext(NULL, 1, &subs[1], NULL, NULL, &err);
+    made(context);
+    cl_command_queue queue = clCreateCommandQueue(context, subs[1], 0, &err);
+    made(queue);
+    unsigned char bytes[SIZE], back[SIZE];
+    live_pattern(bytes, SIZE, 1);
+    cl_mem mem = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, SIZE, bytes, &err);
+    made(mem);
+    live_cycle();
+    ok(clGetDeviceInfo(subs[1], CL_DEVICE_PARENT_DEVICE, sizeof parent, &parent, NULL));
+    assert_ptr_equal(parent, live.device);
+    ok(clGetDeviceInfo(subs[1], CL_DEVICE_MAX_COMPUTE_UNITS, sizeof of, &of, NULL));
+    assert_int_equal(of, 1);
+    ok(clEnqueueReadBuffer(queue, mem, CL_TRUE, 0, SIZE, back, 0, NULL, NULL));
+    assert_memory_equal(bytes, back, SIZE);
+    ok(clReleaseMemObject(mem));
+    ok(clReleaseCommandQueue(queue));
+    ok(clReleaseContext(context));
+    for (cl_uint i = 0; i < count; i++)
+        ok(clReleaseDevice(subs[i]));
+    live_cycle();
+}
+
+static _Atomic int destroyed;
+static int order[2];
+
+static void CL_CALLBACK context_gone(cl_context context, void *data)
+{
+    int at = destroyed;
+    order[at] = (int)(intptr_t)data;
+    destroyed = at + 1;
+}
+
+static void test_context_destructor_callbacks(void **state)
+{
+    cl_int err;
+    live_need(live.version >= 300);
+    cl_context context = clCreateContext(NULL, 1, &live.device, NULL, NULL, &err);
+    made(context);
+    ok(clSetContextDestructorCallback(context, context_gone, (void *)1));
+    live_cycle();
+    ok(clSetContextDestructorCallback(context, context_gone, (void *)2));
+    ok(clReleaseContext(context));
+    live_wait_for(&destroyed, 2);
+    assert_int_equal(order[0], 2);
+    assert_int_equal(order[1], 1);
+}
+
+static void svm(cl_svm_mem_flags flags, bool fine)
+{
+    unsigned char fill = 0x21;
+    cl_uint one = 1;
+    cl_uint *p = clSVMAlloc(live.context, flags, SIZE, 0), *q, **slot;
+    q = clSVMAlloc(live.context, flags, SIZE, 0);
+    slot = clSVMAlloc(live.context, flags, sizeof *slot, 0);
+    assert_non_null(p);
+    assert_non_null(q);
+    assert_non_null(slot);
+    cl_kernel add = live_kernel(source, "add"), chase = live_kernel(source, "chase");
+    ok(clEnqueueSVMMemFill(live.queue, p, &fill, 1, SIZE, 0, NULL, NULL));
+    ok(clSetKernelArgSVMPointer(add, 0, p));
+    ok(clSetKernelArg(add, 1, sizeof one, &one));
+    live_cycle();
+    live_launch(live.queue, add, SIZE / 4);
+    ok(clEnqueueSVMMemcpy(live.queue, CL_TRUE, q, p, SIZE, 0, NULL, NULL));
+    live_cycle();
+    if (!fine)
+        ok(clEnqueueSVMMap(live.queue, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, slot, sizeof *slot, 0,
+                           NULL, NULL));
+    *slot = q; /* a pointer inside of SVM: the address must be the same after a resume */
+    live_cycle();
+    if (!fine)
+        ok(clEnqueueSVMUnmap(live.queue, slot, 0, NULL, NULL));
+    ok(clSetKernelArgSVMPointer(chase, 0, slot));
+    void *used[] = {q};
+    ok(clSetKernelExecInfo(chase, CL_KERNEL_EXEC_INFO_SVM_PTRS, sizeof used, used));
+    live_cycle();
+    live_launch(live.queue, chase, SIZE / 4);
+    ok(clFinish(live.queue));
+    live_cycle();
+    ok(clEnqueueSVMMap(live.queue, CL_TRUE, CL_MAP_READ, q, SIZE, 0, NULL, NULL));
+    for (int i = 0; i < SIZE / 4; i++)
+        assert_int_equal(q[i], 0x21212123);
+    ok(clEnqueueSVMUnmap(live.queue, q, 0, NULL, NULL));
+    void *freed[] = {p};
+    ok(clEnqueueSVMFree(live.queue, 1, freed, NULL, NULL, 0, NULL, NULL));
+    ok(clFinish(live.queue));
+    live_cycle();
+    clSVMFree(live.context, q);
+    clSVMFree(live.context, slot);
+    ok(clReleaseKernel(add));
+    ok(clReleaseKernel(chase));
+}
+
+static void test_svm_stays_at_its_address(void **state)
+{
+    cl_device_svm_capabilities can = 0;
+    clGetDeviceInfo(live.device, CL_DEVICE_SVM_CAPABILITIES, sizeof can, &can, NULL);
+    live_need(can & CL_DEVICE_SVM_COARSE_GRAIN_BUFFER);
+    svm(CL_MEM_READ_WRITE, false);
+    if (can & CL_DEVICE_SVM_FINE_GRAIN_BUFFER)
+        svm(CL_MEM_READ_WRITE | CL_MEM_SVM_FINE_GRAIN_BUFFER, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_context_on_two_devices),
+        cmocka_unit_test(test_sub_devices_keep_their_place),
+        cmocka_unit_test(test_context_destructor_callbacks),
+        cmocka_unit_test(test_svm_stays_at_its_address),
+    };
+    return cmocka_run_group_tests(tests, live_setup, live_teardown);
+}

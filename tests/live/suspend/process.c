@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fork before and after the first call, with and without exec; exit with live objects; a suspend
+ * before any call has been made. */
+#include "live.h"
+
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int wait_for(pid_t child)
+{
+    int status = -1;
+    for (int i = 0; i < 1000 && waitpid(child, &status, WNOHANG) == 0; i++)
+        live_sleep(10);
+    return status;
+}
+
+/* Not cmocka's asserts: this runs in children. */
+static int compute(void)
+{
+    cl_platform_id platform;
+    cl_device_id device;
+    cl_int err;
+    unsigned char bytes[64], back[64];
+    live_pattern(bytes, 64, 1);
+    if (clGetPlatformIDs(1, &platform, NULL) ||
+        clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL))
+        return 2;
+    cl_context context = clCreateContext(NULL, 1, &device, NULL, NULL, &err);
+    cl_command_queue queue = clCreateCommandQueue(context, device, 0, &err);
+    cl_mem mem = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 64, bytes, &err);
+    if (err || clEnqueueReadBuffer(queue, mem, CL_TRUE, 0, 64, back, 0, NULL, NULL))
+        return 3;
+    return memcmp(bytes, back, 64) ? 4 : 0; /* everything stays alive */
+}
+
+static void test_child_forked_before_the_first_call(void **state)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(compute());
+    assert_int_equal(wait_for(child), 0);
+}
+
+static void test_exit_with_live_objects(void **state)
+{
+    char *arguments[] = {"/proc/self/exe", "compute", NULL};
+    pid_t child = fork();
+    if (child == 0) {
+        execv(arguments[0], arguments);
+        _exit(9);
+    }
+    assert_int_equal(wait_for(child), 0);
+}
+
+static void test_forks_after_the_first_call(void **state)
+{
+    unsigned char bytes[256];
+    live_pattern(bytes, 256, 2);
+    live_setup(state);
+    cl_mem mem = live_buffer(256, bytes);
+    test_exit_with_live_objects(state); /* with exec */
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    assert_int_equal(wait_for(child), 0);
+    live_cycle();
+    live_expect(mem, 0, bytes, 256);
+    live_suspend();
+    child = fork(); /* while suspended */
+    if (child == 0)
+        _exit(0);
+    assert_int_equal(wait_for(child), 0);
+    test_exit_with_live_objects(state);
+    live_resume();
+    live_expect(mem, 0, bytes, 256);
+    ok(clReleaseMemObject(mem));
+    live_teardown(state);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_child_forked_before_the_first_call),
+        cmocka_unit_test(test_exit_with_live_objects),
+        cmocka_unit_test(test_forks_after_the_first_call),
+    };
+    if (argc > 1)
+        return compute();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
