@@ -13,20 +13,28 @@ struct event *event_create(struct context *context, struct queue *queue, cl_comm
     struct event *event = object_create(KIND_EVENT, sizeof *event, context->object.driver);
     if (!event)
         return NULL;
-    event->context = object_hold(context);
+    /* The queue holds the context. */
     event->queue = object_hold(queue);
+    event->context = queue ? context : object_hold(context);
     event->type = type;
     atomic_store_explicit(&event->place, place, memory_order_relaxed);
     atomic_store_explicit(&event->status, queue ? CL_QUEUED : CL_SUBMITTED, memory_order_relaxed);
     return event;
 }
 
+static void drop_owner(struct event *event)
+{
+    if (event->queue)
+        object_drop(event->queue);
+    else
+        object_drop(event->context);
+}
+
 void event_discard(struct event *event)
 {
     if (!event)
         return;
-    object_drop(event->queue);
-    object_drop(event->context);
+    drop_owner(event);
     object_discard(event);
 }
 
@@ -36,8 +44,7 @@ void event_destroy(void *object)
     if (event->object.real)
         RELEASE(event->object.driver, clReleaseEvent, event->object.real);
     event->object.real = NULL;
-    object_drop(event->queue);
-    object_drop(event->context);
+    drop_owner(event);
 }
 
 /* The real event's status, waiting for the driver's bookkeeping to catch up with its queue. */

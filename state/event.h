@@ -17,7 +17,7 @@ typedef void(CL_CALLBACK *event_notify)(cl_event event, cl_int status, void *dat
 
 struct event {
     struct object object;
-    struct context *context; /* held */
+    struct context *context; /* held, by the queue where there is one */
     struct queue *queue;     /* held; NULL: user event */
     cl_command_type type;
     _Atomic uint32_t place;           /* enum event_place */
@@ -42,7 +42,7 @@ static inline enum event_place event_place(struct event *event)
     return (enum event_place)atomic_load_explicit(&event->place, memory_order_acquire);
 }
 
-/* A new event, not yet published; holds context and queue. NULL without memory. */
+/* A new event, not yet published; holds the queue or else the context. NULL without memory. */
 struct event *event_create(struct context *context, struct queue *queue, cl_command_type type,
                            enum event_place place);
 void event_discard(struct event *event);
