@@ -33,10 +33,8 @@ static char **without_preload(void)
     return copy;
 }
 
-static void command(const char *verb)
+static int run_command(const char *verb)
 {
-    if (!live_shadowed())
-        return;
     char pid[32], *arguments[] = {getenv("LIVE_COMMAND"), (char *)verb, pid, NULL};
     char **environment = without_preload();
     int status = -1;
@@ -51,8 +49,19 @@ static void command(const char *verb)
     assert_int_equal(waitpid(child, &status, 0), child);
     posix_spawn_file_actions_destroy(&actions);
     free(environment);
+    return status;
+}
+
+static void command(const char *verb)
+{
+    int status = live_shadowed() ? run_command(verb) : 0;
     if (status != 0)
-        fail_msg("shadowcl %s %s ends with status %#x", verb, pid, (unsigned)status);
+        fail_msg("shadowcl %s %d ends with status %#x", verb, (int)getpid(), (unsigned)status);
+}
+
+bool live_try_suspend(void)
+{
+    return !live_shadowed() || run_command("suspend") == 0;
 }
 
 void live_suspend(void)

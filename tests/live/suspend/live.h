@@ -35,6 +35,8 @@ bool live_shadowed(void);
 /* Each asserts that the command says 0. To be called from the test's own thread. */
 void live_suspend(void);
 void live_resume(void);
+/* The same, where the command may refuse: was it done? */
+bool live_try_suspend(void);
 void live_cycle(void);
 
 /* Skips the test, visibly, where the driver lacks something. */

@@ -3,6 +3,7 @@
  * before any call has been made. */
 #include "live.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,11 +79,34 @@ static void test_forks_after_the_first_call(void **state)
     live_teardown(state);
 }
 
+static void *first_calls(void *answer)
+{
+    *(int *)answer = compute();
+    return NULL;
+}
+
+/* Before the first call there is nobody to talk to; from its beginning on there is. */
+static void test_suspend_while_the_first_call_runs(void **state)
+{
+    pthread_t thread;
+    int answer = -1;
+    bool done = false;
+    assert_int_equal(pthread_create(&thread, NULL, first_calls, &answer), 0);
+    for (int i = 0; i < 200 && !done; i++)
+        done = live_try_suspend();
+    assert_true(done);
+    live_resume();
+    pthread_join(thread, NULL);
+    assert_int_equal(answer, 0);
+    live_cycle();
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_child_forked_before_the_first_call),
         cmocka_unit_test(test_exit_with_live_objects),
+        cmocka_unit_test(test_suspend_while_the_first_call_runs),
         cmocka_unit_test(test_forks_after_the_first_call),
     };
     if (argc > 1)
