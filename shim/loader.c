@@ -74,7 +74,7 @@ static void *open_fresh(const char *path)
 {
     struct sigaction actions[65];
     keep_signal_handlers(actions, false);
-    void *handle = dlmopen(LM_ID_NEWLM, path, RTLD_NOW | RTLD_LOCAL);
+    void *handle = dlmopen(LM_ID_NEWLM, path, RTLD_LAZY | RTLD_LOCAL);
     keep_signal_handlers(actions, true);
     return handle;
 }
@@ -86,7 +86,7 @@ static void *open_instance(struct library *library)
     if (!handle && library->stale)
         handle = open_fresh(library->path);
     else if (!handle)
-        handle = redirect_real_dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
+        handle = redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_LOCAL);
     if (handle && dlinfo(handle, RTLD_DI_LMID, &library->space) != 0)
         library->space = LM_ID_BASE;
     return handle;
