@@ -37,8 +37,9 @@ static cl_int answer_sizes(struct program *program, struct answer to)
     if (status != CL_SUCCESS)
         return status;
     struct build *build = atomic_load(&program->build);
-    for (cl_uint i = 0; i < build->num_devices && to.value; i++)
-        ((size_t *)to.value)[i] = build->devices[i].binary.size;
+    unsigned char *sizes = to.value; /* which need not be aligned */
+    for (cl_uint i = 0; i < build->num_devices && sizes; i++)
+        memcpy(sizes + i * sizeof(size_t), &build->devices[i].binary.size, sizeof(size_t));
     if (to.size_ret)
         *to.size_ret = total;
     return CL_SUCCESS;
@@ -54,12 +55,14 @@ static cl_int answer_binaries(struct program *program, struct answer to)
     if (status != CL_SUCCESS)
         return status;
     struct build *build = atomic_load(&program->build);
-    unsigned char **pointers = to.value;
+    const unsigned char *pointers = to.value; /* which need not be aligned */
     for (cl_uint i = 0; i < build->num_devices && pointers; i++) {
         const struct blob *binary = &build->devices[i].binary;
-        if (!pointers[i] || !binary->size)
+        unsigned char *room;
+        memcpy(&room, pointers + i * sizeof room, sizeof room);
+        if (!room || !binary->size)
             continue;
-        memcpy(pointers[i], binary->bytes, binary->size);
+        memcpy(room, binary->bytes, binary->size);
         recipe_remember(binary, build->devices[i].recipe);
     }
     if (to.size_ret)
