@@ -89,7 +89,7 @@ static int listen_in(int directory_fd, struct error *err)
     /* Before the bind, so that there is never a moment of a wider mode; the umask is not touched.
      */
     if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(fd, 16) != 0) {
+        listen(fd, SOMAXCONN) != 0) {
         error_set(err, errno, "listen on `%s`", name);
         close(fd);
         return -1;

@@ -118,11 +118,16 @@ class Machine:
 
 
 class Victim:
-    def __init__(self, machine, *wishes, wrapper=()):
+    def __init__(self, machine, *wishes, wrapper=(), run=True):
+        """`run` false: it finds our library by itself, and nobody looks at its settings before."""
         self.machine = machine
-        command = [*wrapper, machine.build / "bin/shadowcl", "run", "--",
-                   machine.build / "bin/victim", *wishes]
-        self.process = subprocess.Popen(command, env=machine.environment, text=True, bufsize=1,
+        command = [*wrapper, machine.build / "bin/victim", *wishes]
+        environment = machine.environment
+        if run:
+            command[len(wrapper):0] = [machine.build / "bin/shadowcl", "run", "--"]
+        else:
+            environment = {**environment, "LD_LIBRARY_PATH": f"{machine.build}/lib/shadowcl"}
+        self.process = subprocess.Popen(command, env=environment, text=True, bufsize=1,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)
         self.pid = self.process.pid
