@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program that links OpenCL. With `--ask` it asks for platforms, and prints the microseconds to the
- * first answer; without it never calls OpenCL. */
+/* A program that links OpenCL. With `--ask` it asks for platforms, and prints the microseconds to
+ * the first answer; without it never calls OpenCL. */
 #include <CL/cl.h>
 #include <stdio.h>
 #include <string.h>
