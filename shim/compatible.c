@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shim/objects.h"
+#include "state/command_buffer.h"
 #include "state/kernel.h"
 #include "state/mem.h"
 
@@ -116,6 +117,30 @@ static int check_program(const struct other *other, struct program *program, str
     return same || program_movable(program, err) == 0 ? 0 : missing(other, &program->object, err);
 }
 
+static int check_command_buffer(const struct other *other, const struct command_buffer *buffer,
+                                struct error *err)
+{
+    cl_device_command_buffer_capabilities_khr can = 0;
+    cl_command_queue_properties needs = 0;
+    struct command_buffer_calls calls;
+    if (buffer->queue->device != other->from)
+        return 0;
+    if (!command_buffer_look_up(other->driver, &calls) ||
+        other->driver->clGetDeviceInfo(other->real, CL_DEVICE_COMMAND_BUFFER_CAPABILITIES_KHR,
+                                       sizeof can, &can, NULL) != CL_SUCCESS)
+        error_set(err, 0, "the device has no cl_khr_command_buffer");
+    else if (command_buffer_simultaneous(buffer) &&
+             !(can & CL_COMMAND_BUFFER_CAPABILITY_SIMULTANEOUS_USE_KHR))
+        error_set(err, 0, "it may be in use twice at a time, which the device does not have");
+    else {
+        ask(other, CL_DEVICE_COMMAND_BUFFER_REQUIRED_QUEUE_PROPERTIES_KHR, sizeof needs, &needs);
+        if (!(needs & ~buffer->queue->flags))
+            return 0;
+        error_set(err, 0, "the device has command buffers for other sorts of queues only");
+    }
+    return missing(other, &buffer->object, err);
+}
+
 static int check_object(struct other *other, struct object *object, struct error *err)
 {
     switch ((enum kind)object->was) {
@@ -129,6 +154,8 @@ static int check_object(struct other *other, struct object *object, struct error
         return check_program(other, (struct program *)object, err);
     case KIND_KERNEL:
         return check_kernel(other, (struct kernel *)object, err);
+    case KIND_COMMAND_BUFFER:
+        return check_command_buffer(other, (struct command_buffer *)object, err);
     default:
         return 0;
     }

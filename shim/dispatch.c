@@ -8,6 +8,7 @@
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "shim/loader.h"
+#include "state/command_buffer.h"
 
 /* Direct3D's entries stay NULL. */
 const cl_icd_dispatch dispatch_table = {
@@ -33,7 +34,10 @@ static const struct entry {
 #define X(call, core) {#call, (void (*)(void))call, offsetof(struct driver, core)},
         EXTENSION_CALLS(X)
 #undef X
-            {"clIcdGetPlatformIDsKHR", (void (*)(void))clIcdGetPlatformIDsKHR, 0},
+#define X(call) {#call, (void (*)(void))call, 0},
+            COMMAND_BUFFER_CALLS(X)
+#undef X
+                {"clIcdGetPlatformIDsKHR", (void (*)(void))clIcdGetPlatformIDsKHR, 0},
 };
 
 static const struct entry *find(const char *name)

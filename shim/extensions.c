@@ -7,9 +7,9 @@
 #include "shim/dispatch.h"
 #include "shim/export.h"
 
-/* In the order of strcmp, for the search. Not here, since we don't wrap their functions: command
- * buffers, semaphores, external memory, unified shared memory, everything shared with OpenGL, EGL,
- * Direct3D or VA-API, cl_khr_terminate_context, cl_pocl_content_size, cl_arm_import_memory, … */
+/* In the order of strcmp, for the search. Not here, since we don't wrap their functions:
+ * semaphores, external memory, unified shared memory, everything shared with OpenGL, EGL, Direct3D
+ * or VA-API, cl_khr_terminate_context, cl_pocl_content_size, cl_arm_import_memory, … */
 static const char *const known[] = {
     "cl_amd_c11_atomics",
     "cl_amd_device_attribute_query",
@@ -74,6 +74,7 @@ static const char *const known[] = {
     "cl_khr_3d_image_writes",
     "cl_khr_async_work_group_copy_fence",
     "cl_khr_byte_addressable_store",
+    "cl_khr_command_buffer",
     "cl_khr_create_command_queue",
     "cl_khr_depth_images",
     "cl_khr_device_enqueue_local_arg_types",

@@ -20,8 +20,7 @@ static cl_int check_launch(struct queue *queue, void *args)
     return CL_SUCCESS;
 }
 
-/* For the comparison with another device: what the kernel needs is what it was launched with. */
-static void note_group(struct launch *launch)
+void launch_note_group(const struct launch *launch)
 {
     if (!launch->local)
         return;
@@ -38,7 +37,7 @@ static cl_int issue_ndrange(const struct issue *to, struct launch *launch, cl_ke
                                                        launch->global, launch->local, to->num_waits,
                                                        to->waits, to->event);
     if (status == CL_SUCCESS)
-        note_group(launch);
+        launch_note_group(launch);
     return status;
 }
 
@@ -98,7 +97,7 @@ static cl_int launch_keep(void *args)
     launch->has_offset = copy_sizes(launch->kept[0], launch->offset, launch->dims) != NULL;
     copy_sizes(launch->kept[1], launch->global, launch->dims);
     launch->has_local = copy_sizes(launch->kept[2], launch->local, launch->dims) != NULL;
-    note_group(launch);
+    launch_note_group(launch);
     object_hold(launch->kernel);
     return CL_SUCCESS;
 }

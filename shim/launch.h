@@ -19,5 +19,7 @@ struct launch {
 
 /* What the driver checks when a launch is enqueued, for one that it will get later only. */
 cl_int launch_validate(const struct launch *launch);
+/* For the comparison with another device: what the kernel needs is what it was launched with. */
+void launch_note_group(const struct launch *launch);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "shim/event.h"
 #include "shim/hold.h"
+#include "state/command_buffer.h"
 #include "state/kernel.h"
 #include "state/mem.h"
 #include "state/sampler.h"
@@ -80,6 +81,8 @@ static int capture(struct object *object, int64_t deadline, struct error *err)
     case KIND_KERNEL:
         kernel_capture((struct kernel *)object);
         return 0;
+    case KIND_COMMAND_BUFFER:
+        return command_buffer_capture((struct command_buffer *)object, deadline, err);
     case KIND_EVENT:
         return capture_event((struct event *)object, deadline, err);
     default:
@@ -116,6 +119,9 @@ void objects_release(struct object *object)
     case KIND_KERNEL:
         kernel_release((struct kernel *)object);
         break;
+    case KIND_COMMAND_BUFFER:
+        command_buffer_release((struct command_buffer *)object);
+        break;
     default:
         break;
     }
@@ -142,6 +148,9 @@ static void follow_driver(struct object *object)
         break;
     case KIND_KERNEL:
         object->driver = ((struct kernel *)object)->program->object.driver;
+        break;
+    case KIND_COMMAND_BUFFER:
+        object->driver = ((struct command_buffer *)object)->queue->context->object.driver;
         break;
     case KIND_EVENT:
         object->driver = ((struct event *)object)->context->object.driver;
@@ -176,6 +185,8 @@ static int rebuild(struct object *object, struct error *err)
         return program_rebuild((struct program *)object, err);
     case KIND_KERNEL:
         return kernel_rebuild((struct kernel *)object, err);
+    case KIND_COMMAND_BUFFER:
+        return command_buffer_rebuild((struct command_buffer *)object, err);
     default:
         return 0;
     }

@@ -252,10 +252,15 @@ bool object_hold_alive(struct object *object, uint32_t generation)
 static void destroy(struct object *object)
 {
     static void (*const destroys[KIND_COUNT])(void *) = {
-        [KIND_PLATFORM] = platform_destroy, [KIND_DEVICE] = device_destroy,
-        [KIND_CONTEXT] = context_destroy,   [KIND_QUEUE] = queue_destroy,
-        [KIND_MEM] = mem_destroy,           [KIND_SAMPLER] = sampler_destroy,
-        [KIND_PROGRAM] = program_destroy,   [KIND_KERNEL] = kernel_destroy,
+        [KIND_PLATFORM] = platform_destroy,
+        [KIND_DEVICE] = device_destroy,
+        [KIND_CONTEXT] = context_destroy,
+        [KIND_QUEUE] = queue_destroy,
+        [KIND_MEM] = mem_destroy,
+        [KIND_SAMPLER] = sampler_destroy,
+        [KIND_PROGRAM] = program_destroy,
+        [KIND_KERNEL] = kernel_destroy,
+        [KIND_COMMAND_BUFFER] = command_buffer_destroy,
         [KIND_EVENT] = event_destroy,
     };
     destroys[object->was](object);

@@ -22,6 +22,7 @@
     X(SAMPLER, "sampler", "samplers")                                                              \
     X(PROGRAM, "program", "programs")                                                              \
     X(KERNEL, "kernel", "kernels")                                                                 \
+    X(COMMAND_BUFFER, "command buffer", "command buffers")                                         \
     X(EVENT, "event", "events")
 
 enum kind {
@@ -117,6 +118,7 @@ void mem_destroy(void *object);
 void sampler_destroy(void *object);
 void program_destroy(void *object);
 void kernel_destroy(void *object);
+void command_buffer_destroy(void *object);
 void event_destroy(void *object);
 
 #endif

@@ -50,6 +50,8 @@ def check(folder, source):
     known = set(re.findall(r'^    "(cl_\w+)",$', (shim / "extensions.c").read_text(), re.M))
     wrapped = set(re.findall(r"X\(\d_\d, (cl\w+)\)", (shim / "calls.h").read_text()))
     wrapped |= set(re.findall(r"^    X\((cl\w+), \w+\)", (shim / "dispatch.c").read_text(), re.M))
+    calls = (pathlib.Path(source) / "state" / "command_buffer.h").read_text()
+    wrapped |= set(re.findall(r"^    X\((cl\w+)\)", calls, re.M))
     wrapped |= set(re.findall(r'\{"(cl\w+)", ', (shim / "dispatch.c").read_text()))
     functions = all_functions(folder)
     assert known and wrapped and len(functions) > 80, "the sources are not as they were"
