@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "shim/cancel.h"
 #include "shim/drain.h"
 #include "shim/event.h"
 #include "shim/gate.h"
@@ -17,12 +18,22 @@
 #include "shim/objects.h"
 #include "shim/placement.h"
 #include "shim/residue_take.h"
+#include "shim/storm.h"
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/svm.h"
 
 static _Atomic int state;
-static atomic_flag busy = ATOMIC_FLAG_INIT; /* a suspend, resume or move is in progress */
+/* Who alone may change the state. */
+enum owner {
+    OWNER_NOBODY,
+    OWNER_REQUEST, /* a suspend, resume or move is in progress */
+    OWNER_FORK,
+    OWNER_END, /* the program is just ending */
+};
+
+static _Atomic int owner;
+static _Atomic bool end_waits; /* the thread that ends the program waits at the gate */
 
 enum checkpoint_state checkpoint_state(void)
 {
@@ -293,12 +304,15 @@ static int refuse_second(struct error *err)
     return error_todo(err, "wait for that");
 }
 
-static _Thread_local bool forking; /* this thread holds `busy` for its fork */
+static _Thread_local bool forking; /* this thread is the owner, for its fork */
+static _Thread_local bool ending;  /* this thread ends the program */
 
-/* Takes `busy`, except from whoever has it when waiting for him could be waiting for ourselves. */
-static bool wait_and_take(void)
+/* Becomes the owner, except after one who may be waiting for this thread. */
+static bool wait_and_take(enum owner us)
 {
-    while (atomic_flag_test_and_set(&busy)) {
+    NOT_CANCELLED();
+    for (int before = OWNER_NOBODY; !atomic_compare_exchange_strong(&owner, &before, us);
+         before = OWNER_NOBODY) {
         if (gate_inside())
             return false;
         nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
@@ -306,39 +320,82 @@ static bool wait_and_take(void)
     return true;
 }
 
+/* For a request: waits for a fork, which is short; false when there is another request. */
+static bool take(void)
+{
+    int before = OWNER_NOBODY;
+    while (!atomic_compare_exchange_strong(&owner, &before, OWNER_REQUEST)) {
+        if (before != OWNER_FORK)
+            return false;
+        before = OWNER_NOBODY;
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+    return true;
+}
+
+static void give_back(void)
+{
+    atomic_store(&owner, OWNER_NOBODY);
+}
+
 void checkpoint_before_fork(void)
 {
-    forking = wait_and_take();
+    forking = wait_and_take(OWNER_FORK);
 }
 
 void checkpoint_after_fork(void)
 {
     if (forking)
-        atomic_flag_clear(&busy);
+        give_back();
     forking = false;
+}
+
+void checkpoint_forked(void)
+{
+    /* A fork inside the gate (a signal handler's) did not wait; a suspend in progress can't have
+     * come further than that it waited for this very thread. */
+    if (!forking && checkpoint_state() == STATE_DRAINING) {
+        atomic_store(&state, STATE_RUNNING);
+        gate_open();
+    }
+    forking = false;
+    give_back();
 }
 
 void checkpoint_before_exit(void)
 {
-    wait_and_take();
+    ending = wait_and_take(OWNER_END);
+    storm_end();
+}
+
+void checkpoint_waits_at_gate(bool waits)
+{
+    if (ending)
+        atomic_store(&end_waits, waits);
 }
 
 int checkpoint_suspend(double deadline, struct report *report, struct error *err)
 {
-    if (atomic_flag_test_and_set(&busy))
+    if (!take())
         return refuse_second(err);
     int result = suspend(deadline, report, err);
-    atomic_flag_clear(&busy);
+    give_back();
     log_info("suspend: %s", result == 0 ? "suspended" : err->reason);
     return result;
 }
 
 int checkpoint_resume(const char *device, bool strict, struct report *report, struct error *err)
 {
-    if (atomic_flag_test_and_set(&busy))
+    bool taken = take(), waits = true;
+    /* A suspended program that ends may yet make a call, in a destructor, and is stuck there: then
+     * that thread can't unload the drivers at the same time. */
+    if (!taken && !atomic_compare_exchange_strong(&end_waits, &waits, false))
         return refuse_second(err);
     int result = resume(device, strict, report, err);
-    atomic_flag_clear(&busy);
+    if (taken)
+        give_back();
+    else if (result != 0)
+        atomic_store(&end_waits, true);
     log_info("resume: %s", result == 0 ? "running" : err->reason);
     return result;
 }
@@ -367,10 +424,10 @@ static int move(double deadline, const char *device, bool strict, struct report 
 int checkpoint_move(double deadline, const char *device, bool strict, struct report *report,
                     struct error *err)
 {
-    if (atomic_flag_test_and_set(&busy))
+    if (!take())
         return refuse_second(err);
     int result = move(deadline, device, strict, report, err);
-    atomic_flag_clear(&busy);
+    give_back();
     log_info("move: %s", result == 0 ? "done" : err->reason);
     return result;
 }

@@ -37,11 +37,15 @@ void report_finish(struct report *report);
 enum checkpoint_state checkpoint_state(void);
 
 /* A fork, and the end of the program, wait for a suspend or resume that is in progress: the child
- * would have half of one, and drivers' destructors would run under it. After the exit handler every
- * request is refused. A thread that is inside the gate does not wait: it may be waited for. */
+ * would have half of one, and drivers' destructors would run under it. After the exit handler
+ * requests are refused, but for a resume that the ending thread waits for. A thread that is inside
+ * the gate does not wait: it may be waited for. */
 void checkpoint_before_fork(void);
-void checkpoint_after_fork(void);
+void checkpoint_after_fork(void); /* in the parent */
+void checkpoint_forked(void);     /* in the child */
 void checkpoint_before_exit(void);
+/* Said by a thread that begins or ends to wait at the closed gate. */
+void checkpoint_waits_at_gate(bool waits);
 
 /* One at a time; a second caller is refused. The caller is a thread of ours that is not inside the
  * gate. `deadline` in seconds, from the closing of the gate to the end of the drain. */

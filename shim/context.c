@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "shim/loader.h"
@@ -80,6 +81,7 @@ EXPORT cl_context CL_API_CALL clCreateContext(
     cl_context context = NULL;
     cl_int status = CL_INVALID_VALUE;
     if (devices && num_devices && (pfn_notify || !user_data)) {
+        NOT_CANCELLED();
         GATE(clCreateContext);
         status = check_devices(properties, num_devices, devices);
         if (status == CL_SUCCESS)
@@ -95,6 +97,7 @@ EXPORT cl_context CL_API_CALL clCreateContext(
 static cl_context create_from_type(const cl_context_properties *properties, cl_device_type type,
                                    context_notify notify, void *user_data, cl_int *status)
 {
+    NOT_CANCELLED();
     GATE(clCreateContextFromType);
     struct platform *platform = NULL;
     struct device **devices = NULL;

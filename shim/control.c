@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "shim/cancel.h"
 #include "shim/control_answer.h"
 #include "shim/control_socket.h"
 #include "shim/log.h"
@@ -149,6 +150,7 @@ static void *run(void *unused)
 void control_start(void)
 {
     struct error err = {0};
+    NOT_CANCELLED();
     pthread_mutex_lock(&lock);
     if (!running) {
         running = true; /* also when it fails: it is said once */

@@ -2,6 +2,7 @@
 /* OpenCL 3.0 §4.2 Devices, §4.3 Partitioning of a device, and cl_ext_device_fission. */
 #include <stdlib.h>
 
+#include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "shim/loader.h"
@@ -21,6 +22,7 @@ static cl_int enumerate(struct platform *platform)
 {
     if (atomic_load_explicit(&platform->enumerated, memory_order_acquire))
         return CL_SUCCESS;
+    NOT_CANCELLED();
     GATE(clGetDeviceIDs);
     bool watching = loader_watch();
     cl_int status = platform_enumerate(platform);
@@ -142,6 +144,7 @@ EXPORT cl_int CL_API_CALL clCreateSubDevices(cl_device_id in_device,
                                              cl_uint num_devices, cl_device_id *out_devices,
                                              cl_uint *num_devices_ret)
 {
+    NOT_CANCELLED();
     GATE(clCreateSubDevices);
     return create_sub_devices(in_device, properties, false, num_devices, out_devices,
                               num_devices_ret);
@@ -152,6 +155,7 @@ EXPORT cl_int CL_API_CALL clCreateSubDevicesEXT(cl_device_id in_device,
                                                 cl_uint num_entries, cl_device_id *out_devices,
                                                 cl_uint *num_devices)
 {
+    NOT_CANCELLED();
     GATE(clCreateSubDevicesEXT);
     return create_sub_devices(in_device, (const cl_device_partition_property *)properties, true,
                               num_entries, out_devices, num_devices);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "shim/cancel.h"
 #include "shim/event.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
@@ -125,12 +126,25 @@ static cl_int enqueue_held(struct queue *queue, const struct command_type *type,
     return err;
 }
 
+static void release_event(void *event)
+{
+    object_release(event);
+}
+
+/* Waits, or is cancelled: then the application never gets the event. */
+static cl_int wait_for_own(struct event *event)
+{
+    volatile cl_int err; /* the macros are a setjmp */
+    pthread_cleanup_push(release_event, event);
+    err = wait_for_events(1, (cl_event[]){(cl_event)event});
+    pthread_cleanup_pop(false);
+    return err;
+}
+
 /* Blocking calls on a held command wait here, outside of the gate. */
 static cl_int finish_held(struct event *event, cl_bool blocking, cl_event *event_ret)
 {
-    cl_int err = CL_SUCCESS;
-    if (blocking)
-        err = wait_for_events(1, (cl_event[]){(cl_event)event});
+    cl_int err = blocking ? wait_for_own(event) : CL_SUCCESS;
     if (event_ret && err == CL_SUCCESS)
         *event_ret = (cl_event)event;
     else
@@ -146,6 +160,7 @@ cl_int enqueue(cl_command_queue command_queue, const struct command_type *type, 
         return CL_INVALID_COMMAND_QUEUE;
     struct event *event = NULL;
     bool held = false;
+    int cancel_before = cancel_off();
     gate_enter(type->name);
     cl_int err = check_waits(queue, num_waits, waits);
     if (err == CL_SUCCESS && type->check)
@@ -155,6 +170,7 @@ cl_int enqueue(cl_command_queue command_queue, const struct command_type *type, 
     if (err == CL_SUCCESS && !held)
         err = enqueue_now(queue, type, args, blocking, num_waits, waits, event_ret);
     gate_leave();
+    cancel_restore(&cancel_before);
     return held && err == CL_SUCCESS ? finish_held(event, blocking, event_ret) : err;
 }
 
@@ -193,6 +209,7 @@ cl_int wait_for_events(cl_uint num_events, const cl_event *events)
             return CL_INVALID_CONTEXT;
     for (cl_uint i = 0; i < num_events; i++)
         hold_wait_event(event_check(events[i]));
+    NOT_CANCELLED();
     GATE(clWaitForEvents);
     return wait_in_driver(num_events, events);
 }

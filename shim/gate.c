@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/checkpoint.h"
 #include "shim/control.h"
 #include "shim/storm.h"
 
@@ -46,7 +47,10 @@ static void unregister_thread(void *data)
             break;
         }
     pthread_mutex_unlock(&lock);
+    /* It may have ended inside a call, and other destructors may have calls to make. */
     self->registered = false;
+    self->lent = false;
+    atomic_store(&self->depth, 0);
 }
 
 static void register_thread(struct gate_thread *self)
@@ -66,8 +70,10 @@ static void wait_until_open(void)
     uint32_t state;
     /* In a child that was forked while suspended: somebody must be there to ask for its resume. */
     control_start();
+    checkpoint_waits_at_gate(true);
     while ((state = atomic_load(&gate_state)) & GATE_CLOSED)
         syscall(SYS_futex, &gate_state, FUTEX_WAIT_PRIVATE, state, NULL, NULL, 0);
+    checkpoint_waits_at_gate(false);
 }
 
 /* Is a thread that has just stored its depth turned away? */

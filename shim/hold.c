@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/cancel.h"
 #include "shim/event.h"
 
 struct held {
@@ -197,6 +198,7 @@ static struct held *hand_over_all(void)
 
 cl_int hold_end(struct event *event, cl_int status)
 {
+    NOT_CANCELLED();
     pthread_mutex_lock(&hold_lock);
     if (event_place(event) != EVENT_UNSET) {
         pthread_mutex_unlock(&hold_lock);
@@ -214,22 +216,30 @@ cl_int hold_end(struct event *event, cl_int status)
     return CL_SUCCESS;
 }
 
+static void unlock(void *unused)
+{
+    pthread_mutex_unlock(&hold_lock);
+}
+
+/* Nobody knows for how long: the two waits can be cancelled, and then don't keep the lock. */
 void hold_wait_event(struct event *event)
 {
     if (!is_pending(event))
         return;
     pthread_mutex_lock(&hold_lock);
+    pthread_cleanup_push(unlock, NULL);
     while (is_pending(event))
         pthread_cond_wait(&moved, &hold_lock);
-    pthread_mutex_unlock(&hold_lock);
+    pthread_cleanup_pop(true);
 }
 
 void hold_wait_queue(struct queue *queue)
 {
     pthread_mutex_lock(&hold_lock);
+    pthread_cleanup_push(unlock, NULL);
     while (atomic_load(&queue->held))
         pthread_cond_wait(&moved, &hold_lock);
-    pthread_mutex_unlock(&hold_lock);
+    pthread_cleanup_pop(true);
 }
 
 size_t hold_count(void)

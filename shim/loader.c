@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/cancel.h"
 #include "shim/checkpoint.h"
 #include "shim/gate.h"
 #include "shim/icd.h"
@@ -22,13 +23,13 @@
 #define MOST_PLATFORMS 64
 
 struct library {
-    char *path;      /* owned */
-    void *handle;    /* NULL while not loaded */
-    void *fresh;     /* the next instance, loaded but not started; NULL: none */
-    Lmid_t space;    /* the link-map namespace of `handle` */
-    bool had_device; /* this instance has had a device node open */
-    bool stale;      /* the last instance stays mapped and has had a device: not to be used again */
-    char why[600];   /* the last reload failed with this; empty: it did not */
+    char *path;             /* owned */
+    void *handle;           /* NULL while not loaded */
+    void *fresh;            /* the next instance, loaded but not started; NULL: none */
+    Lmid_t space;           /* the link-map namespace of `handle` */
+    atomic_bool had_device; /* this instance has had a device node open */
+    bool stale;    /* the last instance stays mapped and has had a device: not to be used again */
+    char why[600]; /* the last reload failed with this; empty: it did not */
 };
 
 static struct library *libraries; /* owned array, filled once */
@@ -82,11 +83,13 @@ static void *open_fresh(const char *path)
 static void *open_instance(struct library *library)
 {
     void *handle = library->fresh;
+    bool base = library->space == LM_ID_BASE;
     library->fresh = NULL;
-    if (!handle && library->stale)
+    if (!handle && !library->stale) /* of other namespaces, only one that has stayed can be used */
+        handle = base ? redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_LOCAL)
+                      : dlmopen(library->space, library->path, RTLD_LAZY | RTLD_NOLOAD);
+    if (!handle && (library->stale || !base))
         handle = open_fresh(library->path);
-    else if (!handle)
-        handle = redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_LOCAL);
     if (handle && dlinfo(handle, RTLD_DI_LMID, &library->space) != 0)
         library->space = LM_ID_BASE;
     return handle;
@@ -287,6 +290,7 @@ void loader_start(void)
     if (starting || !start_shim() || atomic_load_explicit(&started, memory_order_acquire))
         return;
     /* Inside the gate: a suspend waits until the drivers have started, or they start after it. */
+    NOT_CANCELLED();
     GATE(clGetPlatformIDs);
     pthread_mutex_lock(&lock);
     if (!atomic_load(&started)) {
@@ -303,6 +307,11 @@ void loader_start(void)
 void loader_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
+    /* A driver's threads are the parent's only: the child of a suspended process, which can be
+     * resumed on its own, takes an instance of its own. */
+    for (size_t i = 0; i < num_libraries; i++)
+        if (!libraries[i].handle)
+            libraries[i].stale = true;
 }
 
 struct platform **loader_platforms(cl_uint *count)
@@ -360,6 +369,9 @@ void loader_note_device(const struct driver *driver)
 
 int loader_prepare(struct error *err)
 {
+    /* The gate is open: they may be on their way, and come without a device to begin with. */
+    if (!atomic_load_explicit(&started, memory_order_acquire))
+        return 0;
     for (size_t i = 0; i < num_libraries; i++) {
         struct library *library = &libraries[i];
         if (!library->handle || !library->had_device || library->fresh || !will_stay(library))

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/cancel.h"
 #include "shim/config.h"
 
 enum log_level log_level;
@@ -65,6 +66,7 @@ void log_write(enum log_level level, const char *format, ...)
     if (length > sizeof line - 2)
         length = sizeof line - 2;
     line[length++] = '\n';
+    NOT_CANCELLED();
     pthread_mutex_lock(&lock);
     int to = open_log();
     if (to >= 0 && write(to, line, length) < 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "shim/callback.h"
+#include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "shim/program.h"
@@ -38,6 +39,7 @@ static cl_int check_strings(cl_uint count, const char **strings)
 static cl_program create_with_source(struct context *context, cl_uint count, const char **strings,
                                      const size_t *lengths, cl_int *status)
 {
+    NOT_CANCELLED();
     GATE(clCreateProgramWithSource);
     struct program *program =
         program_create(context, origin_from_strings(count, strings, lengths), 0, NULL);
@@ -90,6 +92,7 @@ EXPORT cl_program CL_API_CALL clCreateProgramWithIL(cl_context context, const vo
     if (owner && (!il || !length))
         status = CL_INVALID_VALUE;
     if (status == CL_SUCCESS) {
+        NOT_CANCELLED();
         GATE(clCreateProgramWithIL);
         program =
             create_il(owner, owner->object.driver->clCreateProgramWithIL, il, length, &status);
@@ -109,6 +112,7 @@ cl_program CL_API_CALL clCreateProgramWithILKHR(cl_context context, const void *
     if (owner && (!il || !length))
         status = CL_INVALID_VALUE;
     if (status == CL_SUCCESS) {
+        NOT_CANCELLED();
         GATE(clCreateProgramWithILKHR);
         create_with_il create =
             (create_with_il)driver_extension(owner->object.driver, "clCreateProgramWithILKHR");
@@ -169,6 +173,7 @@ static cl_program create_with_binary(struct context *context, cl_uint num_device
                                      const unsigned char **binaries, cl_int *binary_status,
                                      cl_int *status)
 {
+    NOT_CANCELLED();
     GATE(clCreateProgramWithBinary);
     struct program *program =
         program_create(context, origin_from_binaries(num_devices, lengths, binaries), num_devices,
@@ -207,6 +212,7 @@ EXPORT cl_program CL_API_CALL clCreateProgramWithBinary(cl_context context, cl_u
 static cl_program create_built_in(struct context *context, cl_uint num_devices,
                                   const cl_device_id *devices, const char *names, cl_int *status)
 {
+    NOT_CANCELLED();
     GATE(clCreateProgramWithBuiltInKernels);
     struct program *program =
         program_create(context, origin_create(ORIGIN_BUILT_IN, names, strlen(names)), num_devices,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shim/callback.h"
+#include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "shim/loader.h"
@@ -141,6 +142,7 @@ EXPORT cl_int CL_API_CALL clBuildProgram(cl_program program, cl_uint num_devices
         return status;
     if (!notify_prepare(&notify, pfn_notify, user_data))
         return CL_OUT_OF_HOST_MEMORY;
+    NOT_CANCELLED();
     GATE(clBuildProgram);
     struct recipe *recipe = program_recipe(object, STEP_BUILD, options);
     status = CL_OUT_OF_HOST_MEMORY;
@@ -232,6 +234,7 @@ EXPORT cl_int CL_API_CALL clCompileProgram(cl_program program, cl_uint num_devic
         return status;
     if (!notify_prepare(&notify, pfn_notify, user_data))
         return CL_OUT_OF_HOST_MEMORY;
+    NOT_CANCELLED();
     GATE(clCompileProgram);
     struct recipe *recipe = program_recipe(object, STEP_COMPILE, options);
     struct step_call step = {.program = object,
@@ -252,6 +255,7 @@ EXPORT cl_int CL_API_CALL clUnloadPlatformCompiler(cl_platform_id platform)
     struct platform *object = platform_check(platform);
     if (!object)
         return CL_INVALID_PLATFORM;
+    NOT_CANCELLED();
     GATE(clUnloadPlatformCompiler);
     const struct driver *driver = object->object.driver;
     return driver->clUnloadPlatformCompiler(driver->platform);
@@ -261,6 +265,7 @@ EXPORT cl_int CL_API_CALL clUnloadPlatformCompiler(cl_platform_id platform)
 EXPORT cl_int CL_API_CALL clUnloadCompiler(void)
 {
     cl_uint count = 0;
+    NOT_CANCELLED();
     GATE(clUnloadCompiler);
     struct platform **platforms = loader_platforms(&count);
     for (cl_uint i = 0; i < count; i++) {

@@ -2,6 +2,7 @@
 /* OpenCL 3.0 §5.8.3 Linking: makes a new program, which remembers what its inputs were. */
 #include <stdlib.h>
 
+#include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "shim/program.h"
@@ -115,6 +116,7 @@ EXPORT cl_program CL_API_CALL clLinkProgram(cl_context context, cl_uint num_devi
     if (status == CL_SUCCESS && !notify_prepare(&notify, pfn_notify, user_data))
         status = CL_OUT_OF_HOST_MEMORY;
     if (status == CL_SUCCESS) {
+        NOT_CANCELLED();
         GATE(clLinkProgram);
         struct recipe *recipe = link_recipe(options, num_input_programs, input_programs);
         status = CL_OUT_OF_HOST_MEMORY;

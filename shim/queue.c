@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
@@ -75,6 +76,7 @@ clCreateCommandQueueWithProperties(cl_context context, cl_device_id device,
     cl_command_queue queue = NULL;
     cl_int status = check_arguments(context, device);
     if (status == CL_SUCCESS) {
+        NOT_CANCELLED();
         GATE(clCreateCommandQueueWithProperties);
         const struct driver *driver = context_check(context)->object.driver;
         cl_command_queue real = NULL;
@@ -100,6 +102,7 @@ EXPORT cl_command_queue CL_API_CALL clCreateCommandQueue(cl_context context, cl_
     cl_command_queue queue = NULL;
     cl_int status = check_arguments(context, device);
     if (status == CL_SUCCESS) {
+        NOT_CANCELLED();
         GATE(clCreateCommandQueue);
         const struct driver *driver = context_check(context)->object.driver;
         bool watching = loader_watch();
@@ -221,6 +224,7 @@ EXPORT cl_int CL_API_CALL clFinish(cl_command_queue command_queue)
         return CL_INVALID_COMMAND_QUEUE;
     if (atomic_load_explicit(&queue->held, memory_order_acquire))
         hold_wait_queue(queue);
+    NOT_CANCELLED();
     GATE(clFinish);
     return queue->object.driver->clFinish(queue_real(queue));
 }

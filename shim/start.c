@@ -3,11 +3,14 @@
 #include "shim/start.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "shim/callback.h"
+#include "shim/cancel.h"
 #include "shim/checkpoint.h"
 #include "shim/config.h"
 #include "shim/control.h"
+#include "shim/control_socket.h"
 #include "shim/dispatch.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
@@ -27,7 +30,7 @@ static bool started;
  * The control thread of the child starts at its next OpenCL call that asks for platforms. */
 static void after_fork(void)
 {
-    checkpoint_after_fork();
+    checkpoint_forked();
     object_forked();
     log_forked();
     loader_forked();
@@ -53,6 +56,7 @@ static void start(void)
     gate_init();
     storm_init();
     pthread_atfork(checkpoint_before_fork, checkpoint_after_fork, after_fork);
+    at_quick_exit(control_unlink); /* it runs no destructors */
     started = true;
     control_start();
     log_debug("started: room for %zu objects, %s", slots,
@@ -61,6 +65,7 @@ static void start(void)
 
 bool start_shim(void)
 {
+    NOT_CANCELLED();
     pthread_once(&once, start);
     if (started)
         control_start(); /* again in a forked child */

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "shim/cancel.h"
 #include "shim/checkpoint.h"
 #include "shim/config.h"
 #include "shim/gate.h"
@@ -89,6 +90,7 @@ static bool start(void)
 
 void storm_cycle(void)
 {
+    NOT_CANCELLED();
     pthread_mutex_lock(&lock);
     if (!running)
         running = start();
@@ -104,6 +106,11 @@ void storm_init(void)
 {
     if (config.storm)
         atomic_fetch_or(&gate_state, GATE_STORMY);
+}
+
+void storm_end(void)
+{
+    atomic_fetch_and(&gate_state, ~(uint32_t)GATE_STORMY);
 }
 
 void storm_forked(void)

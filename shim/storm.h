@@ -8,6 +8,8 @@
 #include <stdbool.h>
 
 void storm_init(void);
+/* The program ends: no cycles any more. */
+void storm_end(void);
 /* Is it this call's turn? */
 bool storm_strikes(void);
 /* Requests a cycle and waits for its end. The caller is outside of the gate. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/cancel.h"
 #include "shim/config.h"
 #include "state/query.h"
 #include "state/staging.h"
@@ -132,6 +133,7 @@ void context_discard(struct context *context)
 
 void context_destroy(void *object)
 {
+    NOT_CANCELLED();
     struct context *context = object;
     finish(context);
     struct post *post = atomic_exchange(&context->callbacks, NULL);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shim/callback.h"
+#include "shim/cancel.h"
 
 static bool hold_devices(struct program *program, cl_uint count, struct device *const *devices)
 {
@@ -122,6 +123,7 @@ static void post_release_callbacks(struct program *program)
 
 void program_destroy(void *object)
 {
+    NOT_CANCELLED();
     struct program *program = object;
     program_release(program);
     post_release_callbacks(program);

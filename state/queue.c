@@ -4,8 +4,11 @@
 
 #include <stdlib.h>
 
+#include "shim/cancel.h"
+
 void queue_destroy(void *object)
 {
+    NOT_CANCELLED();
     struct queue *queue = object;
     queue_release(queue);
     free(queue->properties);
