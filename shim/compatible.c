@@ -122,10 +122,9 @@ static int check_command_buffer(const struct other *other, const struct command_
 {
     cl_device_command_buffer_capabilities_khr can = 0;
     cl_command_queue_properties needs = 0;
-    struct command_buffer_calls calls;
     if (buffer->queue->device != other->from)
         return 0;
-    if (!command_buffer_look_up(other->driver, &calls) ||
+    if (!command_buffer_usable(other->driver) ||
         other->driver->clGetDeviceInfo(other->real, CL_DEVICE_COMMAND_BUFFER_CAPABILITIES_KHR,
                                        sizeof can, &can, NULL) != CL_SUCCESS)
         error_set(err, 0, "the device has no cl_khr_command_buffer");

@@ -63,12 +63,19 @@ static bool is_core(const char *name)
            (strcmp(end, "KHR") != 0 && strcmp(end, "EXT") != 0 && !strstr(name, "GL"));
 }
 
+static bool is_command_buffer(const char *name)
+{
+    return strstr(name, "CommandBuffer") || !strncmp(name, "clCommand", strlen("clCommand"));
+}
+
 /* Inside the gate. */
 static bool driver_has(const struct driver *driver, const struct entry *entry)
 {
     void *core = NULL;
     if (entry->core)
         memcpy(&core, (const char *)driver + entry->core, sizeof core);
+    if (is_command_buffer(entry->name) && !command_buffer_usable(driver))
+        return false;
     return core || driver_extension(driver, entry->name);
 }
 

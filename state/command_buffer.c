@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "shim/gate.h"
+#include "state/query.h"
 
 bool command_buffer_look_up(const struct driver *driver, struct command_buffer_calls *calls)
 {
@@ -17,6 +18,38 @@ bool command_buffer_look_up(const struct driver *driver, struct command_buffer_c
     COMMAND_BUFFER_CALLS(X)
 #undef X
     return true;
+}
+
+#define CHANGED CL_MAKE_VERSION(0, 9, 5)
+
+/* A driver that does not tell versions is older than the change. */
+static bool has_changed(const struct driver *driver, cl_device_id device)
+{
+    struct reply reply;
+    bool changed = false;
+    if (query_device(driver, device, CL_DEVICE_EXTENSIONS_WITH_VERSION, &reply) != CL_SUCCESS)
+        return false;
+    const cl_name_version *all = reply.bytes;
+    for (size_t i = 0; i < reply.size / sizeof *all; i++)
+        if (strcmp(all[i].name, CL_KHR_COMMAND_BUFFER_EXTENSION_NAME) == 0)
+            changed = all[i].version >= CHANGED;
+    free(reply.bytes);
+    return changed;
+}
+
+bool command_buffer_usable(const struct driver *driver)
+{
+    struct command_buffer_calls calls;
+    cl_device_id *devices = NULL;
+    cl_uint count = 0;
+    if (!command_buffer_look_up(driver, &calls) ||
+        platform_list(driver, &devices, &count) != CL_SUCCESS)
+        return false;
+    bool usable = true;
+    for (cl_uint i = 0; i < count && usable; i++)
+        usable = !has_changed(driver, devices[i]);
+    free(devices);
+    return usable;
 }
 
 bool command_buffer_simultaneous(const struct command_buffer *buffer)

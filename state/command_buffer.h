@@ -88,6 +88,8 @@ static inline struct command_buffer *command_buffer_check(cl_command_buffer_khr 
 
 /* Has the driver all of the extension's functions? */
 bool command_buffer_look_up(const struct driver *driver, struct command_buffer_calls *calls);
+/* Has it all of them, as they were in version 0.9.0? (0.9.5 gave them another parameter.) */
+bool command_buffer_usable(const struct driver *driver);
 /* May enqueues of it overlap? */
 bool command_buffer_simultaneous(const struct command_buffer *buffer);
 /* A new one with its real one, not yet published; holds the queue. What the driver says. */

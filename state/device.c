@@ -126,10 +126,10 @@ static void prepare(struct device *device, cl_device_info param, struct reply *r
 {
     switch (param) {
     case CL_DEVICE_EXTENSIONS:
-        reply_filter_names(reply);
+        reply_filter_names(reply, device->object.driver);
         break;
     case CL_DEVICE_EXTENSIONS_WITH_VERSION:
-        reply_filter_versions(reply);
+        reply_filter_versions(reply, device->object.driver);
         break;
     default:
         reply_translate(reply, device->platform, device->object.driver);

@@ -247,10 +247,10 @@ cl_int platform_info(struct platform *platform, cl_platform_info param, struct a
     if (err != CL_SUCCESS)
         return err;
     if (param == CL_PLATFORM_EXTENSIONS) {
-        reply_filter_names(&reply);
+        reply_filter_names(&reply, driver);
         err = add_icd_name(&reply);
     } else if (param == CL_PLATFORM_EXTENSIONS_WITH_VERSION) {
-        reply_filter_versions(&reply);
+        reply_filter_versions(&reply, driver);
         err = add_icd_version(&reply);
     } else {
         reply_translate(&reply, platform, driver);

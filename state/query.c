@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shim/dispatch.h"
+#include "state/command_buffer.h"
 
 /* Room for an answer, a NUL behind it. */
 static cl_int make_room(struct reply *reply)
@@ -84,7 +85,18 @@ uint64_t reply_number(const void *bytes, size_t size)
     return large + middle + small;
 }
 
-void reply_filter_names(struct reply *reply)
+/* An extension whose functions changed from version to version has to be one that we wrap. */
+static bool is_carried(const struct driver *driver, const char *name, size_t length)
+{
+    static const char *const versioned = "cl_khr_command_buffer";
+    if (!extension_known(name, length))
+        return false;
+    if (!driver || length != strlen(versioned) || memcmp(name, versioned, length) != 0)
+        return true;
+    return command_buffer_usable(driver);
+}
+
+void reply_filter_names(struct reply *reply, const struct driver *driver)
 {
     char *text = reply->bytes, *end = text;
     for (const char *at = text; *at;) {
@@ -92,7 +104,7 @@ void reply_filter_names(struct reply *reply)
         size_t length = strcspn(name, " ");
         if (end == text)
             at = name; /* no space in front of the first */
-        if (length && extension_known(name, length)) {
+        if (length && is_carried(driver, name, length)) {
             size_t size = (size_t)(name + length - at); /* with the driver's spaces, as they are */
             memmove(end, at, size);
             end += size;
@@ -103,12 +115,12 @@ void reply_filter_names(struct reply *reply)
     reply->size = (size_t)(end - text) + 1;
 }
 
-void reply_filter_versions(struct reply *reply)
+void reply_filter_versions(struct reply *reply, const struct driver *driver)
 {
     cl_name_version *all = reply->bytes;
     size_t count = reply->size / sizeof *all, kept = 0;
     for (size_t i = 0; i < count; i++)
-        if (extension_known(all[i].name, strnlen(all[i].name, sizeof all[i].name)))
+        if (is_carried(driver, all[i].name, strnlen(all[i].name, sizeof all[i].name)))
             all[kept++] = all[i];
     reply->size = kept * sizeof *all;
 }

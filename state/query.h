@@ -26,9 +26,9 @@ uint64_t query_device_number(const struct driver *driver, cl_device_id device, c
 uint64_t reply_number(const void *bytes, size_t size);
 
 /* Takes the extensions out that we don't carry: of a text with spaces between the names, of an
- * array of cl_name_version. */
-void reply_filter_names(struct reply *reply);
-void reply_filter_versions(struct reply *reply);
+ * array of cl_name_version. `driver`: who says so; NULL: unknown. */
+void reply_filter_names(struct reply *reply, const struct driver *driver);
+void reply_filter_versions(struct reply *reply, const struct driver *driver);
 /* Puts our handles in the place of the platform's and its root devices' real ones. */
 void reply_translate(struct reply *reply, const struct platform *platform,
                      const struct driver *driver);
