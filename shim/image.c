@@ -71,21 +71,6 @@ static cl_mem_flags told_flags(const struct request *request, const struct mem *
     return flags | (parent ? parent->flags & FLAGS_POINTER : 0);
 }
 
-static cl_int remember_properties(struct mem *mem, const cl_mem_properties *properties)
-{
-    if (!properties)
-        return CL_SUCCESS;
-    size_t words = 1;
-    while (properties[words - 1])
-        words += 2;
-    mem->properties = malloc(words * sizeof *properties);
-    if (!mem->properties)
-        return CL_OUT_OF_HOST_MEMORY;
-    memcpy(mem->properties, properties, words * sizeof *properties);
-    mem->num_properties = words;
-    return CL_SUCCESS;
-}
-
 /* The shadow alone, complete but for the real image. NULL without memory. */
 static struct mem *make_shadow(const struct request *request, struct mem *parent)
 {
@@ -104,7 +89,7 @@ static struct mem *make_shadow(const struct request *request, struct mem *parent
     mem->image = image;
     if (request->flags & CL_MEM_USE_HOST_PTR)
         mem->host_ptr = request->host_ptr;
-    if (remember_properties(mem, request->properties) != CL_SUCCESS) {
+    if (mem_keep_properties(mem, request->properties) != CL_SUCCESS) {
         mem_discard(mem);
         return NULL;
     }

@@ -113,8 +113,13 @@ static cl_int issue_shared_map(const struct issue *to, const struct map *args)
 static cl_int map_buffer_issue(const struct issue *to, void *data)
 {
     struct map *args = data;
-    if (args->mem->host)
-        return issue_shared_map(to, args);
+    /* A map that was held: its record may be the unmap's by now, so the driver is not told of it.
+     */
+    if (args->mem->host && !to->held) {
+        cl_int err = issue_shared_map(to, args);
+        args->record->real = err == CL_SUCCESS;
+        return err;
+    }
     if (args->map.flags & CL_MAP_WRITE_INVALIDATE_REGION)
         return issue_marker(to);
     return to->driver->clEnqueueReadBuffer(to->real, mem_real(args->mem), to->blocking,
@@ -277,7 +282,7 @@ static cl_int unmap_issue(const struct issue *to, void *data)
 {
     struct unmap *args = data;
     const struct driver *driver = to->driver;
-    if (args->mem->host) {
+    if (args->mapping->real) {
         cl_int err =
             driver->clEnqueueUnmapMemObject(to->real, mem_real(args->mem), args->mapping->pointer,
                                             to->num_waits, to->waits, to->event);

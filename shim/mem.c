@@ -41,21 +41,6 @@ static cl_int place_bytes(struct mem *mem, void *host_ptr)
     return CL_SUCCESS;
 }
 
-static cl_int keep_properties(struct mem *mem, const cl_mem_properties *properties)
-{
-    if (!properties)
-        return CL_SUCCESS;
-    size_t words = 1;
-    while (properties[words - 1])
-        words += 2;
-    mem->properties = malloc(words * sizeof *properties);
-    if (!mem->properties)
-        return CL_OUT_OF_HOST_MEMORY;
-    memcpy(mem->properties, properties, words * sizeof *properties);
-    mem->num_properties = words;
-    return CL_SUCCESS;
-}
-
 static cl_mem make_buffer(cl_context context, const cl_mem_properties *properties,
                           cl_mem_flags flags, size_t size, void *host_ptr, cl_int *status)
 {
@@ -73,7 +58,7 @@ static cl_mem make_buffer(cl_context context, const cl_mem_properties *propertie
         *status = CL_OUT_OF_HOST_MEMORY;
         return NULL;
     }
-    *status = keep_properties(mem, properties);
+    *status = mem_keep_properties(mem, properties);
     if (*status == CL_SUCCESS)
         *status = place_bytes(mem, host_ptr);
     if (*status == CL_SUCCESS)

@@ -173,6 +173,21 @@ void mem_destroy(void *object)
     free_parts(mem);
 }
 
+cl_int mem_keep_properties(struct mem *mem, const cl_mem_properties *properties)
+{
+    if (!properties)
+        return CL_SUCCESS;
+    size_t words = 1;
+    while (properties[words - 1])
+        words += 2;
+    mem->properties = malloc(words * sizeof *properties);
+    if (!mem->properties)
+        return CL_OUT_OF_HOST_MEMORY;
+    memcpy(mem->properties, properties, words * sizeof *properties);
+    mem->num_properties = words;
+    return CL_SUCCESS;
+}
+
 void mem_discard(struct mem *mem)
 {
     if (!mem)

@@ -12,6 +12,9 @@ struct mapping {
     struct mapping *next;
     char *pointer; /* what the application holds */
     void *owned;   /* the region to free once the unmap has been carried out; NULL: in mem's host */
+    bool real;     /* the driver has mapped it too; never so after a rebuild */
+    struct mapping *kept; /* in the root's list while its contents are merged */
+    size_t offset;        /* in the root buffer, while on that list */
     cl_map_flags flags;
     size_t origin[3]; /* buffers: offset and size in [0], bytes; images: pixels */
     size_t region[3];
@@ -61,6 +64,7 @@ struct mem {
     struct image *image;      /* owned; NULL: not an image */
     void *contents;           /* in staging or at host_ptr, while suspended */
     _Atomic unsigned maps;    /* mappings of it and of its sub-buffers */
+    struct mapping *kept;     /* those, while contents are merged */
     atomic_flag lock;         /* held for a few instructions only */
 };
 
@@ -91,6 +95,8 @@ struct mem *mem_create(struct context *context, struct mem *parent, cl_mem_objec
                        cl_mem_flags flags, size_t size);
 /* For a wrapper that failed after mem_create: gives everything back. */
 void mem_discard(struct mem *mem);
+/* Copies the list of properties it was made with (NULL: none). */
+cl_int mem_keep_properties(struct mem *mem, const cl_mem_properties *properties);
 /* Memory of ours for the driver to work on, freed when the driver has let go of the real object.
  * NULL without memory. */
 void *mem_host_alloc(struct mem *mem, size_t size);

@@ -45,10 +45,10 @@ int mem_capture(struct mem *mem, struct error *err)
         return 0;
     if (context_copier(mem->context, err))
         return -1;
-    if (mem->host)
-        return mem->mappings ? 0 : synchronise(mem, err);
+    if (mem->host && !atomic_load(&mem->maps))
+        return synchronise(mem, err);
     /* The program's memory takes its buffer's bytes, unless it may be writing there just now. */
-    if (mem->host_ptr && !mem->image && !atomic_load(&mem->maps))
+    if (!mem->host && mem->host_ptr && !mem->image && !atomic_load(&mem->maps))
         mem->contents = mem->host_ptr;
     else if (!mem->contents)
         mem->contents = staging_take(mem->size);
@@ -66,40 +66,71 @@ int mem_capture(struct mem *mem, struct error *err)
 /* In `shared` mode the driver knows of the application's mappings. */
 static void unmap_all(struct mem *mem)
 {
-    if (!mem->host || !mem->context->copier)
-        return;
-    for (struct mapping *m = mem->mappings; m; m = m->next)
+    bool any = false;
+    for (struct mapping *m = mem->mappings; m; m = m->next) {
+        if (!m->real || !mem->context->copier)
+            continue;
         mem->object.driver->clEnqueueUnmapMemObject(mem->context->copier, mem_real(mem), m->pointer,
                                                     0, NULL, NULL);
-    if (mem->mappings)
+        m->real = false;
+        any = true;
+    }
+    if (any)
         mem->object.driver->clFinish(mem->context->copier);
+}
+
+/* The mapping that covers a byte of the root, or else *next is where the next one begins. */
+static const struct mapping *covering(const struct mem *root, size_t at, size_t *next)
+{
+    *next = root->size;
+    for (const struct mapping *m = root->kept; m; m = m->kept) {
+        if (m->offset <= at && at < m->offset + m->region[0])
+            return m;
+        if (m->offset > at && m->offset < *next)
+            *next = m->offset;
+    }
+    return NULL;
+}
+
+/* `shared`, and mapped: what the device had goes to the host's memory, but for the mapped regions.
+ * These are the program's, which may be writing there at this very moment. */
+static void merge(struct mem *root)
+{
+    for (size_t at = 0; at < root->size;) {
+        size_t next;
+        const struct mapping *mapping = covering(root, at, &next);
+        if (mapping)
+            next = mapping->offset + mapping->region[0];
+        else
+            memcpy(root->host + at, (char *)root->contents + at, next - at);
+        at = next;
+    }
+    root->contents = NULL;
+}
+
+/* Sub-buffers are released before their parents: so the root finds everybody's mappings. */
+static void keep_mappings(struct mem *mem)
+{
+    struct mem *root = mem->parent ? mem->parent : mem;
+    for (struct mapping *m = mem->mappings; m; m = m->next) {
+        m->offset = mem->origin + m->origin[0];
+        m->kept = root->kept;
+        root->kept = m;
+    }
 }
 
 void mem_release(struct mem *mem)
 {
-    if (!mem->object.real)
-        return;
-    unmap_all(mem);
-    RELEASE(mem->object.driver, clReleaseMemObject, mem_real(mem));
-    mem->object.real = NULL;
-}
-
-static int map_again(struct mem *mem, struct error *err)
-{
-    const struct driver *driver = mem->object.driver;
-    for (struct mapping *m = mem->mappings; m; m = m->next) {
-        cl_int status;
-        if (context_copier(mem->context, err))
-            return -1;
-        void *pointer =
-            driver->clEnqueueMapBuffer(mem->context->copier, mem_real(mem), CL_TRUE, m->flags,
-                                       m->origin[0], m->region[0], 0, NULL, NULL, &status);
-        if (status != CL_SUCCESS)
-            return driver_failed(err, "clEnqueueMapBuffer", status);
-        if (pointer != m->pointer)
-            return error_set(err, 0, "the driver maps it at another address than its host pointer");
+    if (mem_real(mem) && mem->host) {
+        unmap_all(mem);
+        keep_mappings(mem);
+        if (!mem->parent && mem->contents)
+            merge(mem);
     }
-    return 0;
+    mem->kept = NULL;
+    if (mem_real(mem))
+        RELEASE(mem->object.driver, clReleaseMemObject, mem_real(mem));
+    mem->object.real = NULL;
 }
 
 /* The flags for the driver: host access is checked by us, since capture reads and writes
@@ -153,7 +184,7 @@ int mem_rebuild(struct mem *mem, struct error *err)
         status = mem_make_buffer(mem, NULL);
     if (status != CL_SUCCESS)
         return driver_failed(err, "making it again", status);
-    return mem->host ? map_again(mem, err) : 0;
+    return 0;
 }
 
 int mem_upload(struct mem *mem, struct error *err)

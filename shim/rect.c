@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OpenCL 3.0 §5.2.2, §5.2.3: reading, writing and copying rectangles of buffers. */
+#include <string.h>
+
+#include "shim/enqueue.h"
+#include "shim/export.h"
+#include "shim/transfer.h"
+
+struct rect {
+    union buffer buffer, other; /* `other`: the destination of a copy */
+    size_t origin[3], other_origin[3], region[3];
+    size_t row_pitch, slice_pitch, other_row_pitch, other_slice_pitch;
+    void *pointer;
+};
+
+/* The application's arrays, which may be NULL, into the struct. */
+static cl_int rect_take(struct rect *args, const size_t *origin, const size_t *other_origin,
+                        const size_t *region)
+{
+    if (!origin || !other_origin || !region)
+        return CL_INVALID_VALUE;
+    memcpy(args->origin, origin, sizeof args->origin);
+    memcpy(args->other_origin, other_origin, sizeof args->other_origin);
+    memcpy(args->region, region, sizeof args->region);
+    return CL_SUCCESS;
+}
+
+/* §5.2.2: the last byte that a rectangle touches lies in the buffer. */
+static cl_int check_rectangle(const struct mem *mem, const size_t *origin, const size_t *region,
+                              size_t row_pitch, size_t slice_pitch)
+{
+    if (!region[0] || !region[1] || !region[2])
+        return CL_INVALID_VALUE;
+    size_t row = row_pitch ? row_pitch : region[0];
+    size_t slice = slice_pitch ? slice_pitch : region[1] * row;
+    if (row < region[0] || slice < region[1] * row || slice % row)
+        return CL_INVALID_VALUE;
+    size_t end = (origin[2] + region[2] - 1) * slice + (origin[1] + region[1] - 1) * row +
+                 origin[0] + region[0];
+    return end > mem->size ? CL_INVALID_VALUE : CL_SUCCESS;
+}
+
+static cl_int rect_check(struct queue *queue, struct rect *args, bool write)
+{
+    cl_int err = transfer_check_buffer(queue, &args->buffer);
+    if (err == CL_SUCCESS && !args->pointer)
+        err = CL_INVALID_VALUE;
+    if (err == CL_SUCCESS)
+        err = check_rectangle(args->buffer.mem, args->origin, args->region, args->row_pitch,
+                              args->slice_pitch);
+    return err == CL_SUCCESS ? transfer_check_access(args->buffer.mem, write) : err;
+}
+
+static cl_int rect_keep(void *data)
+{
+    struct rect *args = data;
+    object_hold(args->buffer.mem);
+    object_hold(args->other.mem);
+    return CL_SUCCESS;
+}
+
+static void rect_drop(void *data)
+{
+    struct rect *args = data;
+    object_drop(args->buffer.mem);
+    object_drop(args->other.mem);
+}
+
+static cl_int read_rect_check(struct queue *queue, void *args)
+{
+    return rect_check(queue, args, false);
+}
+
+static cl_int read_rect_issue(const struct issue *to, void *data)
+{
+    struct rect *args = data;
+    return to->driver->clEnqueueReadBufferRect(
+        to->real, mem_real(args->buffer.mem), to->blocking, args->origin, args->other_origin,
+        args->region, args->row_pitch, args->slice_pitch, args->other_row_pitch,
+        args->other_slice_pitch, args->pointer, to->num_waits, to->waits, to->event);
+}
+
+static const struct command_type read_rect_type = {"clEnqueueReadBufferRect",
+                                                   CL_COMMAND_READ_BUFFER_RECT,
+                                                   0,
+                                                   sizeof(struct rect),
+                                                   read_rect_check,
+                                                   read_rect_issue,
+                                                   rect_keep,
+                                                   rect_drop};
+
+EXPORT cl_int CL_API_CALL clEnqueueReadBufferRect(
+    cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_read,
+    const size_t *buffer_offset, const size_t *host_offset, const size_t *region,
+    size_t buffer_row_pitch, size_t buffer_slice_pitch, size_t host_row_pitch,
+    size_t host_slice_pitch, void *ptr, cl_uint num_events_in_wait_list,
+    const cl_event *event_wait_list, cl_event *event)
+{
+    struct rect args = {.buffer = {buffer},
+                        .row_pitch = buffer_row_pitch,
+                        .slice_pitch = buffer_slice_pitch,
+                        .other_row_pitch = host_row_pitch,
+                        .other_slice_pitch = host_slice_pitch,
+                        .pointer = ptr};
+    cl_int err = rect_take(&args, buffer_offset, host_offset, region);
+    return err != CL_SUCCESS ? err
+                             : enqueue(command_queue, &read_rect_type, &args, blocking_read,
+                                       num_events_in_wait_list, event_wait_list, event);
+}
+
+static cl_int write_rect_check(struct queue *queue, void *args)
+{
+    return rect_check(queue, args, true);
+}
+
+static cl_int write_rect_issue(const struct issue *to, void *data)
+{
+    struct rect *args = data;
+    return to->driver->clEnqueueWriteBufferRect(
+        to->real, mem_real(args->buffer.mem), to->blocking, args->origin, args->other_origin,
+        args->region, args->row_pitch, args->slice_pitch, args->other_row_pitch,
+        args->other_slice_pitch, args->pointer, to->num_waits, to->waits, to->event);
+}
+
+static const struct command_type write_rect_type = {"clEnqueueWriteBufferRect",
+                                                    CL_COMMAND_WRITE_BUFFER_RECT,
+                                                    0,
+                                                    sizeof(struct rect),
+                                                    write_rect_check,
+                                                    write_rect_issue,
+                                                    rect_keep,
+                                                    rect_drop};
+
+EXPORT cl_int CL_API_CALL clEnqueueWriteBufferRect(
+    cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_write,
+    const size_t *buffer_offset, const size_t *host_offset, const size_t *region,
+    size_t buffer_row_pitch, size_t buffer_slice_pitch, size_t host_row_pitch,
+    size_t host_slice_pitch, const void *ptr, cl_uint num_events_in_wait_list,
+    const cl_event *event_wait_list, cl_event *event)
+{
+    struct rect args = {.buffer = {buffer},
+                        .row_pitch = buffer_row_pitch,
+                        .slice_pitch = buffer_slice_pitch,
+                        .other_row_pitch = host_row_pitch,
+                        .other_slice_pitch = host_slice_pitch,
+                        .pointer = (void *)ptr};
+    cl_int err = rect_take(&args, buffer_offset, host_offset, region);
+    return err != CL_SUCCESS ? err
+                             : enqueue(command_queue, &write_rect_type, &args, blocking_write,
+                                       num_events_in_wait_list, event_wait_list, event);
+}
+
+static cl_int copy_rect_check(struct queue *queue, void *data)
+{
+    struct rect *args = data;
+    cl_int err = transfer_check_buffer(queue, &args->buffer);
+    if (err == CL_SUCCESS)
+        err = transfer_check_buffer(queue, &args->other);
+    if (err == CL_SUCCESS)
+        err = check_rectangle(args->buffer.mem, args->origin, args->region, args->row_pitch,
+                              args->slice_pitch);
+    if (err == CL_SUCCESS)
+        err = check_rectangle(args->other.mem, args->other_origin, args->region,
+                              args->other_row_pitch, args->other_slice_pitch);
+    return err;
+}
+
+static cl_int copy_rect_issue(const struct issue *to, void *data)
+{
+    struct rect *args = data;
+    return to->driver->clEnqueueCopyBufferRect(
+        to->real, mem_real(args->buffer.mem), mem_real(args->other.mem), args->origin,
+        args->other_origin, args->region, args->row_pitch, args->slice_pitch, args->other_row_pitch,
+        args->other_slice_pitch, to->num_waits, to->waits, to->event);
+}
+
+static const struct command_type copy_rect_type = {"clEnqueueCopyBufferRect",
+                                                   CL_COMMAND_COPY_BUFFER_RECT,
+                                                   0,
+                                                   sizeof(struct rect),
+                                                   copy_rect_check,
+                                                   copy_rect_issue,
+                                                   rect_keep,
+                                                   rect_drop};
+
+EXPORT cl_int CL_API_CALL clEnqueueCopyBufferRect(cl_command_queue command_queue, cl_mem src_buffer,
+                                                  cl_mem dst_buffer, const size_t *src_origin,
+                                                  const size_t *dst_origin, const size_t *region,
+                                                  size_t src_row_pitch, size_t src_slice_pitch,
+                                                  size_t dst_row_pitch, size_t dst_slice_pitch,
+                                                  cl_uint num_events_in_wait_list,
+                                                  const cl_event *event_wait_list, cl_event *event)
+{
+    struct rect args = {.buffer = {src_buffer},
+                        .other = {dst_buffer},
+                        .row_pitch = src_row_pitch,
+                        .slice_pitch = src_slice_pitch,
+                        .other_row_pitch = dst_row_pitch,
+                        .other_slice_pitch = dst_slice_pitch};
+    cl_int err = rect_take(&args, src_origin, dst_origin, region);
+    return err != CL_SUCCESS ? err
+                             : enqueue(command_queue, &copy_rect_type, &args, CL_FALSE,
+                                       num_events_in_wait_list, event_wait_list, event);
+}

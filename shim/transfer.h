@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands on buffers share. */
+#ifndef SHADOWCL_SHIM_TRANSFER_H
+#define SHADOWCL_SHIM_TRANSFER_H
+
+#include "state/mem.h"
+
+/* A buffer argument: the application's handle until it is checked, then the shadow. */
+union buffer {
+    cl_mem handle;
+    struct mem *mem;
+};
+
+/* CL_INVALID_MEM_OBJECT or CL_INVALID_CONTEXT, or the handle becomes the shadow. */
+cl_int transfer_check_buffer(struct queue *queue, union buffer *buffer);
+/* §5.2.2: CL_MEM_HOST_WRITE_ONLY and NO_ACCESS can't be read, READ_ONLY and NO_ACCESS not written:
+ * CL_INVALID_OPERATION. */
+cl_int transfer_check_access(const struct mem *mem, bool write);
+
+#endif
