@@ -147,6 +147,7 @@ static void run_on(struct object *const *objects, size_t count)
     object_reap();
     atomic_store(&state, STATE_RUNNING);
     gate_open();
+    object_reap_late();
 }
 
 /* The driver was let go and should not have been: back to running, or at least to a state from
@@ -242,6 +243,7 @@ static int suspend(double deadline, struct report *report, struct error *err)
     if (gate_close(end, err) != 0) {
         staging_drop();
         atomic_store(&state, STATE_RUNNING);
+        object_reap_late();
         return -1;
     }
     report->drain = ms_since(closing);

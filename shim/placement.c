@@ -154,12 +154,15 @@ int placement_check(int64_t deadline, const char *specs, bool strict, struct rep
 {
     struct trial trial = {0};
     struct report told = {0};
-    if (gate_close(deadline, err) != 0)
+    if (gate_close(deadline, err) != 0) {
+        object_reap_late();
         return -1;
+    }
     gate_lend();
     int result = check_closed(specs, strict, &trial, &told, err);
     gate_unlend();
     gate_open();
+    object_reap_late();
     if (result == 0) {
         /* Builds take long: the application goes on. */
         gate_enter("the trial of another device");

@@ -284,6 +284,9 @@ void object_drop(void *handle)
     object->next = atomic_load(&dying);
     while (!atomic_compare_exchange_weak(&dying, &object->next, object))
         ;
+    /* Unless it has just opened. */
+    atomic_thread_fence(memory_order_seq_cst);
+    object_reap_late();
 }
 
 void object_reap(void)
@@ -295,6 +298,14 @@ void object_reap(void)
             destroy(object);
             object = next;
         }
+}
+
+void object_reap_late(void)
+{
+    if (!atomic_load(&dying) || !gate_try_enter("the release of objects"))
+        return;
+    object_reap();
+    gate_leave();
 }
 
 static int by_kind_and_serial(const void *a, const void *b)

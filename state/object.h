@@ -97,6 +97,8 @@ bool object_hold_alive(struct object *object, uint32_t generation);
 /* Destroys those whose last hold was dropped while the gate was closed. The caller either is inside
  * the gate or has closed it. */
 void object_reap(void);
+/* The same once the gate is open again, for those dropped since object_reap: never waits. */
+void object_reap_late(void);
 
 /* The ordered list of all live objects: kinds in the order of KINDS, within a kind in order of
  * creation. Only while the gate is closed. The caller frees it; NULL without memory. */
