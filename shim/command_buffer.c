@@ -3,6 +3,7 @@
  * them: shim/command_record.c. */
 #include "state/command_buffer.h"
 
+#include "shim/cancel.h"
 #include "shim/enqueue.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
@@ -34,6 +35,7 @@ clCreateCommandBufferKHR(cl_uint num_queues, const cl_command_queue *queues,
                          const cl_command_buffer_properties_khr *properties, cl_int *errcode_ret)
 {
     struct command_buffer *buffer = NULL;
+    NOT_CANCELLED();
     GATE(clCreateCommandBufferKHR);
     cl_int status = check_create(num_queues, queues, properties);
     if (status == CL_SUCCESS)
@@ -60,6 +62,7 @@ cl_int CL_API_CALL clFinalizeCommandBufferKHR(cl_command_buffer_khr command_buff
     struct command_buffer *buffer = command_buffer_check(command_buffer);
     if (!buffer)
         return CL_INVALID_COMMAND_BUFFER_KHR;
+    NOT_CANCELLED();
     GATE(clFinalizeCommandBufferKHR);
     pthread_mutex_lock(&hold_lock);
     cl_int status = finalize(buffer);

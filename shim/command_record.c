@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/cancel.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
 #include "shim/launch.h"
@@ -157,6 +158,7 @@ static cl_int record_command(const struct record *record, const struct recorded 
     struct command_buffer *buffer = command_buffer_check(record->buffer);
     if (!buffer)
         return CL_INVALID_COMMAND_BUFFER_KHR;
+    NOT_CANCELLED();
     gate_enter(record->call);
     cl_int status = record_in(buffer, record, like);
     gate_leave();

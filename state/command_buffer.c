@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "shim/cancel.h"
 #include "shim/gate.h"
 #include "state/query.h"
 
@@ -131,6 +132,7 @@ void recorded_destroy(struct recorded *command)
 
 void command_buffer_destroy(void *object)
 {
+    NOT_CANCELLED();
     struct command_buffer *buffer = object;
     command_buffer_release(buffer);
     for (cl_uint i = 0; i < buffer->num_commands; i++)

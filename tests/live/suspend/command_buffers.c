@@ -4,8 +4,10 @@
 #include "live.h"
 
 #include <CL/cl_ext.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ITEMS 1024
 #define SIZE (ITEMS * sizeof(cl_int))
@@ -362,6 +364,42 @@ static void test_errors_are_those_of_the_extension(void **state)
     ok(clReleaseMemObject(a));
 }
 
+/* To the other platform, which has no command buffers; what the command answered. */
+static int move(char *answer, size_t size)
+{
+    char command[1024];
+    snprintf(command, sizeof command, "env -u LD_PRELOAD %s move %d --device rusticl:0 --json 2>&1",
+             getenv("LIVE_COMMAND"), (int)getpid());
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t length = fread(answer, 1, size - 1, pipe);
+    answer[length] = '\0';
+    return pclose(pipe);
+}
+
+static void test_a_device_without_them_is_refused(void **state)
+{
+    cl_uint num_platforms = 0;
+    char answer[4096];
+    ok(clGetPlatformIDs(0, NULL, &num_platforms));
+    live_need(present);
+    live_need(live_shadowed() && num_platforms > 1);
+    cl_mem a = live_buffer(SIZE, NULL);
+    cl_command_buffer_khr buffer = make(NULL);
+    record_fill(buffer, a, 7);
+    ok(ext.clFinalizeCommandBufferKHR(buffer));
+    assert_int_not_equal(move(answer, sizeof answer), 0);
+    if (!strstr(answer, "cl_khr_command_buffer") || !strstr(answer, "command buffer "))
+        fail_msg("refused with: %s", answer);
+    run(buffer);
+    expect_all(a, 7);
+    ok(ext.clReleaseCommandBufferKHR(buffer));
+    if (move(answer, sizeof answer) != 0)
+        fail_msg("without command buffers, still refused with: %s", answer);
+    expect_all(a, 7);
+    ok(clReleaseMemObject(a));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_an_enqueue_waits_for_a_user_event),
         cmocka_unit_test(test_answers_stay),
         cmocka_unit_test(test_errors_are_those_of_the_extension),
+        cmocka_unit_test(test_a_device_without_them_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, live_teardown);
 }
