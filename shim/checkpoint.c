@@ -192,19 +192,33 @@ static int prove_release(struct report *report, struct error *err)
                            "device: it can't be unplugged");
 }
 
+/* What there is, in *objects (the caller frees it), and whether all of it can be carried. */
+static int list_carriable(struct object ***objects, size_t *count, struct error *err)
+{
+    *count = 0;
+    object_reap();
+    *objects = object_list(count);
+    int result = *objects ? 0 : error_set(err, 0, "no memory for the list of objects");
+    for (size_t i = 0; i < *count && result == 0; i++)
+        result = objects_carriable((*objects)[i], err);
+    return result == 0 ? svm_carriable(err) : -1;
+}
+
 static int suspend_closed(int64_t deadline, struct report *report, struct error *err)
 {
-    size_t count = 0;
+    size_t count;
     int64_t start = now_ns();
-    object_reap();
-    struct object **objects = object_list(&count);
-    int result = objects ? 0 : error_set(err, 0, "no memory for the list of objects");
-    for (size_t i = 0; objects && i < count && result == 0; i++)
-        result = objects_carriable(objects[i], err);
-    if (result == 0)
-        result = svm_carriable(err);
+    struct object **objects;
+    int result = list_carriable(&objects, &count, err);
     if (result == 0)
         result = drain_queues(objects, count, deadline, err);
+    if (result == 0)
+        result = gate_wait_empty(deadline, err);
+    if (result == 0) {
+        /* Native kernels may have made objects, and released some. */
+        free(objects);
+        result = list_carriable(&objects, &count, err);
+    }
     report->drain += ms_since(start);
     if (result == 0)
         result = capture(objects, count, deadline, report, err);

@@ -49,7 +49,7 @@ static void unregister_thread(void *data)
     pthread_mutex_unlock(&lock);
     /* It may have ended inside a call, and other destructors may have calls to make. */
     self->registered = false;
-    self->lent = false;
+    self->lent = 0;
     atomic_store(&self->depth, 0);
 }
 
@@ -162,6 +162,14 @@ int gate_close(int64_t deadline, struct error *err)
         atomic_fetch_or(&gate_state, GATE_FENCED);
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
+    int result = gate_wait_empty(deadline, err);
+    if (result != 0)
+        gate_open();
+    return result;
+}
+
+int gate_wait_empty(int64_t deadline, struct error *err)
+{
     for (long pause = 1000;; pause = pause < 500000 ? pause * 2 : pause) {
         char call[64] = "";
         pthread_mutex_lock(&lock);
@@ -173,7 +181,6 @@ int gate_close(int64_t deadline, struct error *err)
         if (!inside)
             return 0;
         if (now_ns() > deadline) {
-            gate_open();
             error_object(err, "thread %d", tid);
             error_set(err, 0, "it is still inside `%s` at the deadline", call);
             return error_todo(err, "allow more time with --deadline, or try again later");
@@ -193,12 +200,12 @@ void gate_lend(void)
     struct gate_thread *self = &gate_self;
     if (!self->registered)
         register_thread(self);
-    self->lent = true;
+    atomic_fetch_add(&self->lent, 1);
 }
 
 void gate_unlend(void)
 {
-    gate_self.lent = false;
+    atomic_fetch_sub(&gate_self.lent, 1);
 }
 
 pid_t gate_lent_thread(void)

@@ -24,8 +24,8 @@ enum gate_state {
 struct gate_thread {
     _Atomic uint32_t depth; /* > 0: inside, so many calls deep */
     bool registered;
-    _Atomic bool
-        lent; /* a driver's thread that runs the application's code: passes a closed gate */
+    /* > 0: runs the application's code inside the driver, so many times: passes a closed gate. */
+    _Atomic uint32_t lent;
     pid_t tid;
     const char *_Atomic call; /* the outermost call it is in; for messages */
     struct gate_thread *next;
@@ -76,6 +76,9 @@ static inline void gate_scope_leave(const int *unused)
  * ns). On a miss the gate is open again and err names the thread and its call. The caller is a
  * thread that is not inside. `lent` threads don't count: the drain waits for them. */
 int gate_close(int64_t deadline, struct error *err);
+/* The last part of that alone, after the drain: a driver may run a native kernel on the very thread
+ * that is inside a call, which was lent then, and is inside still. The gate stays closed. */
+int gate_wait_empty(int64_t deadline, struct error *err);
 void gate_open(void);
 
 /* Runs the application's code on a driver's thread (native kernels, SVM free functions): its calls
