@@ -176,7 +176,12 @@ EXPORT cl_int CL_API_CALL clRetainMemObject(cl_mem memobj)
 EXPORT cl_int CL_API_CALL clReleaseMemObject(cl_mem memobj)
 {
     struct mem *mem = mem_check(memobj);
-    return mem && object_release(mem) ? CL_SUCCESS : CL_INVALID_MEM_OBJECT;
+    if (!mem || !mem->host_ptr)
+        return mem && object_release(mem) ? CL_SUCCESS : CL_INVALID_MEM_OBJECT;
+    /* After the call the memory may be the application's alone (§5.2.1), and a suspend or resume
+     * that is on its way copies from or to it. */
+    GATE(clReleaseMemObject);
+    return object_release(mem) ? CL_SUCCESS : CL_INVALID_MEM_OBJECT;
 }
 
 EXPORT cl_int CL_API_CALL clSetMemObjectDestructorCallback(cl_mem memobj, mem_destructor pfn_notify,
