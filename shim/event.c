@@ -63,20 +63,21 @@ static void CL_CALLBACK driver_says(cl_event real, cl_int status, void *data)
     callback_unref(data);
 }
 
-static void arm(struct event *event, struct event_callback *callback)
+static cl_int arm(struct event *event, struct event_callback *callback)
 {
     atomic_fetch_add(&callback->users, 1);
     cl_int err = event->object.driver->clSetEventCallback(event_real(event), callback->type,
                                                           driver_says, callback);
     if (err != CL_SUCCESS)
-        callback_unref(callback); /* it is posted when the event is captured */
+        callback_unref(callback);
+    return err;
 }
 
 void event_arm_callbacks(struct event *event)
 {
     for (struct event_callback *c = event->callbacks, *next; c; c = next) {
         next = c->next;
-        arm(event, c);
+        (void)arm(event, c); /* on an error it is posted when the event is captured */
     }
 }
 
@@ -99,6 +100,7 @@ static cl_int add_callback(struct event *event, cl_int type, event_notify functi
     callback->data = data;
     callback->type = type;
     atomic_store(&callback->users, 1);
+    cl_int err = CL_SUCCESS;
     pthread_mutex_lock(&hold_lock);
     struct event_callback **last = &event->callbacks;
     while (*last)
@@ -112,14 +114,20 @@ static cl_int add_callback(struct event *event, cl_int type, event_notify functi
     case EVENT_HELD:
         break;
     case EVENT_ISSUED:
-        arm(event, callback);
+        err = arm(event, callback);
+        if (err != CL_SUCCESS)
+            *last = NULL;
         break;
     case EVENT_ENDED:
         post_once(callback, atomic_load(&event->status));
         break;
     }
     pthread_mutex_unlock(&hold_lock);
-    return CL_SUCCESS;
+    if (err != CL_SUCCESS) {
+        object_drop(event);
+        callback_unref(callback);
+    }
+    return err;
 }
 
 EXPORT cl_int CL_API_CALL clSetEventCallback(cl_event event, cl_int command_exec_callback_type,
