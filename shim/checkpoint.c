@@ -12,6 +12,7 @@
 #include "shim/drain.h"
 #include "shim/event.h"
 #include "shim/gate.h"
+#include "shim/handlers.h"
 #include "shim/hold.h"
 #include "shim/loader.h"
 #include "shim/log.h"
@@ -119,6 +120,7 @@ static int rebuild(struct object *const *objects, size_t count, struct report *r
     int64_t start = now_ns();
     int result = 0;
     sigset_t signals;
+    KEEP_HANDLERS();
     node_let_signals_in(&signals);
     bool watching = residue_enter(true);
     loader_place();
@@ -197,7 +199,8 @@ static int list_carriable(struct object ***objects, size_t *count, struct error 
 {
     *count = 0;
     object_reap();
-    *objects = object_list(count);
+    /* Also those that a thread is just dropping: they have something of the driver's, too. */
+    *objects = object_list(true, count);
     int result = *objects ? 0 : error_set(err, 0, "no memory for the list of objects");
     for (size_t i = 0; i < *count && result == 0; i++)
         result = objects_carriable((*objects)[i], err);
@@ -275,7 +278,7 @@ static int resume_closed(const char *device, bool strict, struct report *report,
 {
     size_t count = 0;
     object_reap();
-    struct object **objects = object_list(&count);
+    struct object **objects = object_list(false, &count);
     if (!objects)
         return error_set(err, 0, "no memory for the list of objects");
     int64_t start = now_ns();

@@ -5,6 +5,7 @@
 #include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
+#include "shim/handlers.h"
 #include "shim/loader.h"
 #include "shim/platform.h"
 
@@ -23,6 +24,7 @@ static cl_int enumerate(struct platform *platform)
     if (atomic_load_explicit(&platform->enumerated, memory_order_acquire))
         return CL_SUCCESS;
     NOT_CANCELLED();
+    KEEP_HANDLERS();
     GATE(clGetDeviceIDs);
     bool watching = loader_watch();
     cl_int status = platform_enumerate(platform);

@@ -14,6 +14,7 @@
 #include "shim/cancel.h"
 #include "shim/checkpoint.h"
 #include "shim/gate.h"
+#include "shim/handlers.h"
 #include "shim/icd.h"
 #include "shim/log.h"
 #include "shim/redirect.h"
@@ -43,17 +44,6 @@ static _Thread_local bool starting; /* this thread is inside a driver's start */
 typedef cl_int get_platform_ids(cl_uint, cl_platform_id *, cl_uint *);
 typedef void *get_function(const char *);
 
-/* Drivers built with LLVM put their own handlers over the program's. */
-static void keep_signal_handlers(struct sigaction *actions, bool restore)
-{
-    for (int number = 1; number <= 31; number++) {
-        if (!restore)
-            sigaction(number, NULL, &actions[number]);
-        else if (actions[number].sa_handler != SIG_DFL)
-            sigaction(number, &actions[number], NULL);
-    }
-}
-
 static get_platform_ids *find_entry(void *handle, const char *path)
 {
     __extension__ get_function *function =
@@ -73,11 +63,8 @@ static get_platform_ids *find_entry(void *handle, const char *path)
 
 static void *open_fresh(const char *path)
 {
-    struct sigaction actions[65];
-    keep_signal_handlers(actions, false);
-    void *handle = dlmopen(LM_ID_NEWLM, path, RTLD_LAZY | RTLD_LOCAL);
-    keep_signal_handlers(actions, true);
-    return handle;
+    KEEP_HANDLERS();
+    return dlmopen(LM_ID_NEWLM, path, RTLD_LAZY | RTLD_LOCAL);
 }
 
 static void *open_instance(struct library *library)
@@ -141,10 +128,9 @@ static void close_instance(struct library *library)
 static int open_library(struct library *library, cl_platform_id *ids, cl_uint *count,
                         struct error *err)
 {
-    struct sigaction actions[65];
+    KEEP_HANDLERS();
     *count = 0;
     error_object(err, "driver `%s`", library->path);
-    keep_signal_handlers(actions, false);
     bool watching = residue_enter(true);
     library->handle = open_instance(library);
     cl_int status = CL_INVALID_OPERATION;
@@ -152,7 +138,6 @@ static int open_library(struct library *library, cl_platform_id *ids, cl_uint *c
     if (entry)
         status = entry(MOST_PLATFORMS, ids, count);
     library->had_device = residue_leave(watching);
-    keep_signal_handlers(actions, true);
     if (!library->handle) {
         const char *why = dlerror();
         return error_set(err, 0, "it can't be loaded: %s", why ? why : "no reason given");

@@ -9,6 +9,7 @@
 #include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
+#include "shim/handlers.h"
 #include "shim/loader.h"
 #include "shim/program.h"
 
@@ -143,6 +144,7 @@ EXPORT cl_int CL_API_CALL clBuildProgram(cl_program program, cl_uint num_devices
     if (!notify_prepare(&notify, pfn_notify, user_data))
         return CL_OUT_OF_HOST_MEMORY;
     NOT_CANCELLED();
+    KEEP_HANDLERS();
     GATE(clBuildProgram);
     struct recipe *recipe = program_recipe(object, STEP_BUILD, options);
     status = CL_OUT_OF_HOST_MEMORY;
@@ -235,6 +237,7 @@ EXPORT cl_int CL_API_CALL clCompileProgram(cl_program program, cl_uint num_devic
     if (!notify_prepare(&notify, pfn_notify, user_data))
         return CL_OUT_OF_HOST_MEMORY;
     NOT_CANCELLED();
+    KEEP_HANDLERS();
     GATE(clCompileProgram);
     struct recipe *recipe = program_recipe(object, STEP_COMPILE, options);
     struct step_call step = {.program = object,

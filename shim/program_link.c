@@ -5,6 +5,7 @@
 #include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
+#include "shim/handlers.h"
 #include "shim/program.h"
 
 static cl_int check_link(const struct context *context, cl_uint num_devices,
@@ -117,6 +118,7 @@ EXPORT cl_program CL_API_CALL clLinkProgram(cl_context context, cl_uint num_devi
         status = CL_OUT_OF_HOST_MEMORY;
     if (status == CL_SUCCESS) {
         NOT_CANCELLED();
+        KEEP_HANDLERS();
         GATE(clLinkProgram);
         struct recipe *recipe = link_recipe(options, num_input_programs, input_programs);
         status = CL_OUT_OF_HOST_MEMORY;

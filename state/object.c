@@ -327,14 +327,15 @@ static size_t slots_used(void)
     return atomic_load(&next_slot);
 }
 
-struct object **object_list(size_t *count)
+struct object **object_list(bool dying, size_t *count)
 {
+    uint32_t lowest = dying ? KIND_DYING : KIND_DYING + 1;
     size_t used = slots_used(), n = 0;
     struct object **list = malloc((used + 1) * sizeof *list);
     if (!list)
         return NULL;
     for (size_t i = 0; i < used; i++)
-        if (atomic_load_explicit(&slot_at(i)->kind, memory_order_acquire) > KIND_DYING)
+        if (atomic_load_explicit(&slot_at(i)->kind, memory_order_acquire) >= lowest)
             list[n++] = slot_at(i);
     qsort(list, n, sizeof *list, by_kind_and_serial);
     *count = n;

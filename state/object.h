@@ -101,8 +101,9 @@ void object_reap(void);
 void object_reap_late(void);
 
 /* The ordered list of all live objects: kinds in the order of KINDS, within a kind in order of
- * creation. Only while the gate is closed. The caller frees it; NULL without memory. */
-struct object **object_list(size_t *count);
+ * creation. `dying`: also those whose last hold was dropped. Only while the gate is closed. The
+ * caller frees it; NULL without memory. */
+struct object **object_list(bool dying, size_t *count);
 /* How many of each kind there are now, as a snapshot: counts[KIND_COUNT]. */
 void object_count(size_t *counts);
 

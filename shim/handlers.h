@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Drivers built with LLVM put their signal handlers over the program's, when they start and when
+ * they compile for the first time. */
+#ifndef SHADOWCL_SHIM_HANDLERS_H
+#define SHADOWCL_SHIM_HANDLERS_H
+
+#include <signal.h>
+
+#define HANDLERS_KEPT 32 /* real-time signals are left alone */
+
+struct handlers {
+    struct sigaction before[HANDLERS_KEPT];
+};
+
+struct handlers handlers_keep(void);
+/* Brings back the program's that are no longer there; not where it has set another meanwhile. */
+void handlers_restore(const struct handlers *kept);
+
+/* Until the scope's end. */
+#define KEEP_HANDLERS()                                                                            \
+    __attribute__((cleanup(handlers_restore), unused)) const struct handlers handlers =            \
+        handlers_keep()
+
+#endif
