@@ -166,10 +166,10 @@ cl_int device_info(struct device *device, cl_device_info param, struct answer to
 
 cl_ulong timer_told(struct timer *timer, cl_ulong raw)
 {
-    const cl_ulong jump = 1000000; /* less than that is threads that overtake each other */
     cl_ulong last = atomic_load(&timer->last);
     cl_ulong told = raw + (cl_ulong)atomic_load(&timer->offset);
-    if (told < last && last - told > jump) {
+    /* Else it is threads that overtake each other, maybe by long. */
+    if (atomic_exchange(&timer->moved, false) && told < last) {
         atomic_fetch_add(&timer->offset, (int64_t)(last - told));
         told = last;
     }
@@ -226,4 +226,6 @@ void device_release(struct device *device)
             RELEASE(driver, clReleaseDevice, device_real(device));
     }
     device->object.real = NULL;
+    atomic_store(&device->device_timer.moved, true);
+    atomic_store(&device->host_timer.moved, true);
 }

@@ -13,6 +13,7 @@
 struct timer {
     _Atomic int64_t offset; /* ns, added to what the driver says */
     _Atomic cl_ulong last;  /* the latest time that was told */
+    atomic_bool moved;      /* the device was let go since: the clock may be another */
 };
 
 struct platform {

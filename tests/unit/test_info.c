@@ -287,7 +287,11 @@ static void time_never_runs_backwards(void **state)
     /* threads that overtake each other */
     assert_int_equal(timer_told(&timer, 101 * second - 5), 101 * second);
     assert_int_equal(timer_told(&timer, 101 * second + 5), 101 * second + 5);
+    /* one of them by long: the clock does not run ahead for it */
+    assert_int_equal(timer_told(&timer, 99 * second), 101 * second + 5);
+    assert_int_equal(timer_told(&timer, 101 * second + 6), 101 * second + 6);
     /* another machine, just started */
+    timer = (struct timer){.last = 101 * second + 5, .moved = true};
     assert_int_equal(timer_told(&timer, 3 * second), 101 * second + 5);
     assert_int_equal(timer_told(&timer, 4 * second), 102 * second + 5);
 }
