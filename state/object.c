@@ -284,8 +284,8 @@ void object_drop(void *handle)
     object->next = atomic_load(&dying);
     while (!atomic_compare_exchange_weak(&dying, &object->next, object))
         ;
-    /* Unless it has just opened. */
-    atomic_thread_fence(memory_order_seq_cst);
+    /* Unless it has just opened. The exchange and the look at the gate are in one order with those
+     * of whoever opens it: one of the two sees what the other did. */
     object_reap_late();
 }
 

@@ -30,7 +30,7 @@ class Setup:
         cache = build / "pocl-cache"
         cache.mkdir(exist_ok=True)
         self.env = {k: v for k, v in os.environ.items()
-                    if not k.startswith(("SHADOWCL_", "OCL_ICD_", "LIVE_"))}
+                    if not k.startswith(("SHADOWCL_", "OCL_ICD_", "LIVE_", "MOMENTS_"))}
         self.env |= {"POCL_CACHE_DIR": str(cache), "OCL_ICD_VENDORS": "libpocl.so.2",
                      "SHADOWCL_DRIVERS": "libpocl.so.2", "SHADOWCL_MAPPING": mapping,
                      "SHADOWCL_RUNTIME_DIR": str(self.runtime)}
