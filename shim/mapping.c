@@ -242,15 +242,28 @@ static cl_int unmap_check(struct queue *queue, void *data)
     return args->mapping ? CL_SUCCESS : CL_INVALID_VALUE;
 }
 
+/* Mapped until the driver gets the command: a suspend before that must see the region as mapped. */
 static cl_int unmap_keep(void *data)
 {
-    object_hold(((struct unmap *)data)->mem);
+    struct unmap *args = data;
+    object_hold(args->mem);
+    if (args->mem->host)
+        mem_keep_mapping(args->mem, args->mapping);
     return CL_SUCCESS;
+}
+
+static void take_off_list(struct unmap *args)
+{
+    if (!args->mapping || !args->mapping->leaving)
+        return;
+    mem_remove_mapping(args->mem, args->mapping);
+    args->mapping->leaving = false;
 }
 
 static void unmap_drop(void *data)
 {
     struct unmap *args = data;
+    take_off_list(args);
     mapping_destroy(args->mapping);
     object_drop(args->mem);
 }
@@ -282,6 +295,7 @@ static cl_int unmap_issue(const struct issue *to, void *data)
 {
     struct unmap *args = data;
     const struct driver *driver = to->driver;
+    take_off_list(args);
     if (args->mapping->real) {
         cl_int err =
             driver->clEnqueueUnmapMemObject(to->real, mem_real(args->mem), args->mapping->pointer,

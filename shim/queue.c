@@ -117,19 +117,30 @@ EXPORT cl_command_queue CL_API_CALL clCreateCommandQueue(cl_context context, cl_
     return queue;
 }
 
+/* OpenCL 3.0 §5.1 names a device without such queues before a queue that is none. Drivers of 2.x
+ * don't know the question: theirs has them. */
+static bool has_device_queues(const struct driver *driver, cl_device_id device)
+{
+    cl_device_device_enqueue_capabilities can = 0;
+    return driver->clGetDeviceInfo(device_real(device_check(device)),
+                                   CL_DEVICE_DEVICE_ENQUEUE_CAPABILITIES, sizeof can, &can,
+                                   NULL) != CL_SUCCESS ||
+           can;
+}
+
 EXPORT cl_int CL_API_CALL clSetDefaultDeviceCommandQueue(cl_context context, cl_device_id device,
                                                          cl_command_queue command_queue)
 {
     cl_int status = check_arguments(context, device);
     if (status != CL_SUCCESS)
         return status;
+    GATE(clSetDefaultDeviceCommandQueue);
+    const struct driver *driver = context_check(context)->object.driver;
+    if (!driver->clSetDefaultDeviceCommandQueue || !has_device_queues(driver, device))
+        return CL_INVALID_OPERATION;
     struct queue *queue = queue_check(command_queue);
     if (!queue)
         return CL_INVALID_COMMAND_QUEUE;
-    GATE(clSetDefaultDeviceCommandQueue);
-    const struct driver *driver = queue->object.driver;
-    if (!driver->clSetDefaultDeviceCommandQueue)
-        return CL_INVALID_OPERATION;
     status = driver->clSetDefaultDeviceCommandQueue(context_real(queue->context),
                                                     device_real(queue->device), queue_real(queue));
     if (status == CL_SUCCESS)

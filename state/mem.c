@@ -250,7 +250,7 @@ static struct mapping *take_mapping(struct mem *mem, const struct mapping *only,
     struct mapping *found = NULL;
     lock(mem);
     for (struct mapping **p = &mem->mappings; *p; p = &(*p)->next)
-        if (only ? *p == only : (*p)->pointer == pointer) {
+        if (only ? *p == only : (*p)->pointer == pointer && !(*p)->leaving) {
             found = *p;
             *p = found->next;
             break;
@@ -259,6 +259,12 @@ static struct mapping *take_mapping(struct mem *mem, const struct mapping *only,
     if (found)
         atomic_fetch_sub_explicit(&root_of(mem)->maps, 1, memory_order_relaxed);
     return found;
+}
+
+void mem_keep_mapping(struct mem *mem, struct mapping *mapping)
+{
+    mapping->leaving = true;
+    mem_add_mapping(mem, mapping);
 }
 
 void mem_remove_mapping(struct mem *mem, struct mapping *mapping)
@@ -283,7 +289,7 @@ cl_uint mem_map_count(struct mem *mem)
     cl_uint count = 0;
     lock(mem);
     for (struct mapping *m = mem->mappings; m; m = m->next)
-        count++;
+        count += !m->leaving;
     unlock(mem);
     return count;
 }

@@ -20,6 +20,7 @@ struct mapping {
     size_t region[3];
     size_t row_pitch;
     size_t slice_pitch;
+    bool leaving; /* the application has unmapped it, but the command is held back */
 };
 
 typedef void(CL_CALLBACK *mem_destructor)(cl_mem mem, void *data);
@@ -108,6 +109,9 @@ cl_int mem_add_callback(struct mem *mem, mem_destructor function, void *data);
 struct mapping *mem_map(struct mem *mem, const struct mapping *like);
 /* Finds the oldest mapping with that pointer and takes it off the list; the caller owns it. */
 struct mapping *mem_unmap(struct mem *mem, const void *pointer);
+/* For an unmap that is held back: on the list again, so that a suspend treats the region as mapped,
+ * but not to be found by its pointer nor counted. */
+void mem_keep_mapping(struct mem *mem, struct mapping *mapping);
 /* Takes just this one off the list, or puts it (back) on it. */
 void mem_remove_mapping(struct mem *mem, struct mapping *mapping);
 void mem_add_mapping(struct mem *mem, struct mapping *mapping);

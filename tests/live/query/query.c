@@ -201,6 +201,20 @@ static void contexts_are_refused(void **state)
     assert_int_equal(err, CL_INVALID_DEVICE_TYPE);
 }
 
+/* OpenCL 3.0 §5.1: a device without on-device queues is named before the queue. */
+static void default_device_queues_are_refused(void **state)
+{
+    cl_device_device_enqueue_capabilities can = 0;
+    if (clGetDeviceInfo(device, CL_DEVICE_DEVICE_ENQUEUE_CAPABILITIES, sizeof can, &can, NULL) != 0)
+        skip();
+    cl_int err;
+    cl_context context = clCreateContext(NULL, 1, &device, NULL, NULL, &err);
+    assert_int_equal(err, CL_SUCCESS);
+    assert_int_equal(clSetDefaultDeviceCommandQueue(context, device, NULL),
+                     can ? CL_INVALID_COMMAND_QUEUE : CL_INVALID_OPERATION);
+    assert_int_equal(clReleaseContext(context), CL_SUCCESS);
+}
+
 static void contexts_are_made_from_types(void **state)
 {
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
@@ -344,6 +358,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(contexts_answer),
         cmocka_unit_test(contexts_are_refused),
         cmocka_unit_test(contexts_are_made_from_types),
+        cmocka_unit_test(default_device_queues_are_refused),
         cmocka_unit_test(destructors_run_in_reverse_order),
         cmocka_unit_test(samplers_answer),
         cmocka_unit_test(functions_are_found_by_name),

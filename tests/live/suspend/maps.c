@@ -237,6 +237,33 @@ static void test_other_parts_stay_in_use_by_the_device(void **state)
     ok(clReleaseMemObject(mem));
 }
 
+/* The host's writes are over at the call, but the driver hears of the unmap only after the rebuild;
+ * the same region is mapped once more meanwhile. */
+static void test_unmap_behind_an_unset_event(void **state)
+{
+    cl_int err;
+    unsigned char bytes[SIZE];
+    live_pattern(bytes, SIZE, 12);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    unsigned char *p = map(mem, CL_MAP_READ | CL_MAP_WRITE, 0, SIZE);
+    unsigned char *again = map(mem, CL_MAP_READ, 0, SIZE);
+    memset(p + 100, 0x55, 1000);
+    memset(bytes + 100, 0x55, 1000);
+    cl_event gate = clCreateUserEvent(live.context, &err), done;
+    made(gate);
+    ok(clEnqueueUnmapMemObject(live.queue, mem, p, 1, &gate, &done));
+    live_cycle();
+    ok(clSetUserEventStatus(gate, CL_COMPLETE));
+    ok(clWaitForEvents(1, &done));
+    live_cycle();
+    unmap(mem, again);
+    expect_count(mem, 0);
+    live_expect(mem, 0, bytes, SIZE);
+    ok(clReleaseEvent(done));
+    ok(clReleaseEvent(gate));
+    ok(clReleaseMemObject(mem));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_host_pointer_buffer_is_mapped_where_it_lies),
         cmocka_unit_test(test_mapped_buffer_released_by_the_program),
         cmocka_unit_test(test_other_parts_stay_in_use_by_the_device),
+        cmocka_unit_test(test_unmap_behind_an_unset_event),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
