@@ -8,8 +8,9 @@
 #include "shim/compatible.h"
 #include "shim/gate.h"
 #include "shim/loader.h"
+#include "shim/objects.h"
 #include "shim/trial.h"
-#include "state/device.h"
+#include "state/context.h"
 
 #define MOST_DEVICES 64
 
@@ -89,6 +90,38 @@ static int check_targets(const struct used *used, struct error *err)
     return 0;
 }
 
+static const struct device *target_of(const struct used *used, const struct device *device)
+{
+    while (device->parent)
+        device = device->parent;
+    for (size_t i = 0; i < used->count; i++)
+        if (used->devices[i] == device)
+            return used->targets[i];
+    return device->place ? device->place : device;
+}
+
+/* §4.4: a context's devices are of one platform. A driver may crash on another's. */
+static int check_contexts(const struct used *used, struct object *const *objects, size_t count,
+                          struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct context *context = (const struct context *)objects[i];
+        if (objects[i]->was != KIND_CONTEXT)
+            continue;
+        const struct device *first = target_of(used, context->devices[0]);
+        for (cl_uint j = 1; j < context->num_devices; j++) {
+            const struct device *other = target_of(used, context->devices[j]);
+            if (other->platform == first->platform)
+                continue;
+            object_describe(objects[i], err->object, sizeof err->object);
+            error_set(err, 0, "its devices can't be on two platforms, as `%s` and `%s` are",
+                      first->name, other->name);
+            return error_todo(err, "name devices of one platform");
+        }
+    }
+    return 0;
+}
+
 int placement_choose(const char *specs, bool strict, struct object *const *objects, size_t count,
                      struct report *report, struct error *err)
 {
@@ -97,7 +130,8 @@ int placement_choose(const char *specs, bool strict, struct object *const *objec
         if (objects[i]->was == KIND_DEVICE)
             add_used(&used, (struct device *)objects[i]);
     enumerate_all();
-    if (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0)
+    if (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0 ||
+        check_contexts(&used, objects, count, err) != 0)
         return -1;
     for (size_t i = 0; i < used.count; i++)
         if (used.targets[i] != place_of(used.devices[i]) &&
@@ -135,7 +169,8 @@ static int check_closed(const char *specs, bool strict, struct trial *trial, str
             add_used(&used, (struct device *)objects[i]);
     if (result == 0)
         enumerate_all();
-    if (result == 0 && (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0))
+    if (result == 0 && (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0 ||
+                        check_contexts(&used, objects, count, err) != 0))
         result = -1;
     for (size_t i = 0; i < used.count && result == 0; i++) {
         struct device *from = used.devices[i], *to = used.targets[i];
