@@ -99,7 +99,7 @@ EXPORT cl_int CL_API_CALL clGetDeviceAndHostTimer(cl_device_id device, cl_ulong 
     cl_int err =
         driver->clGetDeviceAndHostTimer(device_real(shadow), device_timestamp, host_timestamp);
     if (err == CL_SUCCESS) {
-        *device_timestamp = timer_told(&shadow->device_timer, *device_timestamp);
+        *device_timestamp = timer_told(device_clock(shadow), *device_timestamp);
         *host_timestamp = timer_told(&shadow->host_timer, *host_timestamp);
     }
     return err;

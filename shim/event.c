@@ -3,6 +3,7 @@
 #include "shim/event.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "shim/callback.h"
 #include "shim/export.h"
@@ -232,8 +233,15 @@ static cl_int ask_driver(struct event *event, cl_profiling_info param, struct an
     GATE(clGetEventProfilingInfo);
     if (event_place(event) != EVENT_ISSUED)
         return CL_INVALID_EVENT;
-    return event->object.driver->clGetEventProfilingInfo(event_real(event), param, to.size,
-                                                         to.value, to.size_ret);
+    cl_int err = event->object.driver->clGetEventProfilingInfo(event_real(event), param, to.size,
+                                                               to.value, to.size_ret);
+    cl_ulong time;
+    if (err == CL_SUCCESS && to.value && to.size >= sizeof time) {
+        memcpy(&time, to.value, sizeof time);
+        time = timer_event(device_clock(event->queue->device), time);
+        memcpy(to.value, &time, sizeof time);
+    }
+    return err;
 }
 
 EXPORT cl_int CL_API_CALL clGetEventProfilingInfo(cl_event event, cl_profiling_info param_name,

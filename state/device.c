@@ -178,6 +178,41 @@ cl_ulong timer_told(struct timer *timer, cl_ulong raw)
     return told < last ? last : told;
 }
 
+cl_ulong timer_event(struct timer *timer, cl_ulong raw)
+{
+    cl_ulong floor = atomic_load(&timer->floor), told;
+    int64_t offset = atomic_load(&timer->offset);
+    /* A clock that could not be looked at when the device was made again. */
+    while ((told = raw + (cl_ulong)offset) < floor)
+        atomic_compare_exchange_weak(&timer->offset, &offset, offset + (int64_t)(floor - told));
+    cl_ulong last = atomic_load(&timer->last);
+    while (told > last && !atomic_compare_exchange_weak(&timer->last, &last, told))
+        ;
+    return told;
+}
+
+struct timer *device_clock(struct device *device)
+{
+    while (device->parent)
+        device = device->parent;
+    return &device->device_timer;
+}
+
+/* The clock may be another one now, or have begun anew: it goes on where the old one was. */
+static void go_on_counting(struct device *device)
+{
+    const struct driver *driver = device->object.driver;
+    struct timer *timer = &device->device_timer;
+    cl_ulong now, host, last = atomic_load(&timer->last);
+    atomic_store(&timer->floor, last);
+    if (!driver->clGetDeviceAndHostTimer || driver->version < 210 ||
+        driver->clGetDeviceAndHostTimer(device_real(device), &now, &host) != CL_SUCCESS)
+        return;
+    cl_ulong told = now + (cl_ulong)atomic_load(&timer->offset);
+    if (told < last)
+        atomic_fetch_add(&timer->offset, (int64_t)(last - told));
+}
+
 int device_capture(struct device *device, struct error *err)
 {
     if (device->partition || !device_real(device))
@@ -213,6 +248,7 @@ int device_rebuild(struct device *device, struct error *err)
         return error_set(err, 0, "no memory to look at device `%s`", device->name);
     device->same = !strcmp(identity, device_captured_on(device));
     free(identity);
+    go_on_counting(device);
     return 0;
 }
 

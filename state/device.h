@@ -14,6 +14,7 @@ struct timer {
     _Atomic int64_t offset; /* ns, added to what the driver says */
     _Atomic cl_ulong last;  /* the latest time that was told */
     atomic_bool moved;      /* the device was let go since: the clock may be another */
+    _Atomic cl_ulong floor; /* what was told before the last rebuild: no event is earlier */
 };
 
 struct platform {
@@ -111,6 +112,10 @@ void device_discard(struct device *device);
 char *device_identify(const struct driver *driver, cl_device_id real);
 /* The time to tell for what the driver says. */
 cl_ulong timer_told(struct timer *timer, cl_ulong raw);
+/* The same for a time in an event, which may be of any moment since the last rebuild. */
+cl_ulong timer_event(struct timer *timer, cl_ulong raw);
+/* The clock of a device is that of its root device. */
+struct timer *device_clock(struct device *device);
 
 /* §4.3: `parts` gets *num_parts new devices, unpublished; with parts NULL only counts. */
 cl_int device_partition(struct device *device, const cl_device_partition_property *properties,

@@ -76,6 +76,8 @@ static int take_times(struct event *event, struct error *err)
             event->times[i] = i ? event->times[i - 1] : 0;
         else if (code != CL_SUCCESS)
             return error_set(err, 0, "the driver does not tell its times (%d)", code);
+        else
+            event->times[i] = timer_event(device_clock(event->queue->device), event->times[i]);
     }
     event->profiled = true;
     return 0;

@@ -163,6 +163,9 @@ bool faults_stalled(void);
 cl_event stall_event(cl_command_queue queue);
 void stall_stop(void);
 
+/* What the device's clock says when pocl's says `time`: see SHADOWCL_TEST_CLOCK. */
+cl_ulong device_time_of(cl_ulong time);
+
 #define PASS(name, parameters, arguments, object)                                                  \
     cl_int CL_API_CALL name parameters                                                             \
     {                                                                                              \

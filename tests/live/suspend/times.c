@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Times never run backwards: neither those in events nor the device's timer, also where the clock
+ * of the device under the program begins anew. */
+#include "live.h"
+
+static cl_command_queue profiled;
+static cl_ulong latest;
+
+/* The event of a command that has ended, with times in order and after all that were told. */
+static cl_event times_of_one(cl_mem buffer)
+{
+    cl_event event = NULL;
+    cl_int zero = 0;
+    ok(clEnqueueFillBuffer(profiled, buffer, &zero, sizeof zero, 0, 4096, 0, NULL, &event));
+    ok(clWaitForEvents(1, &event));
+    for (cl_uint i = CL_PROFILING_COMMAND_QUEUED; i <= CL_PROFILING_COMMAND_END; i++) {
+        cl_ulong time = 0;
+        ok(clGetEventProfilingInfo(event, i, sizeof time, &time, NULL));
+        if (time < latest)
+            fail_msg("%#x is %llu, and %llu was told before", i, (unsigned long long)time,
+                     (unsigned long long)latest);
+        latest = time;
+    }
+    return event;
+}
+
+static void ask_timer(void)
+{
+    cl_ulong device = 0, host = 0;
+    if (live.version < 210 || clGetDeviceAndHostTimer(live.device, &device, &host) != CL_SUCCESS)
+        return;
+    assert_true(device >= latest);
+    latest = device;
+}
+
+static cl_ulong end_of(cl_event event)
+{
+    cl_ulong time = 0;
+    ok(clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof time, &time, NULL));
+    return time;
+}
+
+static void test_times_never_run_backwards(void **state)
+{
+    cl_int err;
+    profiled = clCreateCommandQueue(live.context, live.device, CL_QUEUE_PROFILING_ENABLE, &err);
+    made(profiled);
+    cl_mem buffer = live_buffer(4096, NULL);
+    cl_event first = times_of_one(buffer);
+    cl_ulong told = end_of(first);
+    for (int round = 0; round < 6; round++) {
+        live_cycle();
+        cl_event later = times_of_one(buffer);
+        if (round % 2)
+            ask_timer();
+        assert_true(end_of(first) == told);
+        ok(clReleaseEvent(later));
+        live_sleep(20);
+    }
+    ok(clReleaseEvent(first));
+    ok(clReleaseMemObject(buffer));
+    ok(clReleaseCommandQueue(profiled));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_times_never_run_backwards),
+    };
+    return cmocka_run_group_tests(tests, live_setup, live_teardown);
+}
