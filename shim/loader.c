@@ -105,6 +105,13 @@ static void close_instance(struct library *library)
 {
     if (!library->handle)
         return;
+    /* A fresh instance that has not had a device (the resume failed before) is as good as new:
+     * there are only so many. */
+    if (library->space != LM_ID_BASE && !library->had_device) {
+        library->fresh = library->handle;
+        library->handle = NULL;
+        return;
+    }
     /* One that goes but leaves LLVM with another driver would register its options with that again
      * when it comes back, and LLVM ends the process for it: it is made to stay. */
     void *pinned =
@@ -120,7 +127,9 @@ static void close_instance(struct library *library)
                       : dlmopen(library->space, library->path, RTLD_LAZY | RTLD_NOLOAD);
     if (still)
         dlclose(still);
-    library->stale = library->had_device && still;
+    /* The first instance stays as it is: also when a later one has unloaded. */
+    if (library->space == LM_ID_BASE)
+        library->stale = library->had_device && still;
     library->had_device = false;
 }
 

@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,15 +43,21 @@ static bool read_call(pid_t tid, struct call *call)
     return read;
 }
 
-static bool polls(const struct pollfd *polled, size_t count, int fd)
+/* The array lies in this process, but its owner may wake and be gone: so it is read by the kernel.
+ */
+static bool polls(unsigned long array, size_t count, int fd)
 {
-    for (size_t i = 0; i < count && i < MOST_POLLED; i++)
+    struct pollfd polled[MOST_POLLED];
+    size_t room = count < MOST_POLLED ? count : MOST_POLLED;
+    struct iovec to = {polled, room * sizeof *polled};
+    struct iovec from = {(void *)array, room * sizeof *polled};
+    ssize_t bytes = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+    for (size_t i = 0; bytes > 0 && i < (size_t)bytes / sizeof *polled; i++)
         if (polled[i].fd == fd)
             return true;
     return false;
 }
 
-/* The array lies in this process, and its owner sleeps in the call that reads it. */
 static bool sleeps_on(const struct call *call, int fd)
 {
     switch (call->number) {
@@ -58,7 +65,7 @@ static bool sleeps_on(const struct call *call, int fd)
     case SYS_poll:
 #endif
     case SYS_ppoll:
-        return polls((const struct pollfd *)call->args[0], call->args[1], fd);
+        return polls(call->args[0], call->args[1], fd);
 #ifdef SYS_select
     case SYS_select:
 #endif

@@ -36,6 +36,10 @@ int queue_rebuild(struct queue *queue, struct error *err)
     const struct driver *driver = queue->object.driver;
     cl_context context = context_real(queue->context);
     cl_int status = CL_SUCCESS;
+    /* clSetCommandQueueProperty may have changed what the queue was made with. */
+    for (size_t i = 0; i + 1 < queue->num_properties; i += 2)
+        if (queue->properties[i] == CL_QUEUE_PROPERTIES)
+            queue->properties[i + 1] = queue->flags;
     if (driver->clCreateCommandQueueWithProperties) {
         cl_queue_properties flags[] = {CL_QUEUE_PROPERTIES, queue->flags, 0};
         queue->object.real = driver->clCreateCommandQueueWithProperties(

@@ -102,7 +102,9 @@ def walk(build, mapping, error, every, jobs):
             outcomes[outcome.split(":")[0]] += 1
     for outcome, count in outcomes.most_common():
         print(f"{count:4} {outcome}")
-    return outcomes["WRONG"]
+    # A walk in which no call's failure is felt has made none fail.
+    felt = [any(o.startswith(step) for o in outcomes) for step in ("suspend fails", "resume fails")]
+    return outcomes["WRONG"] + (not all(felt))
 
 
 def main():
