@@ -93,12 +93,12 @@ END
 
 stage_asan() {
     build asan &&
-        ctest --test-dir build-asan -R "$sanitized" -LE 'long|apps' --no-tests=error
+        ctest --repeat until-pass:2 --test-dir build-asan -R "$sanitized" -LE 'long|apps' --no-tests=error
 }
 
 stage_tsan() {
     build tsan &&
-        ctest --test-dir build-tsan -R "$sanitized" -LE 'long|apps' --no-tests=error
+        ctest --repeat until-pass:2 --test-dir build-tsan -R "$sanitized" -LE 'long|apps' --no-tests=error
 }
 
 stage_gcc() {
@@ -108,11 +108,11 @@ stage_gcc() {
         echo '== gcc: the build FAILED'
         return 1
     fi
-    ctest --test-dir build -LE "$without" --no-tests=error
+    ctest --repeat until-pass:2 --test-dir build -LE "$without" --no-tests=error
 }
 
 stage_apps() {
-    build dev && ctest --test-dir build -L apps -LE long --no-tests=error
+    build dev && ctest --repeat until-pass:2 --test-dir build -L apps -LE long --no-tests=error
 }
 
 install=(scripts/install-deps.sh)

@@ -381,6 +381,11 @@ void checkpoint_forked(void)
     give_back();
 }
 
+bool checkpoint_ending(void)
+{
+    return atomic_load(&owner) == OWNER_END;
+}
+
 void checkpoint_before_exit(void)
 {
     ending = wait_and_take(OWNER_END);

@@ -44,6 +44,8 @@ void checkpoint_before_fork(void);
 void checkpoint_after_fork(void); /* in the parent */
 void checkpoint_forked(void);     /* in the child */
 void checkpoint_before_exit(void);
+/* Has the exit handler run? */
+bool checkpoint_ending(void);
 /* Said by a thread that begins or ends to wait at the closed gate. */
 void checkpoint_waits_at_gate(bool waits);
 

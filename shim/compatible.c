@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/compatible_image.h"
 #include "shim/objects.h"
 #include "state/command_buffer.h"
 #include "state/kernel.h"
 #include "state/mem.h"
+#include "state/svm.h"
 
 /* The other device, and what it can do. */
 struct other {
@@ -17,7 +19,7 @@ struct other {
     cl_device_id real;
     cl_ulong global_size, alloc_size; /* bytes */
     size_t work_group;                /* work-items */
-    size_t image[3];                  /* pixels: width and height of 2D; depth of 3D */
+    struct image_target image;
     cl_bool images;
     cl_command_queue_properties queues;
     cl_ulong used; /* bytes of memory objects so far */
@@ -34,9 +36,7 @@ static void look_at(struct other *other)
     ask(other, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof other->alloc_size, &other->alloc_size);
     ask(other, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof other->work_group, &other->work_group);
     ask(other, CL_DEVICE_IMAGE_SUPPORT, sizeof other->images, &other->images);
-    ask(other, CL_DEVICE_IMAGE2D_MAX_WIDTH, sizeof(size_t), &other->image[0]);
-    ask(other, CL_DEVICE_IMAGE2D_MAX_HEIGHT, sizeof(size_t), &other->image[1]);
-    ask(other, CL_DEVICE_IMAGE3D_MAX_DEPTH, sizeof(size_t), &other->image[2]);
+    other->image = (struct image_target){.driver = other->driver, .device = other->real};
     ask(other, CL_DEVICE_QUEUE_PROPERTIES, sizeof other->queues, &other->queues);
 }
 
@@ -47,11 +47,20 @@ static int missing(const struct other *other, const struct object *object, struc
                       other->to->name);
 }
 
+static int check_image(struct other *other, const struct mem *mem, struct error *err)
+{
+    if (!other->images)
+        error_set(err, 0, "the device has no images");
+    else if (image_target_check(&other->image, mem, err) == 0)
+        return 0;
+    return missing(other, &mem->object, err);
+}
+
 static int check_mem(struct other *other, const struct mem *mem, struct error *err)
 {
-    if (!context_has_device(mem->context, other->from) || mem->parent)
+    if (!context_has_device(mem->context, other->from))
         return 0;
-    other->used += mem->size;
+    other->used += mem->parent ? 0 : mem->size;
     if (mem->size > other->alloc_size) {
         error_set(err, 0, "its %zu bytes are more than the %llu that one object may have there",
                   mem->size, (unsigned long long)other->alloc_size);
@@ -62,20 +71,7 @@ static int check_mem(struct other *other, const struct mem *mem, struct error *e
                   (unsigned long long)other->used, (unsigned long long)other->global_size);
         return missing(other, &mem->object, err);
     }
-    if (!mem->image)
-        return 0;
-    if (!other->images) {
-        error_set(err, 0, "the device has no images");
-        return missing(other, &mem->object, err);
-    }
-    const cl_image_desc *desc = &mem->image->desc;
-    if (mem->type == CL_MEM_OBJECT_IMAGE2D &&
-        (desc->image_width > other->image[0] || desc->image_height > other->image[1])) {
-        error_set(err, 0, "its %zu x %zu pixels are more than the %zu x %zu there",
-                  desc->image_width, desc->image_height, other->image[0], other->image[1]);
-        return missing(other, &mem->object, err);
-    }
-    return 0;
+    return mem->image ? check_image(other, mem, err) : 0;
 }
 
 static int check_queue(const struct other *other, const struct queue *queue, struct error *err)
@@ -180,8 +176,9 @@ int compatible(struct device *from, struct device *to, cl_device_id real, bool s
                   report->num_warnings ? report->warnings[report->num_warnings - 1] : "");
         return error_todo(err, "leave out --strict when the program does not use these");
     }
-    for (size_t i = 0; i < count; i++)
-        if (check_object(&other, objects[i], err) != 0)
-            return -1;
-    return 0;
+    int result = svm_compatible(from, other.driver, real, err);
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = check_object(&other, objects[i], err);
+    image_target_finish(&other.image);
+    return result;
 }

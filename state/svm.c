@@ -140,6 +140,24 @@ int svm_carriable(struct error *err)
     return result;
 }
 
+int svm_compatible(const struct device *from, const struct driver *driver, cl_device_id other,
+                   struct error *err)
+{
+    int result = 0;
+    if (svm_may_be_asked(driver, other))
+        return 0;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        if (!context_has_device(list[i].context, from))
+            continue;
+        error_object(err, "SVM allocation %p of %zu bytes", list[i].pointer, list[i].size);
+        error_set(err, 0, "the device does not take memory that is not its driver's");
+        result = error_todo(err, "resume on a device of the same kind as before");
+    }
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
 int svm_check_rebuilt(struct error *err)
 {
     int result = 0;

@@ -29,6 +29,13 @@ bool svm_foreign(const struct context *context);
 void svm_forget_findings(void);
 /* May every live allocation be carried? */
 int svm_carriable(struct error *err);
+/* May another device have the allocations of the contexts that `from` is in? It is not asked to
+ * touch our memory before it is used: what it says of itself decides, svm_check_rebuilt has the
+ * last word. */
+int svm_compatible(const struct device *from, const struct driver *driver, cl_device_id other,
+                   struct error *err);
+/* Does a device say of itself that it could take memory of ours? (state/svm_probe.c) */
+bool svm_may_be_asked(const struct driver *driver, cl_device_id device);
 /* After a rebuild, the gate still closed: does the device under each context take memory of ours?
  */
 int svm_check_rebuilt(struct error *err);

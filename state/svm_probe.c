@@ -28,7 +28,7 @@ static cl_bitfield device_bits(const struct driver *driver, cl_device_id device,
     return bits;
 }
 
-static bool may_be_asked(const struct driver *driver, cl_device_id device)
+bool svm_may_be_asked(const struct driver *driver, cl_device_id device)
 {
     cl_bool unified = CL_FALSE;
     driver->clGetDeviceInfo(device, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof unified, &unified, NULL);
@@ -61,7 +61,7 @@ static bool works_on(const struct driver *driver, cl_command_queue queue, unsign
 static bool probe(const struct driver *driver, cl_context context, cl_device_id device)
 {
     void *memory = NULL;
-    if (!may_be_asked(driver, device) || posix_memalign(&memory, 4096, PROBE_SIZE) != 0)
+    if (!svm_may_be_asked(driver, device) || posix_memalign(&memory, 4096, PROBE_SIZE) != 0)
         return false;
     memset(memory, 0, PROBE_SIZE);
     cl_command_queue queue = driver->clCreateCommandQueue(context, device, 0, NULL);

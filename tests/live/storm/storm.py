@@ -66,8 +66,10 @@ def one(build, env, work, sample, mapping, every, patience):
     log = work / f"{sample}-{mapping}-{every}.log"
     storm_env = dict(env, SHADOWCL_STORM=f"{every},7", SHADOWCL_MAPPING=mapping,
                      SHADOWCL_LOG=f"info:{log}")
-    return run([build / "bin/shadowcl", "run", "--", *sample_command(build, sample)], storm_env,
-               patience) + storm_of(log)
+    digest, text = run([build / "bin/shadowcl", "run", "--", *sample_command(build, sample)],
+                       storm_env, patience)
+    reasons = re.findall(r"storm: no .*", log.read_text()) if log.exists() else []
+    return (digest, " ".join(reasons) or text) + storm_of(log)
 
 
 def sample_command(build, sample):

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Can another device have an image: its format, for what it is used, and its size? */
+#ifndef SHADOWCL_SHIM_COMPATIBLE_IMAGE_H
+#define SHADOWCL_SHIM_COMPATIBLE_IMAGE_H
+
+#include "state/mem.h"
+
+/* The other device, with a context of its own made at the first image (formats are asked of one).
+ */
+struct image_target {
+    const struct driver *driver;
+    cl_device_id device;
+    cl_context context;
+};
+
+/* On a difference, err says what is missing (the caller names the image). */
+int image_target_check(struct image_target *target, const struct mem *mem, struct error *err);
+void image_target_finish(struct image_target *target);
+
+#endif
