@@ -39,6 +39,8 @@ static void parse_caps(struct caps *caps, char *text)
             caps->no_fp64 = true;
         else if (!strcmp(word, "noimages"))
             caps->no_images = true;
+        else if (!strcmp(word, "nouint8"))
+            caps->no_uint8 = true;
         else if (!strcmp(word, "nooutoforder"))
             caps->no_out_of_order = true;
         else

@@ -20,7 +20,7 @@
 struct caps {
     size_t mem;    /* 0: all that the node has */
     size_t max_wg; /* 0: as pocl */
-    bool no_fp64, no_images, no_out_of_order;
+    bool no_fp64, no_images, no_uint8, no_out_of_order;
 };
 
 /* Which file a path led to; a file made anew is another one even if it got the old number. */

@@ -96,6 +96,8 @@ static cl_int check(cl_context context, cl_mem_flags flags, const cl_image_forma
         return CL_INVALID_OPERATION;
     if (!format)
         return CL_INVALID_IMAGE_FORMAT_DESCRIPTOR;
+    if (device->caps.no_uint8 && format->image_channel_data_type == CL_UNSIGNED_INT8)
+        return CL_IMAGE_FORMAT_NOT_SUPPORTED;
     /* pocl aborts at mip levels and samples. */
     if (!desc || desc->num_mip_levels || desc->num_samples)
         return CL_INVALID_IMAGE_DESCRIPTOR;
@@ -200,8 +202,12 @@ cl_int CL_API_CALL clGetSupportedImageFormats(cl_context context, cl_mem_flags f
             *num_formats = 0;
         return CL_SUCCESS;
     }
-    return pocl->clGetSupportedImageFormats(context, flags, type, num_entries, formats,
-                                            num_formats);
+    err = pocl->clGetSupportedImageFormats(context, flags, type, num_entries, formats, num_formats);
+    /* What the device lacks keeps its place, as a format that nobody asks for. */
+    for (cl_uint i = 0; err == CL_SUCCESS && formats && device && i < num_entries; i++)
+        if (device->caps.no_uint8 && formats[i].image_channel_data_type == CL_UNSIGNED_INT8)
+            formats[i].image_channel_data_type = 0;
+    return err;
 }
 
 CREATE(cl_sampler, clCreateSampler,

@@ -59,6 +59,11 @@ def no_images(build):
     accept(build, "noimages", ())
 
 
+def no_such_format(build):
+    refuse(build, "nouint8", ("images",), "image")
+    accept(build, "nouint8", ())
+
+
 def no_doubles(build):
     refuse(build, "nofp64", ("double",), "program")
     accept(build, "nofp64", ("images",))
@@ -194,8 +199,8 @@ def rusticl_beside_pocl(build):
                     victim.check(mapping)
 
 
-TESTS = (less_memory, no_images, no_doubles, small_work_groups, in_order_only, only_told, specs,
-         binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
+TESTS = (less_memory, no_images, no_such_format, no_doubles, small_work_groups, in_order_only,
+         only_told, specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
          rusticl_beside_pocl)
 
 
