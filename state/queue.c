@@ -31,20 +31,39 @@ void queue_release(struct queue *queue)
     queue->object.real = NULL;
 }
 
+/* The properties for the driver: as given, but for what clSetCommandQueueProperty has changed
+ * since. The caller frees them; NULL without memory. (The list as given is answered to the
+ * program.) */
+static cl_queue_properties *current_properties(const struct queue *queue)
+{
+    size_t words = queue->num_properties ? queue->num_properties : 1;
+    cl_queue_properties *list = calloc(words + 2, sizeof *list);
+    size_t i = 0;
+    if (!list)
+        return NULL;
+    for (; i + 1 < queue->num_properties && queue->properties[i]; i += 2) {
+        list[i] = queue->properties[i];
+        list[i + 1] = list[i] == CL_QUEUE_PROPERTIES ? queue->flags : queue->properties[i + 1];
+    }
+    if (!queue->properties) {
+        list[i] = CL_QUEUE_PROPERTIES;
+        list[i + 1] = queue->flags;
+    }
+    return list;
+}
+
 int queue_rebuild(struct queue *queue, struct error *err)
 {
     const struct driver *driver = queue->object.driver;
     cl_context context = context_real(queue->context);
     cl_int status = CL_SUCCESS;
-    /* clSetCommandQueueProperty may have changed what the queue was made with. */
-    for (size_t i = 0; i + 1 < queue->num_properties; i += 2)
-        if (queue->properties[i] == CL_QUEUE_PROPERTIES)
-            queue->properties[i + 1] = queue->flags;
     if (driver->clCreateCommandQueueWithProperties) {
-        cl_queue_properties flags[] = {CL_QUEUE_PROPERTIES, queue->flags, 0};
+        cl_queue_properties *properties = current_properties(queue);
+        if (!properties)
+            return error_set(err, 0, "no memory for its properties");
         queue->object.real = driver->clCreateCommandQueueWithProperties(
-            context, device_real(queue->device), queue->properties ? queue->properties : flags,
-            &status);
+            context, device_real(queue->device), properties, &status);
+        free(properties);
     } else {
         queue->object.real = driver->clCreateCommandQueue(context, device_real(queue->device),
                                                           queue->flags, &status);

@@ -209,8 +209,7 @@ class Run:
 
     def resume(self):
         code, answer, said = self.setup.shadowcl("resume", self.pid)
-        expect(code == 0, f"resume: exit code {code}: {said} {answer}\n"
-               f"{self.fate()}")
+        self.expect_at_work(code == 0, f"resume: exit code {code}: {said} {answer}")
         expect(answer["state"] == "running", f"resume: the state is `{answer['state']}`")
 
     def cycle(self):
