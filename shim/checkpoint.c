@@ -201,7 +201,9 @@ static int list_carriable(struct object ***objects, size_t *count, struct error 
     object_reap();
     /* Also those that a thread is just dropping: they have something of the driver's, too. */
     *objects = object_list(true, count);
-    int result = *objects ? 0 : error_set(err, 0, "no memory for the list of objects");
+    if (!*objects)
+        return error_set(err, 0, "no memory for the list of objects");
+    int result = 0;
     for (size_t i = 0; i < *count && result == 0; i++)
         result = objects_carriable((*objects)[i], err);
     return result == 0 ? svm_carriable(err) : -1;

@@ -70,7 +70,7 @@ static cl_int arm(struct event *event, struct event_callback *callback)
     cl_int err = event->object.driver->clSetEventCallback(event_real(event), callback->type,
                                                           driver_says, callback);
     if (err != CL_SUCCESS)
-        callback_unref(callback);
+        atomic_fetch_sub(&callback->users, 1); /* not the last: the post is still there */
     return err;
 }
 

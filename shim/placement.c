@@ -164,7 +164,7 @@ static int check_closed(const char *specs, bool strict, struct trial *trial, str
     object_reap();
     struct object **objects = object_list(false, &count);
     int result = objects ? 0 : error_set(err, 0, "no memory for the list of objects");
-    for (size_t i = 0; i < count && result == 0; i++)
+    for (size_t i = 0; objects && i < count && result == 0; i++)
         if (objects[i]->was == KIND_DEVICE)
             add_used(&used, (struct device *)objects[i]);
     if (result == 0)

@@ -187,7 +187,7 @@ int command_buffer_capture(struct command_buffer *buffer, int64_t deadline, stru
 void command_buffer_release(struct command_buffer *buffer)
 {
     const struct driver *driver = buffer->object.driver;
-    if (buffer->object.real)
+    if (buffer->object.real && buffer->calls)
         RELEASE(buffer->calls, clReleaseCommandBufferKHR, buffer_real(buffer));
     buffer->object.real = NULL;
     for (cl_uint i = 0; i < buffer->num_commands; i++) {

@@ -249,8 +249,10 @@ void context_drop_copier(struct context *context)
     if (!context->copier)
         return;
     /* Copies may be on their way from or to staging memory, also after a call that failed. */
-    if (driver->clFinish(context->copier) != CL_SUCCESS &&
-        driver->clFinish(context->copier) != CL_SUCCESS)
+    cl_int status = driver->clFinish(context->copier);
+    if (status != CL_SUCCESS)
+        status = driver->clFinish(context->copier);
+    if (status != CL_SUCCESS)
         staging_abandon();
     RELEASE(driver, clReleaseCommandQueue, context->copier);
     context->copier = NULL;

@@ -58,6 +58,8 @@ pid_t outside_start(const char *verb, pid_t pid)
     if (!commanded())
         return 0;
     char number[32], *arguments[] = {getenv("LIVE_COMMAND"), (char *)verb, number, NULL};
+    if (!arguments[0])
+        return 0;
     char **environment = without_preload();
     pid_t child;
     posix_spawn_file_actions_t actions;

@@ -198,7 +198,7 @@ static void test_image_from_a_buffer_shares_its_bytes(void **state)
 static void map_one(cl_mem_object_type type)
 {
     cl_int err;
-    struct one one;
+    struct one one = {0};
     if (!make_one(&one, type, &rgba8, 3))
         return;
     size_t row = 0, slice = 0;
@@ -274,7 +274,7 @@ static void test_samplers_keep_what_they_do_and_say(void **state)
                                                CL_ADDRESS_NONE};
     cl_int err;
     need_images();
-    struct one one;
+    struct one one = {0};
     assert_true(make_one(&one, CL_MEM_OBJECT_IMAGE2D, &rgba8, 8));
     cl_mem out = live_buffer(32 * 16, NULL);
     cl_kernel kernel = live_kernel(sampling, "get");

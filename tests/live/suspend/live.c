@@ -40,6 +40,7 @@ static int run_command(const char *verb)
     int status = -1;
     pid_t child;
     assert_non_null(environment);
+    assert_non_null(arguments[0]);
     snprintf(pid, sizeof pid, "%d", (int)getpid());
     fflush(NULL);
     posix_spawn_file_actions_t actions;
