@@ -163,14 +163,15 @@ static int check_closed(const char *specs, bool strict, struct trial *trial, str
     size_t count = 0;
     object_reap();
     struct object **objects = object_list(false, &count);
-    int result = objects ? 0 : error_set(err, 0, "no memory for the list of objects");
-    for (size_t i = 0; objects && i < count && result == 0; i++)
+    int result = 0;
+    if (!objects)
+        return error_set(err, 0, "no memory for the list of objects");
+    for (size_t i = 0; i < count; i++)
         if (objects[i]->was == KIND_DEVICE)
             add_used(&used, (struct device *)objects[i]);
-    if (result == 0)
-        enumerate_all();
-    if (result == 0 && (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0 ||
-                        check_contexts(&used, objects, count, err) != 0))
+    enumerate_all();
+    if (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0 ||
+        check_contexts(&used, objects, count, err) != 0)
         result = -1;
     for (size_t i = 0; i < used.count && result == 0; i++) {
         struct device *from = used.devices[i], *to = used.targets[i];

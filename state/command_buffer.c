@@ -187,8 +187,11 @@ int command_buffer_capture(struct command_buffer *buffer, int64_t deadline, stru
 void command_buffer_release(struct command_buffer *buffer)
 {
     const struct driver *driver = buffer->object.driver;
-    if (buffer->object.real && buffer->calls)
-        RELEASE(buffer->calls, clReleaseCommandBufferKHR, buffer_real(buffer));
+    if (buffer->object.real && buffer->calls) {
+        const struct command_buffer_calls *calls = buffer->calls;
+        if (calls->clReleaseCommandBufferKHR)
+            calls->clReleaseCommandBufferKHR(buffer_real(buffer));
+    }
     buffer->object.real = NULL;
     for (cl_uint i = 0; i < buffer->num_commands; i++) {
         struct recorded *command = buffer->commands[i];
