@@ -253,8 +253,15 @@ class Run:
         answer = self.shadowcl.ask("resume", *pids)
         one["resume_ms"] = max((part.get("ms", {}).get("total", 0) for part in answer), default=0)
         error = reason(answer)
-        if error:
+        if error and self.ended_well():
+            # Suspended when all that was left to do needed no OpenCL: it ended by itself.
+            self.complaints.append(f"ended while suspended at `{one['moment']}`")
+        elif error:
             one["error"] = f"resume: {error}"
+
+    def ended_well(self):
+        time.sleep(0.5)
+        return self.process.poll() == 0
 
     def refused(self):
         return [f"`{one['moment']}`: {one['error']}" for one in self.cycles if one.get("error")]
