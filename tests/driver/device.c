@@ -48,10 +48,14 @@ static void parse_caps(struct caps *caps, char *text)
     }
 }
 
+/* A PCI device comes first, then those of SHADOWCL_TEST_DEVICE. */
 static void configure(struct device *device, unsigned i)
 {
-    const char *names = getenv("SHADOWCL_TEST_NAME");
-    device->path = list_item(getenv("SHADOWCL_TEST_DEVICE"), i);
+    const char *names = getenv("SHADOWCL_TEST_NAME"), *bar = getenv("SHADOWCL_TEST_BAR");
+    if (bar && i == 0)
+        device->bar = strdup(bar);
+    else
+        device->path = list_item(getenv("SHADOWCL_TEST_DEVICE"), bar ? i - 1 : i);
     device->line = list_item(getenv("SHADOWCL_TEST_LINE"), i);
     if (!*device->line) {
         free(device->line);
@@ -69,7 +73,7 @@ static void configure(struct device *device, unsigned i)
     device->fd = device->line_fd = -1;
 #ifdef TESTDRIVER_NODELETE
     device->remembered = true;
-    device->was_there = node_look(device->path, &device->first, &device->first_size);
+    device->was_there = node_look(device, &device->first, &device->first_size);
 #endif
 }
 
@@ -79,6 +83,7 @@ int devices_start(void)
     unsigned wanted = list && *list ? 1 : 0;
     for (const char *c = list; c && *c; c++)
         wanted += *c == ':';
+    wanted += getenv("SHADOWCL_TEST_BAR") != NULL;
     if (wanted > MAX_DEVICES)
         wanted = MAX_DEVICES;
     cl_device_id ids[MAX_DEVICES];
@@ -106,6 +111,8 @@ void devices_stop(void)
         /* pocl's devices stay behind: they must not lead into unloaded code. */
         *(void **)devices[i].id = devices[i].pocl_dispatch;
         free(devices[i].path);
+        free(devices[i].bar);
+        devices[i].path = devices[i].bar = NULL;
         free(devices[i].line);
         free(devices[i].name);
     }
@@ -139,14 +146,14 @@ bool device_listed(struct device *device)
 {
     struct identity identity;
     size_t size;
-    return device->remembered ? device->was_there : node_look(device->path, &identity, &size);
+    return device->remembered ? device->was_there : node_look(device, &identity, &size);
 }
 
 size_t device_size(struct device *device)
 {
     struct identity identity;
     size_t size = device->first_size;
-    if (!device->remembered && !node_look(device->path, &identity, &size))
+    if (!device->remembered && !node_look(device, &identity, &size))
         return 0;
     return device->caps.mem && device->caps.mem < size ? device->caps.mem : size;
 }

@@ -15,6 +15,7 @@
 
 #define MAX_DEVICES 16
 #define PAGE ((size_t)4096)
+#define NODE_PATH 512
 
 /* What a device lacks, from SHADOWCL_TEST_CAPS. */
 struct caps {
@@ -36,13 +37,15 @@ struct block {
 struct device {
     cl_device_id id;     /* pocl's */
     void *pocl_dispatch; /* the id's first word before it was ours */
-    char *path;          /* owned; the node */
+    char *path;          /* owned; the node; NULL for a PCI device */
+    char *bar;           /* owned; NULL, or VENDOR:DEVICE of a PCI device */
     char *line;          /* owned; NULL, or a pipe or terminal held open with the node */
     char *name;          /* owned */
     struct caps caps;
     pthread_mutex_t lock; /* guards all below */
     unsigned contexts;
     int fd, line_fd; /* -1 while closed */
+    char opened_path[NODE_PATH];
     unsigned char *memory;
     size_t mapped;
     struct identity opened;
@@ -125,10 +128,15 @@ bool device_present(struct device *device);
 bool node_present(struct device *device);
 cl_int node_open(struct device *device);
 void node_close(struct device *device);
-bool node_look(const char *path, struct identity *identity, size_t *size);
+/* What the node is now, whatever is open. */
+bool node_look(struct device *device, struct identity *identity, size_t *size);
 bool same_identity(const struct identity *a, const struct identity *b);
 /* Waits until every node is closed, or a while; an unload must not pass a callback. */
 void nodes_settle(void);
+
+/* bar.c: the memory of the first PCI device with these ids, VENDOR:DEVICE. */
+bool bar_find(const char *ids, char *path, size_t space);
+bool bar_enable(const char *path);
 
 /* sticky.c: a thread that sleeps in poll() on this descriptor for good. */
 void sticky_watch(int fd);

@@ -4,12 +4,13 @@
 #include "tests/driver/driver.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-bool node_look(const char *path, struct identity *identity, size_t *size)
+static bool look(const char *path, struct identity *identity, size_t *size)
 {
     struct statx s;
     if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_SIZE | STATX_BTIME, &s) < 0 || s.stx_size == 0)
@@ -23,6 +24,19 @@ bool node_look(const char *path, struct identity *identity, size_t *size)
     return true;
 }
 
+static bool find(struct device *device, char *path, size_t space)
+{
+    if (device->bar)
+        return bar_find(device->bar, path, space);
+    return (size_t)snprintf(path, space, "%s", device->path) < space;
+}
+
+bool node_look(struct device *device, struct identity *identity, size_t *size)
+{
+    char path[NODE_PATH];
+    return find(device, path, sizeof path) && look(path, identity, size);
+}
+
 bool same_identity(const struct identity *a, const struct identity *b)
 {
     return a->device == b->device && a->inode == b->inode && a->born == b->born;
@@ -32,9 +46,9 @@ bool node_present(struct device *device)
 {
     struct identity identity;
     size_t size;
-    if (!node_look(device->path, &identity, &size))
-        return false;
-    return !device->memory || same_identity(&identity, &device->opened);
+    if (!device->memory)
+        return node_look(device, &identity, &size);
+    return look(device->opened_path, &identity, &size) && same_identity(&identity, &device->opened);
 }
 
 bool device_present(struct device *device)
@@ -48,15 +62,19 @@ bool device_present(struct device *device)
 static cl_int open_and_map(struct device *device)
 {
     size_t size;
-    if (!node_look(device->path, &device->opened, &size))
+    const char *path = device->opened_path;
+    if (!find(device, device->opened_path, sizeof device->opened_path) ||
+        !look(path, &device->opened, &size))
         return CL_OUT_OF_RESOURCES;
     /* A library that never looks again expects the device that it knows. */
     if (device->remembered && !same_identity(&device->opened, &device->first))
         return CL_OUT_OF_RESOURCES;
-    int fd = open(device->path, O_RDWR | O_CLOEXEC);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return CL_OUT_OF_RESOURCES;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *memory = MAP_FAILED;
+    if (!device->bar || bar_enable(path))
+        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED) {
         close(fd);
         return CL_OUT_OF_RESOURCES;

@@ -180,6 +180,56 @@ static void test_device_gone_and_back(void **state)
     unload(&s);
 }
 
+static char bar_enabled(const char *address)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/bus/pci/devices/%s/enable", sysfs, address);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char enabled = (char)fgetc(file);
+    fclose(file);
+    return enabled;
+}
+
+/* Found by its ids, wherever it is plugged in; another device at its place is another one. */
+static void test_pci_device(void **state)
+{
+    struct setup s;
+    cl_ulong size;
+    cl_uint count;
+    setenv("SHADOWCL_TEST_BAR", "1af4:1110", 1);
+    setenv("SHADOWCL_TEST_SYSFS", sysfs, 1);
+    unsetenv("SHADOWCL_TEST_DEVICE");
+    plug("0000:00:02.0", "0x1af4", "0x1111", NODE_SIZE);
+    must(try_load(&s, DRIVER));
+    assert_int_equal(s.cl->clGetDeviceIDs(s.platform, CL_DEVICE_TYPE_ALL, 0, NULL, &count),
+                     CL_DEVICE_NOT_FOUND);
+    plug("0000:00:08.0", "0x1af4", "0x1110", NODE_SIZE);
+    must(s.cl->clGetDeviceIDs(s.platform, CL_DEVICE_TYPE_GPU, 4, s.devices, &s.num_devices));
+    assert_int_equal(s.num_devices, 1);
+    open_context(&s);
+    check_vector_add(&s);
+    assert_int_equal(bar_enabled("0000:00:08.0"), '1');
+    assert_int_equal(bar_enabled("0000:00:02.0"), '0');
+    assert_true(is_mapped("0000:00:08.0/resource2"));
+
+    unplug("0000:00:08.0");
+    assert_int_equal(s.cl->clFinish(s.queue), CL_OUT_OF_RESOURCES);
+    plug("0000:00:07.0", "0x1af4", "0x1110", 2 * NODE_SIZE);
+    assert_int_equal(s.cl->clFinish(s.queue), CL_OUT_OF_RESOURCES);
+    close_context(&s);
+    assert_false(is_mapped("resource2"));
+    must(s.cl->clGetDeviceInfo(s.devices[0], CL_DEVICE_GLOBAL_MEM_SIZE, sizeof size, &size, NULL));
+    assert_int_equal(size, 2 * NODE_SIZE);
+    open_context(&s);
+    check_vector_add(&s);
+    assert_true(is_mapped("0000:00:07.0/resource2"));
+    close_context(&s);
+    unload(&s);
+    unplug("0000:00:02.0");
+    unplug("0000:00:07.0");
+}
+
 static void test_out_of_device_memory(void **state)
 {
     struct setup s;
@@ -290,6 +340,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_images_live_in_the_node, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_it_unloads_and_loads_again, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_device_gone_and_back, test_begin, test_end),
+    cmocka_unit_test_setup_teardown(test_pci_device, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_out_of_device_memory, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_two_devices_differ, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_nodelete_remembers_its_devices, test_begin, test_end),

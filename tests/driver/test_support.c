@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-char node[128], node2[128], faults[128], log_file[128];
+char node[128], node2[128], faults[128], log_file[128], sysfs[128];
 static char directory[64];
 
 int support_begin(void **state)
@@ -23,6 +23,7 @@ int support_begin(void **state)
     snprintf(node2, sizeof node2, "%s/node1", directory);
     snprintf(faults, sizeof faults, "%s/faults", directory);
     snprintf(log_file, sizeof log_file, "%s/log", directory);
+    snprintf(sysfs, sizeof sysfs, "%s/sysfs", directory);
     return 0;
 }
 
@@ -42,6 +43,36 @@ void make_node(const char *path, size_t size)
     close(fd);
 }
 
+static void put(const char *folder, const char *name, const char *text)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "%s\n", text);
+    fclose(file);
+}
+
+void plug(const char *address, const char *vendor, const char *kind, size_t size)
+{
+    char folder[256], path[512], command[512];
+    snprintf(folder, sizeof folder, "%s/bus/pci/devices/%s", sysfs, address);
+    snprintf(command, sizeof command, "mkdir -p %s", folder);
+    assert_int_equal(system(command), 0);
+    put(folder, "vendor", vendor);
+    put(folder, "device", kind);
+    put(folder, "enable", "0");
+    snprintf(path, sizeof path, "%s/resource2", folder);
+    make_node(path, size);
+}
+
+void unplug(const char *address)
+{
+    char command[512];
+    snprintf(command, sizeof command, "rm -r %s/bus/pci/devices/%s", sysfs, address);
+    assert_int_equal(system(command), 0);
+}
+
 void tell(const char *lines)
 {
     FILE *file = fopen(faults, "w");
@@ -56,6 +87,8 @@ int test_begin(void **state)
     tell("");
     setenv("SHADOWCL_TEST_DEVICE", node, 1);
     setenv("SHADOWCL_TEST_FAULTS", faults, 1);
+    unsetenv("SHADOWCL_TEST_BAR");
+    unsetenv("SHADOWCL_TEST_SYSFS");
     unsetenv("SHADOWCL_TEST_CAPS");
     unsetenv("SHADOWCL_TEST_NAME");
     unsetenv("SHADOWCL_TEST_LINE");

@@ -26,7 +26,7 @@ struct setup {
 };
 
 /* Paths in a directory of this process's own. */
-extern char node[128], node2[128], faults[128], log_file[128];
+extern char node[128], node2[128], faults[128], log_file[128], sysfs[128];
 
 int support_begin(void **state);
 int support_end(void **state);
@@ -35,6 +35,9 @@ int test_begin(void **state);
 int test_end(void **state);
 
 void make_node(const char *path, size_t size);
+/* Plugs a PCI device into a sysfs of the test's own. */
+void plug(const char *address, const char *vendor, const char *kind, size_t size);
+void unplug(const char *address);
 void tell(const char *lines);
 cl_int try_load(struct setup *s, const char *library);
 void load(struct setup *s, const char *library);
