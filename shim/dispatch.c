@@ -22,6 +22,8 @@ const cl_icd_dispatch dispatch_table = {
 #define EXTENSION_CALLS(X)                                                                         \
     X(clCreateProgramWithILKHR, clCreateProgramWithIL)                                             \
     X(clCreateCommandQueueWithPropertiesKHR, clCreateCommandQueueWithProperties)
+/* The same, without a core call of that meaning. */
+#define EXTENSION_ONLY_CALLS(X) X(clGetKernelSuggestedLocalWorkSizeKHR)
 
 static const struct entry {
     const char *name;
@@ -35,9 +37,12 @@ static const struct entry {
         EXTENSION_CALLS(X)
 #undef X
 #define X(call) {#call, (void (*)(void))call, 0},
-            COMMAND_BUFFER_CALLS(X)
+            EXTENSION_ONLY_CALLS(X)
 #undef X
-                {"clIcdGetPlatformIDsKHR", (void (*)(void))clIcdGetPlatformIDsKHR, 0},
+#define X(call) {#call, (void (*)(void))call, 0},
+                COMMAND_BUFFER_CALLS(X)
+#undef X
+                    {"clIcdGetPlatformIDsKHR", (void (*)(void))clIcdGetPlatformIDsKHR, 0},
 };
 
 static const struct entry *find(const char *name)

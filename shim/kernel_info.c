@@ -5,6 +5,7 @@
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "state/kernel.h"
+#include "state/queue.h"
 
 /* The driver's facts of the kernel: asked for once. */
 static void know_facts(struct kernel *kernel)
@@ -158,4 +159,31 @@ EXPORT cl_int CL_API_CALL clGetKernelSubGroupInfoKHR(cl_kernel kernel, cl_device
     return driver->clGetKernelSubGroupInfoKHR(kernel_real(object), real_or_null(device), param_name,
                                               input_value_size, input_value, param_value_size,
                                               param_value, param_value_size_ret);
+}
+
+/* cl_khr_suggested_local_work_size: what the driver would take for a launch without a local size,
+ * with the arguments as they are set now. */
+cl_int CL_API_CALL clGetKernelSuggestedLocalWorkSizeKHR(cl_command_queue command_queue,
+                                                        cl_kernel kernel, cl_uint work_dim,
+                                                        const size_t *global_work_offset,
+                                                        const size_t *global_work_size,
+                                                        size_t *suggested_local_work_size)
+{
+    struct queue *queue = queue_check(command_queue);
+    struct kernel *object = kernel_check(kernel);
+    if (!queue)
+        return CL_INVALID_COMMAND_QUEUE;
+    if (!object)
+        return CL_INVALID_KERNEL;
+    if (queue->context != object->program->context)
+        return CL_INVALID_CONTEXT;
+    GATE(clGetKernelSuggestedLocalWorkSizeKHR);
+    /* A driver that we moved to may be one without it. */
+    clGetKernelSuggestedLocalWorkSizeKHR_fn suggest =
+        (clGetKernelSuggestedLocalWorkSizeKHR_fn)driver_extension(
+            object->object.driver, "clGetKernelSuggestedLocalWorkSizeKHR");
+    if (!suggest)
+        return CL_INVALID_OPERATION;
+    return suggest(queue_real(queue), kernel_real(object), work_dim, global_work_offset,
+                   global_work_size, suggested_local_work_size);
 }

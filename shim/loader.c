@@ -314,11 +314,6 @@ struct platform **loader_platforms(cl_uint *count)
     return platforms;
 }
 
-struct platform **loader_all_platforms(cl_uint *count)
-{
-    return loader_platforms(count);
-}
-
 static struct driver *driver_of(struct platform *platform)
 {
     /* The loader made it, and alone may change it. */

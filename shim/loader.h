@@ -11,8 +11,6 @@
 void loader_start(void);
 /* The shadow platforms, in the order in which the application sees them; borrowed. */
 struct platform **loader_platforms(cl_uint *count);
-/* The same, and those loaded besides for `resume --device`. */
-struct platform **loader_all_platforms(cl_uint *count);
 
 void loader_forked(void);
 

@@ -36,7 +36,7 @@ static struct device *place_of(struct device *device)
 static void enumerate_all(void)
 {
     cl_uint count;
-    struct platform **platforms = loader_all_platforms(&count);
+    struct platform **platforms = loader_platforms(&count);
     for (cl_uint i = 0; i < count; i++)
         if (platforms[i]->object.real)
             platform_enumerate(platforms[i]);

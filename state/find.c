@@ -120,7 +120,7 @@ struct device *device_find(const char *spec_text, struct error *err)
     char list[sizeof err->reason] = "";
 
     parse(&spec, spec_text);
-    spec.platforms = loader_all_platforms(&spec.num_platforms);
+    spec.platforms = loader_platforms(&spec.num_platforms);
     for (cl_uint i = 0; i < spec.num_platforms; i++)
         if (spec.platforms[i]->object.real)
             platform_enumerate(spec.platforms[i]);

@@ -3,10 +3,13 @@
  * without what its caps take away. */
 #include "tests/driver/driver.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Extensions that need no functions; what needs some is not wrapped and not reported. */
+/* Of pocl's extensions those that need no functions; what needs some is not wrapped and not
+ * reported.
+ */
 static bool has_extension(struct device *device, const char *name, size_t length)
 {
     static const char *const never[] = {"cl_khr_command_buffer", "cl_khr_spir", "cl_khr_il_program",
@@ -34,10 +37,13 @@ static void *pocl_answer(cl_device_id id, cl_device_info param, size_t *size)
     return NULL;
 }
 
+/* The one that is ours. */
+static const char suggested[] = "cl_khr_suggested_local_work_size";
+
 static cl_int answer_extensions(struct device *device, size_t space, void *value, size_t *size_ret)
 {
     size_t size, length = 0;
-    char *all = pocl_answer(device->id, CL_DEVICE_EXTENSIONS, &size);
+    char *all = pocl_answer(device->id, CL_DEVICE_EXTENSIONS, &size), *more = NULL;
     if (!all)
         return CL_OUT_OF_HOST_MEMORY;
     for (char *word = all; *word;) {
@@ -52,8 +58,11 @@ static cl_int answer_extensions(struct device *device, size_t space, void *value
         word = next;
     }
     all[length] = 0;
-    cl_int err = answer(all, length + 1, space, value, size_ret);
+    int total = asprintf(&more, "%s%s%s", all, length ? " " : "", suggested);
+    cl_int err =
+        total < 0 ? CL_OUT_OF_HOST_MEMORY : answer(more, (size_t)total + 1, space, value, size_ret);
     free(all);
+    free(total < 0 ? NULL : more);
     return err;
 }
 
@@ -70,6 +79,12 @@ static cl_int answer_versions(struct device *device, cl_device_info param, size_
         bool images = strstr(all[i].name, "_images") && device->caps.no_images;
         if (!fp64 && !images && has_extension(device, all[i].name, strlen(all[i].name)))
             all[count++] = all[i];
+    }
+    cl_name_version *more = realloc(all, (count + 1) * sizeof *all);
+    all = more ? more : all;
+    if (more && param == CL_DEVICE_EXTENSIONS_WITH_VERSION) {
+        all[count] = (cl_name_version){.version = CL_MAKE_VERSION(1, 0, 0)};
+        strcpy(all[count++].name, suggested);
     }
     cl_int err = answer(all, count * sizeof *all, space, value, size_ret);
     free(all);

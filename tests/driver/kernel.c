@@ -63,3 +63,31 @@ cl_int CL_API_CALL clGetKernelWorkGroupInfo(cl_kernel kernel, cl_device_id id,
         *size = device->caps.max_wg;
     return CL_SUCCESS;
 }
+
+/* cl_khr_suggested_local_work_size, which pocl does not have: the most work-items, by halving, that
+ * divide the first dimension. */
+cl_int CL_API_CALL clGetKernelSuggestedLocalWorkSizeKHR(cl_command_queue queue, cl_kernel kernel,
+                                                        cl_uint dims, const size_t *offset,
+                                                        const size_t *global, size_t *local)
+{
+    cl_int err = call_begin(CALL_clGetKernelWorkGroupInfo, queue_mask(queue));
+    size_t most = 1;
+    cl_device_id id = NULL;
+    if (err == CL_SUCCESS)
+        err = pocl->clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof id, &id, NULL);
+    if (err == CL_SUCCESS && (dims < 1 || dims > 3))
+        err = CL_INVALID_WORK_DIMENSION;
+    if (err == CL_SUCCESS && (!global || !local))
+        err = global ? CL_INVALID_VALUE : CL_INVALID_GLOBAL_WORK_SIZE;
+    if (err == CL_SUCCESS)
+        err = pocl->clGetKernelWorkGroupInfo(kernel, id, CL_KERNEL_WORK_GROUP_SIZE, sizeof most,
+                                             &most, NULL);
+    if (err != CL_SUCCESS)
+        return err;
+    while (global[0] % most)
+        most /= 2;
+    local[0] = most;
+    for (cl_uint i = 1; i < dims; i++)
+        local[i] = 1;
+    return CL_SUCCESS;
+}

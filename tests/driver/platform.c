@@ -131,8 +131,11 @@ EXPORT void *CL_API_CALL clGetExtensionFunctionAddress(const char *name)
 {
     static const char get_platforms[] = "clIcdGetPlatformIDsKHR";
     static const char get_info[] = "clGetPlatformInfo";
+    static const char suggest[] = "clGetKernelSuggestedLocalWorkSizeKHR";
     if (!strcmp(name, get_platforms))
         return (void *)clIcdGetPlatformIDsKHR;
+    if (!strcmp(name, suggest))
+        return (void *)clGetKernelSuggestedLocalWorkSizeKHR;
     return strcmp(name, get_info) ? NULL : (void *)clGetPlatformInfo;
 }
 

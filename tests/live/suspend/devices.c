@@ -83,6 +83,48 @@ static void test_sub_devices_keep_their_place(void **state)
     live_cycle();
 }
 
+/* A part of a part: the tree comes back as it was, the middle one released by the program. */
+static void test_sub_devices_of_sub_devices(void **state)
+{
+    static const cl_uint params[] = {CL_DEVICE_MAX_COMPUTE_UNITS, CL_DEVICE_PARENT_DEVICE,
+                                     CL_DEVICE_PARTITION_TYPE, CL_DEVICE_REFERENCE_COUNT};
+    const cl_device_partition_property halves[] = {CL_DEVICE_PARTITION_EQUALLY, 2, 0};
+    const cl_device_partition_property ones[] = {CL_DEVICE_PARTITION_BY_COUNTS, 1, 1,
+                                                 CL_DEVICE_PARTITION_BY_COUNTS_LIST_END, 0};
+    cl_device_id half[32], leaf[2];
+    cl_uint count = 0;
+    cl_int err;
+    unsigned char told[2][512], bytes[SIZE];
+    live_need(clCreateSubDevices(live.device, halves, 32, half, &count) == CL_SUCCESS);
+    live_need(count >= 2);
+    ok(clCreateSubDevices(half[1], ones, 2, leaf, NULL));
+    cl_context context = clCreateContext(NULL, 2, leaf, NULL, NULL, &err);
+    made(context);
+    cl_command_queue queue = clCreateCommandQueue(context, leaf[1], 0, &err);
+    made(queue);
+    live_pattern(bytes, SIZE, 3);
+    cl_mem mem = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, SIZE, bytes, &err);
+    made(mem);
+    ok(clReleaseDevice(half[0]));
+    size_t size = live_ask(clGetDeviceInfo, leaf[1], params, told[0]);
+    live_cycle();
+    assert_int_equal(live_ask(clGetDeviceInfo, leaf[1], params, told[1]), size);
+    assert_memory_equal(told[0], told[1], size);
+    ok(clReleaseDevice(half[1]));
+    live_cycle();
+    unsigned char back[SIZE];
+    ok(clEnqueueReadBuffer(queue, mem, CL_TRUE, 0, SIZE, back, 0, NULL, NULL));
+    assert_memory_equal(bytes, back, SIZE);
+    ok(clReleaseMemObject(mem));
+    ok(clReleaseCommandQueue(queue));
+    ok(clReleaseContext(context));
+    ok(clReleaseDevice(leaf[0]));
+    ok(clReleaseDevice(leaf[1]));
+    for (cl_uint i = 2; i < count; i++)
+        ok(clReleaseDevice(half[i]));
+    live_cycle();
+}
+
 static _Atomic int destroyed;
 static int order[2];
 
@@ -164,13 +206,46 @@ static void test_svm_stays_at_its_address(void **state)
         svm(CL_MEM_READ_WRITE | CL_MEM_SVM_FINE_GRAIN_BUFFER, true);
 }
 
+/* clEnqueueSVMMigrateMem: where the bytes lie is the driver's matter, what they are is not. */
+static void test_svm_migrates(void **state)
+{
+    cl_device_svm_capabilities can = 0;
+    cl_int err;
+    clGetDeviceInfo(live.device, CL_DEVICE_SVM_CAPABILITIES, sizeof can, &can, NULL);
+    live_need((can & CL_DEVICE_SVM_COARSE_GRAIN_BUFFER) && live.version >= 210);
+    unsigned char expected[SIZE], *p = clSVMAlloc(live.context, CL_MEM_READ_WRITE, SIZE, 0);
+    assert_non_null(p);
+    live_pattern(expected, SIZE, 4);
+    cl_event gate = clCreateUserEvent(live.context, &err), done = NULL;
+    made(gate);
+    ok(clEnqueueSVMMemcpy(live.queue, CL_TRUE, p, expected, SIZE, 0, NULL, NULL));
+    const void *pointers[] = {p, p + SIZE / 2};
+    const size_t sizes[] = {SIZE / 2, SIZE / 4};
+    ok(clEnqueueSVMMigrateMem(live.queue, 2, pointers, sizes, CL_MIGRATE_MEM_OBJECT_HOST, 0, NULL,
+                              NULL));
+    live_cycle();
+    ok(clEnqueueSVMMigrateMem(live.queue, 1, pointers, NULL, 0, 1, &gate, &done));
+    live_cycle(); /* held back: it travels along */
+    ok(clSetUserEventStatus(gate, CL_COMPLETE));
+    ok(clWaitForEvents(1, &done));
+    ok(clEnqueueSVMMap(live.queue, CL_TRUE, CL_MAP_READ, p, SIZE, 0, NULL, NULL));
+    assert_memory_equal(p, expected, SIZE);
+    ok(clEnqueueSVMUnmap(live.queue, p, 0, NULL, NULL));
+    ok(clFinish(live.queue));
+    clSVMFree(live.context, p);
+    ok(clReleaseEvent(gate));
+    ok(clReleaseEvent(done));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_context_on_two_devices),
         cmocka_unit_test(test_sub_devices_keep_their_place),
+        cmocka_unit_test(test_sub_devices_of_sub_devices),
         cmocka_unit_test(test_context_destructor_callbacks),
         cmocka_unit_test(test_svm_stays_at_its_address),
+        cmocka_unit_test(test_svm_migrates),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }

@@ -255,6 +255,30 @@ static void test_use_host_ptr_image(void **state)
     free(host);
 }
 
+/* The calls of OpenCL 1.0 and 1.1, which programs still make. */
+static void test_images_made_by_the_deprecated_calls(void **state)
+{
+    cl_int err;
+    need_images();
+    unsigned char flat[24 * 6 * 4], deep[24 * 6 * 5 * 4], back[sizeof deep];
+    live_pattern(flat, sizeof flat, 6);
+    live_pattern(deep, sizeof deep, 7);
+    cl_mem two =
+        clCreateImage2D(live.context, CL_MEM_COPY_HOST_PTR, &rgba8, 24, 6, 24 * 4, flat, &err);
+    made(two);
+    cl_mem three =
+        clCreateImage3D(live.context, CL_MEM_COPY_HOST_PTR, &rgba8, 24, 6, 5, 0, 0, deep, &err);
+    made(three);
+    live_cycle();
+    const size_t of_two[3] = {24, 6, 1}, of_three[3] = {24, 6, 5};
+    ok(clEnqueueReadImage(live.queue, two, CL_TRUE, zero, of_two, 0, 0, back, 0, NULL, NULL));
+    assert_memory_equal(back, flat, sizeof flat);
+    ok(clEnqueueReadImage(live.queue, three, CL_TRUE, zero, of_three, 0, 0, back, 0, NULL, NULL));
+    assert_memory_equal(back, deep, sizeof deep);
+    ok(clReleaseMemObject(two));
+    ok(clReleaseMemObject(three));
+}
+
 static const char *const sampling =
     "kernel void get(read_only image2d_t image, sampler_t how, global uint4 *out)\n"
     "{ int i = get_global_id(0); out[i] = read_imageui(image, how, (int2)(i - 4, 2)); }\n";
@@ -309,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_image_from_a_buffer_shares_its_bytes),
         cmocka_unit_test(test_mapped_images_keep_pointer_and_writes),
         cmocka_unit_test(test_use_host_ptr_image),
+        cmocka_unit_test(test_images_made_by_the_deprecated_calls),
         cmocka_unit_test(test_samplers_keep_what_they_do_and_say),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);

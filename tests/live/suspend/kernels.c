@@ -3,6 +3,7 @@
  */
 #include "live.h"
 
+#include <CL/cl_ext.h>
 #include <string.h>
 
 struct pair {
@@ -187,6 +188,34 @@ static void test_kernel_answers_stay(void **state)
     ok(clReleaseKernel(kernel));
 }
 
+/* cl_khr_suggested_local_work_size. */
+static void test_suggested_local_size(void **state)
+{
+    clGetKernelSuggestedLocalWorkSizeKHR_fn suggest =
+        (clGetKernelSuggestedLocalWorkSizeKHR_fn)clGetExtensionFunctionAddressForPlatform(
+            live.platform, "clGetKernelSuggestedLocalWorkSizeKHR");
+    live_need(suggest);
+    const size_t global[2] = {96, 3};
+    size_t before[2] = {0}, after[2] = {0};
+    cl_kernel kernel = live_kernel(source, "put");
+    ok(suggest(live.queue, kernel, 2, NULL, global, before));
+    assert_true(before[0] > 1 && global[0] % before[0] == 0);
+    live_cycle();
+    ok(suggest(live.queue, kernel, 2, NULL, global, after));
+    assert_memory_equal(before, after, sizeof after);
+    if (live_shadowed()) {
+        assert_int_equal(suggest((cl_command_queue)kernel, kernel, 2, NULL, global, after),
+                         CL_INVALID_COMMAND_QUEUE);
+        assert_int_equal(suggest(live.queue, (cl_kernel)live.queue, 2, NULL, global, after),
+                         CL_INVALID_KERNEL);
+    }
+    assert_int_equal(suggest(live.queue, kernel, 4, NULL, global, after),
+                     CL_INVALID_WORK_DIMENSION);
+    assert_int_equal(suggest(live.queue, kernel, 2, NULL, NULL, after),
+                     CL_INVALID_GLOBAL_WORK_SIZE);
+    ok(clReleaseKernel(kernel));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_kernel_does_not_keep_its_arguments),
         cmocka_unit_test(test_unset_argument_stays_unset),
         cmocka_unit_test(test_kernel_answers_stay),
+        cmocka_unit_test(test_suggested_local_size),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
