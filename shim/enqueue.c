@@ -51,6 +51,33 @@ static cl_int end_at_once(struct event *event, cl_int status, cl_bool blocking)
     return blocking ? status : CL_SUCCESS;
 }
 
+/* An event of the driver's that has ended. */
+static cl_event ended_event(const struct issue *to, cl_int *err)
+{
+    cl_event event = to->driver->clCreateUserEvent(context_real(to->queue->context), err);
+    if (*err == CL_SUCCESS)
+        *err = to->driver->clSetUserEventStatus(event, CL_COMPLETE);
+    return event;
+}
+
+cl_int enqueue_issue(const struct command_type *type, struct issue *to, void *args,
+                     cl_uint num_waits)
+{
+    bool needs_one = num_waits && !to->num_waits && (type->flags & COMMAND_WAITS_ALL) &&
+                     !queue_in_order(to->queue);
+    cl_int err = CL_SUCCESS;
+    cl_event ended = needs_one ? ended_event(to, &err) : NULL;
+    if (!to->num_waits)
+        to->waits = ended ? &ended : NULL;
+    if (ended)
+        to->num_waits = 1;
+    if (err == CL_SUCCESS)
+        err = type->issue(to, args);
+    if (ended)
+        RELEASE(to->driver, clReleaseEvent, ended);
+    return err;
+}
+
 static cl_int issue_now(struct queue *queue, const struct command_type *type, void *args,
                         cl_bool blocking, cl_uint num_waits, const cl_event *waits,
                         struct event *event)
@@ -65,17 +92,11 @@ static cl_int issue_now(struct queue *queue, const struct command_type *type, vo
                        .waits = many ? many : few,
                        .event = event ? &real : NULL};
     cl_int failed = real_waits(num_waits, waits, many ? many : few, &to.num_waits);
-    if (to.num_waits == 0)
-        to.waits = NULL;
     cl_int err;
     if (failed != CL_SUCCESS) {
         err = end_at_once(event, failed, blocking);
-    } else if (num_waits && to.num_waits == 0 && (type->flags & COMMAND_WAITS_ALL) &&
-               !queue_in_order(queue)) {
-        /* All of its waits have ended: to the driver an empty list would mean "everything". */
-        err = end_at_once(event, CL_COMPLETE, CL_FALSE);
     } else {
-        err = type->issue(&to, args);
+        err = enqueue_issue(type, &to, args, num_waits);
         if (event)
             event->object.real = real;
     }

@@ -43,6 +43,11 @@ struct command_type {
     void (*drop)(void *args);
 };
 
+/* Hands a command to the driver. `num_waits` is how many events the application named: all of a
+ * marker's may have ended, and to the driver no event at all would mean every command before. */
+cl_int enqueue_issue(const struct command_type *type, struct issue *to, void *args,
+                     cl_uint num_waits);
+
 /* The whole of an enqueue wrapper, gate included. `args` has type->size bytes. */
 cl_int enqueue(cl_command_queue queue, const struct command_type *type, void *args,
                cl_bool blocking, cl_uint num_waits, const cl_event *waits, cl_event *event);

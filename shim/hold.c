@@ -125,21 +125,16 @@ static void hand_over(struct held *held)
         else if (atomic_load(&event->status) < 0)
             status = CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
     }
-    to.waits = to.num_waits ? waits : NULL;
-    if (status == CL_SUCCESS && held->num_waits && !to.num_waits &&
-        (held->type->flags & COMMAND_WAITS_ALL) && !queue_in_order(held->queue)) {
-        end_event(held->event, CL_COMPLETE);
+    to.waits = waits;
+    if (status == CL_SUCCESS)
+        status = enqueue_issue(held->type, &to, held->args, held->num_waits);
+    if (status == CL_SUCCESS) {
+        held->event->object.real = real;
+        atomic_store_explicit(&held->event->place, EVENT_ISSUED, memory_order_release);
+        event_arm_callbacks(held->event);
+        to.driver->clFlush(to.real);
     } else {
-        if (status == CL_SUCCESS)
-            status = held->type->issue(&to, held->args);
-        if (status == CL_SUCCESS) {
-            held->event->object.real = real;
-            atomic_store_explicit(&held->event->place, EVENT_ISSUED, memory_order_release);
-            event_arm_callbacks(held->event);
-            to.driver->clFlush(to.real);
-        } else {
-            end_event(held->event, status);
-        }
+        end_event(held->event, status);
     }
     free(waits);
 }

@@ -195,6 +195,41 @@ static const cl_uint of_queue[] = {
     CL_QUEUE_CONTEXT, CL_QUEUE_DEVICE,         CL_QUEUE_REFERENCE_COUNT, CL_QUEUE_PROPERTIES,
     CL_QUEUE_SIZE,    CL_QUEUE_DEVICE_DEFAULT, CL_QUEUE_PROPERTIES_ARRAY};
 
+/* Ended while suspended, its event is nothing that the driver could be told to wait for. */
+static void test_markers_behind_ended_events_have_times(void **state)
+{
+    cl_command_queue queue =
+        new_queue(CL_QUEUE_PROFILING_ENABLE | CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+    live_need(queue);
+    unsigned char fill = 3;
+    cl_event before, after[3];
+    cl_int err;
+    cl_event gate = clCreateUserEvent(live.context, &err);
+    made(gate);
+    cl_mem mem = live_buffer(64, NULL);
+    ok(clEnqueueFillBuffer(queue, mem, &fill, 1, 0, 64, 0, NULL, &before));
+    ok(clFinish(queue));
+    live_cycle();
+    const cl_event both[] = {before, gate};
+    ok(clEnqueueMarkerWithWaitList(queue, 1, &before, &after[0]));
+    ok(clEnqueueBarrierWithWaitList(queue, 1, &before, &after[1]));
+    ok(clEnqueueMarkerWithWaitList(queue, 2, both, &after[2]));
+    ok(clSetUserEventStatus(gate, CL_COMPLETE));
+    for (int i = 0; i < 3; i++) {
+        cl_ulong queued = 0, end = 0;
+        ok(clWaitForEvents(1, &after[i]));
+        ok(clGetEventProfilingInfo(after[i], CL_PROFILING_COMMAND_QUEUED, sizeof queued, &queued,
+                                   NULL));
+        ok(clGetEventProfilingInfo(after[i], CL_PROFILING_COMMAND_END, sizeof end, &end, NULL));
+        assert_true(queued != 0 && queued <= end);
+        ok(clReleaseEvent(after[i]));
+    }
+    ok(clReleaseEvent(before));
+    ok(clReleaseEvent(gate));
+    ok(clReleaseMemObject(mem));
+    ok(clReleaseCommandQueue(queue));
+}
+
 static void test_queues_keep_their_properties(void **state)
 {
     static const cl_command_queue_properties flags[] = {
@@ -254,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_user_events_keep_their_status),
         cmocka_unit_test(test_callback_of_a_user_event),
         cmocka_unit_test(test_negative_status_travels_down_the_chain),
+        cmocka_unit_test(test_markers_behind_ended_events_have_times),
         cmocka_unit_test(test_queues_keep_their_properties),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
