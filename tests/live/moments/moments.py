@@ -102,8 +102,16 @@ def ways(setup, long):
     yield "from outside", {}, True
 
 
-def run_case(setup, program, case, long):
-    """The number of failures."""
+def cycles_of(log):
+    """How often the program was suspended and resumed; its children write to the same file."""
+    count = len(re.findall("info: (?:resume: running|move: done)", log.read_text())) \
+        if log.exists() else 0
+    log.unlink(missing_ok=True)
+    return count
+
+
+def run_case(setup, program, case, long, cycles):
+    """The number of failures. Adds to `cycles` of each way how many there were."""
     path = [setup.build / f"bin/moments-{program}", case]
     amount = {"MOMENTS_LONG": "1"} if long else {}
     native, said = run(setup, path, amount)
@@ -115,16 +123,21 @@ def run_case(setup, program, case, long):
         native, said = run(setup, path, amount)
     bad = isinstance(native, str)
     print(f"{case}: natively {native} {said[-300:] if bad else ''}", flush=True)
+    log = setup.work / "log"
     for name, more, disturbed in ways(setup, long):
         for _ in range(5 if long else 1):
             begin = time.monotonic()
             result, said = run(setup, [setup.command, "run", "--", *path],
-                               {**amount, **more, "MOMENTS_SHADOWED": "1"}, disturbed)
+                               {**amount, **more, "MOMENTS_SHADOWED": "1",
+                                "SHADOWCL_LOG": f"info:{log}"}, disturbed)
+            seen = cycles_of(log)
+            way = name.split(",")[0]
+            cycles[way] = cycles.get(way, 0) + seen
             left = leftovers(setup, case)
             good = result == native and not left and "ThreadSanitizer" not in said
             bad += not good
             print(f"{'ok    ' if good else 'FAILED'} {case} {name}: {result} "
-                  f"{time.monotonic() - begin:.1f} s"
+                  f"{time.monotonic() - begin:.1f} s, {seen} cycles"
                   f"{'' if good else f' sockets {left}: {said[-6000:]}'}", flush=True)
     return bad
 
@@ -143,8 +156,13 @@ def main():
     setup = Setup(build, options.mapping, work, options.patience)
     names = subprocess.run([build / f"bin/moments-{options.program}"], env=setup.env, check=True,
                            stdout=subprocess.PIPE, text=True).stdout.split()
-    bad = sum(run_case(setup, options.program, case, options.long)
+    cycles = {}
+    bad = sum(run_case(setup, options.program, case, options.long, cycles)
               for case in options.cases or names)
+    print("cycles:", ", ".join(f"{way} {count}" for way, count in cycles.items()))
+    if not cycles["storm 1"]:
+        print("FAILED: the storm never struck")
+        bad += 1
     shutil.rmtree(work, ignore_errors=True)
     print(f"{bad} failures")
     return 1 if bad else 0
