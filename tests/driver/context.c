@@ -27,9 +27,16 @@ static cl_int open_nodes(unsigned mask)
 }
 
 /* pocl calls this with a lock of its own held: nothing of pocl may be called from here. */
-static void CL_CALLBACK on_destroyed(cl_context context, void *user_data)
+static void on_destroyed(void *mask)
 {
-    close_nodes((unsigned)(uintptr_t)user_data);
+    close_nodes((unsigned)(uintptr_t)mask);
+}
+
+static void watch(cl_context context, unsigned mask)
+{
+    struct landing *landing = landing_make(&dispatch, on_destroyed, (void *)(uintptr_t)mask);
+    if (landing)
+        pocl->clSetContextDestructorCallback(context, landing_context, landing);
 }
 
 /* The property list with one platform put in another's place. Owned; NULL for none. */
@@ -69,7 +76,7 @@ static cl_context create(const cl_context_properties *properties, cl_uint num_id
     if (!context)
         close_nodes(mask);
     else
-        pocl->clSetContextDestructorCallback(context, on_destroyed, (void *)(uintptr_t)mask);
+        watch(context, mask);
     return adopt(context);
 }
 

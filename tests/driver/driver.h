@@ -6,6 +6,7 @@
 #define TESTS_DRIVER_DRIVER_H
 
 #include "tests/driver/calls.h"
+#include "tests/driver/landing.h"
 
 #include <CL/cl_icd.h>
 #include <pthread.h>
@@ -64,6 +65,7 @@ struct mem {
     unsigned char *host_ptr; /* the application's, with CL_MEM_USE_HOST_PTR only */
     struct device *device;   /* NULL when the contents are a parent's */
     size_t offset;           /* of the contents in the device's memory */
+    struct landing *landing; /* not owned */
 };
 
 /* pocl.c: pocl's calls; NULL until pocl_load() succeeded. */
@@ -131,7 +133,7 @@ void node_close(struct device *device);
 /* What the node is now, whatever is open. */
 bool node_look(struct device *device, struct identity *identity, size_t *size);
 bool same_identity(const struct identity *a, const struct identity *b);
-/* Waits until every node is closed, or a while; an unload must not pass a callback. */
+/* Waits until every node is closed, or a while. */
 void nodes_settle(void);
 
 /* bar.c: the memory of the first PCI device with these ids, VENDOR:DEVICE. */

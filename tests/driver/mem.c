@@ -38,9 +38,9 @@ static void forget(struct mem *mem)
 }
 
 /* Registered first, so called last: the application's own callbacks still see the contents. */
-static void CL_CALLBACK on_destroyed(cl_mem id, void *user_data)
+static void on_destroyed(void *mem)
 {
-    forget(user_data);
+    forget(mem);
 }
 
 static void remember(struct mem *mem, cl_mem id)
@@ -50,7 +50,9 @@ static void remember(struct mem *mem, cl_mem id)
     mem->next = mems;
     mems = mem;
     pthread_mutex_unlock(&lock);
-    pocl->clSetMemObjectDestructorCallback(id, on_destroyed, mem);
+    mem->landing = landing_make(&dispatch, on_destroyed, mem);
+    if (mem->landing)
+        pocl->clSetMemObjectDestructorCallback(id, landing_mem, mem->landing);
 }
 
 cl_int mem_check_flags(cl_mem_flags flags, const void *host_ptr)
@@ -191,8 +193,10 @@ cl_int CL_API_CALL clReleaseMemObject(cl_mem id)
     }
     bool last = type == CL_MEM_OBJECT_IMAGE1D_BUFFER && references == 1;
     struct mem *mem = last ? mem_find(id) : NULL;
-    if (mem)
+    if (mem) {
+        landing_cancel(mem->landing);
         forget(mem);
+    }
     err = pocl->clReleaseMemObject(id);
     if (last && err == CL_SUCCESS)
         pocl->clReleaseContext(context);

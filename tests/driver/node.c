@@ -137,12 +137,10 @@ static bool any_context(void)
     return contexts;
 }
 
-/* pocl's worker may hold the last reference for a moment longer than the application, and is then
- * still inside our callback when the count has become 0: hence the pause at the end. */
+/* pocl's worker may hold the last reference for a moment longer than the application. */
 void nodes_settle(void)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
-    for (int i = 0; i < 100 && any_context(); i++)
+    for (int i = 0; i < 1000 && any_context(); i++)
         nanosleep(&pause, NULL);
-    nanosleep(&pause, NULL);
 }

@@ -31,6 +31,7 @@ __attribute__((destructor)) static void stop(void)
 {
     stall_stop();
     nodes_settle();
+    landing_close(&dispatch);
     devices_stop();
     faults_stop();
 }

@@ -2,6 +2,7 @@
 /* The test driver is what it says: a GPU with memory of its own that really unloads. */
 #include "tests/driver/test_support.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +156,51 @@ static void test_it_unloads_and_loads_again(void **state)
         assert_false(is_mapped(node));
         assert_false(is_open(node));
     }
+}
+
+static const cl_icd_dispatch *find_pocl(void)
+{
+    cl_platform_id platform;
+    void *library = dlopen("libpocl.so.2", RTLD_NOW | RTLD_NOLOAD);
+    assert_non_null(library);
+    cl_api_clGetExtensionFunctionAddress find;
+    *(void **)&find = dlsym(library, "clGetExtensionFunctionAddress");
+    cl_int (*get_platforms)(cl_uint, cl_platform_id *, cl_uint *);
+    *(void **)&get_platforms = find("clIcdGetPlatformIDsKHR");
+    must(get_platforms(1, &platform, NULL));
+    dlclose(library);
+    return *(const cl_icd_dispatch **)platform;
+}
+
+/* A worker of pocl's that is slow to drop the last reference to a context and a buffer. The next
+ * instance of the driver, which may lie at the same address, has nothing to do with it. */
+static void test_what_pocl_drops_late_harms_nobody(void **state)
+{
+    struct setup s, next;
+    cl_int err;
+    /* A node of its own: the first instance leaves it open. */
+    make_node(log_file, NODE_SIZE);
+    setenv("SHADOWCL_TEST_DEVICE", log_file, 1);
+    load(&s, DRIVER);
+    open_context(&s);
+    const cl_icd_dispatch *pocl = find_pocl();
+    cl_mem buffer = s.cl->clCreateBuffer(s.context, 0, 64, NULL, &err);
+    must(err);
+    must(pocl->clRetainContext(s.context));
+    must(pocl->clRetainMemObject(buffer));
+    must(s.cl->clReleaseMemObject(buffer));
+    cl_context late = s.context;
+    close_context(&s);
+    unload(&s);
+    assert_false(is_loaded("libshadowcl-testdriver.so"));
+    load(&next, DRIVER);
+    open_context(&next);
+    must(pocl->clReleaseMemObject(buffer));
+    must(pocl->clReleaseContext(late));
+    check_vector_add(&next);
+    close_context(&next);
+    unload(&next);
+    assert_false(is_loaded("libshadowcl-testdriver.so"));
 }
 
 static void test_device_gone_and_back(void **state)
@@ -339,6 +385,7 @@ static const struct CMUnitTest tests[] = {
                                     test_end),
     cmocka_unit_test_setup_teardown(test_images_live_in_the_node, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_it_unloads_and_loads_again, test_begin, test_end),
+    cmocka_unit_test_setup_teardown(test_what_pocl_drops_late_harms_nobody, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_device_gone_and_back, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_pci_device, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_out_of_device_memory, test_begin, test_end),

@@ -8,16 +8,12 @@ import selectors
 import shutil
 import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 NODE_BYTES = 64 << 20
 PAGE = 4096
 PATIENCE = 120
-
-
-warm_lock = threading.Lock()
 
 
 class Failure(Exception):
@@ -49,9 +45,8 @@ class Machine:
         shutil.copy(library, self.driver)
         # pocl's own: what several processes unpack there at once, they may see half of.
         cache = self.work / "pocl-cache"
-        with warm_lock:
-            self.warm = self.build / "pocl-cache-victim"
-            self.warm.mkdir(exist_ok=True)
+        self.warm = self.build / "pocl-cache-victim"
+        if self.warm.exists():
             shutil.copytree(self.warm, cache)
         self.environment = {
             **os.environ,
@@ -74,10 +69,18 @@ class Machine:
         return self
 
     def __exit__(self, *_):
-        with warm_lock:
-            if not any(self.warm.iterdir()):
-                shutil.copytree(self.work / "pocl-cache", self.warm, dirs_exist_ok=True)
+        if (self.work / "pocl-cache").exists() and not self.warm.exists():
+            self.keep_cache()
         shutil.rmtree(self.work)
+
+    def keep_cache(self):
+        """At once and whole: other tests may be copying it."""
+        fresh = self.warm.with_name(f"{self.warm.name}.{self.work.name}")
+        shutil.copytree(self.work / "pocl-cache", fresh)
+        try:
+            fresh.rename(self.warm)
+        except OSError:  # another was first
+            shutil.rmtree(fresh)
 
     @staticmethod
     def plug(node):
