@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this GPU does not have: shared virtual memory, pipes, sharing with OpenGL. */
+/* What this GPU does not have: shared virtual memory, sharing with OpenGL. */
 #include "tests/driver/driver.h"
 
 /* A call that counts, can be made to fail, and is refused otherwise. */
@@ -48,12 +48,6 @@ REFUSE(clEnqueueSVMMigrateMem,
 REFUSE(clSetKernelArgSVMPointer, (cl_kernel kernel, cl_uint index, const void *pointer))
 REFUSE(clSetKernelExecInfo,
        (cl_kernel kernel, cl_kernel_exec_info param, size_t size, const void *value))
-
-REFUSE_CREATE(clCreatePipe,
-              (cl_context context, cl_mem_flags flags, cl_uint packet_size, cl_uint max_packets,
-               const cl_pipe_properties *properties, cl_int *errcode_ret))
-REFUSE(clGetPipeInfo,
-       (cl_mem pipe, cl_pipe_info param, size_t space, void *value, size_t *size_ret))
 
 REFUSE_CREATE(clCreateFromGLBuffer,
               (cl_context context, cl_mem_flags flags, cl_GLuint buffer, cl_int *errcode_ret))

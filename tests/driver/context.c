@@ -70,6 +70,8 @@ static cl_context create(const cl_context_properties *properties, cl_uint num_id
     if (err != CL_SUCCESS)
         return failed(errcode_ret, err);
     cl_context_properties *translated = translate(properties, &platform, pocl_platform);
+    if (num_ids && device_find(ids[0])->caps.extras)
+        extras_strip_context(translated);
     cl_context context =
         pocl->clCreateContext(translated, num_ids, ids, notify, user_data, errcode_ret);
     free(translated);
@@ -167,6 +169,10 @@ cl_command_queue CL_API_CALL clCreateCommandQueueWithProperties(
             err = CL_INVALID_QUEUE_PROPERTIES;
     if (err != CL_SUCCESS)
         return failed(errcode_ret, err);
+    /* A queue on the device is one that nobody but kernels can use: any will do. */
+    for (const cl_queue_properties *p = properties; p && *p; p += 2)
+        if (p[0] == CL_QUEUE_PROPERTIES && (p[1] & CL_QUEUE_ON_DEVICE) && extras_of(context))
+            properties = NULL;
     return adopt(pocl->clCreateCommandQueueWithProperties(context, id, properties, errcode_ret));
 }
 

@@ -43,6 +43,10 @@ static void parse_caps(struct caps *caps, char *text)
             caps->no_uint8 = true;
         else if (!strcmp(word, "nooutoforder"))
             caps->no_out_of_order = true;
+        else if (!strcmp(word, "extras"))
+            caps->extras = true;
+        else if (!strncmp(word, "variables=", 10))
+            caps->variables = parse_size(word + 10);
         else
             fprintf(stderr, "shadowcl test driver: no such cap: `%s`\n", word);
     }

@@ -131,7 +131,7 @@ static bool number(struct device *device, cl_device_id id, cl_device_info param,
         *value &= ~(cl_ulong)CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
         return device->caps.no_out_of_order;
     default:
-        return false;
+        return extras_info(device, param, value);
     }
 }
 

@@ -18,10 +18,12 @@
 #define PAGE ((size_t)4096)
 #define NODE_PATH 512
 
-/* What a device lacks, from SHADOWCL_TEST_CAPS. */
+/* What a device lacks, and has beside, from SHADOWCL_TEST_CAPS. */
 struct caps {
-    size_t mem;    /* 0: all that the node has */
-    size_t max_wg; /* 0: as pocl */
+    size_t mem;       /* 0: all that the node has */
+    size_t max_wg;    /* 0: as pocl */
+    size_t variables; /* bytes of program-scope variables in every program built */
+    bool extras;      /* see extras.c */
     bool no_fp64, no_images, no_uint8, no_out_of_order;
 };
 
@@ -172,6 +174,16 @@ bool faults_stalled(void);
  * The caller's reference. */
 cl_event stall_event(cl_command_queue queue);
 void stall_stop(void);
+
+/* A format with this channel type is four bytes wide. */
+#define EXTRA_CHANNEL_TYPE 0x7777
+
+/* extras.c: the device of this object claims what pocl has not. */
+bool extras_of(cl_context context);
+/* What the device says of its extras; false where that is pocl's matter. */
+bool extras_info(const struct device *device, cl_device_info param, cl_ulong *value);
+/* Without the properties that pocl does not know, in place. */
+void extras_strip_context(cl_context_properties *properties);
 
 /* What the device's clock says when pocl's says `time`: see SHADOWCL_TEST_CLOCK. */
 cl_ulong device_time_of(cl_ulong time);

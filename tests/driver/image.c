@@ -115,6 +115,14 @@ static cl_mem create_image(cl_context context, const cl_mem_properties *properti
                            cl_mem_flags flags, const cl_image_format *format,
                            const cl_image_desc *desc, void *host_ptr, cl_int *errcode_ret)
 {
+    static const cl_image_format plain_format = {CL_RGBA, CL_UNSIGNED_INT8};
+    cl_image_desc plain_desc = desc ? *desc : (cl_image_desc){0};
+    if (desc && format && extras_of(context)) {
+        if (format->image_channel_data_type == EXTRA_CHANNEL_TYPE)
+            format = &plain_format;
+        plain_desc.num_mip_levels = 0;
+        desc = &plain_desc;
+    }
     cl_int err = check(context, flags, format, desc, host_ptr);
     if (err != CL_SUCCESS)
         return failed(errcode_ret, err);

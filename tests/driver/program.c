@@ -30,10 +30,20 @@ CREATE(cl_program, clLinkProgram,
 RETAIN(clRetainProgram, cl_program)
 RELEASE(clReleaseProgram, cl_program)
 QUERY(clGetProgramInfo, cl_program, cl_program_info)
-PASS(clGetProgramBuildInfo,
-     (cl_program program, cl_device_id id, cl_program_build_info param, size_t space, void *value,
-      size_t *size_ret),
-     (program, id, param, space, value, size_ret), program)
+
+cl_int CL_API_CALL clGetProgramBuildInfo(cl_program program, cl_device_id id,
+                                         cl_program_build_info param, size_t space, void *value,
+                                         size_t *size_ret)
+{
+    cl_int err = call_begin(CALL_clGetProgramBuildInfo, devices_of(program));
+    struct device *device = device_find(id);
+    if (err == CL_SUCCESS && device && param == CL_PROGRAM_BUILD_GLOBAL_VARIABLE_TOTAL_SIZE)
+        return answer(&device->caps.variables, sizeof(size_t), space, value, size_ret);
+    return err == CL_SUCCESS
+               ? pocl->clGetProgramBuildInfo(program, id, param, space, value, size_ret)
+               : err;
+}
+
 PASS(clSetProgramReleaseCallback,
      (cl_program program, void(CL_CALLBACK *notify)(cl_program, void *), void *user_data),
      (program, notify, user_data), program)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Holds one object that can't be carried, beside a buffer. Says `ready`; then, for each line that
+ * it is told: `drop` releases the object, `check` says whether the buffer's bytes are right. */
+#include <CL/cl.h>
+#include <CL/cl_gl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIZE 4096
+
+static cl_context context;
+static cl_device_id device;
+static cl_command_queue queue;
+static cl_mem buffer;
+static unsigned char bytes[SIZE];
+
+static void expect(cl_int status, const char *what)
+{
+    if (status == CL_SUCCESS)
+        return;
+    printf("%s: %d\n", what, status);
+    exit(1);
+}
+
+static void *make_pipe(cl_int *err)
+{
+    return clCreatePipe(context, 0, 16, 64, NULL, err);
+}
+
+static void *make_queue(cl_int *err)
+{
+    const cl_queue_properties on_device[] = {
+        CL_QUEUE_PROPERTIES, CL_QUEUE_ON_DEVICE | CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, 0};
+    return clCreateCommandQueueWithProperties(context, device, on_device, err);
+}
+
+static void *make_context(cl_int *err)
+{
+    const cl_context_properties shared[] = {CL_GL_CONTEXT_KHR, (cl_context_properties)bytes, 0};
+    return clCreateContext(shared, 1, &device, NULL, NULL, err);
+}
+
+static void *make_image(cl_channel_type type, cl_uint levels, cl_int *err)
+{
+    const cl_image_format format = {CL_RGBA, type};
+    const cl_image_desc desc = {.image_type = CL_MEM_OBJECT_IMAGE2D,
+                                .image_width = 16,
+                                .image_height = 16,
+                                .num_mip_levels = levels};
+    return clCreateImage(context, 0, &format, &desc, NULL, err);
+}
+
+static void *make_mips(cl_int *err)
+{
+    return make_image(CL_UNSIGNED_INT8, 3, err);
+}
+
+static void *make_format(cl_int *err)
+{
+    return make_image(0x7777, 0, err);
+}
+
+static void *make_program(cl_int *err)
+{
+    static const char *source = "kernel void nothing(void) {}";
+    cl_program program = clCreateProgramWithSource(context, 1, &source, NULL, err);
+    if (*err == CL_SUCCESS)
+        *err = clBuildProgram(program, 1, &device, NULL, NULL, NULL);
+    return program;
+}
+
+static const struct kind {
+    const char *name;
+    void *(*make)(cl_int *err);
+    cl_int (*release)(void *object);
+} kinds[] = {
+    {"pipe", make_pipe, (cl_int(*)(void *))clReleaseMemObject},
+    {"queue", make_queue, (cl_int(*)(void *))clReleaseCommandQueue},
+    {"context", make_context, (cl_int(*)(void *))clReleaseContext},
+    {"mips", make_mips, (cl_int(*)(void *))clReleaseMemObject},
+    {"format", make_format, (cl_int(*)(void *))clReleaseMemObject},
+    {"variables", make_program, (cl_int(*)(void *))clReleaseProgram},
+};
+
+static void make_buffer(void)
+{
+    cl_platform_id platform;
+    cl_int err;
+    expect(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
+    expect(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL), "clGetDeviceIDs");
+    context = clCreateContext(NULL, 1, &device, NULL, NULL, &err);
+    expect(err, "clCreateContext");
+    queue = clCreateCommandQueue(context, device, 0, &err);
+    expect(err, "clCreateCommandQueue");
+    for (int i = 0; i < SIZE; i++)
+        bytes[i] = (unsigned char)(i * 7 + i / 256);
+    buffer = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, SIZE, bytes, &err);
+    expect(err, "clCreateBuffer");
+}
+
+static const char *check(void)
+{
+    unsigned char back[SIZE] = {0};
+    expect(clEnqueueReadBuffer(queue, buffer, CL_TRUE, 0, SIZE, back, 0, NULL, NULL), "read");
+    return memcmp(bytes, back, SIZE) ? "wrong" : "right";
+}
+
+int main(int argc, char **argv)
+{
+    const struct kind *kind = NULL;
+    char line[32];
+    cl_int err = CL_SUCCESS;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (size_t i = 0; argc == 2 && i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(argv[1], kinds[i].name))
+            kind = &kinds[i];
+    if (!kind)
+        return 2;
+    make_buffer();
+    void *object = kind->make(&err);
+    expect(err, kind->name);
+    puts("ready");
+    while (fgets(line, sizeof line, stdin)) {
+        if (!strcmp(line, "check\n")) {
+            puts(check());
+        } else {
+            expect(kind->release(object), "release");
+            puts("dropped");
+        }
+    }
+    return 0;
+}
