@@ -6,10 +6,11 @@ set -euo pipefail
 
 usage() {
     cat <<END
-usage: scripts/install-deps.sh [--apps]
+usage: scripts/install-deps.sh [--apps] [--vm]
 
 Installs what building, testing and the demonstration need (Debian 12; as root or with sudo).
   --apps  also the programs that tests/apps runs: hashcat, OpenCV, ffmpeg and others
+  --vm    also what tests/vm needs: QEMU, and the tools that make a guest
 END
 }
 
@@ -19,11 +20,13 @@ drivers=(ocl-icd-libopencl1 pocl-opencl-icd mesa-opencl-icd oclgrind clinfo)
 checks=(clang clang-format clang-tidy libclang-rt-14-dev valgrind)
 tools=(python3 util-linux libcap2-bin procps git ca-certificates)
 apps=(hashcat python3-pyopencl python3-opencv python3-pytest python3-numpy ffmpeg gegl clpeak)
+vm=(qemu-system-x86 mmdebstrap squashfs-tools busybox-static cpio kmod lz4 xz-utils zstd)
 
 wanted=("${build[@]}" "${drivers[@]}" "${checks[@]}" "${tools[@]}")
 for argument; do
     case $argument in
     --apps) wanted+=("${apps[@]}") ;;
+    --vm) wanted+=("${vm[@]}") ;;
     --help | -h) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
     esac

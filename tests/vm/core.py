@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The move by hand: suspend, unplug, migrate, plug in another device, resume, with nothing but the
+`shadowcl` command in the guest and QEMU's own monitor."""
+import time
+
+from lab import ENVIRONMENT, MIB, last_step
+from machine import PAGE
+from qmp import QmpError, Timeout
+
+HEAT = ["sample-heat", "--steps", "4000"]
+
+
+def start_heat(machine, name="/tmp/heat", steps=None):
+    """Under shadowcl; returns once it is under way."""
+    command = ["shadowcl", "run", "--", *HEAT, "--output", f"{name}.result"]
+    pid = machine.guest.start(name, *command, env=ENVIRONMENT)
+    wait_step(machine.guest, name, pid, 100)
+    return pid
+
+
+def wait_step(guest, name, pid, step, timeout=120):
+    end = time.monotonic() + timeout
+    while last_step(guest, name) < step:
+        code = guest.poll(pid)
+        if code is not None:
+            raise AssertionError(f"{name} ended with {code}: {guest.get(name + '.err').decode()}")
+        if time.monotonic() > end:
+            raise Timeout(f"waited {timeout} s for step {step} of {name}: "
+                          f"it is at {last_step(guest, name)}")
+        time.sleep(0.2)
+
+
+def finish(lab, guest, name, pid, command):
+    """The program has ended well, and its result is that of an undisturbed run."""
+    code = guest.wait(pid, name)
+    said = guest.get(f"{name}.err").decode(errors="replace")
+    assert code == 0, f"{name}: exit {code}\n{said[-2000:]}"
+    result, wanted = guest.get(f"{name}.result"), lab.reference(*command)
+    assert len(wanted) > 0 and result == wanted, \
+        f"{name}: {sum(a != b for a, b in zip(result, wanted))} of {len(wanted)} bytes differ"
+
+
+def users_of_gpu(guest):
+    """Processes that have the device's memory open or mapped."""
+    return guest.shell("grep -l /resource2 /proc/[0-9]*/maps 2>/dev/null; "
+                       "find /proc/[0-9]*/fd -lname '*/resource2' 2>/dev/null", check=False).out
+
+
+def by_hand(lab):
+    """A solver moves to another machine and another device, and goes on as if nothing had been."""
+    lab.reference(*HEAT)
+    with lab.source(64 * MIB) as a, lab.destination() as b:
+        bar = a.bars[0]
+        pid = start_heat(a)
+        assert bar.touched() > 0, "the solver's buffers are not in the device's memory"
+        assert users_of_gpu(a.guest), "nobody holds the device: nothing is shown by this"
+
+        try:
+            a.migrate(b, timeout=5)
+            raise AssertionError("a machine was migrated with its device plugged in")
+        except QmpError as refusal:
+            lab.say(f"refused as it should be: {refusal}")
+        # That made the destination listen; another one takes its place.
+        b.restart()
+
+        lab.say(a.guest.run("shadowcl", "suspend", "--all", env=ENVIRONMENT).out.strip())
+        stopped = last_step(a.guest, "/tmp/heat")
+        assert not users_of_gpu(a.guest), f"still held by {users_of_gpu(a.guest)}"
+        assert bar.intact(), "the driver wrote outside of its buffers"
+        a.unplug()
+        a.remove_memory(bar)
+        bar.fill(b"\xee")  # a GPU that is away
+
+        info = a.migrate(b)
+        lab.say(f"migrated in {info['total-time']} ms, the machine stood still for "
+                f"{info['downtime']} ms")
+        a.kill()
+        b.guest.wait_ready()
+        assert not b.guest_has_gpu()
+        new = b.add_memory(128 * MIB)
+        b.plug(new)
+        assert new.touched() == 0, "somebody wrote into the new device before it was anybody's"
+
+        lab.say(b.guest.run("shadowcl", "resume", "--all", env=ENVIRONMENT).out.strip())
+        assert new.touched() > 0, "resumed, but not on the new device"
+        lab.say(f"stopped after step {stopped}; now at {last_step(b.guest, '/tmp/heat')}")
+        finish(lab, b.guest, "/tmp/heat", pid, HEAT)
+        assert new.intact() and new.intact(new.size - PAGE, new.size), \
+            "the new device's canaries are gone"

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all scenarios need: the image, a guest that is booted and warm (saved once, loaded for each
+scenario), the programs under test, and the results of undisturbed runs to compare with."""
+import glob
+import hashlib
+import inspect
+import json
+import os
+import subprocess
+import tempfile
+
+from machine import Machine, load_uri
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+HOME = "/opt/shadowcl"  # in the guest
+MIB = 1 << 20
+# Everybody in the guest sees the device by way of the test driver and nothing else.
+ENVIRONMENT = {
+    "PATH": f"{HOME}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "SHADOWCL_TEST_BAR": "1af4:1110",
+    "SHADOWCL_DRIVERS": f"{HOME}/vendors",
+    "OCL_ICD_VENDORS": f"{HOME}/vendors/testdriver.icd",
+    "POCL_CACHE_DIR": "/var/cache/pocl",
+}
+# What is run once before the guest is saved, so that its kernels are built.
+WARM_UP = [
+    ["sample-heat", "--steps", "40"],
+    ["python3", f"{HOME}/guest/nbody.py", "--steps", "4"],
+    ["sample-filter", "--repeat", "1"],
+]
+
+
+def digest(*parts):
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part if isinstance(part, bytes) else str(part).encode())
+    return whole.hexdigest()[:16]
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+class Lab:
+    def __init__(self, build, say=lambda text: None):
+        self.build = os.path.abspath(build)
+        self.cache = os.path.join(self.build, "vm")
+        self.say = say
+        self.image = self.make_image()
+        samples = [read(path) for path in sorted(glob.glob(f"{SOURCE}/samples/*.[ch]"))]
+        self.key = digest(os.path.basename(self.image), inspect.getsource(Machine.command), WARM_UP,
+                          ENVIRONMENT, read(f"{HERE}/guest/nbody.py"), *samples)
+        self.saved = os.path.join(self.cache, f"warm-{self.key}")
+        self.tree = None
+
+    def make_image(self):
+        self.say("the image (some two minutes the first time)")
+        made = subprocess.run([f"{HERE}/image.sh", self.cache], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, check=True, text=True, timeout=1200)
+        return made.stdout.split()[-1]
+
+    def programs(self):
+        """What goes into the guest, by path in its /opt/shadowcl; without debug information."""
+        if self.tree is None:
+            self.tree = {"vendors/testdriver.icd":
+                         f"{HOME}/lib/testdriver/libshadowcl-testdriver.so\n".encode()}
+            paths = [f"{self.build}/bin/{name}" for name in ("shadowcl", "shadowcl-agent")]
+            paths += glob.glob(f"{self.build}/bin/sample-*") + glob.glob(f"{self.build}/lib/**/*.so*", recursive=True)
+            for path in filter(os.path.exists, paths):
+                self.tree[os.path.relpath(path, self.build)] = stripped(path)
+            for path in glob.glob(f"{HERE}/guest/*.py"):
+                self.tree[f"guest/{os.path.basename(path)}"] = read(path)
+        return self.tree
+
+    def warm_guest(self):
+        """Path of a saved guest."""
+        if not os.path.exists(self.saved):
+            self.say("a guest that is booted and has built its kernels (a minute)")
+            with Machine(self.image, "warm") as machine:
+                machine.guest.wait_ready()
+                machine.guest.put_tree(self.programs(), HOME)
+                bar = machine.add_memory(64 * MIB)
+                machine.plug(bar)
+                for command in WARM_UP:
+                    machine.guest.run(*command, env=ENVIRONMENT, timeout=300)
+                machine.unplug()
+                machine.remove_memory(bar)
+                machine.guest.run("rm", "-r", HOME)
+                for old in glob.glob(os.path.join(self.cache, "warm-*")):
+                    os.unlink(old)
+                machine.save(self.saved + ".part")
+            os.rename(self.saved + ".part", self.saved)
+        return self.saved
+
+    def source(self, size=64 * MIB):
+        """A warm guest with its programs and a GPU, as `machine.bars[0]`."""
+        machine = Machine(self.image, "source", load_uri(self.warm_guest()))
+        try:
+            machine.wait_status("running")
+            machine.guest.wait_ready()
+            machine.guest.put_tree(self.programs(), HOME)
+            machine.plug(machine.add_memory(size))
+        except BaseException as problem:
+            machine.__exit__(None, problem)
+            raise
+        return machine
+
+    def destination(self, name="destination"):
+        return Machine(self.image, name, "defer")
+
+    def reference(self, *command):
+        """The bytes that this command's `--output FILE` has when nobody disturbs it, and it is not
+        under shadowcl. Kept with the image."""
+        path = os.path.join(self.cache, f"reference-{digest(self.key, command)}")
+        if not os.path.exists(path):
+            self.say(f"an undisturbed run of {' '.join(command)}")
+            with self.source() as machine:
+                machine.guest.run(*command, "--output", "/tmp/reference", env=ENVIRONMENT, timeout=600)
+                data = machine.guest.get("/tmp/reference")
+            with open(path + ".part", "wb") as file:
+                file.write(data)
+            os.rename(path + ".part", path)
+        return read(path)
+
+
+def stripped(path):
+    with tempfile.NamedTemporaryFile() as file:
+        subprocess.run(["strip", "--strip-debug", "-o", file.name, path], check=True)
+        return read(file.name)
+
+
+def last_step(guest, name):
+    """How far a program that was started as `name` says it is."""
+    out = guest.shell(f"tail -c 200 {name}.err | tr '\\r' '\\n' | grep -o 'step [0-9]*' | tail -n 1").out
+    return int(out.split()[1]) if out.strip() else 0
+
+
+def dump(value):
+    return json.dumps(value, indent=2)

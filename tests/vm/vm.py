@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs scenarios in virtual machines. Exit code 0: all as it should be; 1: not; 2: wrong usage."""
+import argparse
+import inspect
+import os
+import shutil
+import sys
+import time
+import traceback
+
+import core
+from lab import Lab
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MODULES = (core,)
+
+
+def scenarios():
+    """Every function of the modules with one parameter, `lab`, by its name."""
+    found = {}
+    for module in MODULES:
+        for name, function in vars(module).items():
+            if inspect.isfunction(function) and list(inspect.signature(function).parameters) == ["lab"]:
+                found[name.replace("_", "-")] = function
+    return found
+
+
+def options(known):
+    parser = argparse.ArgumentParser(description=__doc__.split(". Exit")[0] + ".")
+    parser.add_argument("--build", default=os.path.join(HERE, "..", "..", "build"),
+                        help="the build tree with the programs under test (default: build)")
+    parser.add_argument("--list", action="store_true", help="lists the scenarios")
+    parser.add_argument("--prepare", action="store_true",
+                        help="builds the image and the warm guest first")
+    parser.add_argument("scenario", nargs="*", help="default: all")
+    given = parser.parse_args()
+    for name in given.scenario:
+        if name not in known:
+            parser.error(f"no scenario `{name}`; there are {', '.join(known)}")
+    return given
+
+
+def run(name, scenario, lab):
+    start = time.monotonic()
+    try:
+        scenario(lab)
+    except Exception:
+        traceback.print_exc()
+        print(f"== {name}: FAILED after {time.monotonic() - start:.0f} s", flush=True)
+        return False
+    print(f"== {name}: passed, {time.monotonic() - start:.0f} s", flush=True)
+    return True
+
+
+def main():
+    known = scenarios()
+    given = options(known)
+    if given.list:
+        for name, scenario in known.items():
+            print(f"{name:24} {scenario.__doc__.split(chr(10))[0]}")
+        return 0
+    if not shutil.which("qemu-system-x86_64"):
+        print("vm.py: no qemu-system-x86_64: run scripts/install-deps.sh --vm", file=sys.stderr)
+        return 1
+    start = time.monotonic()
+    lab = Lab(given.build, lambda text: print(f"{time.monotonic() - start:7.1f} s  {text}",
+                                              flush=True))
+    if given.prepare:
+        lab.warm_guest()
+        if not given.scenario:
+            return 0
+    names = given.scenario or known
+    return 0 if all([run(name, known[name], lab) for name in names]) else 1
+
+
+sys.exit(main())
