@@ -17,6 +17,11 @@ static const struct verb {
     {"suspend", "PID... | --all", "let go of the device; all processes or none", verb_suspend},
     {"resume", "PID... | --all", "go on, on the same or another device", verb_resume},
     {"move", "PID --device SPEC", "suspend and resume on another device in one step", verb_move},
+    {"vm-migrate", "OPTION...", "move a virtual machine with its device's programs",
+     verb_vm_migrate},
+    {"vm-suspend", "OPTION...", "unplug a virtual machine's device under its programs",
+     verb_vm_suspend},
+    {"vm-resume", "OPTION...", "plug it in again and let them go on", verb_vm_resume},
 };
 enum { NUM_VERBS = sizeof verbs / sizeof *verbs };
 
@@ -29,7 +34,7 @@ static void print_help(FILE *out)
           "Verbs:\n",
           out);
     for (int i = 0; i < NUM_VERBS; i++)
-        fprintf(out, "  %-8s %-18s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+        fprintf(out, "  %-10s %-18s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
     fputs("\nOptions:\n"
           "  -?, --help     print this, or after a verb what the verb takes\n"
           "  -V, --version  print the version\n\n"

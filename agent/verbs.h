@@ -17,5 +17,8 @@ int verb_ps(int argc, char **argv);
 int verb_suspend(int argc, char **argv);
 int verb_resume(int argc, char **argv);
 int verb_move(int argc, char **argv);
+int verb_vm_migrate(int argc, char **argv);
+int verb_vm_suspend(int argc, char **argv);
+int verb_vm_resume(int argc, char **argv);
 
 #endif

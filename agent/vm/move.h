@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A move in progress: both machines, and what is known of where everything is. The steps bring
+ * that forward; undoing goes by what is known, not by which step failed. */
+#ifndef SHADOWCL_AGENT_VM_MOVE_H
+#define SHADOWCL_AGENT_VM_MOVE_H
+
+#include "agent/vm/device.h"
+#include "agent/vm/guest.h"
+#include "agent/vm/options.h"
+#include "agent/vm/timeline.h"
+
+enum plug_state {
+    PLUG_UNKNOWN,
+    PLUG_IN,
+    PLUG_LEAVING, /* device_del was sent: it can't be withdrawn, and the guest takes its time */
+    PLUG_OUT,
+};
+
+enum programs_state { PROGRAMS_UNKNOWN, PROGRAMS_RUNNING, PROGRAMS_SUSPENDED };
+
+struct move;
+
+/* One of the two machines. */
+struct side {
+    struct move *move;
+    const char *name; /* "source" */
+    struct qmp qmp;
+    struct guest guest;
+    json_t *device; /* owned; the options that the device is plugged with here */
+    struct pci_place place;
+    enum plug_state plug;
+    bool is_refused;  /* the guest said that it does not let the device go */
+    bool has_news;    /* of the migration */
+    bool was_stopped; /* told to come up paused: it does not run before we say so */
+};
+
+struct move {
+    struct vm_options options;
+    struct turns turns;
+    struct timeline timeline;
+    struct side source, destination;
+    /* The machine that has the guest: only that one may run. Between the two there is no moment in
+     * which both may: the destination runs when it is told to, and from then on the guest is its.
+     */
+    struct side *holder;
+    enum programs_state programs;
+    bool on_meanwhile;  /* those that run are, or may be, on the device of --meanwhile */
+    bool is_migrating;  /* `migrate` was sent, and did not end yet */
+    bool has_completed; /* the source has sent all */
+    bool is_undoing;
+    json_t *map; /* owned; pid: the devices it had */
+    char boot[64];
+    double downtime_ms;        /* of the machine, as QEMU has it; below 0 where it did not say */
+    struct error problems[16]; /* that stand against the move */
+    size_t num_problems;
+    char notes[12][512];
+    size_t num_notes;
+};
+
+double move_timeout(const struct move *move); /* seconds for a step */
+double move_long_timeout(const struct move *move);
+void move_note(struct move *move, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* check.c */
+int move_connect(struct move *move, struct error *err);
+/* Fails with the first of the problems; all are in move->problems. */
+int move_check(struct move *move, struct error *err);
+int side_connect(struct side *side, struct error *err);
+int side_check_guest(struct side *side, struct error *err);
+int side_find_device(struct side *side, const char *text, struct error *err);
+
+/* steps.c */
+int step_prepare(struct move *move, struct error *err);
+int step_suspend(struct move *move, struct error *err);
+int step_unplug(struct move *move, struct error *err);
+int step_plug(struct move *move, struct error *err);
+int step_find_programs(struct move *move, struct error *err);
+int step_resume(struct move *move, struct error *err);
+/* On the device of --meanwhile, and away from it again. */
+int step_meanwhile(struct move *move, struct error *err);
+int step_suspend_again(struct move *move, struct error *err);
+int step_verify(struct move *move, struct error *err);
+/* Asks until the agent is at rest, and sets move->programs. */
+int step_learn(struct move *move, struct error *err);
+
+/* transfer.c */
+int step_migrate(struct move *move, struct error *err);
+int step_start(struct move *move, struct error *err);
+/* The machine's run state, "running" or "paused"; "" when it can't be asked. */
+int side_run_state(struct side *side, char out[32], struct error *err);
+
+/* undo.c: brings the programs back to where it is possible; what could not be done is noted. */
+void move_undo(struct move *move);
+
+/* report.c: says how it ended, as text or JSON; returns the exit code. `err` is NULL when all
+ * went well. */
+int move_report(struct move *move, const struct error *err);
+void move_print_plan(const struct move *move);
+
+/* run.c */
+struct phase {
+    const char *name;
+    int (*run)(struct move *move, struct error *err);
+};
+
+void move_init(struct move *move, enum vm_verb verb, int argc, char **argv);
+/* Runs the phases up to one without a name; when one fails, undoes. Returns the exit code. */
+int move_run(struct move *move, const struct phase *phases);
+int move_phase(struct move *move, const struct phase *phase, struct error *err);
+void move_finish(struct move *move);
+
+#endif

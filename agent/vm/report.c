@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a move ended, for people and for scripts. */
+#include "agent/vm/move.h"
+
+#include "agent/verbs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *verb_name(const struct move *move)
+{
+    return move->options.verb == VM_MIGRATE   ? "vm-migrate"
+           : move->options.verb == VM_SUSPEND ? "vm-suspend"
+                                              : "vm-resume";
+}
+
+static const char *device_word(const struct move *move)
+{
+    switch (move->holder->plug) {
+    case PLUG_IN:
+        return "plugged";
+    case PLUG_LEAVING:
+        return "leaving";
+    case PLUG_OUT:
+        return "nowhere";
+    default:
+        return "unknown";
+    }
+}
+
+static const char *programs_word(const struct move *move)
+{
+    if (move->programs == PROGRAMS_SUSPENDED)
+        return "suspended";
+    if (move->programs == PROGRAMS_UNKNOWN)
+        return "unknown";
+    return move->on_meanwhile ? "meanwhile" : "running";
+}
+
+static void print_state(const struct move *move)
+{
+    static const struct {
+        const char *word, *text;
+    } devices[] = {{"plugged", "is plugged in there"},
+                   {"leaving", "is asked to leave, and may still do so"},
+                   {"nowhere", "is not plugged in"},
+                   {"unknown", "was not looked for"}},
+      programs[] = {{"running", "run"},
+                    {"meanwhile", "run on the device of --meanwhile"},
+                    {"suspended", "are suspended, with all their state"},
+                    {"unknown", "could not be asked"}};
+    const char *device = device_word(move), *program = programs_word(move);
+    fprintf(stderr, "  now: the guest is at the %s", move->holder->name);
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
+        if (!strcmp(devices[i].word, device))
+            fprintf(stderr, "; the device `%s` %s", move->options.device, devices[i].text);
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
+        if (!strcmp(programs[i].word, program))
+            fprintf(stderr, "; the programs %s", programs[i].text);
+    fputs("\n", stderr);
+}
+
+/* The command that goes on from here. */
+static void print_resume(FILE *out, const struct move *move)
+{
+    const struct side *side = move->holder;
+    char *text = side->device ? device_text(side->device) : NULL;
+    fprintf(out, "shadowcl vm-resume --qmp '%s' --agent '%s' --device '%s'", side->qmp.address,
+            side->guest.address, move->options.device);
+    if (text && side->plug != PLUG_IN)
+        fprintf(out, " --device-options '%s'", text);
+    fputs("\n", out);
+    free(text);
+}
+
+static void print_failure(const struct move *move, const struct error *err)
+{
+    fprintf(stderr, "shadowcl %s: %s: %s\n", verb_name(move), err->object, err->reason);
+    for (size_t i = 1; i < move->num_problems; i++)
+        fprintf(stderr, "  also: %s: %s\n", move->problems[i].object, move->problems[i].reason);
+    print_state(move);
+    if (*err->todo)
+        fprintf(stderr, "  to do: %s\n", err->todo);
+    if (move->programs == PROGRAMS_SUSPENDED || move->on_meanwhile) {
+        fputs("  to do: when the device can be had: ", stderr);
+        print_resume(stderr, move);
+    }
+}
+
+static json_t *error_json(const struct error *err)
+{
+    return err ? json_pack("{s:s, s:s, s:s}", "object", err->object, "reason", err->reason, "todo",
+                           err->todo)
+               : json_null();
+}
+
+static json_t *result_json(const struct move *move, const struct error *err)
+{
+    const struct timeline *timeline = &move->timeline;
+    double moving = timeline_time_in(timeline, ROW_PROGRAMS, "suspending") +
+                    timeline_time_in(timeline, ROW_PROGRAMS, "suspended") +
+                    timeline_time_in(timeline, ROW_PROGRAMS, "resuming");
+    json_t *result = timeline_json(timeline);
+    json_t *notes = json_array(), *problems = json_array();
+    for (size_t i = 0; i < move->num_notes; i++)
+        json_array_append_new(notes, json_string(move->notes[i]));
+    for (size_t i = 0; i < move->num_problems; i++)
+        json_array_append_new(problems, error_json(&move->problems[i]));
+    json_object_set_new(result, "ok", json_boolean(!err));
+    json_object_set_new(result, "state",
+                        json_pack("{s:s, s:s, s:s}", "guest", move->holder->name, "device",
+                                  device_word(move), "programs", programs_word(move)));
+    json_object_set_new(
+        result, "downtime_ms",
+        json_pack("{s:f, s:o, s:f}", "programs", moving * 1000, "vm_by_qemu",
+                  move->downtime_ms < 0 ? json_null() : json_real(move->downtime_ms), "vm",
+                  timeline_time_in(timeline, ROW_VM, "stopped") * 1000));
+    json_object_set_new(result, "device_options",
+                        move->holder->device ? json_incref(move->holder->device) : json_null());
+    json_object_set_new(result, "problems", problems);
+    json_object_set_new(result, "notes", notes);
+    json_object_set_new(result, "error", error_json(err));
+    return result;
+}
+
+static int print_json(const struct move *move, const struct error *err)
+{
+    json_t *result = result_json(move, err);
+    int status = json_dumpf(result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    json_decref(result);
+    putchar('\n');
+    return fflush(stdout) == 0 && status == 0 ? 0 : -1;
+}
+
+static void print_success(const struct move *move)
+{
+    const struct timeline *timeline = &move->timeline;
+    timeline_print(timeline);
+    if (move->options.verb == VM_MIGRATE) {
+        double copying = timeline_time_in(timeline, ROW_PROGRAMS, "suspending") +
+                         timeline_time_in(timeline, ROW_PROGRAMS, "suspended") +
+                         timeline_time_in(timeline, ROW_PROGRAMS, "resuming");
+        printf("moved in %.3f s; the programs stood still for %.3f s of it, the machine for %.3f "
+               "s\n",
+               timeline->end, copying, timeline_time_in(timeline, ROW_VM, "stopped"));
+    }
+    if (move->options.verb == VM_SUSPEND) {
+        fputs("the programs go on with: ", stdout);
+        print_resume(stdout, move);
+    }
+    fflush(stdout);
+}
+
+int move_report(struct move *move, const struct error *err)
+{
+    int code = err ? EXIT_REFUSED : EXIT_DONE;
+    const char *picture = move->options.timeline;
+    if (picture && timeline_svg(&move->timeline, verb_name(move), picture) < 0) {
+        fprintf(stderr, "shadowcl: the timeline can't be written to `%s`: %s\n", picture,
+                strerror(errno));
+        code = EXIT_REFUSED;
+    }
+    if (err)
+        print_failure(move, err);
+    if (move->options.json && print_json(move, err) < 0)
+        code = EXIT_REFUSED;
+    if (!move->options.json && !err)
+        print_success(move);
+    return code;
+}
+
+void move_print_plan(const struct move *move)
+{
+    const struct vm_options *options = &move->options;
+    char *here = device_text(move->source.device), *there = device_text(move->destination.device);
+    printf("nothing stands against it; these would be done:\n"
+           "  suspend the programs, at most %g s for what runs on the device\n"
+           "  unplug %s (%s) at the source; on a failure it comes back as %s\n",
+           options->deadline, options->device,
+           *move->source.place.address ? move->source.place.address : "no PCI device",
+           here ? here : "?");
+    if (options->meanwhile)
+        printf("  let the programs go on with %s\n", options->meanwhile);
+    printf("  migrate to %s, start the guest there\n  plug in %s\n  resume the programs%s%s\n",
+           options->uri, there ? there : "?", options->resume_device ? " on " : "",
+           options->resume_device ? options->resume_device : "");
+    fflush(stdout);
+    free(here);
+    free(there);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the arguments to the exit code: phases, one after the other, and what happens besides. */
+#include "agent/vm/move.h"
+
+#include "agent/text.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Seconds. */
+static const double step_time = 30, long_time = 600;
+
+double move_timeout(const struct move *move)
+{
+    return move->options.timeout > 0 ? move->options.timeout : step_time;
+}
+
+double move_long_timeout(const struct move *move)
+{
+    return move->options.timeout > 0 ? move->options.timeout : long_time;
+}
+
+void move_note(struct move *move, const char *format, ...)
+{
+    va_list args;
+    if (move->num_notes == sizeof move->notes / sizeof *move->notes)
+        return;
+    char *note = move->notes[move->num_notes++];
+    va_start(args, format);
+    vsnprintf(note, sizeof *move->notes, format, args);
+    va_end(args);
+    timeline_clear(&move->timeline);
+    fprintf(stderr, "shadowcl: note: %s\n", note);
+}
+
+static void on_device_event(struct side *side, const char *event, const char *id)
+{
+    if (!id || strcmp(id, side->move->options.device))
+        return;
+    if (!strcmp(event, "DEVICE_DELETED")) {
+        side->plug = PLUG_OUT;
+        timeline_mark(&side->move->timeline, ROW_DEVICE, "nowhere");
+    } else if (!strcmp(event, "DEVICE_UNPLUG_GUEST_ERROR")) {
+        side->is_refused = true;
+    }
+}
+
+static void on_qmp_event(void *data, struct qmp *qmp, const char *event, const json_t *details)
+{
+    struct side *side = data;
+    struct move *move = side->move;
+    on_device_event(side, event, json_string_value(json_object_get(details, "device")));
+    if (!strcmp(event, "MIGRATION"))
+        side->has_news = true;
+    if (!strcmp(event, "STOP") && move->is_migrating)
+        timeline_mark(&move->timeline, ROW_VM, "stopped");
+    if (!strcmp(event, "RESUME"))
+        timeline_mark(&move->timeline, ROW_VM, side->name);
+}
+
+static void on_guest_event(void *data, const char *event, const json_t *details)
+{
+    struct side *side = data;
+    if (!strcmp(event, "progress"))
+        timeline_progress(&side->move->timeline,
+                          json_number_value(json_object_get(details, "bytes")),
+                          json_number_value(json_object_get(details, "of")));
+}
+
+static void on_tick(void *data)
+{
+    struct move *move = data;
+    timeline_show(&move->timeline);
+}
+
+static void on_stop(void *data)
+{
+    struct move *move = data;
+    timeline_clear(&move->timeline);
+    if (move->is_undoing && move->turns.stops < move->turns.patience)
+        fputs("shadowcl: bringing the programs back; once more leaves that undone\n", stderr);
+}
+
+static void init_side(struct side *side, struct move *move, const char *name, const char *where,
+                      const char *monitor, const char *agent)
+{
+    *side = (struct side){.move = move, .name = name};
+    qmp_init(&side->qmp, &move->turns, name, monitor);
+    side->qmp.on_event = on_qmp_event;
+    side->qmp.data = side;
+    guest_init(&side->guest, &move->turns, where, agent, &side->qmp);
+    side->guest.on_event = on_guest_event;
+    side->guest.data = side;
+}
+
+void move_init(struct move *move, enum vm_verb verb, int argc, char **argv)
+{
+    struct error err = {0};
+    *move = (struct move){.downtime_ms = -1};
+    vm_options_parse(&move->options, verb, argc, argv);
+    timeline_init(&move->timeline, move->options.json);
+    if (turns_init(&move->turns, &err) < 0) {
+        fprintf(stderr, "shadowcl: %s\n", err.reason);
+        exit(EXIT_FAILURE);
+    }
+    move->turns.on_tick = on_tick;
+    move->turns.on_stop = on_stop;
+    move->turns.data = move;
+    bool is_pair = verb == VM_MIGRATE;
+    init_side(&move->source, move, is_pair ? "source" : "virtual machine",
+              is_pair ? "guest at the source" : "guest", move->options.source, move->options.agent);
+    init_side(&move->destination, move, "destination", "guest at the destination",
+              move->options.destination, move->options.destination_agent);
+    move->holder = &move->source;
+}
+
+static void finish_side(struct side *side)
+{
+    guest_close(&side->guest);
+    qmp_close(&side->qmp);
+    json_decref(side->device);
+}
+
+void move_finish(struct move *move)
+{
+    finish_side(&move->source);
+    finish_side(&move->destination);
+    turns_finish(&move->turns);
+    json_decref(move->map);
+    vm_options_finish(&move->options);
+}
+
+int move_phase(struct move *move, const struct phase *phase, struct error *err)
+{
+    timeline_begin(&move->timeline, phase->name);
+    int result = phase->run(move, err);
+    timeline_end(&move->timeline, result == 0);
+    return result;
+}
+
+int move_run(struct move *move, const struct phase *phases)
+{
+    struct error err = {0};
+    const struct phase *phase = phases;
+    while (phase->name && move_phase(move, phase, &err) == 0)
+        phase++;
+    if (phase->name)
+        move_undo(move);
+    timeline_finish(&move->timeline);
+    return move_report(move, phase->name ? &err : NULL);
+}

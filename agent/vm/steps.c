@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps that are the same at the source, at the destination and on the way back: they work on
+ * the machine that has the guest. */
+#include "agent/vm/move.h"
+
+#include "agent/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void mark_programs(struct move *move, const char *state)
+{
+    timeline_mark(&move->timeline, ROW_PROGRAMS, state);
+}
+
+static const char *running_word(const struct move *move)
+{
+    return move->on_meanwhile ? "meanwhile" : "running";
+}
+
+/* The device's address in the guest, as a list; empty where it has none. */
+static json_t *addresses(const struct side *side)
+{
+    json_t *list = json_array();
+    if (*side->place.address)
+        json_array_append_new(list, json_string(side->place.address));
+    return list;
+}
+
+static int take_refusal(const json_t *refusal, struct error *err)
+{
+    const char *object = json_string_value(json_object_get(refusal, "object"));
+    const char *reason = json_string_value(json_object_get(refusal, "reason"));
+    const char *todo = json_string_value(json_object_get(refusal, "todo"));
+    text_clean(err->object, sizeof err->object, object ? object : "a program");
+    text_clean(err->todo, sizeof err->todo, todo ? todo : "see `shadowcl ps` in the guest");
+    text_clean(err->reason, sizeof err->reason, reason ? reason : "it can't be suspended");
+    return -1;
+}
+
+static void keep_problems(struct move *move, const json_t *refusals)
+{
+    size_t i;
+    json_t *refusal;
+    json_array_foreach((json_t *)refusals, i, refusal)
+    {
+        if (move->num_problems < sizeof move->problems / sizeof *move->problems)
+            take_refusal(refusal, &move->problems[move->num_problems++]);
+    }
+}
+
+int step_prepare(struct move *move, struct error *err)
+{
+    struct side *side = move->holder;
+    json_t *answer = NULL;
+    json_t *arguments = json_object();
+    if (*side->place.address)
+        json_object_set_new(arguments, "devices", addresses(side));
+    if (guest_call(&side->guest, "prepare", arguments, &answer, move_long_timeout(move), err) < 0)
+        return -1;
+    json_t *refusals = json_object_get(answer, "refusals");
+    size_t count = json_array_size(refusals);
+    if (count && !move->options.force) {
+        keep_problems(move, refusals);
+        take_refusal(json_array_get(refusals, 0), err);
+    }
+    json_decref(answer);
+    return count && !move->options.force ? -1 : 0;
+}
+
+static int suspend(struct move *move, json_t *arguments, struct error *err)
+{
+    double timeout = move->options.deadline + move_long_timeout(move);
+    json_object_set_new(arguments, "deadline", json_real(move->options.deadline));
+    json_object_set_new(arguments, "policy", json_string(move->options.force ? "force" : "abort"));
+    mark_programs(move, "suspending");
+    move->programs = PROGRAMS_UNKNOWN;
+    if (guest_call(&move->holder->guest, "suspend", arguments, NULL, timeout, err) < 0)
+        return -1;
+    move->programs = PROGRAMS_SUSPENDED;
+    move->on_meanwhile = false;
+    mark_programs(move, "suspended");
+    return 0;
+}
+
+int step_suspend(struct move *move, struct error *err)
+{
+    json_t *arguments = json_object();
+    if (*move->holder->place.address)
+        json_object_set_new(arguments, "devices", addresses(move->holder));
+    return suspend(move, arguments, err);
+}
+
+int step_suspend_again(struct move *move, struct error *err)
+{
+    /* The hooks of release have run, and no device is to be left. */
+    return suspend(move, json_pack("{s:[], s:b}", "devices", "hooks", 0), err);
+}
+
+static int resume(struct move *move, json_t *arguments, struct error *err)
+{
+    mark_programs(move, "resuming");
+    move->programs = PROGRAMS_UNKNOWN;
+    struct guest *guest = &move->holder->guest;
+    if (guest_call(guest, "resume", arguments, NULL, move_long_timeout(move), err) < 0)
+        return -1;
+    move->programs = PROGRAMS_RUNNING;
+    mark_programs(move, running_word(move));
+    return 0;
+}
+
+int step_meanwhile(struct move *move, struct error *err)
+{
+    json_t *arguments = json_pack("{s:s, s:b}", "device", move->options.meanwhile, "hooks", 0);
+    move->on_meanwhile = true;
+    return resume(move, arguments, err);
+}
+
+int step_resume(struct move *move, struct error *err)
+{
+    json_t *arguments = json_object();
+    if (move->options.resume_device)
+        json_object_set_new(arguments, "device", json_string(move->options.resume_device));
+    else if (move->options.meanwhile && move->map)
+        /* The device that they had last is that of --meanwhile. */
+        json_object_set(arguments, "map", move->map);
+    return resume(move, arguments, err);
+}
+
+static bool has_left(void *data)
+{
+    const struct side *side = data;
+    return side->plug == PLUG_OUT || side->is_refused || side->qmp.is_lost;
+}
+
+static int explain_leaving(struct side *side, enum turns_end end, struct error *err)
+{
+    double timeout = side->move->options.unplug_timeout;
+    error_object(err, "device `%.60s`", side->move->options.device);
+    error_todo(err, "see the guest's kernel log; does it take part in hot-plugging, and does no "
+                    "driver hold the device?");
+    if (side->qmp.is_lost)
+        return error_set(err, 0, "%s", side->qmp.lost.reason);
+    if (!side->is_refused)
+        return turns_explain(end, timeout, "the guest's consent to unplug (DEVICE_DELETED)", err);
+    side->plug = PLUG_IN;
+    return error_set(err, 0, "the guest does not let it go (DEVICE_UNPLUG_GUEST_ERROR)");
+}
+
+/* The event may have come while the monitor's connection was lost. */
+static void look_again(struct side *side)
+{
+    struct error unsaid;
+    double timeout = move_timeout(side->move);
+    if (device_is_there(&side->qmp, side->move->options.device, timeout, &unsaid) == 0)
+        side->plug = PLUG_OUT;
+}
+
+int step_unplug(struct move *move, struct error *err)
+{
+    struct side *side = move->holder;
+    json_t *arguments = json_pack("{s:s}", "id", move->options.device);
+    side->is_refused = false;
+    side->plug = PLUG_LEAVING;
+    timeline_mark(&move->timeline, ROW_DEVICE, "leaving");
+    if (qmp_call(&side->qmp, "device_del", arguments, NULL, move_timeout(move), err) < 0) {
+        if (*side->qmp.error_class)
+            side->plug = PLUG_IN;
+        return -1;
+    }
+    double until = text_clock() + move->options.unplug_timeout;
+    enum turns_end end = turns_wait(&move->turns, has_left, side, until);
+    if (end == TURNS_TIMED_OUT)
+        look_again(side);
+    if (side->plug != PLUG_OUT)
+        return explain_leaving(side, end, err);
+    timeline_mark(&move->timeline, ROW_DEVICE, "nowhere");
+    return 0;
+}
+
+/* The guest has it when its kernel lists it. */
+static int wait_in_guest(struct move *move, struct error *err)
+{
+    struct side *side = move->holder;
+    double timeout = move_timeout(move);
+    if (device_locate(&side->qmp, move->options.device, &side->place, timeout, err) < 0)
+        return -1;
+    if (!*side->place.address)
+        return 0;
+    json_t *arguments =
+        json_pack("{s:s, s:s, s:s, s:f}", "address", side->place.address, "vendor",
+                  side->place.vendor, "device", side->place.device, "timeout", timeout);
+    return guest_call(&side->guest, "device-wait", arguments, NULL, timeout + 5, err);
+}
+
+int step_plug(struct move *move, struct error *err)
+{
+    struct side *side = move->holder;
+    if (side->plug != PLUG_IN) {
+        timeline_mark(&move->timeline, ROW_DEVICE, "coming");
+        if (device_plug(&side->qmp, side->device, move_timeout(move), err) < 0)
+            return -1;
+        side->plug = PLUG_IN;
+    }
+    if (wait_in_guest(move, err) < 0)
+        return -1;
+    timeline_mark(&move->timeline, ROW_DEVICE, side->name);
+    return 0;
+}
+
+static bool never(void *data)
+{
+    return false;
+}
+
+static const char *state_of(const json_t *status)
+{
+    const char *state = json_string_value(json_object_get(status, "state"));
+    return state ? state : "";
+}
+
+int step_learn(struct move *move, struct error *err)
+{
+    double until = text_clock() + move_long_timeout(move);
+    move->programs = PROGRAMS_UNKNOWN;
+    while (move->programs == PROGRAMS_UNKNOWN) {
+        json_t *status = NULL;
+        struct guest *guest = &move->holder->guest;
+        if (guest_call(guest, "status", NULL, &status, move_timeout(move), err) < 0)
+            return -1;
+        if (!strcmp(state_of(status), "running"))
+            move->programs = PROGRAMS_RUNNING;
+        else if (!strcmp(state_of(status), "suspended"))
+            move->programs = PROGRAMS_SUSPENDED;
+        json_decref(status);
+        if (move->programs != PROGRAMS_UNKNOWN)
+            break;
+        if (text_clock() > until ||
+            turns_wait(&move->turns, never, NULL, text_clock() + 0.1) == TURNS_STOPPED)
+            return error_set(err, 0, "the agent is still at work");
+    }
+    bool is_running = move->programs == PROGRAMS_RUNNING;
+    mark_programs(move, is_running ? running_word(move) : "suspended");
+    return 0;
+}
+
+/* The same guest as before: by its boot, where both agents told theirs, and by its programs. */
+static int check_is_same(struct move *move, const json_t *status, struct error *err)
+{
+    const struct guest *guest = &move->holder->guest;
+    error_object(err, "%s", guest->name);
+    error_todo(err, "is `%s` the port of the machine that `%s` belongs to?", guest->address,
+               move->holder->qmp.address);
+    if (*move->boot && *guest->boot && strcmp(move->boot, guest->boot))
+        return error_set(err, 0, "it is another guest, or was started anew");
+    if (strcmp(state_of(status), "running") && strcmp(state_of(status), "suspended"))
+        return error_set(err, 0, "its programs are `%.32s`", state_of(status));
+    return 0;
+}
+
+int step_find_programs(struct move *move, struct error *err)
+{
+    json_t *status = NULL;
+    struct guest *guest = &move->holder->guest;
+    if (guest_call(guest, "status", NULL, &status, move_timeout(move), err) < 0)
+        return -1;
+    int result = check_is_same(move, status, err);
+    json_decref(status);
+    return result;
+}
+
+static bool is_running(const json_t *process)
+{
+    const char *state = json_string_value(json_object_get(process, "state"));
+    return !state || (strcmp(state, "suspended") && strcmp(state, "rebuilding"));
+}
+
+int step_verify(struct move *move, struct error *err)
+{
+    json_t *status = NULL;
+    size_t i;
+    json_t *process;
+    int result = 0;
+    struct guest *guest = &move->holder->guest;
+    if (guest_call(guest, "status", NULL, &status, move_timeout(move), err) < 0)
+        return -1;
+    error_object(err, "%s", guest->name);
+    error_todo(err, "see `shadowcl ps` in the guest");
+    if (strcmp(state_of(status), "running"))
+        result =
+            error_set(err, 0, "the agent says that its programs are `%.32s`", state_of(status));
+    json_array_foreach(json_object_get(status, "processes"), i, process)
+    {
+        if (!is_running(process))
+            result = error_set(err, 0, "process %d does not run",
+                               (int)json_integer_value(json_object_get(process, "pid")));
+    }
+    json_decref(status);
+    return result;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `shadowcl vm-suspend` and `shadowcl vm-resume`: the two halves of a move, for a machine that is
+ * saved, moved by other means, or whose host needs the device for a while. */
+#include "agent/verbs.h"
+#include "agent/vm/move.h"
+
+static struct move move; /* large, and there is one */
+
+static int connect_one(struct move *one, struct error *err)
+{
+    if (side_connect(&one->source, err) < 0)
+        return -1;
+    return guest_call(&one->source.guest, "ping", NULL, NULL, move_timeout(one), err);
+}
+
+static int check_suspend(struct move *one, struct error *err)
+{
+    timeline_mark(&one->timeline, ROW_VM, "running");
+    timeline_mark(&one->timeline, ROW_DEVICE, "plugged");
+    if (side_find_device(&one->source, one->options.source_device, err) < 0)
+        return -1;
+    return side_check_guest(&one->source, err);
+}
+
+static int check_resume(struct move *one, struct error *err)
+{
+    struct side *side = &one->source;
+    const char *text = one->options.source_device;
+    double timeout = move_timeout(one);
+    int is_there = device_is_there(&side->qmp, one->options.device, timeout, err);
+    if (is_there < 0)
+        return -1;
+    side->plug = is_there ? PLUG_IN : PLUG_OUT;
+    timeline_mark(&one->timeline, ROW_VM, "running");
+    error_object(err, "device `%.60s`", one->options.device);
+    error_todo(err, "say with --device-options how it is plugged in; vm-suspend has told it");
+    if (!is_there && !text)
+        return error_set(err, 0, "the machine has no device with this id");
+    if (text && device_parse(text, &side->device, err) < 0)
+        return -1;
+    if (text)
+        json_object_set_new(side->device, "id", json_string(one->options.device));
+    if (text && !is_there && device_check(&side->qmp, side->device, timeout, err) < 0)
+        return -1;
+    return side_check_guest(side, err);
+}
+
+static const struct phase suspend_phases[] = {{"connect", connect_one},  {"check", check_suspend},
+                                              {"prepare", step_prepare}, {"suspend", step_suspend},
+                                              {"unplug", step_unplug},   {0}};
+
+static const struct phase resume_phases[] = {{"connect", connect_one}, {"check", check_resume},
+                                             {"plug", step_plug},      {"resume", step_resume},
+                                             {"verify", step_verify},  {0}};
+
+int verb_vm_suspend(int argc, char **argv)
+{
+    move_init(&move, VM_SUSPEND, argc, argv);
+    int code = move_run(&move, suspend_phases);
+    move_finish(&move);
+    return code;
+}
+
+int verb_vm_resume(int argc, char **argv)
+{
+    move_init(&move, VM_RESUME, argc, argv);
+    int code = move_run(&move, resume_phases);
+    move_finish(&move);
+    return code;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting, on one event loop: see turns.h. */
+#include "agent/vm/turns.h"
+
+#include "agent/text.h"
+
+#include <signal.h>
+
+enum { TICK_MS = 50 };
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct turns *turns = timer->data;
+    if (turns->on_tick)
+        turns->on_tick(turns->data);
+}
+
+static void on_signal(uv_signal_t *handle, int signal)
+{
+    struct turns *turns = handle->data;
+    turns->stops++;
+    if (turns->on_stop)
+        turns->on_stop(turns->data);
+}
+
+int turns_init(struct turns *turns, struct error *err)
+{
+    static const int signals[TURNS_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
+    *turns = (struct turns){.patience = 1};
+    signal(SIGPIPE, SIG_IGN);
+    int status = uv_loop_init(&turns->loop);
+    if (status < 0)
+        return error_set(err, -status, "no event loop can be made");
+    uv_timer_init(&turns->loop, &turns->tick);
+    turns->tick.data = turns;
+    uv_timer_start(&turns->tick, on_tick, TICK_MS, TICK_MS);
+    for (int i = 0; i < TURNS_SIGNALS; i++) {
+        uv_signal_init(&turns->loop, &turns->signals[i]);
+        turns->signals[i].data = turns;
+        uv_signal_start(&turns->signals[i], on_signal, signals[i]);
+    }
+    return 0;
+}
+
+void turns_finish(struct turns *turns)
+{
+    uv_close((uv_handle_t *)&turns->tick, NULL);
+    for (int i = 0; i < TURNS_SIGNALS; i++)
+        uv_close((uv_handle_t *)&turns->signals[i], NULL);
+    uv_run(&turns->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&turns->loop);
+}
+
+enum turns_end turns_wait(struct turns *turns, bool (*is_done)(void *data), void *data,
+                          double until)
+{
+    while (!is_done(data)) {
+        if (turns->stops >= turns->patience)
+            return TURNS_STOPPED;
+        if (text_clock() >= until)
+            return TURNS_TIMED_OUT;
+        uv_run(&turns->loop, UV_RUN_ONCE);
+    }
+    return TURNS_DONE;
+}
+
+int turns_explain(enum turns_end end, double seconds, const char *what, struct error *err)
+{
+    if (end == TURNS_STOPPED)
+        return error_set(err, 0, "interrupted while waiting for %s", what);
+    return error_set(err, 0, "%s did not come within %.3g s", what, seconds);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* After a failure, a timeout or an interruption: the programs go on where that is possible. It
+ * goes by what is known of both machines. As long as the destination was not told to run, the
+ * guest is the source's; from then on it is the destination's, and the way back is to finish. */
+#include "agent/vm/move.h"
+
+#include "agent/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void note_error(struct move *move, const char *what, const struct error *err)
+{
+    move_note(move, "%s: %s: %s", what, err->object, err->reason);
+}
+
+/* 0 when the machine's monitor answers, after a loss too. */
+static int reach(struct side *side)
+{
+    struct error err = {0};
+    double timeout = move_timeout(side->move);
+    if (!side->qmp.address || (side->qmp.lines && !side->qmp.is_lost))
+        return side->qmp.address ? 0 : -1;
+    if (qmp_connect(&side->qmp, timeout < 5 ? timeout : 5, &err) == 0)
+        return 0;
+    note_error(side->move, "not reached", &err);
+    return -1;
+}
+
+static bool never(void *data)
+{
+    return false;
+}
+
+/* "cancelled", "failed", "completed" or "none": where the migration can't go on any more. */
+static bool has_ended(struct move *move, struct error *err)
+{
+    json_t *state = NULL;
+    if (qmp_call(&move->source.qmp, "query-migrate", NULL, &state, move_timeout(move), err) < 0)
+        return false;
+    const char *status = json_string_value(json_object_get(state, "status"));
+    bool is_over = !status || !strcmp(status, "none") || !strcmp(status, "cancelled") ||
+                   !strcmp(status, "failed") || !strcmp(status, "completed");
+    move->has_completed = status && !strcmp(status, "completed");
+    json_decref(state);
+    return is_over;
+}
+
+static void cancel_migration(struct move *move)
+{
+    struct error err = {0};
+    double timeout = move_timeout(move), until = text_clock() + timeout;
+    if (!move->is_migrating)
+        return;
+    if (qmp_call(&move->source.qmp, "migrate_cancel", NULL, NULL, timeout, &err) < 0)
+        note_error(move, "the migration was not cancelled", &err);
+    error_set(&err, 0, "it goes on");
+    while (!has_ended(move, &err)) {
+        if (text_clock() > until ||
+            turns_wait(&move->turns, never, NULL, text_clock() + 0.05) == TURNS_STOPPED) {
+            note_error(move, "the migration's end was not seen", &err);
+            return;
+        }
+    }
+    move->is_migrating = false;
+}
+
+/* A destination that has all of the guest must not wake up beside the source; and it holds the
+ * disks. */
+static void end_destination(struct move *move)
+{
+    struct error err = {0};
+    struct side *side = &move->destination;
+    if (!move->has_completed || !side->qmp.lines)
+        return;
+    if (qmp_call(&side->qmp, "quit", NULL, NULL, move_timeout(move), &err) < 0 &&
+        !side->qmp.is_lost)
+        note_error(move, "the destination was not ended", &err);
+}
+
+/* -1 when it does not run in the end. */
+static int make_run(struct side *side)
+{
+    struct error err = {0};
+    struct move *move = side->move;
+    char state[32] = "";
+    double until = text_clock() + move_timeout(move);
+    while (side_run_state(side, state, &err) == 0 && strcmp(state, "running")) {
+        bool is_paused = !strcmp(state, "paused") || !strcmp(state, "postmigrate") ||
+                         !strcmp(state, "prelaunch");
+        if (is_paused && qmp_call(&side->qmp, "cont", NULL, NULL, move_timeout(move), &err) < 0)
+            break;
+        error_set(&err, 0, "its state is `%s`", state);
+        if (text_clock() > until ||
+            turns_wait(&move->turns, never, NULL, text_clock() + 0.05) == TURNS_STOPPED)
+            break;
+    }
+    if (!strcmp(state, "running")) {
+        timeline_mark(&move->timeline, ROW_VM, side->name);
+        return 0;
+    }
+    note_error(move, "the guest does not run", &err);
+    return -1;
+}
+
+/* What the machine says of the device, where no event is to be waited for. */
+static void look_at_device(struct side *side)
+{
+    struct error err = {0};
+    const struct move *move = side->move;
+    int is_there = device_is_there(&side->qmp, move->options.device, move_timeout(move), &err);
+    if (is_there == 0)
+        side->plug = PLUG_OUT;
+    else if (is_there > 0 && side->plug != PLUG_LEAVING)
+        side->plug = PLUG_IN;
+}
+
+static int learn(struct move *move)
+{
+    struct error err = {0};
+    if (move->programs != PROGRAMS_UNKNOWN || step_learn(move, &err) == 0)
+        return 0;
+    note_error(move, "the programs' state is not known", &err);
+    return -1;
+}
+
+/* What was asked and not answered is withdrawn: it would else be done later. */
+static void withdraw(struct move *move)
+{
+    struct error unsaid;
+    struct guest *guest = &move->holder->guest;
+    if (move->programs == PROGRAMS_UNKNOWN && guest->address)
+        guest_call(guest, "cancel", NULL, NULL, move_timeout(move), &unsaid);
+}
+
+static void resume_here(struct move *move)
+{
+    struct error err = {0};
+    if (learn(move) < 0)
+        return;
+    /* Part of them may run on the device of --meanwhile: all are suspended, then all resumed. */
+    if (move->on_meanwhile && step_suspend_again(move, &err) < 0) {
+        note_error(move, "the programs stay on the device of --meanwhile", &err);
+        move->programs = PROGRAMS_UNKNOWN;
+        learn(move);
+        return;
+    }
+    if (move->programs == PROGRAMS_SUSPENDED && step_resume(move, &err) < 0) {
+        note_error(move, "the programs were not resumed", &err);
+        learn(move);
+    }
+}
+
+/* The device can't be had: the programs go on without it where there is another. */
+static void resume_without(struct move *move)
+{
+    struct error err = {0};
+    if (learn(move) < 0 || move->programs == PROGRAMS_RUNNING || !move->options.meanwhile)
+        return;
+    if (step_meanwhile(move, &err) < 0) {
+        note_error(move, "the programs were not resumed", &err);
+        learn(move);
+    }
+}
+
+static bool has_left(void *data)
+{
+    const struct side *side = data;
+    return side->plug == PLUG_OUT || side->is_refused || side->qmp.is_lost;
+}
+
+static void plug_again(struct move *move)
+{
+    struct error err = {0};
+    if (step_plug(move, &err) == 0) {
+        resume_here(move);
+        return;
+    }
+    note_error(move, "the device was not plugged in again", &err);
+    resume_without(move);
+}
+
+/* device_del can't be withdrawn. The programs run again; a guest that lets the device go only now
+ * takes it from them. */
+static void linger(struct move *move)
+{
+    struct error err = {0};
+    struct side *side = move->holder;
+    double linger = move->options.linger;
+    move_note(move,
+              "device_del can't be withdrawn: listening %.3g s more for a guest that obeys it "
+              "late",
+              linger);
+    timeline_begin(&move->timeline, "linger");
+    turns_wait(&move->turns, has_left, side, text_clock() + linger);
+    timeline_end(&move->timeline, true);
+    if (side->plug == PLUG_LEAVING && side->is_refused)
+        side->plug = PLUG_IN;
+    if (side->plug != PLUG_OUT)
+        return;
+    move_note(move, "the guest has let the device go, late: it is plugged in again");
+    if (move->programs == PROGRAMS_RUNNING && step_suspend_again(move, &err) < 0) {
+        note_error(move, "the programs were not suspended before", &err);
+        move->programs = PROGRAMS_UNKNOWN;
+    }
+    plug_again(move);
+}
+
+static void bring_back(struct move *move)
+{
+    struct side *side = move->holder;
+    withdraw(move);
+    look_at_device(side);
+    if (side->plug == PLUG_OUT && side->device) {
+        plug_again(move);
+        return;
+    }
+    resume_here(move);
+    if (side->plug == PLUG_LEAVING)
+        linger(move);
+}
+
+static void choose_holder(struct move *move)
+{
+    struct side *destination = &move->destination;
+    if (move->holder == destination || reach(&move->source) == 0)
+        return;
+    /* The source is gone, and the destination has all of the guest. */
+    if (move->has_completed && destination->was_stopped && reach(destination) == 0)
+        move->holder = destination;
+}
+
+void move_undo(struct move *move)
+{
+    move->is_undoing = true;
+    move->turns.patience = 2;
+    if (!move->source.device && move->source.plug != PLUG_IN && move->programs == PROGRAMS_UNKNOWN)
+        return; /* nothing was touched */
+    timeline_begin(&move->timeline, "undo");
+    choose_holder(move);
+    bool is_reached = reach(move->holder) == 0;
+    if (is_reached && move->holder == &move->source) {
+        cancel_migration(move);
+        end_destination(move);
+    }
+    if (is_reached && make_run(move->holder) == 0)
+        bring_back(move);
+    timeline_end(&move->timeline, move->programs == PROGRAMS_RUNNING);
+}
