@@ -6,6 +6,8 @@
 
 #include "agent/report.h"
 
+#include <jansson.h>
+
 enum answer_kind { ANSWER_PS, ANSWER_SUSPEND, ANSWER_RESUME, ANSWER_MOVE };
 
 /* -1 and a message when stdout takes no more. */
@@ -17,5 +19,11 @@ int answer(enum answer_kind kind, bool json, const struct report *list, size_t c
 /* `run` and failures that are no process's: an array with one element, or an empty one. */
 void answer_json_error(const char *command, const struct error *err);
 void answer_json_empty(void);
+
+/* The parts of it; the caller's. */
+json_t *answer_element(enum answer_kind kind, const struct report *report);
+json_t *answer_failure(const struct error *err);
+/* Also of bytes that are no UTF-8. */
+json_t *answer_string(const char *text);
 
 #endif

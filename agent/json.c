@@ -13,7 +13,7 @@
 enum { MAX_TEXT = 4096 + 256 }; /* a command line, with `?` for bytes */
 
 /* JSON takes UTF-8 only; other processes send what they like. */
-static json_t *text(const char *string)
+json_t *answer_string(const char *string)
 {
     char clean[MAX_TEXT];
     json_t *value = json_string(text_clean(clean, sizeof clean, string));
@@ -38,9 +38,9 @@ static json_t *devices(const control_response *response)
     json_t *array = json_array();
     for (size_t i = 0; response && i < response->n_devices; i++) {
         const Shadowcl__Control__Device *device = response->devices[i];
-        json_array_append_new(array,
-                              json_pack("{s:o, s:o, s:o}", "platform", text(device->platform),
-                                        "name", text(device->name), "index", whole(device->index)));
+        json_array_append_new(
+            array, json_pack("{s:o, s:o, s:o}", "platform", answer_string(device->platform), "name",
+                             answer_string(device->name), "index", whole(device->index)));
     }
     return array;
 }
@@ -60,7 +60,7 @@ static json_t *strings(char *const *list, size_t count)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, text(list[i]));
+        json_array_append_new(array, answer_string(list[i]));
     return array;
 }
 
@@ -83,10 +83,10 @@ static json_t *resume_ms(const control_response *response)
                      number(times->rebuild), "total", number(times->total));
 }
 
-static json_t *failure(const struct error *err)
+json_t *answer_failure(const struct error *err)
 {
-    return json_pack("{s:o, s:o, s:o}", "object", text(err->object), "reason", text(err->reason),
-                     "todo", text(err->todo));
+    return json_pack("{s:o, s:o, s:o}", "object", answer_string(err->object), "reason",
+                     answer_string(err->reason), "todo", answer_string(err->todo));
 }
 
 static json_t *ps_element(const struct report *report)
@@ -94,9 +94,9 @@ static json_t *ps_element(const struct report *report)
     const control_response *response = report->response;
     const char *line = response && response->command[0] ? response->command : report->command;
     return json_pack("{s:i, s:I, s:o, s:s, s:o, s:o, s:o}", "pid", (int)report->pid, "uid",
-                     (json_int_t)report->uid, "command", text(line), "state", report->state,
-                     "devices", devices(response), "objects", objects(response), "device_bytes",
-                     whole(response ? response->device_bytes : 0));
+                     (json_int_t)report->uid, "command", answer_string(line), "state",
+                     report->state, "devices", devices(response), "objects", objects(response),
+                     "device_bytes", whole(response ? response->device_bytes : 0));
 }
 
 static void add_suspend(json_t *element, const control_response *response)
@@ -107,7 +107,7 @@ static void add_suspend(json_t *element, const control_response *response)
     json_object_set_new(element, "residue", strings(count ? response->residue : NULL, count));
 }
 
-static json_t *element(enum answer_kind kind, const struct report *report)
+json_t *answer_element(enum answer_kind kind, const struct report *report)
 {
     const control_response *response = report->response;
     if (kind == ANSWER_PS)
@@ -124,7 +124,8 @@ static json_t *element(enum answer_kind kind, const struct report *report)
                                          : json_pack("{s:o, s:o}", "suspend", suspend_ms(response),
                                                      "resume", resume_ms(response));
     json_object_set_new(element, "ms", ms);
-    json_object_set_new(element, "error", report->failed ? failure(&report->error) : json_null());
+    json_object_set_new(element, "error",
+                        report->failed ? answer_failure(&report->error) : json_null());
     return element;
 }
 
@@ -144,14 +145,14 @@ int answer_json(enum answer_kind kind, const struct report *list, size_t count)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, element(kind, &list[i]));
+        json_array_append_new(array, answer_element(kind, &list[i]));
     return print(array);
 }
 
 void answer_json_error(const char *command, const struct error *err)
 {
-    print(json_pack("[{s:n, s:o, s:s, s:o}]", "pid", "command", text(command), "state",
-                    "not started", "error", failure(err)));
+    print(json_pack("[{s:n, s:o, s:s, s:o}]", "pid", "command", answer_string(command), "state",
+                    "not started", "error", answer_failure(err)));
 }
 
 void answer_json_empty(void)

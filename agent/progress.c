@@ -20,7 +20,18 @@ void progress_start(struct progress *progress, const char *doing)
                                   .is_terminal = isatty(STDERR_FILENO)};
 }
 
-static void state_of(const struct peer *peer, char *out, size_t size)
+static void (*observer)(const char *doing, const struct exchange *list, size_t count, void *data);
+static void *observer_data;
+
+void progress_observe(void (*look)(const char *doing, const struct exchange *list, size_t count,
+                                   void *data),
+                      void *data)
+{
+    observer = look;
+    observer_data = data;
+}
+
+control_response *progress_ask(const struct peer *peer)
 {
     control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
     Shadowcl__Control__Status status = SHADOWCL__CONTROL__STATUS__INIT;
@@ -29,16 +40,26 @@ static void state_of(const struct peer *peer, char *out, size_t size)
     request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_STATUS;
     request.status = &status;
     exchange_run(&exchange, 1, &request, status_timeout, NULL);
-    const char *state =
-        exchange.response ? control_state_name(exchange.response->state) : "not answering";
-    snprintf(out, size, "%s", state);
+    control_response *response = exchange.response;
+    exchange.response = NULL;
     exchange_finish(&exchange, 1);
+    return response;
+}
+
+static void state_of(const struct peer *peer, char *out, size_t size)
+{
+    control_response *response = progress_ask(peer);
+    snprintf(out, size, "%s", response ? control_state_name(response->state) : "not answering");
+    if (response)
+        shadowcl__control__response__free_unpacked(response, NULL);
 }
 
 void progress_tick(struct progress *progress, const struct exchange *list, size_t count)
 {
     double now = text_clock();
-    if (!progress->is_terminal || now < progress->next)
+    if (observer)
+        observer(progress->doing, list, count, observer_data);
+    if (observer || !progress->is_terminal || now < progress->next)
         return;
     progress->next = now + then_every;
     const struct exchange *waiting = NULL;

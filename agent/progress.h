@@ -16,4 +16,12 @@ void progress_start(struct progress *progress, const char *doing);
 void progress_tick(struct progress *progress, const struct exchange *list, size_t count);
 void progress_end(struct progress *progress);
 
+/* Calls `look` at every turn of a wait, instead of writing a line. */
+void progress_observe(void (*look)(const char *doing, const struct exchange *list, size_t count,
+                                   void *data),
+                      void *data);
+/* What the process says now, on a connection of its own; NULL where it does not. The caller's, to
+ * be freed as a response. */
+control_response *progress_ask(const struct peer *peer);
+
 #endif

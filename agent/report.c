@@ -109,9 +109,19 @@ static void say(const char *start, const struct error *err)
         print_clean("  to do: ", err->todo, "\n");
 }
 
+static void (*take_note)(const struct error *err);
+
+void report_notes_to(void (*take)(const struct error *err))
+{
+    take_note = take;
+}
+
 void report_note(const struct error *err)
 {
-    say("shadowcl: note: ", err);
+    if (take_note)
+        take_note(err);
+    else
+        say("shadowcl: note: ", err);
 }
 
 void report_error(const char *verb, const struct error *err)

@@ -30,5 +30,7 @@ void report_say_failure(const struct report *report, const char *verb);
 void report_say_warnings(const struct report *report);
 void report_note(const struct error *err);
 void report_error(const char *verb, const struct error *err);
+/* From now on notes go there instead; called on any thread that looks for processes. */
+void report_notes_to(void (*take)(const struct error *err));
 
 #endif

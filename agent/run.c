@@ -162,12 +162,13 @@ static int tolerate(const struct run *run, int result, const struct error *err)
 
 static int prepare(const struct run *run, char path[PATH_MAX], int *code, struct error *err)
 {
-    char folder[PATH_MAX];
+    char folder[PATH_MAX], directory[PATH_MAX];
     *code = EXIT_REFUSED;
     if (environment_find_library(folder, err) < 0 ||
         program_find(run->command[0], path, code, err) < 0 ||
         tolerate(run, program_check(path, err), err) < 0 || set_runtime_dir(run, err) < 0 ||
-        tolerate(run, runtime_dir_prepare(getenv("SHADOWCL_RUNTIME_DIR"), err), err) < 0 ||
+        tolerate(run, runtime_dir_prepare(getenv("SHADOWCL_RUNTIME_DIR"), directory, err), err) <
+            0 ||
         set_settings(run, err) < 0)
         return -1;
     return environment_set(folder, err);

@@ -204,11 +204,10 @@ static int choose(char path[PATH_MAX], struct error *err)
     return error_set(err, reason, "can't be made");
 }
 
-int runtime_dir_prepare(const char *set, struct error *err)
+int runtime_dir_prepare(const char *set, char path[PATH_MAX], struct error *err)
 {
-    char path[PATH_MAX];
     if (set && *set)
-        snprintf(path, sizeof path, "%s", set);
+        snprintf(path, PATH_MAX, "%s", set);
     else if (choose(path, err) < 0)
         return -1;
     int fd = open_checked(path, false, err);

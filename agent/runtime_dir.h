@@ -6,6 +6,7 @@
 
 #include "shim/error.h"
 
+#include <limits.h>
 #include <stddef.h>
 
 struct runtime_dir {
@@ -24,7 +25,8 @@ struct runtime_dirs {
 int runtime_dirs_open(struct runtime_dirs *dirs, struct error *err);
 void runtime_dirs_close(struct runtime_dirs *dirs);
 /* For a program about to start: its directory exists and a socket can be made in it. `set` (or
- * NULL) is what the user chose. Makes $XDG_RUNTIME_DIR/shadowcl; as root /run/shadowcl. */
-int runtime_dir_prepare(const char *set, struct error *err);
+ * NULL) is what the user chose. Makes $XDG_RUNTIME_DIR/shadowcl; as root /run/shadowcl. `path`
+ * gets which one it is. */
+int runtime_dir_prepare(const char *set, char path[PATH_MAX], struct error *err);
 
 #endif

@@ -3,14 +3,13 @@
 #include "agent/answer.h"
 #include "agent/ask.h"
 #include "agent/targets.h"
+#include "agent/together.h"
 #include "agent/verbs.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-/* Seconds beyond the deadline for capture and release; what a resume may take to undo one. */
-static const double capture_time = 120, resume_time = 600;
+/* Seconds beyond the deadline for capture and release. */
+static const double capture_time = 120;
 
 static const struct argp_option suspend_options[] = {
     OPTIONS_ALL,
@@ -34,91 +33,24 @@ static const struct argp suspend_argp = {
     NULL,
     NULL};
 
-static const struct report *first_failed(const struct targets *targets)
-{
-    for (size_t i = 0; i < targets->count; i++)
-        if (targets->list[i].failed)
-            return &targets->list[i];
-    return NULL;
-}
-
-/* Some can't even be asked: nobody is. */
-static void refuse_others(struct targets *targets)
-{
-    int culprit = (int)first_failed(targets)->pid;
-    ask_status(targets->list, targets->count);
-    for (size_t i = 0; i < targets->count; i++) {
-        struct report *report = &targets->list[i];
-        if (report->failed)
-            continue;
-        report_finish(report);
-        error_set(report_fail(report), 0, "not suspended, because process %d can't be: all or none",
-                  culprit);
-        error_todo(&report->error, "leave out process %d, or see to what is said of it", culprit);
-    }
-}
-
-/* Suspended by this request, with or without an answer that says so. */
-static bool is_to_undo(const struct report *report)
-{
-    return !report->failed || (!report->response && !strcmp(report->state, "suspended"));
-}
-
-/* `now` is how resuming it went. */
-static void tell_undone(struct report *report, const struct report *now, int culprit)
-{
-    bool had_failed = report->failed;
-    report_finish(report);
-    report_set_state(report, now->state);
-    if (now->failed) {
-        error_set(report_fail(report), 0,
-                  "suspended, and resuming it again because of process %d failed: %s: %s", culprit,
-                  now->error.object, now->error.reason);
-        error_todo(&report->error, "%s; then `shadowcl resume %d`", now->error.todo,
-                   (int)report->pid);
-    } else if (!had_failed) {
-        error_set(report_fail(report), 0,
-                  "suspended and resumed again, because process %d could not be: all or none",
-                  culprit);
-        error_todo(&report->error, "see to what is said of process %d, or leave it out", culprit);
-    }
-}
-
-static void undo(struct targets *targets)
-{
-    int culprit = (int)first_failed(targets)->pid;
-    struct report *now = calloc(targets->count, sizeof *now);
-    for (size_t i = 0; now && i < targets->count; i++) {
-        now[i] = targets->list[i];
-        now[i].response = NULL;
-        now[i].failed = !is_to_undo(&targets->list[i]);
-    }
-    if (!now) {
-        fputs("shadowcl suspend: no memory to resume the others\n"
-              "  to do: `shadowcl resume --all`\n",
-              stderr);
-        return;
-    }
-    ask_resume(now, targets->count, "", false, resume_time);
-    for (size_t i = 0; i < targets->count; i++) {
-        if (is_to_undo(&targets->list[i]))
-            tell_undone(&targets->list[i], &now[i], culprit);
-        report_finish(&now[i]);
-    }
-    free(now);
-}
-
 static void suspend_all(struct targets *targets, const struct options *options)
 {
     double timeout = options->timeout > 0 ? options->timeout : options->deadline + capture_time;
     if (targets_failed(targets)) {
-        refuse_others(targets);
+        together_refuse(targets->list, targets->count);
         return;
     }
     exchange_catch_signals();
     ask_suspend(targets->list, targets->count, options->deadline, timeout);
-    if (targets_failed(targets) && !exchange_was_interrupted())
-        undo(targets);
+    if (!targets_failed(targets) || exchange_was_interrupted())
+        return;
+    char culprit[32];
+    snprintf(culprit, sizeof culprit, "process %d",
+             (int)together_first_failed(targets->list, targets->count)->pid);
+    if (together_undo(targets->list, targets->count, culprit) < 0)
+        fputs("shadowcl suspend: no memory to resume the others\n"
+              "  to do: `shadowcl resume --all`\n",
+              stderr);
 }
 
 int verb_suspend(int argc, char **argv)

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "shim/config.h"
+#include "shim/node_names.h"
 #include "shim/residue_take.h"
 
 #define MOST_WATCHED 64
@@ -23,35 +23,9 @@ static struct residue foreign, drivers;
 static unsigned watched;
 static unsigned inside; /* threads between residue_enter and residue_leave */
 
-static bool matches_any(const char *patterns, const char *path)
-{
-    char pattern[512];
-    while (patterns && *patterns) {
-        size_t length = strcspn(patterns, ":");
-        if (length && length < sizeof pattern) {
-            memcpy(pattern, patterns, length);
-            pattern[length] = 0;
-            if (fnmatch(pattern, path, 0) == 0)
-                return true;
-        }
-        patterns += length + (patterns[length] == ':');
-    }
-    return false;
-}
-
 static bool is_device_node(const char *path)
 {
-    static const char usual[] = "/dev/nvidia*:/dev/dri/*:/dev/kfd:/dev/mali*:"
-                                "/sys/bus/pci/devices/*/resource*:/sys/devices/pci*/resource*";
-    if (path[0] != '/')
-        return false;
-    /* A node that has been unlinked is still held. */
-    char plain[512];
-    snprintf(plain, sizeof plain, "%s", path);
-    char *deleted = strstr(plain, " (deleted)");
-    if (deleted)
-        *deleted = 0;
-    return matches_any(usual, plain) || matches_any(config_text("SHADOWCL_DEVICE_NODES"), plain);
+    return node_name_matches(path, config_text("SHADOWCL_DEVICE_NODES"));
 }
 
 static int add_node(struct residue *out, struct node node, const char *path, struct error *err)

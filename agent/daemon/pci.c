@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The PCI devices of the guest: see pci.h. */
+#include "agent/daemon/pci.h"
+
+#include "agent/answer.h"
+
+#include <dirent.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_DEVICES = 4096 };
+
+static const char *sysfs(void)
+{
+    const char *set = getenv("SHADOWCL_SYSFS");
+    return set && *set ? set : "/sys";
+}
+
+/* The first line of a file, without its 0x. */
+static void read_word(const char *folder, const char *name, char *out, size_t size)
+{
+    char path[PATH_MAX + 64], line[64] = "";
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "re");
+    if (file) {
+        if (!fgets(line, sizeof line, file))
+            line[0] = 0;
+        fclose(file);
+    }
+    line[strcspn(line, "\n")] = 0;
+    snprintf(out, size, "%s", line + (strncmp(line, "0x", 2) == 0 ? 2 : 0));
+}
+
+static void read_driver(struct pci_device *device)
+{
+    char path[PATH_MAX + 16], target[PATH_MAX];
+    snprintf(path, sizeof path, "%s/driver", device->folder);
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    target[length < 0 ? 0 : length] = 0;
+    const char *slash = strrchr(target, '/');
+    snprintf(device->driver, sizeof device->driver, "%.*s", (int)sizeof device->driver - 1,
+             slash ? slash + 1 : target);
+}
+
+/* Files of the device's folder that tell of a node: drm/card0 is /dev/dri/card0. */
+static void add_nodes(struct pci_device *device, const char *kind, const char *dev)
+{
+    char pattern[PATH_MAX + 32], node[320];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s/%s/*[0-9]", device->folder, kind);
+    if (glob(pattern, 0, NULL, &found))
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        snprintf(node, sizeof node, "%s/%.250s", dev, strrchr(found.gl_pathv[i], '/') + 1);
+        json_array_append_new(device->nodes, answer_string(node));
+    }
+    globfree(&found);
+}
+
+/* Nodes that a vendor's driver has for all of its devices. */
+static void add_there(struct pci_device *device, const char *pattern)
+{
+    glob_t found;
+    if (glob(pattern, 0, NULL, &found))
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        json_array_append_new(device->nodes, answer_string(found.gl_pathv[i]));
+    globfree(&found);
+}
+
+static void find_nodes(struct pci_device *device)
+{
+    device->nodes = json_array();
+    add_nodes(device, "drm", "/dev/dri");
+    add_nodes(device, "accel", "/dev/accel");
+    if (!strcmp(device->driver, "nvidia"))
+        add_there(device, "/dev/nvidia*");
+    if (!strcmp(device->driver, "amdgpu"))
+        add_there(device, "/dev/kfd");
+}
+
+static void read_device(struct pci_device *device, const char *folder, const char *address)
+{
+    char path[PATH_MAX];
+    *device = (struct pci_device){0};
+    snprintf(path, sizeof path, "%s/%s", folder, address);
+    if (!realpath(path, device->folder))
+        snprintf(device->folder, sizeof device->folder, "%s", path);
+    snprintf(device->address, sizeof device->address, "%s", address);
+    read_word(device->folder, "vendor", device->vendor, sizeof device->vendor);
+    read_word(device->folder, "device", device->device, sizeof device->device);
+    read_word(device->folder, "class", device->class, sizeof device->class);
+    read_driver(device);
+    find_nodes(device);
+}
+
+static int by_address(const void *a, const void *b)
+{
+    return strcmp(((const struct pci_device *)a)->address, ((const struct pci_device *)b)->address);
+}
+
+void pci_list(struct pci *pci)
+{
+    char folder[PATH_MAX - 64];
+    *pci = (struct pci){0};
+    snprintf(folder, sizeof folder, "%s/bus/pci/devices", sysfs());
+    DIR *stream = opendir(folder);
+    for (struct dirent *entry; stream && (entry = readdir(stream));) {
+        if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof pci->list->address ||
+            pci->count == MOST_DEVICES)
+            continue;
+        struct pci_device *list = realloc(pci->list, (pci->count + 1) * sizeof *list);
+        if (!list)
+            break;
+        pci->list = list;
+        read_device(&list[pci->count++], folder, entry->d_name);
+    }
+    if (stream)
+        closedir(stream);
+    if (pci->count)
+        qsort(pci->list, pci->count, sizeof *pci->list, by_address);
+}
+
+void pci_finish(struct pci *pci)
+{
+    for (size_t i = 0; i < pci->count; i++)
+        json_decref(pci->list[i].nodes);
+    free(pci->list);
+    *pci = (struct pci){0};
+}
+
+bool pci_is_compute(const struct pci_device *device)
+{
+    return !strncmp(device->class, "03", 2) || !strncmp(device->class, "12", 2) ||
+           !strncmp(device->class, "0b40", 4);
+}
+
+bool pci_owns(const struct pci_device *device, const char *path)
+{
+    size_t length = strlen(device->folder);
+    if (!strncmp(path, device->folder, length) && !strncmp(path + length, "/resource", 9))
+        return true;
+    for (size_t i = 0; i < json_array_size(device->nodes); i++) {
+        const char *node = json_string_value(json_array_get(device->nodes, i));
+        size_t size = strlen(node);
+        if (!strncmp(path, node, size) && (!path[size] || path[size] == ' '))
+            return true;
+    }
+    return false;
+}
+
+bool pci_is_in(const struct pci_device *device, const char *list)
+{
+    size_t size = strlen(device->address);
+    while (*list) {
+        size_t length = strcspn(list, " ");
+        if (length == size && !memcmp(list, device->address, size))
+            return true;
+        list += length + (list[length] == ' ');
+    }
+    return false;
+}
+
+json_t *pci_describe(const struct pci_device *device)
+{
+    return json_pack("{s:o, s:s, s:s, s:s, s:o, s:O}", "address", answer_string(device->address),
+                     "vendor", device->vendor, "device", device->device, "class", device->class,
+                     "driver", device->driver[0] ? answer_string(device->driver) : json_null(),
+                     "nodes", device->nodes);
+}

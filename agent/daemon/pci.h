@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The PCI devices of the guest, as sysfs has them ($SHADOWCL_SYSFS, for tests, instead of /sys). */
+#ifndef SHADOWCL_DAEMON_PCI_H
+#define SHADOWCL_DAEMON_PCI_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pci_device {
+    char address[32], vendor[8], device[8], class[12];
+    char driver[64];       /* the kernel's, or "" */
+    char folder[PATH_MAX]; /* where the device's links lead */
+    json_t *nodes;         /* owned; paths under /dev */
+};
+
+struct pci {
+    struct pci_device *list; /* owned; by address */
+    size_t count;
+};
+
+/* Empty where there is no bus, or no memory. */
+void pci_list(struct pci *pci);
+void pci_finish(struct pci *pci);
+/* Display controllers and accelerators: what an OpenCL driver may use. */
+bool pci_is_compute(const struct pci_device *device);
+/* Is it a node of this device: one of `nodes`, or one of its resources? */
+bool pci_owns(const struct pci_device *device, const char *path);
+/* Does one of its nodes, or the device, have this address? `list` is separated by blanks. */
+bool pci_is_in(const struct pci_device *device, const char *list);
+/* {"address", "vendor", "device", "class", "driver", "nodes"}; the caller's. */
+json_t *pci_describe(const struct pci_device *device);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `suspend`: all processes let go of the device, then nobody may hold it, then the hooks run. Each
+ * step can be undone until the answer is given. */
+#include "agent/ask.h"
+#include "agent/daemon/agent.h"
+#include "agent/daemon/command.h"
+#include "agent/daemon/crowd.h"
+#include "agent/daemon/hooks.h"
+#include "agent/daemon/logbook.h"
+#include "agent/daemon/reply.h"
+#include "agent/daemon/users.h"
+#include "agent/text.h"
+#include "agent/together.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Seconds beyond the deadline for capture and release. */
+static const double default_deadline = 10, capture_time = 120;
+
+struct suspension {
+    struct job *job;
+    struct crowd crowd;
+    struct hooks hooks;
+    json_t *results; /* owned; of the hooks */
+    json_t *residue; /* owned */
+    bool is_forced, is_done_already, hooks_ran;
+    double start, suspended, hooked; /* moments */
+};
+
+static json_t *describe(const struct suspension *s)
+{
+    double now = text_clock();
+    double suspended = s->suspended > 0 ? s->suspended : now;
+    double hooked = s->hooked > 0 ? s->hooked : suspended;
+    return json_pack("{s:o, s:O, s:O, s:I, s:b, s:{s:f, s:f, s:f}}", "processes",
+                     crowd_elements(&s->crowd, ANSWER_SUSPEND), "residue", s->residue, "hooks",
+                     s->results, "bytes", crowd_bytes(&s->crowd), "already",
+                     (int)s->is_done_already, "ms", "suspend", (suspended - s->start) * 1e3,
+                     "hooks", (hooked - suspended) * 1e3, "total", (now - s->start) * 1e3);
+}
+
+static int fail(struct suspension *s, const char *class, const struct error *err)
+{
+    if (!s->job->reply)
+        s->job->reply = reply_error(class, err, describe(s));
+    return -1;
+}
+
+static void undo(struct suspension *s, const char *culprit)
+{
+    struct report *list = s->crowd.targets.list;
+    if (together_undo(list, s->crowd.num_asked, culprit) < 0)
+        logbook_write("no memory to resume the processes: send `resume`");
+    for (size_t i = 0; i < s->crowd.num_asked; i++)
+        if (!strcmp(list[i].state, "suspended"))
+            s->job->after = STATE_SUSPENDED;
+}
+
+/* -1 when the host has withdrawn it: all is undone. */
+static int check_withdrawn(struct suspension *s)
+{
+    struct error err = {0};
+    if (!job_is_cancelled(s->job))
+        return 0;
+    if (s->hooks_ran &&
+        hooks_return(&s->hooks, s->job, s->job->agent->settings.hook_timeout, s->results, &err) < 0)
+        logbook_error("going back", &err);
+    undo(s, "this command, withdrawn by the host,");
+    err = (struct error){0};
+    error_object(&err, "suspend");
+    error_set(&err, 0, "the host withdrew it");
+    error_todo(&err, "nothing; programs that it had suspended run again");
+    return fail(s, REPLY_CANCELLED, &err);
+}
+
+/* Who holds the devices; with `shim`, also processes under shadowcl. */
+static size_t find_residue(struct suspension *s, bool with_shim, struct error *err)
+{
+    char devices[1024];
+    struct pci pci;
+    struct users users;
+    request_devices(s->job->request.arguments, devices, sizeof devices);
+    pci_list(&pci);
+    users_find(&users, &pci);
+    users_keep(&users, &pci, devices);
+    json_array_clear(s->residue);
+    for (size_t i = 0; i < users.count; i++) {
+        if (!with_shim && users.list[i].has_shim)
+            continue;
+        if (json_array_size(s->residue) == 0) {
+            error_object(err, "process %d %s", (int)users.list[i].pid, users.list[i].command);
+            error_set(err, 0, "it holds the device: %.300s", users.list[i].what);
+            error_todo(err, users.list[i].has_shim ? "see its own residue and messages"
+                                                   : "end it, or start it with `shadowcl run`");
+        }
+        json_array_append_new(s->residue, user_describe(&users.list[i]));
+    }
+    users_finish(&users);
+    pci_finish(&pci);
+    if (json_array_size(s->residue))
+        job_post(s->job, "residue", json_pack("{s:O}", "users", s->residue));
+    return json_array_size(s->residue);
+}
+
+/* Before anything is touched: what can't go well. */
+static int check(struct suspension *s)
+{
+    struct error err = {0};
+    const struct report *silent = crowd_failed(&s->crowd);
+    if (request_flag(s->job->request.arguments, "hooks", true) &&
+        hooks_find(&s->hooks, s->job->agent->settings.hooks, &err) < 0)
+        return fail(s, REPLY_REFUSED, &err);
+    if (s->is_forced)
+        return 0;
+    if (silent) {
+        err = crowd_blame(silent);
+        return fail(s, REPLY_REFUSED, &err);
+    }
+    return find_residue(s, false, &err) ? fail(s, REPLY_REFUSED, &err) : 0;
+}
+
+/* One that ended has nothing to be carried. */
+static void forget_ended(struct suspension *s)
+{
+    for (size_t i = 0; i < s->crowd.num_asked; i++) {
+        struct report *report = &s->crowd.targets.list[i];
+        if (!report->failed || strcmp(report->state, "gone"))
+            continue;
+        report->failed = false;
+        report->peer = NULL;
+    }
+}
+
+static int suspend_processes(struct suspension *s)
+{
+    double deadline = request_number(s->job->request.arguments, "deadline", default_deadline);
+    struct report *list = s->crowd.targets.list;
+    char name[32];
+    ask_suspend(list, s->crowd.num_asked, deadline, deadline + capture_time);
+    forget_ended(s);
+    s->suspended = text_clock();
+    const struct report *culprit = together_first_failed(list, s->crowd.num_asked);
+    if (!culprit || s->is_forced)
+        return 0;
+    struct error err = crowd_blame(culprit);
+    snprintf(name, sizeof name, "process %d", (int)culprit->pid);
+    undo(s, name);
+    return fail(s, REPLY_FAILED, &err);
+}
+
+static int check_residue(struct suspension *s)
+{
+    struct error err = {0};
+    char name[160];
+    if (!find_residue(s, true, &err) || s->is_forced)
+        return 0;
+    snprintf(name, sizeof name, "%s (it holds the device)", err.object);
+    undo(s, name);
+    return fail(s, REPLY_FAILED, &err);
+}
+
+static int run_hooks(struct suspension *s)
+{
+    struct error err = {0};
+    if (!s->hooks.count)
+        return 0;
+    mark_note_hooks(&s->job->agent->mark);
+    if (hooks_release(&s->hooks, s->job, s->job->agent->settings.hook_timeout, s->results, &err) <
+        0) {
+        if (job_is_cancelled(s->job))
+            return check_withdrawn(s);
+        undo(s, err.object);
+        return fail(s, REPLY_FAILED, &err);
+    }
+    s->hooks_ran = true;
+    s->hooked = text_clock();
+    return 0;
+}
+
+static int go(struct suspension *s)
+{
+    struct error err = {0};
+    if (crowd_find(&s->crowd, &err) < 0)
+        return fail(s, REPLY_INTERNAL, &err);
+    crowd_leave_out(&s->crowd, "suspended");
+    s->is_done_already =
+        s->job->was == STATE_SUSPENDED && s->crowd.num_asked == 0 && !crowd_failed(&s->crowd);
+    if (s->is_done_already)
+        return 0;
+    if (check(s) < 0 || check_withdrawn(s) < 0 || suspend_processes(s) < 0 ||
+        check_withdrawn(s) < 0 || check_residue(s) < 0)
+        return -1;
+    if (s->job->was == STATE_RUNNING && run_hooks(s) < 0)
+        return -1;
+    return job_close(s->job) ? 0 : check_withdrawn(s);
+}
+
+void suspend_run(struct job *job)
+{
+    struct suspension s = {.job = job, .start = text_clock()};
+    s.results = json_array();
+    s.residue = json_array();
+    s.is_forced = !strcmp(request_text(job->request.arguments, "policy", "abort"), "force");
+    if (go(&s) == 0) {
+        job->after = STATE_SUSPENDED;
+        job->reply = reply_return(describe(&s));
+    }
+    job_close(job);
+    job->processes = crowd_states(&s.crowd);
+    hooks_finish(&s.hooks);
+    crowd_finish(&s.crowd);
+    json_decref(s.results);
+    json_decref(s.residue);
+}
