@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The move by hand: suspend, unplug, migrate, plug in another device, resume, with nothing but the
 `shadowcl` command in the guest and QEMU's own monitor."""
-import time
-
-from lab import ENVIRONMENT, MIB, last_step
+from lab import ENVIRONMENT, MIB, last_step, wait_step
 from machine import PAGE
-from qmp import QmpError, Timeout
+from qmp import QmpError
 
 HEAT = ["sample-heat", "--steps", "4000"]
 
@@ -16,18 +14,6 @@ def start_heat(machine, name="/tmp/heat", steps=None):
     pid = machine.guest.start(name, *command, env=ENVIRONMENT)
     wait_step(machine.guest, name, pid, 100)
     return pid
-
-
-def wait_step(guest, name, pid, step, timeout=120):
-    end = time.monotonic() + timeout
-    while last_step(guest, name) < step:
-        code = guest.poll(pid)
-        if code is not None:
-            raise AssertionError(f"{name} ended with {code}: {guest.get(name + '.err').decode()}")
-        if time.monotonic() > end:
-            raise Timeout(f"waited {timeout} s for step {step} of {name}: "
-                          f"it is at {last_step(guest, name)}")
-        time.sleep(0.2)
 
 
 def finish(lab, guest, name, pid, command):

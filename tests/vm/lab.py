@@ -4,12 +4,13 @@ scenario), the programs under test, and the results of undisturbed runs to compa
 import glob
 import hashlib
 import inspect
-import json
 import os
 import subprocess
 import tempfile
+import time
 
 from machine import Machine, load_uri
+from qmp import Timeout
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
@@ -23,12 +24,13 @@ ENVIRONMENT = {
     "OCL_ICD_VENDORS": f"{HOME}/vendors/testdriver.icd",
     "POCL_CACHE_DIR": "/var/cache/pocl",
 }
-# What is run once before the guest is saved, so that its kernels are built.
-WARM_UP = [
-    ["sample-heat", "--steps", "40"],
-    ["python3", f"{HOME}/guest/nbody.py", "--steps", "4"],
-    ["sample-filter", "--repeat", "1"],
-]
+# Run before the guest is saved, until all have been suspended once: then their kernels are built,
+# and the binaries of them that a suspend asks for.
+WARM_UP = {
+    "heat": ["sample-heat", "--steps", "1000000"],
+    "nbody": ["python3", f"{HOME}/guest/nbody.py", "--steps", "1000000"],
+    "filter": ["sample-filter", "--repeat", "1000000"],
+}
 
 
 def digest(*parts):
@@ -83,8 +85,7 @@ class Lab:
                 machine.guest.put_tree(self.programs(), HOME)
                 bar = machine.add_memory(64 * MIB)
                 machine.plug(bar)
-                for command in WARM_UP:
-                    machine.guest.run(*command, env=ENVIRONMENT, timeout=300)
+                warm_up(machine.guest)
                 machine.unplug()
                 machine.remove_memory(bar)
                 machine.guest.run("rm", "-r", HOME)
@@ -131,11 +132,29 @@ def stripped(path):
         return read(file.name)
 
 
+def warm_up(guest):
+    pids = [guest.start(f"/tmp/{name}", "shadowcl", "run", "--", *command, env=ENVIRONMENT)
+            for name, command in WARM_UP.items()]
+    for name, pid in zip(WARM_UP, pids):
+        wait_step(guest, f"/tmp/{name}", pid, 1, timeout=400)
+    guest.run("shadowcl", "suspend", "--all", env=ENVIRONMENT, timeout=400)
+    guest.run("shadowcl", "resume", "--all", env=ENVIRONMENT, timeout=400)
+    guest.run("kill", *map(str, pids))
+
+
 def last_step(guest, name):
     """How far a program that was started as `name` says it is."""
-    out = guest.shell(f"tail -c 200 {name}.err | tr '\\r' '\\n' | grep -o 'step [0-9]*' | tail -n 1").out
+    find = f"tail -c 300 {name}.err | grep -oE '^(step|round) [0-9]+' | tail -n 1"
+    out = guest.shell(find).out
     return int(out.split()[1]) if out.strip() else 0
 
 
-def dump(value):
-    return json.dumps(value, indent=2)
+def wait_step(guest, name, pid, step, timeout=180):
+    end = time.monotonic() + timeout
+    while (now := last_step(guest, name)) < step:
+        code = guest.poll(pid)
+        if code is not None:
+            raise AssertionError(f"{name} ended with {code}: {guest.get(name + '.err').decode()}")
+        if time.monotonic() > end:
+            raise Timeout(f"waited {timeout} s for step {step} of {name}: it is at {now}")
+        time.sleep(0.2)

@@ -2,6 +2,7 @@
 """QEMU's monitor: commands are answered in turn, events are kept until somebody asks for them."""
 import json
 import socket
+import threading
 import time
 
 
@@ -17,6 +18,7 @@ class Qmp:
     def __init__(self, path, timeout=30):
         self.events = []
         self.rest = b""
+        self.lock = threading.Lock()  # one command at a time
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         self.socket.connect(path)
@@ -43,6 +45,10 @@ class Qmp:
         return json.loads(line)
 
     def execute(self, command, timeout=60, **arguments):
+        with self.lock:
+            return self.ask(command, timeout, arguments)
+
+    def ask(self, command, timeout, arguments):
         names = {name.replace("_", "-"): value for name, value in arguments.items()}
         message = {"execute": command, "arguments": names}
         self.socket.settimeout(timeout)
@@ -60,16 +66,13 @@ class Qmp:
     def wait_event(self, name, timeout=60, **data):
         """The first event of this name, and with these data, that nobody waited for yet."""
         end = time.monotonic() + timeout
-        while True:
-            for event in self.events:
-                if event["event"] == name and all(event.get("data", {}).get(key) == value
-                                                  for key, value in data.items()):
-                    self.events.remove(event)
-                    return event
-            answer = self.read(end, f"the event {name} {data or ''}")
-            if "event" in answer:
-                self.events.append(answer)
-
-    def forget_events(self):
-        self.execute("query-status")
-        self.events.clear()
+        with self.lock:
+            while True:
+                for event in self.events:
+                    if event["event"] == name and all(event.get("data", {}).get(key) == value
+                                                      for key, value in data.items()):
+                        self.events.remove(event)
+                        return event
+                answer = self.read(end, f"the event {name} {data or ''}")
+                if "event" in answer:
+                    self.events.append(answer)

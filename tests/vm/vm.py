@@ -10,10 +10,11 @@ import time
 import traceback
 
 import core
+import moves
 from lab import Lab
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODULES = (core,)
+MODULES = (core, moves)
 
 
 def scenarios():

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A move by `shadowcl vm-migrate`, between the agent in a guest and two machines, and what is looked
+at after it."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+from lab import ENVIRONMENT, HOME, MIB, last_step, wait_step
+from machine import PAGE
+from qmp import Timeout
+from relay import Relay
+
+HEAT = ["sample-heat", "--steps", "4000"]
+NBODY = ["python3", f"{HOME}/guest/nbody.py", "--steps", "600"]
+FILTER = ["sample-filter", "--repeat", "60", "--size", "256"]
+# In place of systemd: an agent that dies is started again.
+KEEPER = "while :; do shadowcl-agent; sleep 0.2; done"
+
+
+class Outcome:
+    """How `shadowcl vm-migrate` ended."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+        self.answer = json.loads(out) if out.strip() else {}
+
+    def __str__(self):
+        return f"exit {self.code}\n{self.err}\n{self.out[-3000:]}"
+
+    def state(self):
+        return self.answer.get("state")
+
+    def failed(self, *words):
+        """Ended with a message that has these words in it."""
+        assert self.code == 1, f"this was to fail: {self}"
+        for word in words:
+            assert word in self.err + self.out, f"no `{word}` in the message: {self}"
+        return self
+
+
+class Move:
+    """Two machines with everything around them. `here` has the guest, `there` is to get it."""
+
+    def __init__(self, lab, size=64 * MIB):
+        self.lab = lab
+        self.programs = []  # (name, pid, command) of those under shadowcl
+        self.here = lab.source(size)
+        self.bar = self.here.bars[0]
+        self.here.relay = Relay(self.here)
+        self.there = None
+        try:
+            self.here.guest.start("/tmp/agent", "/bin/sh", "-c", KEEPER, env=ENVIRONMENT)
+            self.destination()
+        except BaseException as problem:
+            self.__exit__(None, problem)
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, _, problem=None, *rest):
+        if problem and self.here and self.here.guest and self.here.process.poll() is None:
+            try:
+                said = self.here.guest.get("/tmp/agent.err").decode(errors="replace")
+                problem.add_note(f"the agent said: {said[-3000:]}")
+            except Exception as other:  # what there is to see is shown by the first problem
+                problem.add_note(f"the agent can't be asked: {other}")
+        for machine in (self.there, self.here):
+            if machine:
+                machine.relay.close()
+                machine.__exit__(None, problem)
+
+    def destination(self, size=128 * MIB):
+        """Another machine that waits for the guest, with the memory of its own device."""
+        if self.there:
+            self.there.relay.close()
+            self.there.close()
+        self.there = self.lab.destination()
+        self.there.relay = Relay(self.there)
+        self.new_bar = self.there.add_memory(size)
+
+    def start(self, name, command, under=True, env=None, steps=1):
+        env = dict(ENVIRONMENT, **(env or {}))
+        whole = [*command, "--output", f"/tmp/{name}.result"]
+        pid = self.here.guest.start(f"/tmp/{name}", *(["shadowcl", "run", "--"] if under else []),
+                                    *whole, env=env)
+        wait_step(self.here.guest, f"/tmp/{name}", pid, steps)
+        self.programs.append((name, pid, command))
+        return pid
+
+    def command(self, *options):
+        a, b = self.here, self.there
+        device = ",".join(f"{key}={value}" for key, value in self.new_bar.options.items())
+        return [os.path.join(self.lab.build, "bin", "shadowcl"), "vm-migrate",
+                "--source", a.relay.path, "--agent", a.path("agent"),
+                "--destination", b.relay.path, "--destination-agent", b.path("agent"),
+                "--device", "gpu0", "--destination-device", device,
+                "--uri", f"unix:{b.path('migration')}", "--json", *options]
+
+    def begin(self, *options):
+        return subprocess.Popen(self.command(*options), stdin=subprocess.DEVNULL, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def end(self, process, limit=400):
+        try:
+            out, err = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise Timeout(f"waited {limit} s for vm-migrate to end: {err}{out}") from None
+        return Outcome(process.returncode, out, err)
+
+    def migrate(self, *options, limit=400):
+        return self.end(self.begin("--timeout", "120", "--unplug-timeout", "60", *options), limit)
+
+    def moved(self, outcome):
+        """It went well: from now on the guest is on the other machine."""
+        assert outcome.code == 0, str(outcome)
+        assert outcome.answer["ok"] and outcome.state() == {
+            "guest": "destination", "device": "plugged", "programs": "running"}, str(outcome)
+        self.bar.fill(b"\xee")  # a GPU that is away
+        old, self.here, self.there = self.here, self.there, None
+        old.relay.close()
+        old.close()
+        self.bar = self.new_bar
+        self.here.guest.wait_ready()
+        self.canaries()
+        took = outcome.answer["downtime_ms"]
+        self.lab.say(f"moved: the programs stood still for {took['programs']:.0f} ms, "
+                     f"the machine for {took['vm_by_qemu']} ms")
+
+    def stayed(self, outcome, *words):
+        """It failed with these words, and everything is as it was."""
+        outcome.failed(*words)
+        assert outcome.state() == {"guest": "source", "device": "plugged", "programs": "running"}, \
+            str(outcome)
+        assert self.here.status() == "running", self.here.status()
+        assert self.here.guest_has_gpu(), "the device is not in the guest"
+        self.alive()
+
+    def alive(self, timeout=60):
+        """Every program gets further, or has ended well."""
+        before = {name: last_step(self.here.guest, f"/tmp/{name}") for name, _, _ in self.programs}
+        for name, pid, _ in self.programs:
+            if self.here.guest.poll(pid) is None:
+                wait_step_or_end(self.here.guest, name, pid, before[name] + 1, timeout)
+
+    def canaries(self):
+        bar = self.bar
+        assert bar.intact() and bar.intact(bar.size - PAGE, bar.size), "the canaries are gone"
+
+    def finish(self):
+        """All programs end well, with the bytes of undisturbed runs."""
+        guest = self.here.guest
+        for name, pid, command in self.programs:
+            code = guest.wait(pid, name, 600)
+            said = guest.get(f"/tmp/{name}.err").decode(errors="replace")
+            assert code == 0, f"{name}: exit {code}\n{said[-2000:]}"
+            result, wanted = guest.get(f"/tmp/{name}.result"), self.lab.reference(*command)
+            assert wanted and result == wanted, \
+                f"{name}: {sum(a != b for a, b in zip(result, wanted))} of {len(wanted)} bytes differ"
+        self.canaries()
+
+    def wait_seen(self, relay, name, process, timeout=200):
+        """Until this command or event has passed there."""
+        end = time.monotonic() + timeout
+        while name not in relay.seen:
+            if process.poll() is not None:
+                raise AssertionError(f"vm-migrate ended before {name}: {self.end(process)}")
+            if time.monotonic() > end:
+                raise Timeout(f"waited {timeout} s for {name}; seen: {relay.seen}")
+            time.sleep(0.01)
+
+    def interrupt(self, process):
+        process.send_signal(signal.SIGINT)
+
+
+def wait_step_or_end(guest, name, pid, step, timeout):
+    end = time.monotonic() + timeout
+    while last_step(guest, f"/tmp/{name}") < step and guest.poll(pid) is None:
+        if time.monotonic() > end:
+            raise Timeout(f"waited {timeout} s for {name} to get to step {step}")
+        time.sleep(0.2)
