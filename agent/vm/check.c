@@ -239,6 +239,16 @@ static int check_destination_device(struct move *move, struct error *err)
     return 0;
 }
 
+/* A guest that has not come yet does not speak. */
+static int check_is_silent(const struct guest *guest, struct error *err)
+{
+    if (!*guest->boot)
+        return 0;
+    error_object(err, "%s", guest->name);
+    error_todo(err, "give the port of the destination's own guest");
+    return error_set(err, 0, "an agent speaks on `%s` before the guest has come", guest->address);
+}
+
 int move_check(struct move *move, struct error *err)
 {
     struct side *source = &move->source, *destination = &move->destination;
@@ -251,6 +261,7 @@ int move_check(struct move *move, struct error *err)
     count(move, side_find_device(source, move->options.source_device, problem(move)));
     count(move, check_destination_device(move, problem(move)));
     count(move, side_check_guest(source, problem(move)));
+    count(move, check_is_silent(&destination->guest, problem(move)));
     if (move->num_problems)
         *err = move->problems[0];
     return move->num_problems ? -1 : 0;

@@ -109,8 +109,10 @@ static int deduce_options(struct qmp *qmp, const char *id, const json_t *propert
         if (!name || !json_is_string(json_object_get(property, "type")))
             continue;
         if (get(qmp, id, name, &value, timeout, err) < 0) {
-            if (*qmp->error_class)
-                continue; /* one that can be set and not read */
+            /* One that can be set and not read: its default will do. */
+            if (*qmp->error_class && strcmp(name, "addr") &&
+                json_object_get(property, "default-value"))
+                continue;
             return -1;
         }
         json_t *option = option_of(property, value);

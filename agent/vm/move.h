@@ -29,9 +29,10 @@ struct side {
     json_t *device; /* owned; the options that the device is plugged with here */
     struct pci_place place;
     enum plug_state plug;
-    bool is_refused;  /* the guest said that it does not let the device go */
-    bool has_news;    /* of the migration */
-    bool was_stopped; /* told to come up paused: it does not run before we say so */
+    double leave_until; /* how long the guest may take to let the device go */
+    bool is_refused;    /* the guest said that it does not let the device go */
+    bool has_news;      /* of the migration */
+    bool was_stopped;   /* told to come up paused: it does not run before we say so */
 };
 
 struct move {
@@ -47,8 +48,11 @@ struct move {
     bool on_meanwhile;  /* those that run are, or may be, on the device of --meanwhile */
     bool is_migrating;  /* `migrate` was sent, and did not end yet */
     bool has_completed; /* the source has sent all */
+    bool is_touched;    /* something was asked that is to be undone */
+    bool is_foreign;    /* the agent that answers is none of this guest's */
     bool is_undoing;
-    json_t *map; /* owned; pid: the devices it had */
+    bool is_lost; /* the machine that has the guest does not answer any more */
+    json_t *map;  /* owned; pid: the devices it had */
     char boot[64];
     double downtime_ms;        /* of the machine, as QEMU has it; below 0 where it did not say */
     struct error problems[16]; /* that stand against the move */

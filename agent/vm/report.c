@@ -16,8 +16,15 @@ static const char *verb_name(const struct move *move)
                                               : "vm-resume";
 }
 
+static const char *guest_word(const struct move *move)
+{
+    return move->is_lost ? "unknown" : move->holder->name;
+}
+
 static const char *device_word(const struct move *move)
 {
+    if (move->is_lost)
+        return "unknown";
     switch (move->holder->plug) {
     case PLUG_IN:
         return "plugged";
@@ -39,6 +46,22 @@ static const char *programs_word(const struct move *move)
     return move->on_meanwhile ? "meanwhile" : "running";
 }
 
+/* Nobody can be asked any more. A source that has sent all still holds the guest, as it was then;
+ * that it must not run beside the destination is for a person to judge. */
+static void print_loss(const struct move *move)
+{
+    fprintf(stderr, "  now: the guest was at the %s, whose monitor does not answer any more\n",
+            move->holder->name);
+    if (move->holder != &move->destination)
+        return;
+    fprintf(
+        stderr,
+        "  to do: if the destination's QEMU lives, go on there: `shadowcl vm-resume`. If it has "
+        "ended, and its guest has not run for long enough to write to its disks, the source "
+        "holds the guest as it was before: `cont` on `%s`, then `shadowcl vm-resume` there\n",
+        move->source.qmp.address);
+}
+
 static void print_state(const struct move *move)
 {
     static const struct {
@@ -52,6 +75,10 @@ static void print_state(const struct move *move)
                     {"suspended", "are suspended, with all their state"},
                     {"unknown", "could not be asked"}};
     const char *device = device_word(move), *program = programs_word(move);
+    if (move->is_lost) {
+        print_loss(move);
+        return;
+    }
     fprintf(stderr, "  now: the guest is at the %s", move->holder->name);
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
         if (!strcmp(devices[i].word, device))
@@ -110,7 +137,7 @@ static json_t *result_json(const struct move *move, const struct error *err)
         json_array_append_new(problems, error_json(&move->problems[i]));
     json_object_set_new(result, "ok", json_boolean(!err));
     json_object_set_new(result, "state",
-                        json_pack("{s:s, s:s, s:s}", "guest", move->holder->name, "device",
+                        json_pack("{s:s, s:s, s:s}", "guest", guest_word(move), "device",
                                   device_word(move), "programs", programs_word(move)));
     json_object_set_new(
         result, "downtime_ms",

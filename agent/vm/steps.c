@@ -74,6 +74,7 @@ static int suspend(struct move *move, json_t *arguments, struct error *err)
     json_object_set_new(arguments, "deadline", json_real(move->options.deadline));
     json_object_set_new(arguments, "policy", json_string(move->options.force ? "force" : "abort"));
     mark_programs(move, "suspending");
+    move->is_touched = true;
     move->programs = PROGRAMS_UNKNOWN;
     if (guest_call(&move->holder->guest, "suspend", arguments, NULL, timeout, err) < 0)
         return -1;
@@ -100,6 +101,7 @@ int step_suspend_again(struct move *move, struct error *err)
 static int resume(struct move *move, json_t *arguments, struct error *err)
 {
     mark_programs(move, "resuming");
+    move->is_touched = true;
     move->programs = PROGRAMS_UNKNOWN;
     struct guest *guest = &move->holder->guest;
     if (guest_call(guest, "resume", arguments, NULL, move_long_timeout(move), err) < 0)
@@ -162,14 +164,15 @@ int step_unplug(struct move *move, struct error *err)
     json_t *arguments = json_pack("{s:s}", "id", move->options.device);
     side->is_refused = false;
     side->plug = PLUG_LEAVING;
+    side->leave_until = text_clock() + move->options.unplug_timeout;
+    move->is_touched = true;
     timeline_mark(&move->timeline, ROW_DEVICE, "leaving");
     if (qmp_call(&side->qmp, "device_del", arguments, NULL, move_timeout(move), err) < 0) {
         if (*side->qmp.error_class)
             side->plug = PLUG_IN;
         return -1;
     }
-    double until = text_clock() + move->options.unplug_timeout;
-    enum turns_end end = turns_wait(&move->turns, has_left, side, until);
+    enum turns_end end = turns_wait(&move->turns, has_left, side, side->leave_until);
     if (end == TURNS_TIMED_OUT)
         look_again(side);
     if (side->plug != PLUG_OUT)
@@ -198,6 +201,7 @@ int step_plug(struct move *move, struct error *err)
     struct side *side = move->holder;
     if (side->plug != PLUG_IN) {
         timeline_mark(&move->timeline, ROW_DEVICE, "coming");
+        move->is_touched = true;
         if (device_plug(&side->qmp, side->device, move_timeout(move), err) < 0)
             return -1;
         side->plug = PLUG_IN;
@@ -251,7 +255,8 @@ static int check_is_same(struct move *move, const json_t *status, struct error *
     error_object(err, "%s", guest->name);
     error_todo(err, "is `%s` the port of the machine that `%s` belongs to?", guest->address,
                move->holder->qmp.address);
-    if (*move->boot && *guest->boot && strcmp(move->boot, guest->boot))
+    move->is_foreign = *move->boot && *guest->boot && strcmp(move->boot, guest->boot);
+    if (move->is_foreign)
         return error_set(err, 0, "it is another guest, or was started anew");
     if (strcmp(state_of(status), "running") && strcmp(state_of(status), "suspended"))
         return error_set(err, 0, "its programs are `%.32s`", state_of(status));

@@ -140,8 +140,10 @@ static int follow_migration(struct move *move, struct error *err)
             return result < 0 ? -1 : 0;
         error_object(err, "migration");
         error_todo(err, "give it more time (--migrate-timeout) or bandwidth (--bandwidth)");
-        if (move->destination.qmp.is_lost)
-            return error_set(err, 0, "%s", move->destination.qmp.lost.reason);
+        if (move->destination.qmp.is_lost) {
+            *err = move->destination.qmp.lost;
+            return error_todo(err, "see why its QEMU has ended, and start it anew");
+        }
         if (text_clock() > until)
             return turns_explain(TURNS_TIMED_OUT, limit, "its end", err);
         enum turns_end end = turns_wait(&move->turns, has_news, move, text_clock() + poll_every);

@@ -206,17 +206,34 @@ static void linger(struct move *move)
     plug_again(move);
 }
 
+/* Programs on a device that leaves lose what is there: while it may be about to go, they wait. */
+static void wait_for_leaving(struct side *side)
+{
+    if (side->plug != PLUG_LEAVING)
+        return;
+    turns_wait(&side->move->turns, has_left, side, side->leave_until);
+    if (side->is_refused)
+        side->plug = PLUG_IN;
+}
+
 static void bring_back(struct move *move)
 {
     struct side *side = move->holder;
+    if (move->is_foreign) {
+        move_note(move, "nothing more is asked of an agent that is another guest's");
+        move->programs = PROGRAMS_UNKNOWN;
+        return;
+    }
     withdraw(move);
+    wait_for_leaving(side);
     look_at_device(side);
-    if (side->plug == PLUG_OUT && side->device) {
+    if (side->plug != PLUG_LEAVING && side->device) {
         plug_again(move);
         return;
     }
+    bool is_leaving = side->plug == PLUG_LEAVING;
     resume_here(move);
-    if (side->plug == PLUG_LEAVING)
+    if (is_leaving)
         linger(move);
 }
 
@@ -234,8 +251,10 @@ void move_undo(struct move *move)
 {
     move->is_undoing = true;
     move->turns.patience = 2;
-    if (!move->source.device && move->source.plug != PLUG_IN && move->programs == PROGRAMS_UNKNOWN)
-        return; /* nothing was touched */
+    if (!move->is_touched) {
+        move->is_lost = move->holder->qmp.is_lost;
+        return;
+    }
     timeline_begin(&move->timeline, "undo");
     choose_holder(move);
     bool is_reached = reach(move->holder) == 0;
@@ -245,5 +264,8 @@ void move_undo(struct move *move)
     }
     if (is_reached && make_run(move->holder) == 0)
         bring_back(move);
+    move->is_lost = move->holder->qmp.is_lost || !is_reached;
+    if (move->is_lost)
+        move->programs = PROGRAMS_UNKNOWN;
     timeline_end(&move->timeline, move->programs == PROGRAMS_RUNNING);
 }

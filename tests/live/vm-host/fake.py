@@ -1,0 +1,505 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two QEMUs and the agent in their guest, as far as vm-migrate sees them: a model of who has the
+guest, where the device is plugged in and whether programs run, behind QMP monitors and the ports
+of the agent. What would destroy a guest or its programs' data is noted in World.wrong. Any command
+can be made to fail, to hang, to be answered late or never, to end the machine, or to interrupt who
+asked."""
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+GPU = "gpu0"
+PCI = {"driver": "ivshmem-plain", "id": GPU, "memdev": "mem-gpu", "bus": "pci.0", "addr": "05.0"}
+KINDS = {"ivshmem-plain": [{"name": "addr", "type": "int32", "default-value": -1},
+                           {"name": "romfile", "type": "str"},
+                           {"name": "multifunction", "type": "bool", "default-value": False},
+                           {"name": "memdev", "type": "link<memory-backend>"}],
+         "vfio-pci": [{"name": "addr", "type": "int32", "default-value": -1},
+                      {"name": "host", "type": "str"}, {"name": "sysfsdev", "type": "str"}]}
+
+
+class Refusal(Exception):
+    def __init__(self, desc, kind="GenericError", **more):
+        self.error = {"class": kind, "desc": desc, **more}
+
+
+class Port:
+    """One listening socket that serves one client at a time, as QEMU's do."""
+
+    def __init__(self, path, serve):
+        self.path, self.serve, self.client = path, serve, None
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(5)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self.client = client
+            try:
+                self.serve(self)
+            except OSError:
+                pass
+            client.close()
+
+    def lines(self):
+        rest = b""
+        while True:
+            more = self.client.recv(65536)
+            if not more:
+                return
+            *whole, rest = (rest + more).split(b"\n")
+            for line in whole:
+                if line.strip():
+                    yield json.loads(line)
+
+    def send(self, message):
+        text = message if isinstance(message, bytes) else json.dumps(message).encode()
+        try:
+            self.client.sendall(text + b"\r\n")
+        except (OSError, AttributeError):
+            pass
+
+    def drop(self):
+        try:
+            self.client.shutdown(socket.SHUT_RDWR)
+        except (OSError, AttributeError):
+            pass
+
+    def close(self):
+        if self.listener.fileno() < 0:
+            return
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        os.unlink(self.path)
+        self.drop()
+
+
+class Machine:
+    """A QEMU: its monitor, and the host's end of the agent's port."""
+
+    def __init__(self, world, name, status):
+        self.world, self.name, self.status = world, name, status
+        self.device = None
+        self.autostart = True
+        self.has_memory = False  # all of a guest that came in
+        self.migration = {}
+        self.listening = False
+        self.objects = {"mem-gpu"}
+        self.dead = False
+        self.monitor = Port(f"{world.folder}/{name}.qmp", self.serve_monitor)
+        self.port = Port(f"{world.folder}/{name}.agent", self.serve_agent)
+
+    def event(self, name, **data):
+        self.monitor.send({"event": name, "data": data,
+                           "timestamp": {"seconds": 1, "microseconds": 2}})
+
+    def die(self):
+        other = self.world.other(self)
+        if self.world.holder is self and not self.world.is_over and not other.has_memory:
+            self.world.holder_died = True
+        self.dead, self.status = True, "dead"
+        self.monitor.close()
+        self.port.close()
+
+    def run(self):
+        other = self.world.other(self)
+        if other.status == "running" and (self.has_memory or self.name == "source"):
+            self.world.wrong.append("both machines ran the guest")
+        self.status = "running"
+        self.world.holder = self
+        self.event("RESUME")
+        if self.world.greets:
+            self.port.send(self.world.agent.greeting())
+
+    def serve_monitor(self, port):
+        port.send({"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}}}})
+        for message in port.lines():
+            # A monitor serves one command after the other: one that hangs leaves the next alone.
+            self.world.answer(port, self.name, message, self.execute)
+            if self.dead:
+                return
+
+    def execute(self, command, arguments):
+        method = getattr(self, "do_" + command.replace("-", "_"), None)
+        if not method:
+            raise Refusal(f"The command {command} has not been found", "CommandNotFound")
+        with self.world.lock:
+            return method(**{key.replace("-", "_"): value for key, value in arguments.items()})
+
+    def do_qmp_capabilities(self):
+        return {}
+
+    def do_query_status(self):
+        return {"status": self.status, "running": self.status == "running"}
+
+    def slot(self):
+        return int(self.device.get("addr", "1f").split(".")[0], 16)
+
+    def do_query_pci(self):
+        if not self.device:
+            return [{"bus": 0, "devices": []}]
+        return [{"bus": 0, "devices": [
+            {"bus": 0, "slot": 1, "function": 0, "qdev_id": "", "id": {}, "pci_bridge": {
+                "devices": [{"bus": 0, "slot": self.slot(),
+                             "function": 0, "qdev_id": GPU,
+                             "id": {"vendor": 0x1af4, "device": 0x1110}}]}}]}]
+
+    def do_qom_list(self, path):
+        if path == "/machine/peripheral":
+            there = [{"name": GPU, "type": "child<x>"}] if self.device else []
+            return [{"name": "type", "type": "string"}, *there]
+        if path == "/objects":
+            return [{"name": name, "type": "child<memory-backend-ram>"} for name in self.objects]
+        raise Refusal(f"Device '{path}' not found", "DeviceNotFound")
+
+    def do_qom_get(self, path, property):
+        if path != "/machine/peripheral/" + GPU or not self.device:
+            raise Refusal(f"Device '{path}' not found", "DeviceNotFound")
+        slot = self.slot() * 8
+        values = {"type": self.device["driver"], "parent_bus": "/machine/i440fx/pci.0",
+                  "addr": slot, "romfile": "", "multifunction": False,
+                  "memdev": "/objects/" + self.device.get("memdev", ""),
+                  "host": self.device.get("host", ""), "sysfsdev": "/sys/bus/pci/devices/x"}
+        return values[property]
+
+    def do_device_list_properties(self, typename):
+        if typename not in KINDS:
+            raise Refusal(f"Device '{typename}' not found", "DeviceNotFound")
+        return KINDS[typename]
+
+    def do_query_migrate(self):
+        return self.migration
+
+    def do_migrate_set_capabilities(self, capabilities):
+        return {}
+
+    def do_migrate_set_parameters(self, **parameters):
+        self.world.parameters.append((self.name, parameters))
+        return {}
+
+    def do_stop(self):
+        if self.status == "inmigrate":
+            self.autostart = False
+        else:
+            self.status = "paused"
+        return {}
+
+    def do_cont(self):
+        if self.status == "inmigrate":
+            self.autostart = True
+        elif self.status != "running":
+            self.run()
+        return {}
+
+    def do_quit(self):
+        threading.Timer(0.02, self.die).start()
+        return {}
+
+    def do_migrate_incoming(self, uri):
+        if self.listening:
+            raise Refusal("The incoming migration has already been started")
+        self.listening = True
+        return {}
+
+    def do_device_add(self, driver, id, **options):
+        if driver not in KINDS:
+            raise Refusal(f"'{driver}' is not a valid device model name")
+        if self.device:
+            raise Refusal(f"Duplicate device ID '{id}'")
+        if self.world.no_device == self.name:
+            raise Refusal("vfio 0000:05:00.0: failed to open: No such device")
+        self.device = {"driver": driver, "id": id, **options}
+        self.world.appeared = time.monotonic() + 0.05
+        return {}
+
+    def do_device_del(self, id):
+        if not self.device:
+            raise Refusal(f"Device '{id}' not found", "DeviceNotFound")
+        how = self.world.unplug
+        if how == "refused":
+            self.later(0.05, self.event, "DEVICE_UNPLUG_GUEST_ERROR", device=GPU)
+        elif how is not None:
+            self.later(how, self.leave)
+        return {}
+
+    def leave(self):
+        self.device = None
+        if self.world.agent.on_device():
+            self.world.agent.lost_device = True
+            self.world.events.append("the device left under running programs")
+        self.event("DEVICE_DELETED", device=GPU, path="/machine/peripheral/" + GPU)
+
+    def later(self, seconds, what, *rest, **more):
+        def do():
+            with self.world.lock:
+                what(*rest, **more)
+        threading.Timer(seconds, do).start()
+
+    def do_migrate(self, uri):
+        if self.device:
+            raise Refusal("0000:05:00.0: VFIO device doesn't support migration")
+        self.migration = {"status": "active", "ram": {"total": 100, "remaining": 60}}
+        self.later(self.world.migration_time, self.complete)
+        if self.world.destination_dies is not None:
+            self.later(self.world.destination_dies, self.world.other(self).die)
+        return {}
+
+    def complete(self):
+        other = self.world.other(self)
+        if self.dead or self.migration.get("status") != "active":
+            return
+        if other.dead or not other.listening:
+            self.migration = {"status": "failed", "error-desc": "Unable to write to socket"}
+            self.event("MIGRATION", status="failed")
+            return
+        self.event("STOP")
+        self.status = "postmigrate"
+        self.migration = {"status": "completed", "downtime": 31, "ram": {"total": 100,
+                                                                         "remaining": 0}}
+        other.has_memory = True
+        if other.autostart:
+            other.run()
+        else:
+            other.status = "paused"
+        self.event("MIGRATION", status="completed")
+
+    def do_migrate_cancel(self):
+        if self.migration.get("status") == "active":
+            self.migration = {"status": "cancelled"}
+            self.later(0.02, self.world.other(self).die)
+        return {}
+
+    def serve_agent(self, port):
+        agent = self.world.agent
+        is_here = self.world.holder is self and self.status == "running"
+        if (is_here and self.world.greets) or (self.world.speaks_early and not is_here):
+            port.send(agent.greeting())
+        for message in port.lines():
+            # Only a guest that runs here hears it; else it is lost.
+            if self.world.holder is self and self.status == "running" and not agent.dead:
+                threading.Thread(target=self.world.answer,
+                                 args=(port, "agent", message, agent.execute),
+                                 daemon=True).start()
+
+
+class Agent:
+    """One process, 42, in the guest."""
+
+    def __init__(self, world):
+        self.world, self.state, self.place = world, "running", "gpu:0"
+        self.dead = self.lost_device = False
+        self.command = None
+        self.cancelled = threading.Event()
+        self.answers = {}
+        self.residue = self.refusals = None
+        self.calls = []
+
+    def greeting(self):
+        moved = self.world.other_boot and self.world.holder is self.world.destination
+        return {"shadowcl": {"version": "0.1.0", "protocol": {"major": 1, "minor": 0},
+                             "boot": "boot-2" if moved else "boot-1", "state": self.state}}
+
+    def on_device(self):
+        return self.state == "running" and self.place == "gpu:0"
+
+    def device(self):
+        return self.world.holder.device and time.monotonic() >= self.world.appeared
+
+    def execute(self, command, arguments):
+        self.calls.append((command, arguments))
+        method = getattr(self, "do_" + command.replace("-", "_"), None)
+        if not method:
+            raise Refusal(f"no command `{command}`", "UnknownCommand")
+        return method(**arguments)
+
+    def do_ping(self):
+        return {}
+
+    def do_capabilities(self):
+        return {"version": "0.1.0", "protocol": {"major": self.world.protocol, "minor": 0},
+                "commands": [], "events": [], "hooks": []}
+
+    def do_status(self):
+        platform, index = self.place.split(":")
+        devices = [{"address": "0000:00:05.0", "driver": None}] if self.device() else []
+        return {"state": self.state, "command": self.command, "devices": devices,
+                "processes": [{"pid": 42, "state": self.state,
+                               "devices": [{"platform": platform, "index": int(index)}]}]}
+
+    def do_prepare(self, devices=None):
+        return {"processes": [], "refusals": self.refusals or []}
+
+    def do_suspend(self, deadline, policy, devices=None, hooks=True):
+        if self.state == "suspended":
+            return {"already": True}
+        self.begin("suspend", "suspending")
+        stopped = self.cancelled.wait(self.world.suspend_time)
+        if stopped or self.residue or (self.lost_device and self.place == "gpu:0"):
+            self.end("running")
+            if stopped:
+                raise Refusal("withdrawn", "Cancelled")
+            raise Refusal("process 42: it holds /dev/gpu: end it", "Failed", object="process 42",
+                          reason=self.residue or "its device is gone", todo="end it")
+        self.end("suspended")
+        return {"already": False, "bytes": 64}
+
+    def do_resume(self, device=None, map=None, strict=False, hooks=True):
+        if self.state == "running":
+            return {"already": True}
+        self.begin("resume", "resuming")
+        time.sleep(0.02)
+        place = device or (map or {}).get("42") or self.place
+        if place == "gpu:0" and not self.device():
+            self.end("suspended")
+            raise Refusal("process 42: no device gpu:0: plug it in", "Failed",
+                          object="process 42", reason="no device gpu:0", todo="plug it in")
+        self.place, self.lost_device = place, False
+        self.end("running")
+        return {"already": False}
+
+    def begin(self, command, state):
+        if self.command:
+            raise Refusal(f"`{self.command}` is at work", "Busy")
+        self.command, self.state = command, state
+        self.cancelled.clear()
+
+    def end(self, state):
+        self.command, self.state = None, state
+
+    def do_device_wait(self, timeout=30, **which):
+        until = time.monotonic() + timeout
+        while not self.device() or self.world.invisible == self.world.holder.name:
+            if time.monotonic() > until or self.cancelled.wait(0.02):
+                raise Refusal("no such device came", "Timeout", object="device",
+                              reason="it did not come", todo="see the kernel's log")
+        return {"device": {"address": which.get("address")}}
+
+    def do_cancel(self, id=None):
+        was = bool(self.command)
+        self.cancelled.set()
+        return {"cancelled": was}
+
+
+class World:
+    def __init__(self, folder):
+        self.folder = str(folder)
+        self.lock = threading.RLock()
+        self.wrong, self.events, self.parameters = [], [], []
+        self.appeared = 0
+        self.unplug = 0.02  # seconds; None: never; "refused"
+        self.migration_time = 0.1
+        self.suspend_time = 0.05
+        self.no_device = self.invisible = None
+        self.destination_dies = None  # seconds after `migrate`
+        self.other_boot = False       # at the destination
+        self.speaks_early = False     # an agent at the destination's port
+        self.greets, self.protocol = True, 1
+        self.commands = []  # (channel, command), each id once
+        self.seen = set()
+        self.is_over = self.holder_died = False
+        self.fault = None   # (index or (channel, command), what)
+        self.cursed = {}    # id: what
+        self.process = None
+        self.agent = Agent(self)
+        self.source = Machine(self, "source", "running")
+        self.destination = Machine(self, "destination", "inmigrate")
+        self.source.device = dict(PCI)
+        self.holder = self.source
+
+    def other(self, machine):
+        return self.destination if machine is self.source else self.source
+
+    def close(self):
+        self.is_over = True
+        for machine in (self.source, self.destination):
+            if not machine.dead:
+                machine.die()
+
+    def fault_for(self, channel, message):
+        """Which fault this command has; a command that comes again has the one it had."""
+        key = (channel, message.get("id"))
+        with self.lock:
+            if key not in self.seen:
+                self.seen.add(key)
+                index = len(self.commands)
+                self.commands.append((channel, message["execute"]))
+                nth = self.commands.count((channel, message["execute"])) - 1
+                names = (index, (channel, message["execute"]),
+                         (channel, message["execute"], nth))
+                if self.fault and self.fault[0] in names:
+                    self.cursed[key] = self.fault[1]
+                    if not (len(self.fault) > 2 and self.fault[2] == "always"):
+                        self.fault = None
+            return self.cursed.get(key)
+
+    def answer(self, port, channel, message, execute):
+        fault = self.fault_for(channel, message)
+        if fault == "fail":
+            kind = "GenericError" if channel != "agent" else "Failed"
+            port.send({"error": {"class": kind, "desc": "told to fail"}, "id": message.get("id")})
+            return
+        if fault == "hang":
+            return
+        if fault == "die":
+            # A destination that dies as it is told to run may have run: that is a loss, too.
+            self.holder_died |= (channel, message["execute"]) == ("destination", "cont")
+            self.machine(channel).die()
+            return
+        if fault == "drop":  # once: the command is lost with the connection
+            self.cursed.pop((channel, message.get("id")), None)
+            port.drop()
+            return
+        if fault == "garbage":
+            port.send(b"\x00\xff{\"return\": }" + b"x" * 2000)
+            port.send({"return": {}, "id": "no one's"})
+        if fault == "interrupt":
+            self.process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        reply = self.reply(channel, message, execute)
+        if fault == "late":
+            time.sleep(0.5)
+        if fault == "lost":  # done, and never answered
+            return
+        if fault == "lost once":
+            self.cursed.pop((channel, message.get("id")), None)
+            return
+        port.send(reply)
+
+    def machine(self, channel):
+        return self.holder if channel == "agent" else getattr(self, channel)
+
+    def reply(self, channel, message, execute):
+        """An agent gives the same answer to the same id."""
+        key = message.get("id")
+        if channel == "agent":
+            with self.lock:
+                first = key not in self.agent.answers
+                slot = self.agent.answers.setdefault(key, [threading.Event(), None])
+            if not first:
+                slot[0].wait()
+                return slot[1]
+        try:
+            reply = {"return": execute(message["execute"], message.get("arguments", {}))}
+        except Refusal as refusal:
+            reply = {"error": refusal.error}
+        reply["id"] = key
+        if channel == "agent":
+            slot[1] = reply
+            slot[0].set()
+        return reply
+
+    def truth(self):
+        """What a report must say."""
+        agent = self.agent
+        on_gpu = agent.place == "gpu:0"
+        programs = agent.state if agent.state != "running" or on_gpu else "meanwhile"
+        return {"guest": self.holder.name,
+                "device": "plugged" if self.holder.device else "nowhere", "programs": programs}

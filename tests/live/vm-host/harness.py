@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the host's side share: a run of the command against the model of fake.py.
+A test is called with: SHADOWCL [CLASS.METHOD...]"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import fake
+
+SHADOWCL = os.path.abspath(sys.argv[1])
+LIMIT = 60  # seconds for a run of the command: no test waits for more than a few
+
+
+class Run:
+    """One run; `truth` is what the model says in the end, `answer` what the command says."""
+
+    def __init__(self, world, *arguments, verb="vm-migrate"):
+        folder = world.folder
+        machine = (["--source", folder + "/source.qmp", "--agent", folder + "/source.agent",
+                    "--destination", folder + "/destination.qmp",
+                    "--destination-agent", folder + "/destination.agent", "--uri", "unix:x"]
+                   if verb == "vm-migrate" else
+                   ["--qmp", folder + "/source.qmp", "--agent", folder + "/source.agent"])
+        limits = ["--timeout", "1"]
+        if verb != "vm-resume":
+            limits += ["--linger", "0.4", "--unplug-timeout", "0.6"]
+        command = [SHADOWCL, verb, "--device", fake.GPU, *limits, *machine, *arguments]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        world.process = process
+        try:
+            self.stdout, self.stderr = process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            self.stdout, self.stderr = process.communicate()
+            raise AssertionError(f"no end after {LIMIT} s\n{self.stderr}") from None
+        self.code = process.returncode
+        self.truth, self.status = world.truth(), world.holder.status
+        self.is_lost = world.holder_died
+        self.is_touched = any(command in ("suspend", "device_del") for _, command in world.commands)
+        self.world = world
+        self.answer = json.loads(self.stdout) if self.stdout.startswith("{") else None
+
+
+def run(*arguments, verb="vm-migrate", **settings):
+    """In a world of its own; `settings` are attributes of the world, or of its `agent`."""
+    folder = tempfile.mkdtemp(prefix="vm-host-")
+    world = fake.World(folder)
+    try:
+        for name, value in settings.items():
+            if name == "source_device":
+                world.source.device = value
+            else:
+                setattr(world.agent if name in ("residue", "refusals") else world, name, value)
+        return Run(world, *arguments, verb=verb)
+    finally:
+        world.close()
+        shutil.rmtree(folder)
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+
+    def check(self, ran, code, **truth):
+        """The exit code; no guest and no data destroyed; programs and device where they should be,
+        and said to be there."""
+        context = f"{ran.stderr}{ran.stdout}\n{ran.world.events}"
+        self.assertEqual(ran.code, code, context)
+        self.assertEqual(ran.world.wrong, [], context)
+        self.assertEqual(ran.truth, truth, context)
+        if ran.answer:
+            self.assertEqual(ran.answer["state"], truth, context)
+            self.assertEqual(ran.answer["ok"], code == 0, context)
+
+    def says(self, ran, *patterns):
+        for pattern in patterns:
+            self.assertRegex(ran.stderr + ran.stdout, re.compile(pattern, re.DOTALL))
+
+    def phases(self, ran):
+        return [phase["name"] for phase in ran.answer["phases"]]
+
+
+AT_SOURCE = {"guest": "source", "device": "plugged", "programs": "running"}
+AT_DESTINATION = {"guest": "destination", "device": "plugged", "programs": "running"}
+
+
+def run_tests():
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong for good: the programs go on where that is possible, else they are suspended
+with all their state, and what is said to go on with them does so."""
+import shlex
+import shutil
+import subprocess
+import tempfile
+
+import fake
+from harness import AT_DESTINATION, AT_SOURCE, SHADOWCL, Case, Run, run, run_tests
+
+MEANWHILE = ["--meanwhile", "pocl:0"]
+
+
+def call(ran, command):
+    """What the agent was asked with `command`, each time."""
+    return [arguments for name, arguments in ran.world.agent.calls if name == command]
+
+
+class Unplug(Case):
+    def test_guest_refuses(self):
+        ran = run("--json", unplug="refused")
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "DEVICE_UNPLUG_GUEST_ERROR", "to do: see the guest's kernel log")
+        self.assertLess(ran.answer["phases"][4]["ms"], 400, "a refusal is a failure at once")
+        self.assertEqual(ran.world.events, [])
+
+    def test_guest_never_answers(self):
+        ran = run("--json", unplug=None)
+        self.check(ran, 1, guest="source", device="leaving", programs="running")
+        self.says(ran, "DEVICE_DELETED.*did not come within 0.6 s", "can't be withdrawn")
+
+    def check(self, ran, code, **truth):
+        if truth["device"] == "leaving":  # a model's device is there, or not
+            ran.truth["device"] = "leaving"
+        super().check(ran, code, **truth)
+
+    def test_guest_obeys_late_while_programs_wait(self):
+        """Interrupted just after device_del: nobody runs on a device that is about to go."""
+        ran = run("--json", unplug=0.3, fault=(("source", "device_del"), "interrupt"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(ran.world.events, [])
+
+    def test_guest_obeys_late_under_running_programs(self):
+        """What was on the device is gone; device and programs are put together again all the
+        same, and it is said."""
+        ran = run("--json", unplug=0.8)
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(ran.world.events, ["the device left under running programs"])
+        self.says(ran, "let the device go, late", "not suspended before.*its device is gone")
+
+    def test_unplugged_already(self):
+        """An event that was lost with the connection is made up for by looking."""
+        ran = run("--json", fault=(("source", "device_del"), "lost"))
+        self.check(ran, 1, **AT_SOURCE)
+
+
+class Programs(Case):
+    def test_refused_before_anything(self):
+        refusal = {"object": "process 42", "reason": "it has a pipe", "todo": "end it"}
+        ran = run("--json", refusals=[refusal])
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "process 42: it has a pipe", "to do: end it")
+        self.assertEqual(call(ran, "suspend"), [])
+
+    def test_all_refusals_are_named(self):
+        refusals = [{"object": f"process {pid}", "reason": "no", "todo": "-"} for pid in (1, 2, 3)]
+        self.says(run(refusals=refusals), "process 1: no", "also: process 2: no", "process 3: no")
+
+    def test_force_goes_on(self):
+        refusal = {"object": "process 42", "reason": "it has a pipe", "todo": "end it"}
+        ran = run("--json", "--force", refusals=[refusal])
+        self.check(ran, 0, **AT_DESTINATION)
+        self.assertEqual(call(ran, "suspend")[0]["policy"], "force")
+
+    def test_residue(self):
+        ran = run("--json", residue="it holds /dev/gpu")
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "process 42: it holds /dev/gpu", "to do: end it")
+        self.assertNotIn(("source", "device_del"), ran.world.commands)
+
+    def test_suspend_that_takes_too_long_is_withdrawn(self):
+        ran = run("--json", "--deadline", "0.2", suspend_time=5)
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(len(call(ran, "cancel")), 1)
+
+    def test_other_protocol(self):
+        ran = run("--json", protocol=2)
+        self.assertEqual((ran.code, ran.truth), (1, AT_SOURCE))
+        self.says(ran, "speaks version 2 of the protocol, not 1")
+
+    def test_another_guest_at_the_destination(self):
+        """Its agent says by its boot id that it is not the one that was left."""
+        ran = run("--json", other_boot=True)
+        self.assertEqual(ran.code, 1)
+        self.says(ran, "it is another guest, or was started anew")
+        self.assertEqual(call(ran, "resume"), [], "it was asked to do nothing")
+
+    def test_another_guests_port_at_the_destination(self):
+        """An agent that answers before the guest has come is another machine's."""
+        ran = run("--json", speaks_early=True)
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "an agent speaks on .* before the guest has come")
+        self.assertEqual(call(ran, "suspend"), [])
+
+
+class Destination(Case):
+    def test_device_never_comes(self):
+        ran = run("--json", no_device="destination")
+        self.check(ran, 1, guest="destination", device="nowhere", programs="suspended")
+        self.says(ran, "vfio 0000:05:00.0", "to do: when the device can be had: shadowcl vm-resume")
+
+    def test_device_never_comes_meanwhile(self):
+        ran = run("--json", *MEANWHILE, no_device="destination")
+        self.check(ran, 1, guest="destination", device="nowhere", programs="meanwhile")
+        self.says(ran, "to do: when the device can be had: shadowcl vm-resume")
+
+    def test_guest_never_sees_device(self):
+        ran = run("--json", invisible="destination")
+        self.assertEqual(ran.code, 1)
+        self.says(ran, "it did not come")
+        self.assertEqual(ran.answer["state"]["guest"], "destination")
+
+    def test_what_is_said_goes_on(self):
+        """The command printed after a failure is run as it stands."""
+        folder = tempfile.mkdtemp(prefix="vm-host-")
+        world = fake.World(folder)
+        world.no_device = "destination"
+        try:
+            ran = Run(world)
+            said = ran.stderr.split("can be had: ")[1].splitlines()[0]
+            world.no_device = None
+            words = shlex.split(said)
+            self.assertEqual(words[:2], ["shadowcl", "vm-resume"])
+            again = subprocess.run([SHADOWCL, *words[1:], "--json"], capture_output=True,
+                                   text=True, timeout=30)
+            self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertEqual(world.truth(), AT_DESTINATION)
+        finally:
+            world.close()
+            shutil.rmtree(folder)
+
+    def test_dies_half_way(self):
+        ran = run("--json", destination_dies=0.2, migration_time=0.5)
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "destination: its monitor .* was closed")
+        self.assertEqual(self.phases(ran)[-2:], ["migrate", "undo"])
+
+    def test_dies_when_it_has_all(self):
+        """It was never told to run: the source may go on."""
+        ran = run("--json", fault=(("destination", "query-status", 1), "die"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(self.phases(ran)[-2:], ["start", "undo"])
+
+    def test_migration_hangs(self):
+        ran = run("--json", "--migrate-timeout", "0.5", migration_time=30)
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "migration: its end did not come within 0.5 s", "--migrate-timeout")
+
+    def test_no_device_anywhere(self):
+        """Neither there nor back at the source."""
+        ran = run("--json", "--migrate-timeout", "0.3", migration_time=30, no_device="source")
+        self.check(ran, 1, guest="source", device="nowhere", programs="suspended")
+        self.says(ran, "not plugged in again", "shadowcl vm-resume")
+
+    def test_no_device_anywhere_meanwhile(self):
+        ran = run("--json", *MEANWHILE, "--migrate-timeout", "0.3", migration_time=30,
+                  no_device="source")
+        self.check(ran, 1, guest="source", device="nowhere", programs="meanwhile")
+
+
+class Check(Case):
+    def test_nothing_listens(self):
+        ran = run("--json", "--source", "/nowhere/qmp")
+        self.assertEqual((ran.code, ran.truth), (1, AT_SOURCE))
+        self.says(ran, "source: can't connect to `/nowhere/qmp`: No such file")
+
+    def test_destination_has_its_own_guest(self):
+        folder = tempfile.mkdtemp(prefix="vm-host-")
+        world = fake.World(folder)
+        world.destination.status = "running"
+        world.other = lambda machine: machine
+        try:
+            ran = Run(world, "--json")
+            self.assertEqual((ran.code, ran.truth), (1, AT_SOURCE))
+            self.says(ran, "destination: its state is `running`, not `inmigrate`")
+        finally:
+            world.close()
+            shutil.rmtree(folder)
+
+    def test_unknown_device(self):
+        ran = run("--json", "--device", "gpu7")
+        self.assertEqual((ran.code, ran.truth), (1, AT_SOURCE))
+        self.says(ran, "device `gpu7`: the source has no device with this id", "it has: gpu0")
+
+    def test_unknown_kind(self):
+        ran = run("--json", "--destination-device", "driver=voodoo2,addr=07")
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "no device of the kind `voodoo2`")
+
+    def test_missing_object(self):
+        ran = run("--json", "--destination-device", "driver=ivshmem-plain,memdev=nomem")
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "no object `nomem`, which the device's `memdev` names")
+
+    def test_host_address_is_not_guessed(self):
+        ran = run("--json", source_device={"driver": "vfio-pci", "id": fake.GPU,
+                                           "host": "0000:01:00.0", "addr": "05.0"})
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "host=0000:01:00.0", "--destination-device")
+        self.assertEqual(call(ran, "suspend"), [])
+
+    def test_dry_run(self):
+        ran = run("--dry-run")
+        self.check(ran, 0, **AT_SOURCE)
+        self.says(ran, "nothing stands against it", "unplug gpu0 .0000:00:05.0.",
+                  "driver=ivshmem-plain,id=gpu0,bus=pci.0,addr=05.0,memdev=mem-gpu")
+        for name in ("suspend", "resume"):
+            self.assertEqual(call(ran, name), [])
+        self.assertFalse({"device_del", "stop", "migrate"} & {c for _, c in ran.world.commands})
+
+    def test_dry_run_names_all(self):
+        ran = run("--dry-run", "--destination-device", "driver=voodoo2", protocol=3)
+        self.assertEqual((ran.code, ran.truth), (1, AT_SOURCE))
+        self.says(ran, "voodoo2", "version 3 of the protocol")
+
+
+run_tests()

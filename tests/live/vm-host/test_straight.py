@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Moves that go well, what they answer, and the arguments of the three verbs."""
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+import xml.etree.ElementTree as xml
+
+import fake
+from harness import AT_DESTINATION, AT_SOURCE, SHADOWCL, Case, Run, run, run_tests
+
+STRAIGHT = ["connect", "check", "prepare", "suspend", "unplug", "migrate", "start", "find agent",
+            "plug", "resume", "verify"]
+MEANWHILE = ["connect", "check", "prepare", "suspend", "unplug", "meanwhile", "migrate", "start",
+             "find agent", "plug", "suspend 2", "resume", "verify"]
+
+
+def call(ran, command):
+    return [arguments for name, arguments in ran.world.agent.calls if name == command]
+
+
+class Move(Case):
+    def test_phases_and_states(self):
+        ran = run("--json")
+        self.check(ran, 0, **AT_DESTINATION)
+        self.assertEqual(self.phases(ran), STRAIGHT)
+        self.assertTrue(all(phase["ok"] for phase in ran.answer["phases"]))
+        rows = {}
+        for state in ran.answer["states"]:
+            rows.setdefault(state["of"], []).append(state["state"])
+        self.assertEqual(rows, {
+            "programs": ["running", "suspending", "suspended", "resuming", "running"],
+            "device": ["source", "leaving", "nowhere", "coming", "destination"],
+            "vm": ["source", "copying", "stopped", "destination"]})
+        self.assertEqual(ran.answer["downtime_ms"]["vm_by_qemu"], 31)
+        self.assertIsNone(ran.answer["error"])
+
+    def test_times_add_up(self):
+        """The programs stand still from their suspend to their resume, the copy in between."""
+        ran = run("--json", migration_time=0.5)
+        phases = {phase["name"]: phase for phase in ran.answer["phases"]}
+        first, last = phases["suspend"], phases["resume"]
+        expected = last["start_ms"] + last["ms"] - first["start_ms"]
+        self.assertAlmostEqual(ran.answer["downtime_ms"]["programs"], expected, delta=5)
+        self.assertGreater(expected, 500)
+
+    def test_meanwhile(self):
+        """With another device in the guest the copy is no part of the pause, and in the end each
+        process is sent back to the device that it had."""
+        ran = run("--json", "--meanwhile", "pocl:0", migration_time=0.5)
+        self.check(ran, 0, **AT_DESTINATION)
+        self.assertEqual(self.phases(ran), MEANWHILE)
+        self.assertLess(ran.answer["downtime_ms"]["programs"], 400)
+        self.assertEqual(call(ran, "resume"), [{"device": "pocl:0", "hooks": False},
+                                               {"map": {"42": "gpu:0"}}])
+        self.assertEqual(call(ran, "suspend")[1]["hooks"], False)
+
+    def test_agent_is_asked_for_the_right_device(self):
+        ran = run("--json", "--destination-device",
+                  "driver=ivshmem-plain,memdev=mem-gpu,bus=pci.0,addr=09")
+        self.check(ran, 0, **AT_DESTINATION)
+        self.assertEqual(call(ran, "suspend")[0]["devices"], ["0000:00:05.0"])
+        wait = call(ran, "device-wait")[0]
+        self.assertEqual((wait["address"], wait["vendor"], wait["device"]),
+                         ("0000:00:09.0", "1af4", "1110"))
+        self.assertEqual(ran.world.destination.device["id"], fake.GPU)
+
+    def test_resume_device(self):
+        ran = run("--json", "--resume-device", "gpu:0")
+        self.assertEqual(call(ran, "resume"), [{"device": "gpu:0"}])
+
+    def test_agent_that_does_not_greet(self):
+        self.check(run("--json", greets=False), 0, **AT_DESTINATION)
+
+    def test_memory_goes_as_fast_as_it_can(self):
+        ran = run("--json")
+        self.assertEqual(ran.world.parameters, [("source", {"max_bandwidth": 10 ** 12})])
+        ran = run("--json", "--bandwidth", "2G", "--downtime-limit", "50", "--multifd", "4")
+        self.assertEqual(ran.world.parameters, [
+            ("destination", {"multifd_channels": 4}),
+            ("source", {"multifd_channels": 4, "max_bandwidth": 2 << 30, "downtime_limit": 50})])
+
+    def test_text(self):
+        ran = run()
+        self.check(ran, 0, **AT_DESTINATION)
+        for phase in STRAIGHT:
+            self.assertRegex(ran.stdout, rf"(?m)^{phase} .*\|.*=.*\|$")
+            self.assertRegex(ran.stderr, rf"(?m)^{phase} +done +[0-9.]+ s$")
+        self.says(ran, r"moved in [0-9.]+ s; the programs stood still for [0-9.]+ s of it")
+
+    def test_picture(self):
+        folder = tempfile.mkdtemp(prefix="vm-host-")
+        self.addCleanup(shutil.rmtree, folder)
+        path = folder + "/line.svg"
+        ran = run("--json", "--timeline", path, "--meanwhile", "pocl:0")
+        tree = xml.parse(path)
+        titles = [node.text for node in tree.iter("{http://www.w3.org/2000/svg}title")]
+        told = ran.answer["phases"] + ran.answer["states"]
+        self.assertEqual(len(titles), len(told))
+        for item in told:
+            self.assertTrue(any(title.startswith(item.get("name", item.get("state")) + ": ")
+                                for title in titles), item)
+
+    def test_picture_that_cant_be_written(self):
+        ran = run("--json", "--timeline", "/nowhere/line.svg")
+        self.assertEqual((ran.code, ran.truth), (1, AT_DESTINATION))
+        self.says(ran, "the timeline can't be written to `/nowhere/line.svg`: No such file")
+
+
+class SuspendAndResume(Case):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="vm-host-")
+        self.world = fake.World(self.folder)
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.addCleanup(self.world.close)
+
+    def test_there_and_back(self):
+        """What vm-suspend prints is what brings it back."""
+        ran = Run(self.world, verb="vm-suspend")
+        self.check(ran, 0, guest="source", device="nowhere", programs="suspended")
+        words = shlex.split(ran.stdout.split("go on with: ")[1])
+        self.assertIn("driver=ivshmem-plain,id=gpu0,bus=pci.0,addr=05.0,memdev=mem-gpu", words)
+        back = subprocess.run([SHADOWCL, *words[1:], "--json"], capture_output=True, text=True,
+                              timeout=30)
+        self.assertEqual(back.returncode, 0, back.stderr)
+        self.assertEqual(self.world.truth(), AT_SOURCE)
+        self.assertEqual(self.world.source.device, fake.PCI)
+
+    def test_suspend_that_fails_leaves_all_running(self):
+        self.world.unplug = "refused"
+        self.check(Run(self.world, "--json", verb="vm-suspend"), 1, **AT_SOURCE)
+
+    def test_resume_without_options(self):
+        Run(self.world, verb="vm-suspend")
+        ran = Run(self.world, "--json", verb="vm-resume")
+        self.assertEqual(ran.code, 1)
+        self.says(ran, "has no device with this id", "--device-options")
+        self.assertEqual(ran.truth["programs"], "suspended")
+
+    def test_resume_of_what_runs(self):
+        self.check(Run(self.world, "--json", verb="vm-resume"), 0, **AT_SOURCE)
+
+    def test_resume_after_a_host_command_plugged_it_in(self):
+        """As libvirt's attach-device does: nothing is to be plugged in any more."""
+        Run(self.world, verb="vm-suspend")
+        self.world.source.device = dict(fake.PCI)
+        self.check(Run(self.world, "--json", verb="vm-resume"), 0, **AT_SOURCE)
+
+    def test_resume_keeps_the_state_when_the_device_fails(self):
+        Run(self.world, verb="vm-suspend")
+        self.world.no_device = "source"
+        ran = Run(self.world, "--json", "--device-options", "driver=vfio-pci,host=01:00.0",
+                  verb="vm-resume")
+        self.check(ran, 1, guest="source", device="nowhere", programs="suspended")
+
+    def check(self, ran, code, **truth):
+        if ran.answer:  # there is one machine, and it has no role
+            self.assertEqual(ran.answer["state"].pop("guest"), "virtual machine")
+            ran.answer["state"]["guest"] = truth["guest"]
+        super().check(ran, code, **truth)
+
+
+class Usage(Case):
+    def usage(self, pattern, *arguments):
+        with self.subTest(arguments=arguments):
+            ran = subprocess.run([SHADOWCL, *arguments], capture_output=True, text=True,
+                                 stdin=subprocess.DEVNULL, timeout=10)
+            self.assertEqual(ran.returncode, 2, ran.stderr)
+            self.assertRegex(ran.stderr, pattern)
+            self.assertEqual(ran.stdout, "")
+
+    ALL = ["--source", "a", "--destination", "b", "--agent", "c", "--destination-agent", "d",
+           "--device", "e", "--uri", "f"]
+
+    def test_missing_and_wrong(self):
+        for i in range(0, len(self.ALL), 2):
+            rest = self.ALL[:i] + self.ALL[i + 2:]
+            self.usage(f"{self.ALL[i]} is missing", "vm-migrate", *rest)
+        self.usage("--qmp is missing", "vm-suspend")
+        self.usage("unrecognized option", "vm-suspend", "--destination", "x")
+        self.usage("`more` is too much", "vm-migrate", "more")
+        for value in ("0", "-1", "x", "1x", "", "inf", "nan", "1K"):
+            self.usage("--timeout: .* is not a number", "vm-migrate", "--timeout", value)
+        self.usage("--bandwidth: `1X` is not a number", "vm-migrate", "--bandwidth", "1X")
+        self.usage("--source: the value is empty", "vm-migrate", "--source", "")
+
+    def config(self, text):
+        file = tempfile.NamedTemporaryFile("w", suffix=".json", delete=False)
+        self.addCleanup(os.unlink, file.name)
+        with file:
+            file.write(text if isinstance(text, str) else json.dumps(text))
+        return file.name
+
+    def test_config(self):
+        folder = tempfile.mkdtemp(prefix="vm-host-")
+        world = fake.World(folder)
+        try:
+            path = self.config({
+                "source": folder + "/source.qmp", "agent": folder + "/source.agent",
+                "destination": folder + "/destination.qmp", "uri": "unix:x", "device": "wrong",
+                "destination-agent": folder + "/destination.agent", "bandwidth": 5000,
+                "downtime-limit": "70", "qmp": "of another verb", "json": True})
+            ran = subprocess.run([SHADOWCL, "vm-migrate", "--config", path, "--device", "gpu0"],
+                                 capture_output=True, text=True, timeout=30)
+            self.assertEqual(ran.returncode, 0, ran.stderr)
+            self.assertTrue(json.loads(ran.stdout)["ok"])
+            self.assertEqual(world.parameters,
+                             [("source", {"max_bandwidth": 5000, "downtime_limit": 70})])
+        finally:
+            world.close()
+            shutil.rmtree(folder)
+
+    def test_config_that_is_wrong(self):
+        for text, pattern in (("{", "line 1"), ("[]", "not a JSON object"),
+                              ({"sourse": "x"}, "`sourse` is no option"),
+                              ({"source": 5}, "`source` has a value of another kind"),
+                              ({"json": "yes"}, "`json` has a value of another kind"),
+                              ({"timeout": -1}, "`timeout` has a value of another kind")):
+            self.usage(pattern, "vm-migrate", "--config", self.config(text))
+        self.usage("No such file|unable to open", "vm-migrate", "--config", "/nowhere.json")
+
+
+run_tests()

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every command of a straight move goes wrong in turn, in each way: after each the programs run
+again, on a device that is there, and the command says truly where. Prints a table."""
+import concurrent.futures
+
+from harness import Case, run, run_tests
+
+# fail: an error; hang: not done, no answer; lost: done, no answer; drop: the connection ends;
+# die: the machine ends.
+WAYS = ["fail", "hang", "lost", "lost once", "late", "drop", "garbage", "interrupt", "die"]
+MEANWHILE = ["--meanwhile", "pocl:0"]
+AT_ONCE = 8
+
+
+def says_truth(ran):
+    """What it could not find out before anything was touched, it need not know; nor whether a
+    device_del without an answer will still be obeyed."""
+    return all(word == ran.truth[name] or (word == "unknown" and not ran.is_touched) or
+               (word == "leaving" and ran.truth[name] == "plugged")
+               for name, word in ran.answer["state"].items())
+
+
+def judge(ran):
+    """What is wrong with how the run ended; None when nothing is."""
+    world, truth = ran.world, ran.truth
+    if world.wrong:
+        return "; ".join(world.wrong)
+    if ran.code not in (0, 1) or not ran.answer:
+        return f"exit code {ran.code}"
+    if ran.is_lost:
+        right = ran.code == 1 and ran.answer["state"]["guest"] == "unknown"
+        return None if right else f"a guest that is gone is said to be {ran.answer['state']}"
+    if not says_truth(ran):
+        return f"it says {ran.answer['state']}, and {truth} is true"
+    if ran.status != "running":
+        return f"the guest is {ran.status}"
+    if truth["programs"] not in ("running", "meanwhile"):
+        return f"the programs are {truth['programs']}"
+    if truth["programs"] == "running" and truth["device"] != "plugged":
+        return "programs without a device"
+    if ran.code == 0 and (truth["guest"] != "destination" or truth["programs"] != "running"):
+        return "exit code 0"
+    return None
+
+
+class Walk(Case):
+    def walk(self, *options):
+        straight = run("--json", *options)
+        self.check(straight, 0, guest="destination", device="plugged", programs="running")
+        commands = straight.world.commands
+        jobs = [(index, way) for index in range(len(commands)) for way in WAYS]
+
+        def one(job):
+            index, way = job
+            try:
+                ran = run("--json", *options, fault=(index, way))
+            except Exception as exception:  # said in the table
+                return "stuck", str(exception), ""
+            wrong = judge(ran)
+            end = "moved" if ran.code == 0 else (
+                "lost" if ran.is_lost else
+                f"{ran.truth['guest']}, {ran.truth['programs']}")
+            return end, wrong, ran.stderr
+
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            results = dict(zip(jobs, pool.map(one, jobs)))
+        self.print_table(commands, results)
+        wrong = [f"{commands[index]} {way}: {result[1]}\n{result[2]}"
+                 for (index, way), result in results.items() if result[1]]
+        self.assertEqual(wrong, [], f"{len(wrong)} of {len(jobs)}:\n" + "\n".join(wrong))
+
+    def print_table(self, commands, results):
+        rows = {}
+        for (index, way), (end, wrong, _) in results.items():
+            channel, command = commands[index]
+            rows.setdefault((channel, command, way), []).append(f"WRONG ({end})" if wrong else end)
+        print(f"\n{'to':12} {'command':26} " + "".join(f"{way:24}" for way in WAYS))
+        for channel, command in dict.fromkeys(commands):
+            ends = [" / ".join(dict.fromkeys(rows[channel, command, way])) for way in WAYS]
+            print(f"{channel:12} {command:26} " + "".join(f"{end:24}" for end in ends))
+
+    def test_straight(self):
+        self.walk()
+
+    def test_meanwhile(self):
+        self.walk(*MEANWHILE)
+
+
+run_tests()
