@@ -229,6 +229,34 @@ int device_plug(struct qmp *qmp, const json_t *options, double timeout, struct e
     return qmp_call(qmp, "device_add", arguments, NULL, timeout, err);
 }
 
+static bool is_root_bus(const char *bus)
+{
+    return !bus || !strcmp(bus, "pci.0") || !strcmp(bus, "pcie.0");
+}
+
+/* Whether something sits in the root bus's slot that the options name. Slots of other buses can't
+ * be told before a guest has numbered them. */
+static int check_slot(struct qmp *qmp, const json_t *options, double timeout, struct error *err)
+{
+    const char *text = json_string_value(json_object_get(options, "addr"));
+    json_t *buses = NULL;
+    size_t i;
+    json_t *device;
+    if (!text || !is_root_bus(json_string_value(json_object_get(options, "bus"))))
+        return 0;
+    unsigned slot = (unsigned)strtoul(text, NULL, 16);
+    if (qmp_call(qmp, "query-pci", NULL, &buses, timeout, err) < 0)
+        return -1;
+    int result = 0;
+    json_array_foreach(json_object_get(json_array_get(buses, 0), "devices"), i, device)
+    {
+        if (number(device, "bus") == 0 && number(device, "slot") == slot)
+            result = error_set(err, 0, "another device sits in slot %02x of its bus", slot);
+    }
+    json_decref(buses);
+    return result;
+}
+
 int device_check(struct qmp *qmp, const json_t *options, double timeout, struct error *err)
 {
     size_t i;
@@ -251,5 +279,5 @@ int device_check(struct qmp *qmp, const json_t *options, double timeout, struct 
                       name);
     }
     json_decref(properties);
-    return result < 0 ? -1 : 0;
+    return result < 0 ? -1 : check_slot(qmp, options, timeout, err);
 }

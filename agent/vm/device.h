@@ -26,7 +26,8 @@ int device_locate(struct qmp *qmp, const char *id, struct pci_place *place, doub
 /* Plugs it. Text becomes numbers and truth values where the kind of device has such options:
  * QEMU since 9.2 takes nothing else. */
 int device_plug(struct qmp *qmp, const json_t *options, double timeout, struct error *err);
-/* Whether the machine knows the kind of device, and has the objects that the options name. */
+/* Whether the machine knows the kind of device, and has the objects and the free slot that the
+ * options name. */
 int device_check(struct qmp *qmp, const json_t *options, double timeout, struct error *err);
 
 #endif

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* Seconds. */
-static const double dial_every = 0.2, send_every = 2;
+static const double dial_every = 0.2, first_wait = 0.25, most_wait = 2;
 
 void guest_init(struct guest *guest, struct turns *turns, const char *name, const char *address,
                 const struct qmp *host)
@@ -83,11 +83,13 @@ static void dial(struct guest *guest)
     guest->next_dial = now + dial_every;
     if (guest->dialled < 0)
         guest->dialled = address_dial(guest->address, &guest->lost);
+    guest->is_refused = guest->dialled < 0 && errno != EAGAIN;
     int connected = guest->dialled < 0 ? 0 : address_is_connected(guest->dialled);
     if (connected < 0) {
         error_set(&guest->lost, errno, "can't connect to `%s`", guest->address);
         close(guest->dialled);
         guest->dialled = -1;
+        guest->is_refused = true;
     }
     if (connected <= 0)
         return;
@@ -104,7 +106,7 @@ static bool is_connected(void *data)
     struct guest *guest = data;
     if (!guest->lines)
         dial(guest);
-    return guest->lines || guest->host->is_lost;
+    return guest->lines || guest->is_refused || guest->host->is_lost;
 }
 
 static bool is_answered(void *data)
@@ -114,7 +116,8 @@ static bool is_answered(void *data)
     if (!guest->lines)
         dial(guest);
     if (guest->lines && now >= guest->next_send && !guest->answer) {
-        guest->next_send = now + send_every;
+        guest->next_send = now + guest->wait;
+        guest->wait = guest->wait * 2 < most_wait ? guest->wait * 2 : most_wait;
         lines_send(guest->lines, guest->message);
     }
     return guest->answer || guest->host->is_lost;
@@ -142,7 +145,10 @@ int guest_connect(struct guest *guest, double timeout, struct error *err)
     if (guest->lines)
         return 0;
     error_object(err, "%s", guest->name);
-    no_answer(guest, end, timeout, "a connection to its port", err);
+    if (guest->is_refused)
+        error_set(err, 0, "%s", guest->lost.reason);
+    else
+        no_answer(guest, end, timeout, "a connection to its port", err);
     return error_todo(err, "is `%s` the socket of the port that the agent speaks through?",
                       guest->address);
 }
@@ -198,11 +204,14 @@ int guest_call(struct guest *guest, const char *command, json_t *arguments, json
     guest->answer = NULL;
     guest->error_class[0] = 0;
     guest->next_dial = guest->next_send = 0;
+    guest->wait = first_wait;
     guest->message = json_pack("{s:s, s:s}", "execute", command, "id", guest->id);
     if (arguments)
         json_object_set_new(guest->message, "arguments", arguments);
     error_object(err, "%s", guest->name);
     snprintf(what, sizeof what, "the agent's answer to `%s`", command);
+    if (turns_are_over(guest->turns))
+        return no_answer(guest, TURNS_STOPPED, timeout, what, err);
     enum turns_end end = turns_wait(guest->turns, is_answered, guest, text_clock() + timeout);
     if (guest->answer)
         return take_answer(guest, out, err);

@@ -17,6 +17,8 @@ struct guest {
     struct lines *lines; /* NULL when not connected */
     int dialled;
     double next_dial, next_send;
+    double wait;     /* until the command is sent again */
+    bool is_refused; /* the latest try to connect */
     char id[40];
     json_t *message;      /* owned; sent and not answered */
     json_t *answer;       /* owned */

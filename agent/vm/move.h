@@ -111,6 +111,7 @@ void move_init(struct move *move, enum vm_verb verb, int argc, char **argv);
 /* Runs the phases up to one without a name; when one fails, undoes. Returns the exit code. */
 int move_run(struct move *move, const struct phase *phases);
 int move_phase(struct move *move, const struct phase *phase, struct error *err);
+void move_say_undoing(void);
 void move_finish(struct move *move);
 
 #endif

@@ -44,6 +44,8 @@ static const struct vm_option {
      "An OpenCL device in the guest on which the programs go on while the machine moves"},
     {"resume-device", "DEVICE", AT(resume_device), KIND_TEXT, VM_MIGRATE | VM_RESUME, 0,
      "The OpenCL device on which the programs go on; by default the one they had"},
+    {"resume-map", "JSON", AT(resume_map), KIND_TEXT, VM_RESUME, 0,
+     "The same for single processes: {\"PID\": \"DEVICE\"}"},
     {"deadline", "SEC", AT(deadline), KIND_NUMBER, VM_MIGRATE | VM_SUSPEND, 0,
      "How long work on the device may take to end, 10 by default"},
     {"force", NULL, AT(force), KIND_FLAG, VM_MIGRATE | VM_SUSPEND, 0,

@@ -156,12 +156,15 @@ int qmp_call(struct qmp *qmp, const char *command, json_t *arguments, json_t **o
     qmp->error_class[0] = 0;
     error_object(err, "%s", qmp->name);
     error_todo(err, "see what its QEMU says");
-    if (qmp->lines)
+    snprintf(what, sizeof what, "the answer to `%s`", command);
+    bool is_over = turns_are_over(qmp->turns);
+    if (qmp->lines && !is_over)
         lines_send(qmp->lines, message);
     json_decref(message);
     if (!qmp->lines)
         return error_set(err, 0, "%s", *qmp->lost.reason ? qmp->lost.reason : "not connected");
-    snprintf(what, sizeof what, "the answer to `%s`", command);
+    if (is_over)
+        return turns_explain(TURNS_STOPPED, timeout, what, err);
     enum turns_end end = turns_wait(qmp->turns, is_answered, qmp, text_clock() + timeout);
     if (end != TURNS_DONE)
         return turns_explain(end, timeout, what, err);

@@ -98,8 +98,12 @@ static void print_resume(FILE *out, const struct move *move)
             side->guest.address, move->options.device);
     if (text && side->plug != PLUG_IN)
         fprintf(out, " --device-options '%s'", text);
+    char *map = move->on_meanwhile ? json_dumps(move->map, JSON_COMPACT) : NULL;
+    if (map)
+        fprintf(out, " --resume-map '%s'", map);
     fputs("\n", out);
     free(text);
+    free(map);
 }
 
 static void print_failure(const struct move *move, const struct error *err)

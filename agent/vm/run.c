@@ -76,12 +76,17 @@ static void on_tick(void *data)
     timeline_show(&move->timeline);
 }
 
+void move_say_undoing(void)
+{
+    fputs("shadowcl: bringing the programs back; once more leaves that undone\n", stderr);
+}
+
 static void on_stop(void *data)
 {
     struct move *move = data;
     timeline_clear(&move->timeline);
     if (move->is_undoing && move->turns.stops < move->turns.patience)
-        fputs("shadowcl: bringing the programs back; once more leaves that undone\n", stderr);
+        move_say_undoing();
 }
 
 static void init_side(struct side *side, struct move *move, const char *name, const char *where,

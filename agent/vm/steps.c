@@ -123,7 +123,7 @@ int step_resume(struct move *move, struct error *err)
     json_t *arguments = json_object();
     if (move->options.resume_device)
         json_object_set_new(arguments, "device", json_string(move->options.resume_device));
-    else if (move->options.meanwhile && move->map)
+    else if (move->map && (move->options.meanwhile || move->options.resume_map))
         /* The device that they had last is that of --meanwhile. */
         json_object_set(arguments, "map", move->map);
     return resume(move, arguments, err);

@@ -45,13 +45,36 @@ static int check_resume(struct move *one, struct error *err)
     return side_check_guest(side, err);
 }
 
+/* Programs that run, and are to go on elsewhere: on the device that has come, where a move with
+ * --meanwhile has ended halfway. */
+static int leave_other_device(struct move *one, struct error *err)
+{
+    const struct vm_options *options = &one->options;
+    json_error_t why;
+    if (options->resume_map) {
+        json_decref(one->map);
+        one->map = json_loads(options->resume_map, JSON_REJECT_DUPLICATES, &why);
+        error_object(err, "--resume-map");
+        error_todo(err, "write it as {\"PID\": \"DEVICE\"}");
+        if (!json_is_object(one->map))
+            return error_set(err, 0, "it is not a JSON object");
+    }
+    if (one->programs == PROGRAMS_SUSPENDED || !(options->resume_device || options->resume_map))
+        return 0;
+    return step_suspend_again(one, err);
+}
+
 static const struct phase suspend_phases[] = {{"connect", connect_one},  {"check", check_suspend},
                                               {"prepare", step_prepare}, {"suspend", step_suspend},
                                               {"unplug", step_unplug},   {0}};
 
-static const struct phase resume_phases[] = {{"connect", connect_one}, {"check", check_resume},
-                                             {"plug", step_plug},      {"resume", step_resume},
-                                             {"verify", step_verify},  {0}};
+static const struct phase resume_phases[] = {{"connect", connect_one},
+                                             {"check", check_resume},
+                                             {"plug", step_plug},
+                                             {"leave", leave_other_device},
+                                             {"resume", step_resume},
+                                             {"verify", step_verify},
+                                             {0}};
 
 int verb_vm_suspend(int argc, char **argv)
 {

@@ -11,6 +11,7 @@
 enum { BAR = 24 };
 
 static const double show_every = 0.2;
+static const char *const row_names[TIMELINE_ROWS] = {"programs", "device", "vm"};
 
 void timeline_init(struct timeline *timeline, bool is_quiet)
 {
@@ -118,6 +119,20 @@ double timeline_time_in(const struct timeline *timeline, enum timeline_row row, 
     return sum;
 }
 
+static void print_row(const struct timeline *timeline, enum timeline_row row)
+{
+    const char *separator = " ";
+    printf("%-12s", row_names[row]);
+    for (size_t i = 0; i < timeline->num_marks; i++) {
+        const struct timeline_mark *mark = &timeline->marks[i];
+        if (mark->row != row)
+            continue;
+        printf("%s%s %.3f s", separator, mark->state, timeline_mark_end(timeline, i) - mark->at);
+        separator = ", ";
+    }
+    putchar('\n');
+}
+
 void timeline_print(const struct timeline *timeline)
 {
     enum { WIDTH = 40 };
@@ -135,11 +150,12 @@ void timeline_print(const struct timeline *timeline)
         printf("%-12s %8.3f s %8.3f s |%s|\n", phase->name, phase->start, phase->end - phase->start,
                bar);
     }
+    for (int row = 0; row < TIMELINE_ROWS; row++)
+        print_row(timeline, (enum timeline_row)row);
 }
 
 json_t *timeline_json(const struct timeline *timeline)
 {
-    static const char *const rows[TIMELINE_ROWS] = {"programs", "device", "vm"};
     json_t *phases = json_array();
     json_t *states = json_array();
     for (size_t i = 0; i < timeline->num_phases; i++) {
@@ -152,7 +168,7 @@ json_t *timeline_json(const struct timeline *timeline)
     for (size_t i = 0; i < timeline->num_marks; i++) {
         const struct timeline_mark *mark = &timeline->marks[i];
         json_array_append_new(states,
-                              json_pack("{s:s, s:s, s:f, s:f}", "of", rows[mark->row], "state",
+                              json_pack("{s:s, s:s, s:f, s:f}", "of", row_names[mark->row], "state",
                                         mark->state, "start_ms", mark->at * 1000, "ms",
                                         (timeline_mark_end(timeline, i) - mark->at) * 1000));
     }

@@ -102,7 +102,7 @@ static int look_at_migration(struct move *move, struct error *err)
         move->is_migrating = false;
         move->downtime_ms = downtime ? json_number_value(downtime) : -1;
         result = 1;
-    } else if (status && (!strcmp(status, "failed") || !strncmp(status, "cancel", 6))) {
+    } else if (status && (!strcmp(status, "failed") || !strcmp(status, "cancelled"))) {
         result = fail_migration(move, state, err);
     }
     json_decref(state);
@@ -207,6 +207,20 @@ static int wait_for_guest(struct move *move, char state[32], struct error *err)
     }
 }
 
+/* QEMU says that it has completed a moment before it knows its downtime. */
+static void ask_downtime(struct move *move)
+{
+    json_t *state = NULL;
+    struct error unsaid;
+    if (move->downtime_ms > 0 || move->source.qmp.is_lost ||
+        qmp_call(&move->source.qmp, "query-migrate", NULL, &state, move_timeout(move), &unsaid) < 0)
+        return;
+    const json_t *downtime = json_object_get(state, "downtime");
+    if (downtime)
+        move->downtime_ms = json_number_value(downtime);
+    json_decref(state);
+}
+
 int step_start(struct move *move, struct error *err)
 {
     struct side *side = &move->destination;
@@ -227,6 +241,7 @@ int step_start(struct move *move, struct error *err)
         return -1;
     if (!strcmp(state, "running")) {
         timeline_mark(&move->timeline, ROW_VM, "destination");
+        ask_downtime(move);
         return 0;
     }
     error_object(err, "%s", side->name);

@@ -51,11 +51,16 @@ void turns_finish(struct turns *turns)
     uv_loop_close(&turns->loop);
 }
 
+bool turns_are_over(const struct turns *turns)
+{
+    return turns->stops >= turns->patience;
+}
+
 enum turns_end turns_wait(struct turns *turns, bool (*is_done)(void *data), void *data,
                           double until)
 {
     while (!is_done(data)) {
-        if (turns->stops >= turns->patience)
+        if (turns_are_over(turns))
             return TURNS_STOPPED;
         if (text_clock() >= until)
             return TURNS_TIMED_OUT;
@@ -67,6 +72,6 @@ enum turns_end turns_wait(struct turns *turns, bool (*is_done)(void *data), void
 int turns_explain(enum turns_end end, double seconds, const char *what, struct error *err)
 {
     if (end == TURNS_STOPPED)
-        return error_set(err, 0, "interrupted while waiting for %s", what);
+        return error_set(err, 0, "interrupted, before %s", what);
     return error_set(err, 0, "%s did not come within %.3g s", what, seconds);
 }

@@ -30,6 +30,8 @@ void turns_finish(struct turns *turns);
 /* Until `is_done`, asked at every turn; `until` is a time of text_clock. */
 enum turns_end turns_wait(struct turns *turns, bool (*is_done)(void *data), void *data,
                           double until);
+/* No wait is begun any more: what would need one is not to be begun either. */
+bool turns_are_over(const struct turns *turns);
 /* The reason for an end that is not TURNS_DONE: "no answer within 10 s", "interrupted". -1. */
 int turns_explain(enum turns_end end, double seconds, const char *what, struct error *err);
 

@@ -176,7 +176,9 @@ static void plug_again(struct move *move)
         resume_here(move);
         return;
     }
-    note_error(move, "the device was not plugged in again", &err);
+    bool is_in = move->holder->plug == PLUG_IN;
+    note_error(move, is_in ? "the guest does not have the device" : "the device was not plugged in",
+               &err);
     resume_without(move);
 }
 
@@ -255,6 +257,8 @@ void move_undo(struct move *move)
         move->is_lost = move->holder->qmp.is_lost;
         return;
     }
+    if (move->turns.stops)
+        move_say_undoing();
     timeline_begin(&move->timeline, "undo");
     choose_holder(move);
     bool is_reached = reach(move->holder) == 0;
@@ -267,5 +271,7 @@ void move_undo(struct move *move)
     move->is_lost = move->holder->qmp.is_lost || !is_reached;
     if (move->is_lost)
         move->programs = PROGRAMS_UNKNOWN;
+    if (turns_are_over(&move->turns))
+        move_note(move, "interrupted again: what was not done by then is left as it is");
     timeline_end(&move->timeline, move->programs == PROGRAMS_RUNNING);
 }

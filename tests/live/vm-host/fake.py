@@ -145,7 +145,8 @@ class Machine:
 
     def do_query_pci(self):
         if not self.device:
-            return [{"bus": 0, "devices": []}]
+            return [{"bus": 0, "devices": [{"bus": 0, "slot": 1, "function": 0, "id": {},
+                                            "qdev_id": ""}]}]
         return [{"bus": 0, "devices": [
             {"bus": 0, "slot": 1, "function": 0, "qdev_id": "", "id": {}, "pci_bridge": {
                 "devices": [{"bus": 0, "slot": self.slot(),
@@ -463,6 +464,12 @@ class World:
         if fault == "interrupt":
             self.process.send_signal(signal.SIGINT)
             time.sleep(0.1)
+        if fault == "interrupt twice":
+            # Once where it waits for the answer, and once where it waits for the undoing.
+            self.agent.do_cancel = self.ignore_cancel
+            for _ in range(2):
+                self.process.send_signal(signal.SIGINT)
+                time.sleep(0.3)
         reply = self.reply(channel, message, execute)
         if fault == "late":
             time.sleep(0.5)
@@ -472,6 +479,10 @@ class World:
             self.cursed.pop((channel, message.get("id")), None)
             return
         port.send(reply)
+
+    def ignore_cancel(self, id=None):
+        time.sleep(3)
+        return {"cancelled": False}
 
     def machine(self, channel):
         return self.holder if channel == "agent" else getattr(self, channel)

@@ -121,13 +121,27 @@ class Destination(Case):
         self.says(ran, "it did not come")
         self.assertEqual(ran.answer["state"]["guest"], "destination")
 
+    def test_slot_is_taken(self):
+        ran = run("--json", "--destination-device",
+                  "driver=ivshmem-plain,memdev=mem-gpu,bus=pci.0,addr=01")
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "another device sits in slot 01")
+
     def test_what_is_said_goes_on(self):
         """The command printed after a failure is run as it stands."""
+        self.goes_on()
+
+    def test_what_is_said_goes_on_meanwhile(self):
+        """Programs that run elsewhere are sent back to the device that they had."""
+        self.goes_on(*MEANWHILE)
+
+    def goes_on(self, *options):
         folder = tempfile.mkdtemp(prefix="vm-host-")
         world = fake.World(folder)
         world.no_device = "destination"
         try:
-            ran = Run(world)
+            ran = Run(world, *options)
+            self.assertEqual(ran.code, 1)
             said = ran.stderr.split("can be had: ")[1].splitlines()[0]
             world.no_device = None
             words = shlex.split(said)
@@ -161,12 +175,30 @@ class Destination(Case):
         """Neither there nor back at the source."""
         ran = run("--json", "--migrate-timeout", "0.3", migration_time=30, no_device="source")
         self.check(ran, 1, guest="source", device="nowhere", programs="suspended")
-        self.says(ran, "not plugged in again", "shadowcl vm-resume")
+        self.says(ran, "the device was not plugged in", "shadowcl vm-resume")
 
     def test_no_device_anywhere_meanwhile(self):
         ran = run("--json", *MEANWHILE, "--migrate-timeout", "0.3", migration_time=30,
                   no_device="source")
         self.check(ran, 1, guest="source", device="nowhere", programs="meanwhile")
+
+
+class Interrupted(Case):
+    def test_twice(self):
+        """The second one leaves what is not undone yet, at once, and says so."""
+        ran = run("--json", "--timeout", "20", suspend_time=2,
+                  fault=(("agent", "suspend"), "interrupt twice"))
+        self.assertEqual(ran.code, 1)
+        self.says(ran, "once more leaves that undone", "interrupted again",
+                  "the programs could not be asked")
+        self.assertEqual(ran.answer["state"]["programs"], "unknown")
+        self.assertLess(sum(phase["ms"] for phase in ran.answer["phases"]), 1500)
+
+    def test_nothing_is_begun_after_the_second(self):
+        ran = run("--json", "--timeout", "20", suspend_time=2,
+                  fault=(("agent", "suspend"), "interrupt twice"))
+        self.assertNotIn("resume", [name for name, _ in ran.world.agent.calls])
+        self.assertNotIn("device_add", [name for _, name in ran.world.commands])
 
 
 class Check(Case):

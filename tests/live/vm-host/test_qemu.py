@@ -3,6 +3,7 @@
 its answers and events are read as it means them. The agent is a model. A machine without a guest
 never lets a device go by itself; a reset makes it. Ends with 77 where there is no QEMU."""
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -152,6 +153,26 @@ class Real(Case):
                                                     "multifd-channels")], [512 << 20, 200, 3])
         there = self.destination.control("query-migrate-parameters")
         self.assertEqual(there["multifd-channels"], 3)
+
+    def test_other_ways_to_travel(self):
+        """By a command, whose two ends are not the same."""
+        pipe = f"{self.folder}/pipe"
+        os.mkfifo(pipe)
+        self.start()
+        self.is_moved(*self.move("--uri", f"exec:cat > {pipe}", "--incoming", f"exec:cat {pipe}"))
+
+    def test_tcp(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.start()
+        self.is_moved(*self.move("--uri", f"tcp:127.0.0.1:{port}"))
+
+    def test_slot_is_taken(self):
+        self.start()
+        code, answer = self.move("--dry-run", "--destination-device", "driver=edu,addr=01.0")
+        self.assertEqual(code, 1)
+        self.assertIn("slot 01", answer["error"]["reason"])
 
     def test_options_that_are_found(self):
         """QEMU is asked how the device was made; what is the default is left out."""

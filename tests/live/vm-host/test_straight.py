@@ -88,7 +88,9 @@ class Move(Case):
         for phase in STRAIGHT:
             self.assertRegex(ran.stdout, rf"(?m)^{phase} .*\|.*=.*\|$")
             self.assertRegex(ran.stderr, rf"(?m)^{phase} +done +[0-9.]+ s$")
-        self.says(ran, r"moved in [0-9.]+ s; the programs stood still for [0-9.]+ s of it")
+        self.says(ran, r"\nprograms +running [0-9.]+ s, suspending [0-9.]+ s, suspended ",
+                  r"\ndevice +source [0-9.]+ s, leaving ", r"\nvm +source [0-9.]+ s, copying ",
+                  r"moved in [0-9.]+ s; the programs stood still for [0-9.]+ s of it")
 
     def test_picture(self):
         folder = tempfile.mkdtemp(prefix="vm-host-")
