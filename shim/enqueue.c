@@ -73,6 +73,7 @@ cl_int enqueue_issue(const struct command_type *type, struct issue *to, void *ar
         to->num_waits = 1;
     if (err == CL_SUCCESS)
         err = type->issue(to, args);
+    to->waits = NULL;
     if (ended)
         RELEASE(to->driver, clReleaseEvent, ended);
     return err;
@@ -94,6 +95,9 @@ static cl_int issue_now(struct queue *queue, const struct command_type *type, vo
     cl_int failed = real_waits(num_waits, waits, many ? many : few, &to.num_waits);
     cl_int err;
     if (failed != CL_SUCCESS) {
+        to.failed = failed;
+        if (type->flags & COMMAND_TOLD)
+            type->issue(&to, args);
         err = end_at_once(event, failed, blocking);
     } else {
         err = enqueue_issue(type, &to, args, num_waits);

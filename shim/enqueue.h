@@ -15,6 +15,7 @@ struct issue {
     cl_command_queue real;
     cl_bool blocking; /* as the application gave it; CL_FALSE for a command that was held */
     bool held;        /* handed over later: the arguments are those kept */
+    cl_int failed;    /* COMMAND_TOLD: its wait list has failed with this, it never runs */
     cl_uint num_waits;
     const cl_event *waits;
     cl_event *event; /* NULL when nobody wants one */
@@ -23,6 +24,7 @@ struct issue {
 enum {
     COMMAND_WAITS_ALL = 1, /* marker, barrier: an empty wait list means all that came before */
     COMMAND_BARRIER = 2,   /* what comes later waits for it */
+    COMMAND_TOLD = 4,      /* `issue` is called also when it never runs, with `failed` */
 };
 
 struct command_type {
@@ -33,7 +35,7 @@ struct command_type {
     /* Checks the application's arguments and turns its handles into shadow objects, in place.
      * Returns what the specification names. May be NULL. */
     cl_int (*check)(struct queue *queue, void *args);
-    /* Calls the driver. */
+    /* Calls the driver, unless `failed`: then it returns that. */
     cl_int (*issue)(const struct issue *to, void *args);
     /* Makes a copy of the arguments fit to be kept: holds the objects, copies arrays that the
      * application may change after the call, and what the kernel's arguments are now. NULL: nothing

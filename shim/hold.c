@@ -126,8 +126,11 @@ static void hand_over(struct held *held)
             status = CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
     }
     to.waits = waits;
+    to.failed = status;
     if (status == CL_SUCCESS)
         status = enqueue_issue(held->type, &to, held->args, held->num_waits);
+    else if (held->type->flags & COMMAND_TOLD)
+        held->type->issue(&to, held->args);
     if (status == CL_SUCCESS) {
         held->event->object.real = real;
         atomic_store_explicit(&held->event->place, EVENT_ISSUED, memory_order_release);

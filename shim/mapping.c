@@ -247,8 +247,7 @@ static cl_int unmap_keep(void *data)
 {
     struct unmap *args = data;
     object_hold(args->mem);
-    if (args->mem->host)
-        mem_keep_mapping(args->mem, args->mapping);
+    mem_keep_mapping(args->mem, args->mapping);
     return CL_SUCCESS;
 }
 
@@ -268,10 +267,12 @@ static void unmap_drop(void *data)
     object_drop(args->mem);
 }
 
-/* In a driver's thread: the region has been read to its end. */
+/* In a driver's thread: the region has been read to its end. If it was not, it is still the
+ * application's, which then has it for good. */
 static void CL_CALLBACK region_done(cl_event real, cl_int status, void *mapping)
 {
-    mapping_destroy(mapping);
+    if (status == CL_COMPLETE)
+        mapping_destroy(mapping);
 }
 
 static cl_int write_back(const struct issue *to, struct mem *mem, const struct mapping *mapping,
@@ -291,11 +292,9 @@ static cl_int write_back(const struct issue *to, struct mem *mem, const struct m
                                             to->waits, event);
 }
 
-static cl_int unmap_issue(const struct issue *to, void *data)
+static cl_int issue_unmap(const struct issue *to, struct unmap *args)
 {
-    struct unmap *args = data;
     const struct driver *driver = to->driver;
-    take_off_list(args);
     if (args->mapping->real) {
         cl_int err =
             driver->clEnqueueUnmapMemObject(to->real, mem_real(args->mem), args->mapping->pointer,
@@ -322,9 +321,22 @@ static cl_int unmap_issue(const struct issue *to, void *data)
     return CL_SUCCESS;
 }
 
+/* §5.11: what never runs changes nothing. The region stays mapped, and can be unmapped again. */
+static cl_int unmap_issue(const struct issue *to, void *data)
+{
+    struct unmap *args = data;
+    take_off_list(args);
+    cl_int err = to->failed == CL_SUCCESS ? issue_unmap(to, args) : to->failed;
+    if (err != CL_SUCCESS) {
+        mem_add_mapping(args->mem, args->mapping);
+        args->mapping = NULL;
+    }
+    return err;
+}
+
 static const struct command_type unmap_type = {"clEnqueueUnmapMemObject",
                                                CL_COMMAND_UNMAP_MEM_OBJECT,
-                                               0,
+                                               COMMAND_TOLD,
                                                sizeof(struct unmap),
                                                unmap_check,
                                                unmap_issue,
