@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,16 +13,30 @@
 #include <unistd.h>
 
 #include "shim/config.h"
+#include "shim/log.h"
 #include "shim/node_names.h"
 #include "shim/residue_take.h"
 
 #define MOST_WATCHED 64
+#define MOST_KNOWN 2048
 
-/* Both lists are guarded by lock. Mappings go by the path of a descriptor, so only these count. */
+/* Descriptors whose owner is known. A table, not a list on the heap: what a driver opened must not
+ * be forgotten, nor what the program opened be taken for a driver's, because memory is short. */
+struct table {
+    size_t count;
+    struct known {
+        int fd;
+        bool open;     /* at the last look */
+        uint64_t path; /* hash of it */
+    } nodes[MOST_KNOWN];
+};
+
+/* Both tables are guarded by lock. Mappings go by the path of a descriptor, so only these count. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct residue foreign, drivers;
+static struct table foreign, drivers;
 static unsigned watched;
 static unsigned inside; /* threads between residue_enter and residue_leave */
+static bool unsure;     /* there was no look at what was open before */
 
 static bool is_device_node(const char *path)
 {
@@ -42,24 +57,43 @@ static int add_node(struct residue *out, struct node node, const char *path, str
     return 0;
 }
 
-static int find_descriptors(struct residue *out, struct error *err)
+typedef int visitor(void *data, int fd, const char *path, struct error *err);
+
+static int visit_descriptor(int directory, const char *name, visitor *visit, void *data,
+                            struct error *err)
 {
-    DIR *directory = opendir("/proc/self/fd");
-    if (!directory)
+    char target[512];
+    ssize_t length = readlinkat(directory, name, target, sizeof target - 1);
+    if (length < 0)
+        return 0;
+    target[length] = 0;
+    return is_device_node(target) ? visit(data, atoi(name), target, err) : 0;
+}
+
+/* Calls `visit` for each descriptor of a device node; allocates nothing (opendir would). */
+static int visit_descriptors(visitor *visit, void *data, struct error *err)
+{
+    _Alignas(struct dirent64) char entries[4096];
+    int directory = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
         return error_set(err, errno, "open `/proc/self/fd`");
     int result = 0;
-    for (struct dirent *entry; result == 0 && (entry = readdir(directory));) {
-        char path[300], target[512];
-        snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);
-        ssize_t length = readlink(path, target, sizeof target - 1);
-        if (length < 0)
-            continue;
-        target[length] = 0;
-        if (is_device_node(target))
-            result = add_node(out, (struct node){.fd = atoi(entry->d_name)}, target, err);
+    for (ssize_t size; result == 0 && (size = getdents64(directory, entries, sizeof entries));) {
+        if (size < 0)
+            result = error_set(err, errno, "read `/proc/self/fd`");
+        for (ssize_t at = 0; result == 0 && at < size;) {
+            const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
+            at += entry->d_reclen;
+            result = visit_descriptor(directory, entry->d_name, visit, data, err);
+        }
     }
-    closedir(directory);
+    close(directory);
     return result;
+}
+
+static int add_descriptor(void *out, int fd, const char *path, struct error *err)
+{
+    return add_node(out, (struct node){.fd = fd}, path, err);
 }
 
 static int find_mappings(struct residue *out, struct error *err)
@@ -84,7 +118,7 @@ static int find_mappings(struct residue *out, struct error *err)
 int residue_find(struct residue *out, struct error *err)
 {
     *out = (struct residue){0};
-    if (find_descriptors(out, err) == 0 && find_mappings(out, err) == 0)
+    if (visit_descriptors(add_descriptor, out, err) == 0 && find_mappings(out, err) == 0)
         return 0;
     residue_finish(out);
     return -1;
@@ -107,50 +141,81 @@ void residue_describe(const struct node *node, char *text, size_t size)
                  node->path);
 }
 
-static bool has_descriptor(const struct residue *list, const struct node *node)
+static uint64_t hash(const char *path)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (list->nodes[i].fd == node->fd && strcmp(list->nodes[i].path, node->path) == 0)
-            return true;
-    return false;
+    uint64_t value = 0xcbf29ce484222325; /* FNV-1a */
+    while (*path)
+        value = (value ^ (unsigned char)*path++) * 0x100000001b3;
+    return value;
 }
 
-static bool has_path(const struct residue *list, const char *path)
+static struct known *find_known(struct table *table, int fd, const char *path)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->nodes[i].path, path) == 0)
+    uint64_t wanted = hash(path);
+    for (size_t i = 0; i < table->count; i++)
+        if (table->nodes[i].fd == fd && table->nodes[i].path == wanted)
+            return &table->nodes[i];
+    return NULL;
+}
+
+static bool has_path(const struct table *table, const char *path)
+{
+    uint64_t wanted = hash(path);
+    for (size_t i = 0; i < table->count; i++)
+        if (table->nodes[i].path == wanted)
             return true;
     return false;
 }
 
 /* Forgets what is not open any more: the number may come again as somebody else's. */
-static void keep_open(struct residue *list, const struct residue *now)
+static void keep_open(struct table *table)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < list->count; i++)
-        if (has_descriptor(now, &list->nodes[i]))
-            list->nodes[kept++] = list->nodes[i];
-        else
-            free(list->nodes[i].path);
-    list->count = kept;
+    for (size_t i = 0; i < table->count; i++)
+        if (table->nodes[i].open)
+            table->nodes[kept++] = table->nodes[i];
+    table->count = kept;
 }
 
-/* What is open now and in neither list is added to this one. Returns how many; with the lock. */
-static size_t add_new(struct residue *to)
+static void expect_closed(struct table *table)
 {
-    struct residue now = {0};
-    struct error ignored;
-    size_t added = 0;
-    if (find_descriptors(&now, &ignored) == 0) {
-        keep_open(&foreign, &now);
-        keep_open(&drivers, &now);
-        for (size_t i = 0; i < now.count; i++)
-            if (!has_descriptor(&foreign, &now.nodes[i]) &&
-                !has_descriptor(&drivers, &now.nodes[i]))
-                added += add_node(to, now.nodes[i], now.nodes[i].path, &ignored) == 0;
+    for (size_t i = 0; i < table->count; i++)
+        table->nodes[i].open = false;
+}
+
+/* A descriptor that is in neither table goes to `data`, where that is not NULL. */
+static int note_descriptor(void *data, int fd, const char *path, struct error *err)
+{
+    struct table *to = data;
+    struct known *known = find_known(&foreign, fd, path);
+    if (!known)
+        known = find_known(&drivers, fd, path);
+    if (known)
+        known->open = true;
+    else if (to && to->count == MOST_KNOWN)
+        return error_set(err, 0, "more than %d device nodes are open", MOST_KNOWN);
+    else if (to)
+        to->nodes[to->count++] = (struct known){fd, true, hash(path)};
+    return 0;
+}
+
+/* What is open now and in neither table is added to this one. *added: how many. With the lock. */
+static bool look(struct table *to, size_t *added)
+{
+    struct error err = {0};
+    size_t before = to->count;
+    expect_closed(&foreign);
+    expect_closed(&drivers);
+    bool looked = visit_descriptors(note_descriptor, to, &err) == 0;
+    if (added)
+        *added = to->count - before;
+    if (!looked)
+        log_warn("who opens device nodes is not known: %s", err.reason);
+    if (looked) {
+        keep_open(&foreign);
+        keep_open(&drivers);
     }
-    residue_finish(&now);
-    return added;
+    return looked;
 }
 
 bool residue_enter(bool always)
@@ -159,7 +224,7 @@ bool residue_enter(bool always)
     bool watching = always || watched < MOST_WATCHED;
     /* With another thread in such a call, what is new may be that one's. */
     if (watching && inside++ == 0)
-        add_new(&foreign);
+        unsure = !look(&foreign, NULL);
     watched += watching && !always;
     pthread_mutex_unlock(&lock);
     return watching;
@@ -170,10 +235,12 @@ bool residue_leave(bool watching)
     if (!watching)
         return false;
     pthread_mutex_lock(&lock);
-    size_t added = add_new(&drivers);
+    /* Where it is not known what was open before, nothing must be taken for the driver's. */
+    size_t added;
+    bool looked = look(unsure ? &foreign : &drivers, &added);
     inside--;
     pthread_mutex_unlock(&lock);
-    return added > 0;
+    return added > 0 || !looked;
 }
 
 void residue_forked(void)
@@ -182,15 +249,24 @@ void residue_forked(void)
     inside = 0;
 }
 
+static void name_known(const struct known *known, struct error *err)
+{
+    char link[64], path[512];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", known->fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length > 0 ? length : 0] = 0;
+    error_object(err, "fd %d -> %s", known->fd, path);
+}
+
 int residue_foreign(struct error *err)
 {
-    struct residue now = {0};
     int result = 0;
     pthread_mutex_lock(&lock);
-    if (foreign.count && find_descriptors(&now, err) == 0)
-        keep_open(&foreign, &now);
+    expect_closed(&foreign);
+    if (foreign.count && visit_descriptors(note_descriptor, NULL, err) == 0)
+        keep_open(&foreign);
     if (foreign.count) {
-        residue_describe(&foreign.nodes[0], err->object, sizeof err->object);
+        name_known(&foreign.nodes[0], err);
         error_set(err, 0,
                   "no OpenCL driver opened it: GL, Vulkan, CUDA, VA-API or the program "
                   "itself holds the device");
@@ -198,7 +274,6 @@ int residue_foreign(struct error *err)
                                  "suspend again");
     }
     pthread_mutex_unlock(&lock);
-    residue_finish(&now);
     return result;
 }
 
@@ -206,7 +281,7 @@ int residue_foreign(struct error *err)
 static bool is_drivers(const struct node *node)
 {
     if (node->fd >= 0)
-        return has_descriptor(&drivers, node);
+        return find_known(&drivers, node->fd, node->path) != NULL;
     return has_path(&drivers, node->path) && !has_path(&foreign, node->path);
 }
 
