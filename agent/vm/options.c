@@ -23,13 +23,17 @@ static const struct vm_option {
      "The source's QMP monitor: the path of a Unix socket, or HOST:PORT"},
     {"destination", "QMP", AT(destination), KIND_TEXT, VM_MIGRATE, VM_MIGRATE,
      "The destination's QMP monitor; it was started with -incoming"},
-    {"qmp", "QMP", AT(source), KIND_TEXT, VM_SUSPEND | VM_RESUME, VM_SUSPEND | VM_RESUME,
-     "The machine's QMP monitor: the path of a Unix socket, or HOST:PORT"},
+    {"qmp", "QMP", AT(source), KIND_TEXT, VM_SUSPEND | VM_RESUME, 0,
+     "The machine's QMP monitor: the path of a Unix socket, or HOST:PORT. Without it only the "
+     "programs are dealt with, and the device is plugged and unplugged by other means (libvirt)"},
     {"agent", "SOCKET", AT(agent), KIND_TEXT, ALL, ALL,
      "The agent's port on the host's side: a Unix socket, or HOST:PORT"},
     {"destination-agent", "SOCKET", AT(destination_agent), KIND_TEXT, VM_MIGRATE, VM_MIGRATE,
      "The same at the destination"},
-    {"device", "ID", AT(device), KIND_TEXT, ALL, ALL, "QEMU's id of the passed-through device"},
+    {"device", "ID", AT(device), KIND_TEXT, ALL, VM_MIGRATE,
+     "QEMU's id of the passed-through device"},
+    {"address", "ADDRESS", AT(address), KIND_TEXT, VM_SUSPEND | VM_RESUME, 0,
+     "Without --qmp: the device's PCI address in the guest, like 0000:00:05.0"},
     {"uri", "URI", AT(uri), KIND_TEXT, VM_MIGRATE, VM_MIGRATE,
      "Where the source sends the machine to: tcp:HOST:PORT, unix:PATH or exec:COMMAND"},
     {"incoming", "URI", AT(incoming), KIND_TEXT, VM_MIGRATE, 0,
@@ -176,6 +180,10 @@ static void check(struct parsing *parsing, struct argp_state *state)
         if ((table[i].needed & parsing->options->verb) &&
             !*(const char **)field(parsing->options, &table[i]))
             argp_error(state, "--%s is missing: %s", table[i].name, table[i].help);
+    if (parsing->options->source && !parsing->options->device)
+        argp_error(state, "--device is missing: which one?");
+    if (parsing->options->source && parsing->options->address)
+        argp_error(state, "--address is for when there is no --qmp");
 }
 
 static error_t parse_one(int key, char *text, struct argp_state *state)

@@ -12,7 +12,8 @@ enum vm_verb { VM_MIGRATE = 1, VM_SUSPEND = 2, VM_RESUME = 4 };
 struct vm_options {
     enum vm_verb verb;
     const char *source, *destination, *agent, *destination_agent, *device, *uri, *incoming;
-    const char *source_device, *destination_device, *meanwhile, *resume_device, *resume_map;
+    const char *source_device, *destination_device, *meanwhile, *resume_device, *resume_map,
+        *address;
     const char *config, *timeline;
     double deadline, timeout, unplug_timeout, migrate_timeout, linger; /* seconds */
     double bandwidth;                                                  /* bytes a second */

@@ -81,7 +81,7 @@ static void print_state(const struct move *move)
     }
     fprintf(stderr, "  now: the guest is at the %s", move->holder->name);
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
-        if (!strcmp(devices[i].word, device))
+        if (move->options.device && !strcmp(devices[i].word, device))
             fprintf(stderr, "; the device `%s` %s", move->options.device, devices[i].text);
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
         if (!strcmp(programs[i].word, program))
@@ -94,8 +94,11 @@ static void print_resume(FILE *out, const struct move *move)
 {
     const struct side *side = move->holder;
     char *text = side->device ? device_text(side->device) : NULL;
-    fprintf(out, "shadowcl vm-resume --qmp '%s' --agent '%s' --device '%s'", side->qmp.address,
-            side->guest.address, move->options.device);
+    fprintf(out, "shadowcl vm-resume --agent '%s'", side->guest.address);
+    if (side->qmp.address)
+        fprintf(out, " --qmp '%s' --device '%s'", side->qmp.address, move->options.device);
+    if (move->options.address)
+        fprintf(out, " --address '%s'", move->options.address);
     if (text && side->plug != PLUG_IN)
         fprintf(out, " --device-options '%s'", text);
     char *map = move->on_meanwhile ? json_dumps(move->map, JSON_COMPACT) : NULL;

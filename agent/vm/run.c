@@ -38,7 +38,8 @@ void move_note(struct move *move, const char *format, ...)
 
 static void on_device_event(struct side *side, const char *event, const char *id)
 {
-    if (!id || strcmp(id, side->move->options.device))
+    const char *device = side->move->options.device;
+    if (!id || !device || strcmp(id, device))
         return;
     if (!strcmp(event, "DEVICE_DELETED")) {
         side->plug = PLUG_OUT;

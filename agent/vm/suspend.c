@@ -4,11 +4,16 @@
 #include "agent/verbs.h"
 #include "agent/vm/move.h"
 
+#include <stdio.h>
+
 static struct move move; /* large, and there is one */
 
 static int connect_one(struct move *one, struct error *err)
 {
-    if (side_connect(&one->source, err) < 0)
+    struct side *side = &one->source;
+    bool has_monitor = side->qmp.address != NULL;
+    if (has_monitor ? side_connect(side, err) < 0
+                    : guest_connect(&side->guest, move_timeout(one), err) < 0)
         return -1;
     return guest_call(&one->source.guest, "ping", NULL, NULL, move_timeout(one), err);
 }
@@ -64,6 +69,25 @@ static int leave_other_device(struct move *one, struct error *err)
     return step_suspend_again(one, err);
 }
 
+static int check_guest(struct move *one, struct error *err)
+{
+    const char *address = one->options.address;
+    struct side *side = &one->source;
+    snprintf(side->place.address, sizeof side->place.address, "%s", address ? address : "");
+    return side_check_guest(side, err);
+}
+
+/* The device was plugged in by somebody else. */
+static int wait_for_device(struct move *one, struct error *err)
+{
+    const char *address = one->options.address;
+    double timeout = move_timeout(one);
+    if (!address)
+        return 0;
+    json_t *arguments = json_pack("{s:s, s:f}", "address", address, "timeout", timeout);
+    return guest_call(&one->source.guest, "device-wait", arguments, NULL, timeout + 5, err);
+}
+
 static const struct phase suspend_phases[] = {{"connect", connect_one},  {"check", check_suspend},
                                               {"prepare", step_prepare}, {"suspend", step_suspend},
                                               {"unplug", step_unplug},   {0}};
@@ -76,10 +100,25 @@ static const struct phase resume_phases[] = {{"connect", connect_one},
                                              {"verify", step_verify},
                                              {0}};
 
+/* Without a monitor. */
+static const struct phase suspend_programs[] = {{"connect", connect_one},
+                                                {"check", check_guest},
+                                                {"prepare", step_prepare},
+                                                {"suspend", step_suspend},
+                                                {0}};
+
+static const struct phase resume_programs[] = {{"connect", connect_one},
+                                               {"wait", wait_for_device},
+                                               {"check", check_guest},
+                                               {"leave", leave_other_device},
+                                               {"resume", step_resume},
+                                               {"verify", step_verify},
+                                               {0}};
+
 int verb_vm_suspend(int argc, char **argv)
 {
     move_init(&move, VM_SUSPEND, argc, argv);
-    int code = move_run(&move, suspend_phases);
+    int code = move_run(&move, move.options.source ? suspend_phases : suspend_programs);
     move_finish(&move);
     return code;
 }
@@ -87,7 +126,7 @@ int verb_vm_suspend(int argc, char **argv)
 int verb_vm_resume(int argc, char **argv)
 {
     move_init(&move, VM_RESUME, argc, argv);
-    int code = move_run(&move, resume_phases);
+    int code = move_run(&move, move.options.source ? resume_phases : resume_programs);
     move_finish(&move);
     return code;
 }

@@ -130,6 +130,33 @@ class SuspendAndResume(Case):
         self.assertEqual(self.world.truth(), AT_SOURCE)
         self.assertEqual(self.world.source.device, fake.PCI)
 
+    def agent_only(self, verb, *arguments):
+        ran = subprocess.run([SHADOWCL, verb, "--agent", self.folder + "/source.agent", "--json",
+                              "--timeout", "1", "--address", "0000:00:05.0", *arguments],
+                             capture_output=True, text=True, timeout=30)
+        return ran.returncode, json.loads(ran.stdout), ran.stderr
+
+    def test_without_a_monitor(self):
+        """The device is somebody else's to unplug and plug in."""
+        code, answer, said = self.agent_only("vm-suspend")
+        self.assertEqual((code, answer["state"]["programs"]), (0, "suspended"), said)
+        self.assertEqual(self.world.agent.calls[-1][1]["devices"], ["0000:00:05.0"])
+        self.world.source.device = None
+        code, answer, said = self.agent_only("vm-resume")
+        self.assertEqual((code, answer["state"]["programs"]), (1, "unknown"), said)
+        self.assertEqual(self.world.agent.state, "suspended")
+        self.world.source.device = dict(fake.PCI)
+        code, answer, said = self.agent_only("vm-resume")
+        self.assertEqual((code, answer["state"]["programs"]), (0, "running"), said)
+        self.assertEqual(self.world.truth(), AT_SOURCE)
+        self.assertEqual({channel for channel, _ in self.world.commands}, {"agent"})
+
+    def test_without_a_monitor_and_interrupted(self):
+        self.world.suspend_time = 5
+        code, answer, said = self.agent_only("vm-suspend", "--deadline", "0.2")
+        self.assertEqual((code, answer["state"]["programs"]), (1, "running"), said)
+        self.assertEqual(self.world.truth(), AT_SOURCE)
+
     def test_suspend_that_fails_leaves_all_running(self):
         self.world.unplug = "refused"
         self.check(Run(self.world, "--json", verb="vm-suspend"), 1, **AT_SOURCE)
@@ -180,7 +207,10 @@ class Usage(Case):
         for i in range(0, len(self.ALL), 2):
             rest = self.ALL[:i] + self.ALL[i + 2:]
             self.usage(f"{self.ALL[i]} is missing", "vm-migrate", *rest)
-        self.usage("--qmp is missing", "vm-suspend")
+        self.usage("--agent is missing", "vm-suspend")
+        self.usage("--device is missing", "vm-suspend", "--qmp", "a", "--agent", "b")
+        self.usage("no --qmp", "vm-resume", "--qmp", "a", "--agent", "b", "--device", "c",
+                   "--address", "0000:00:05.0")
         self.usage("unrecognized option", "vm-suspend", "--destination", "x")
         self.usage("`more` is too much", "vm-migrate", "more")
         for value in ("0", "-1", "x", "1x", "", "inf", "nan", "1K"):
