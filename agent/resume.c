@@ -3,6 +3,7 @@
  * again. */
 #include "agent/answer.h"
 #include "agent/ask.h"
+#include "agent/marks.h"
 #include "agent/targets.h"
 #include "agent/verbs.h"
 
@@ -28,7 +29,8 @@ static const struct argp resume_argp = {
     "Resume suspended processes, on the device they had or on another one. Each stands for "
     "itself: one that can't be resumed stays suspended, with its state, and can be tried again."
     "\v"
-    "With --all, processes that run already are left as they are.\n\n"
+    "With --all, processes that run already are left as they are, and programs that wait at their "
+    "first call because the agent has suspended the machine go on.\n\n"
     "Exit codes: 0 done; 1 refused or failed, the message says why, what to do and in which "
     "state the program now is; 2 wrong usage.",
     NULL,
@@ -53,6 +55,10 @@ int verb_resume(int argc, char **argv)
                    options.timeout > 0 ? options.timeout : resume_time);
         code = answer(ANSWER_RESUME, options.json, targets.list, targets.count);
     }
+    /* Also when none is left to be resumed: programs wait at their first call while a mark stands.
+     */
+    if (options.all)
+        marks_remove_all();
     targets_finish(&targets);
     options_finish(&options);
     return code;

@@ -19,7 +19,8 @@
 
 static char name[64]; /* of the socket, in `directory` */
 static char directory[4096];
-static pid_t owner; /* the process that made it */
+static bool is_trusted; /* the directory */
+static pid_t owner;     /* the process that made it */
 
 /* Opens a directory that nobody else can have prepared for us; -1 with err set. */
 static int open_directory(const char *path, struct error *err)
@@ -101,11 +102,17 @@ static int listen_in(int directory_fd, struct error *err)
 int control_listen(struct error *err)
 {
     int directory_fd = open_runtime_directory(err);
+    is_trusted = directory_fd >= 0;
     if (directory_fd < 0)
         return -1;
     int fd = listen_in(directory_fd, err);
     close(directory_fd);
     return fd;
+}
+
+const char *control_directory(void)
+{
+    return is_trusted ? directory : NULL;
 }
 
 void control_unlink(void)

@@ -11,6 +11,8 @@
 int control_listen(struct error *err);
 /* Takes the name away again, in the process that made it. */
 void control_unlink(void);
+/* The runtime directory, or NULL where there is none to trust. */
+const char *control_directory(void);
 /* May the peer ask: the same user, or root? */
 int control_peer_allowed(int connection);
 

@@ -20,6 +20,7 @@
 #include "shim/redirect.h"
 #include "shim/residue.h"
 #include "shim/start.h"
+#include "shim/wait.h"
 
 #define MOST_PLATFORMS 64
 
@@ -283,6 +284,7 @@ void loader_start(void)
     /* Also when the drivers are loaded: a forked child has no control thread yet. */
     if (starting || !start_shim() || atomic_load_explicit(&started, memory_order_acquire))
         return;
+    wait_for_resume();
     /* Inside the gate: a suspend waits until the drivers have started, or they start after it. */
     NOT_CANCELLED();
     GATE(clGetPlatformIDs);
