@@ -12,6 +12,7 @@
 #include "shim/hold.h"
 #include "shim/loader.h"
 #include "state/mem.h"
+#include "state/staging.h"
 
 #define PROTOCOL 1
 #define LONGEST_DEADLINE 86400.0 /* s */
@@ -199,7 +200,9 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     answer->state = (Shadowcl__Control__State)checkpoint_state();
     answer->command = read_command();
     answer->device_bytes = mem_total_bytes();
-    answer->captured_bytes = report.captured_bytes;
+    /* A status in the middle of a capture tells how far it has come. */
+    answer->captured_bytes =
+        checkpoint_state() == STATE_CAPTURING ? staging_used() : report.captured_bytes;
     add_devices(answer);
     size_t counts[KIND_COUNT];
     object_count(counts);

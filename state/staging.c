@@ -19,8 +19,8 @@ struct piece {
 };
 
 static struct piece *pieces; /* the current one first */
-static size_t taken;
-static bool abandoned; /* the pieces belong to copies that were not seen to end */
+static _Atomic size_t taken; /* also read by whoever asks how far a capture is */
+static bool abandoned;       /* the pieces belong to copies that were not seen to end */
 
 /* A number from a one-line file, or `otherwise`. */
 static uint64_t read_number(const char *path, uint64_t otherwise)

@@ -276,6 +276,7 @@ void command_recover(struct agent *agent)
         return;
     json_object_set_new(job->request.arguments, "hooks", json_boolean(agent->mark.hooks));
     job->was = job->after = STATE_SUSPENDED;
+    job->is_recovery = true;
     agent->jobs.alone = job;
     job->run = resume_run;
     job->done = finish_recovery;

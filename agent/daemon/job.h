@@ -28,6 +28,7 @@ struct job {
     enum agent_state was;          /* the state when it began */
     enum agent_state after;        /* the state that it leaves */
     json_t *processes;             /* owned; what it saw of each process, or NULL */
+    bool is_recovery;              /* the agent's own, after one that died */
     void (*run)(struct job *job);  /* on a thread */
     void (*done)(struct job *job); /* on the loop, before the answer; may be NULL */
     uv_work_t work;

@@ -18,7 +18,8 @@
 
 static const char default_port[] = "/dev/virtio-ports/org.shadowcl.agent.0";
 static const char default_hooks[] = "/etc/shadowcl/hooks.d";
-static const double default_hook_timeout = 30, longest_hook_timeout = 86400;
+static const double default_hook_timeout = 30, default_process_timeout = 120;
+static const double longest_timeout = 86400;
 
 const char *argp_program_version = "shadowcl-agent " SHADOWCL_VERSION;
 
@@ -30,6 +31,11 @@ static const struct argp_option options[] = {
     {"socket", 's', "PATH", 0, "Listen on a Unix socket, for root and this user", 0},
     {"hooks", 'k', "DIR", 0, "Where the hooks are; /etc/shadowcl/hooks.d by default", 0},
     {"hook-timeout", 't', "SEC", 0, "What each hook may take, 30 by default", 0},
+    {"process-timeout", 'w', "SEC", 0,
+     "What a process may take beyond the deadline of a suspend, to copy contents and let go, 120 "
+     "by "
+     "default",
+     0},
     {"runtime-dir", 'r', "DIR", 0, "Where programs listen, instead of the usual places", 0},
     {"log", 'l', "FILE", 0, "Append messages to FILE instead of standard error", 0},
     {0}};
@@ -42,13 +48,13 @@ static void add_channel(const char **list, size_t *count, const char *path,
     list[(*count)++] = path;
 }
 
-static double parse_seconds(const char *text, struct argp_state *state)
+static double parse_seconds(const char *name, const char *text, struct argp_state *state)
 {
     char *end;
     double seconds = strtod(text, &end);
-    if (!*text || *end || !isfinite(seconds) || seconds <= 0 || seconds > longest_hook_timeout)
-        argp_error(state, "--hook-timeout: `%s` is not a number of seconds above 0 and up to %.0f",
-                   text, longest_hook_timeout);
+    if (!*text || *end || !isfinite(seconds) || seconds <= 0 || seconds > longest_timeout)
+        argp_error(state, "--%s: `%s` is not a number of seconds above 0 and up to %.0f", name,
+                   text, longest_timeout);
     return seconds;
 }
 
@@ -66,7 +72,10 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
         settings->hooks = text;
         return 0;
     case 't':
-        settings->hook_timeout = parse_seconds(text, state);
+        settings->hook_timeout = parse_seconds("hook-timeout", text, state);
+        return 0;
+    case 'w':
+        settings->process_timeout = parse_seconds("process-timeout", text, state);
         return 0;
     case 'r':
         if (!*text || setenv("SHADOWCL_RUNTIME_DIR", text, 1) < 0)
@@ -202,6 +211,7 @@ int main(int argc, char **argv)
     setenv("UV_THREADPOOL_SIZE", "8", 1); /* more than JOBS_MOST_READING */
     daemon.agent.settings.hooks = default_hooks;
     daemon.agent.settings.hook_timeout = default_hook_timeout;
+    daemon.agent.settings.process_timeout = default_process_timeout;
     argp_parse(&argp, argc, argv, 0, NULL, &daemon.agent.settings);
     if (start(&daemon, &err) < 0) {
         logbook_error("shadowcl-agent", &err);

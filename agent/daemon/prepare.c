@@ -47,7 +47,7 @@ static void look_at_users(const json_t *arguments, json_t *refusals)
     for (size_t i = 0; i < users.count; i++) {
         const struct user *user = &users.list[i];
         struct error err = {0};
-        if (user->has_shim)
+        if (user->has_shim || (i > 0 && users.list[i - 1].pid == user->pid))
             continue;
         error_object(&err, "process %d %s", (int)user->pid, user->command);
         error_set(&err, 0, "it has the device open and is not under shadowcl: %.300s", user->what);

@@ -13,9 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Seconds: some drivers take minutes to build programs. */
-static const double resume_time = 600;
+static const double resume_time = 600, settle_time = 150;
 
 struct resumption {
     struct job *job;
@@ -108,10 +109,32 @@ static const struct report *still_suspended(struct resumption *r)
     return NULL;
 }
 
+static bool is_settled(const struct crowd *crowd)
+{
+    for (size_t i = 0; i < crowd->targets.count; i++)
+        if (!strcmp(crowd->targets.list[i].state, "draining") ||
+            !strcmp(crowd->targets.list[i].state, "capturing"))
+            return false;
+    return true;
+}
+
+/* What an agent that died has asked for may still be going on. */
+static int find(struct resumption *r, struct error *err)
+{
+    double until = text_clock() + (r->job->is_recovery ? settle_time : 0);
+    int result = crowd_find(&r->crowd, err);
+    while (result == 0 && !is_settled(&r->crowd) && text_clock() < until) {
+        crowd_finish(&r->crowd);
+        usleep(100000);
+        result = crowd_find(&r->crowd, err);
+    }
+    return result;
+}
+
 static int go(struct resumption *r)
 {
     struct error err = {0};
-    if (crowd_find(&r->crowd, &err) < 0)
+    if (find(r, &err) < 0)
         return fail(r, REPLY_INTERNAL, &err);
     crowd_leave_out(&r->crowd, "running");
     r->is_done_already = r->job->was == STATE_RUNNING && r->crowd.num_asked == 0;

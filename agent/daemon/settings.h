@@ -13,7 +13,8 @@ struct settings {
     size_t num_ports, num_sockets;
     const char *hooks; /* the directory */
     double hook_timeout;
-    const char *log; /* a file, or NULL for stderr */
+    double process_timeout; /* beyond the deadline, for capture and release */
+    const char *log;        /* a file, or NULL for stderr */
 };
 
 #endif

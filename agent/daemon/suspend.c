@@ -15,8 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Seconds beyond the deadline for capture and release. */
-static const double default_deadline = 10, capture_time = 120;
+static const double default_deadline = 10; /* seconds */
 
 struct suspension {
     struct job *job;
@@ -49,6 +48,8 @@ static int fail(struct suspension *s, const char *class, const struct error *err
 
 static void undo(struct suspension *s, const char *culprit)
 {
+    if (s->suspended == 0) /* nobody was asked */
+        return;
     struct report *list = s->crowd.targets.list;
     if (together_undo(list, s->crowd.num_asked, culprit) < 0)
         logbook_write("no memory to resume the processes: send `resume`");
@@ -137,7 +138,8 @@ static int suspend_processes(struct suspension *s)
     double deadline = request_number(s->job->request.arguments, "deadline", default_deadline);
     struct report *list = s->crowd.targets.list;
     char name[32];
-    ask_suspend(list, s->crowd.num_asked, deadline, deadline + capture_time);
+    ask_suspend(list, s->crowd.num_asked, deadline,
+                deadline + s->job->agent->settings.process_timeout);
     forget_ended(s);
     s->suspended = text_clock();
     const struct report *culprit = together_first_failed(list, s->crowd.num_asked);

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many processes as one: those that refuse, hang or die half way; several users and pid namespaces."""
+import os
+import signal
+import subprocess
+import time
+
+from harness import BIN, Case, needs_root, NOBODY, run_tests, wait_until
+
+
+class Processes(Case):
+    def three(self, *last):
+        return [self.peer(), self.peer(), self.peer(*last)]
+
+    def test_one_refuses(self):
+        peers = self.three("suspend=refuse")
+        host = self.started()
+        error = host.fails("Failed", "suspend")
+        self.assertIn(f"process {peers[2].pid} hashcat: kernel `solve`", error["object"])
+        self.assertIn("did not end before the deadline", error["reason"])
+        data = error["data"]["processes"]
+        self.assertEqual([each["state"] for each in data], ["running"] * 3)
+        self.assertIn(f"because process {peers[2].pid}", data[0]["error"]["reason"])
+        self.expect_running(host)
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"]] * 2 + [["suspend 10"]])
+
+    def test_one_refuses_by_force(self):
+        peers = self.three("suspend=refuse")
+        host = self.started()
+        done = host.done("suspend", policy="force")
+        self.assertEqual([each["state"] for each in done["processes"]],
+                         ["suspended", "suspended", "running"])
+        self.assertIn("did not end", done["processes"][2]["error"]["reason"])
+        self.assertEqual(host.done("status")["state"], "suspended")
+        done = host.done("resume")
+        self.assertEqual([each["pid"] for each in done["processes"]],
+                         sorted(peer.pid for peer in peers))
+        self.expect_running(host)
+
+    def test_one_hangs(self):
+        """It took the request and says nothing more: the others go on."""
+        peers = self.three("suspend=silent")
+        host = self.started("--process-timeout", "1")
+        error = host.fails("Failed", "suspend", deadline=0.5)
+        self.assertIn(f"process {peers[2].pid}", error["object"])
+        self.assertIn("no answer within 1.5 s", error["reason"])
+        self.expect_running(host)
+        self.assertEqual(self.logs()[:2], [["suspend 0.5", "resume  0"]] * 2)
+
+    def test_one_is_stopped(self):
+        """Found before anybody is asked."""
+        peers = self.three()
+        os.kill(peers[1].pid, signal.SIGSTOP)
+        host = self.started()
+        error = host.fails("Refused", "suspend")
+        self.assertIn(f"process {peers[1].pid}", error["object"])
+        self.assertIn("does not say its state", error["reason"])
+        done = host.done("suspend", policy="force")
+        self.assertEqual([each["state"] for each in done["processes"]],
+                         ["suspended", "not answering", "suspended"])
+        os.kill(peers[1].pid, signal.SIGCONT)
+        host.done("resume")
+        self.expect_running(host)
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"], [], ["suspend 10", "resume  0"]])
+
+    def test_one_dies(self):
+        """What has ended needs not be carried."""
+        for how in ("die", "die-half"):
+            self.three(f"suspend={how}")
+            host = self.host() if self.agent else self.started()
+            done = host.done("suspend")
+            self.assertEqual([each["state"] for each in done["processes"]],
+                             ["suspended", "suspended", "gone"])
+            self.assertEqual(len(host.done("resume")["processes"]), 2)
+            self.expect_running(host)
+            self.assertEqual(self.logs()[:2], [["suspend 10", "resume  0"]] * 2)
+
+    def test_one_dies_while_suspended(self):
+        peers = self.three()
+        host = self.started()
+        host.done("suspend")
+        peers[1].process.kill()
+        peers[1].process.wait()
+        host.event("process", lambda data: data["state"] == "gone")
+        self.assertEqual(len(host.done("resume")["processes"]), 2)
+        self.expect_running(host)
+
+    def test_one_says_nothing_of_its_end(self):
+        """Suspended, but the answer was lost: it is found out."""
+        for how in ("lost", "garbage", "oversized", "empty", "half"):
+            peers = self.three(f"suspend={how}")
+            host = self.host() if self.agent else self.started()
+            error = host.fails("Failed", "suspend")
+            self.assertIn(f"process {peers[2].pid}", error["object"])
+            self.expect_running(host)
+            self.logs()
+
+    def test_odd_words(self):
+        """Control characters, bytes that are no UTF-8, times that are no numbers."""
+        self.peer("status=odd", "suspend=odd", "resume=odd")
+        host = self.started()
+        self.assertEqual(host.done("status")["processes"][0]["command"], "?[2Jcmd?")
+        host.done("suspend")
+        host.done("resume")
+
+    def test_suspended_before(self):
+        """By hand: it is left alone, also when the suspend leads back, and resumed with the others."""
+        self.peer("state=3")
+        self.peer()
+        host = self.started()
+        host.done("suspend")
+        host.done("resume")
+        self.assertEqual(self.logs(), [["resume  0"], ["suspend 10", "resume  0"]])
+        self.peer("state=3")
+        self.peer("suspend=refuse")
+        self.assertIn("did not end", host.fails("Failed", "suspend")["reason"])
+        self.assertEqual(self.logs(), [[], ["suspend 10"]])
+
+    def test_at_once(self):
+        """16 that take 2.5 s each take little more."""
+        for _ in range(16):
+            self.peer("suspend=slow")
+        host = self.started()
+        start = time.monotonic()
+        done = host.done("suspend")
+        self.assertLess(time.monotonic() - start, 6)
+        self.assertEqual([each["state"] for each in done["processes"]], ["suspended"] * 16)
+        host.done("resume")
+        self.expect_running(host)
+
+    def test_socket_of_a_dead_one(self):
+        """A name in the directory is not a process."""
+        peer = self.peer()
+        peer.process.kill()
+        peer.process.wait()
+        self.peer()
+        host = self.started()
+        self.assertEqual(len(host.done("suspend")["processes"]), 1)
+        host.done("resume")
+
+    @needs_root
+    def test_two_users(self):
+        self.peer(user=NOBODY)
+        self.peer(user=1)
+        host = self.started()
+        self.assertEqual(sorted(each["uid"] for each in host.done("status")["processes"]),
+                         [1, NOBODY])
+        host.done("suspend")
+        host.done("resume")
+        self.expect_running(host)
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"]] * 2)
+
+    @needs_root
+    def test_container(self):
+        """Another pid namespace; the runtime directory is bind-mounted there under another name."""
+        inside = os.path.join(self.top, "inside")
+        os.mkdir(inside)
+        script = (f"mount --bind {self.run} {inside} && mount -t proc proc /proc && "
+                  f"exec {BIN}/shadowcl run --runtime-dir {inside} -- {BIN}/sample-vadd "
+                  "--repeat 1000000 --size 1024")
+        wrapper = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        if subprocess.run([*wrapper, "true"], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("no right to make a namespace")
+        output = os.path.join(self.top, "contained")
+        with open(output, "wb") as file:
+            program = subprocess.Popen([*wrapper, "sh", "-c", script], stdin=subprocess.DEVNULL,
+                                       stdout=file, stderr=file, env=self.environment())
+        self.programs.append(program)
+        wait_until(lambda: b"round" in self.read(output), "the program is at work")
+        host = self.started()
+        status = host.done("status")["processes"]
+        self.assertEqual([each["state"] for each in status], ["running"])
+        # By our number of it, not by its own, which is 1.
+        self.assertEqual(os.readlink(f"/proc/{status[0]['pid']}/exe"), f"{BIN}/sample-vadd")
+        host.done("suspend")
+        before = self.read(output)
+        time.sleep(0.5)
+        self.assertEqual(self.read(output), before, "it goes on while suspended")
+        host.done("resume")
+        wait_until(lambda: self.read(output) != before, "it goes on")
+
+
+class Real(Case):
+    """Programs that compute: their results are those of an undisturbed run."""
+
+    def test_results(self):
+        results = [os.path.join(self.top, f"result{i}") for i in range(4)]
+        for result in results:
+            self.program("--repeat", "100000", "--size", "16384", "--output", result)
+        host = self.started()
+        for _ in range(3):
+            done = host.done("suspend")
+            self.assertEqual([each["state"] for each in done["processes"]], ["suspended"] * 4)
+            self.assertEqual(done["bytes"], 4 * 3 * 16384 * 4)
+            host.done("resume")
+        for program in self.programs:
+            self.assertEqual(program.wait(200), 0, self.read(program.output)[-300:])
+        contents = [self.read(result) for result in results]
+        self.assertEqual(len(contents[0]), 16384 * 4)
+        self.assertTrue(all(content == contents[0] for content in contents), "results differ")
+
+
+if __name__ == "__main__":
+    run_tests()

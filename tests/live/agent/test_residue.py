@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who else holds the device: other processes are found by what they have open or mapped, by pid and
+command. The devices are a made-up sysfs."""
+import os
+import subprocess
+import sys
+import time
+
+from harness import Case, run_tests
+
+HOLD = """
+import mmap, sys, time
+file = open(sys.argv[1], "r+b")
+if sys.argv[2] == "map":
+    memory = mmap.mmap(file.fileno(), 4096)
+    file.close()
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+class Residue(Case):
+    def setUp(self):
+        super().setUp()
+        self.sysfs = os.path.join(self.top, "sys")
+        os.makedirs(os.path.join(self.sysfs, "bus/pci/devices"))
+        self.gpu = self.plug("0000:00:05.0", "0300", "10de", "1eb8", driver="nvidia-not")
+        self.other = self.plug("0000:00:06.0", "1200", "1af4", "1110")
+        self.disk = self.plug("0000:00:07.0", "0100", "8086", "0001")
+
+    def plug(self, address, class_, vendor, device, driver=None):
+        """As sysfs has it: the folder of the bus holds links."""
+        folder = os.path.join(self.sysfs, "devices/pci0000:00", address)
+        os.makedirs(folder)
+        for name, value in (("class", f"0x{class_}00"), ("vendor", f"0x{vendor}"),
+                            ("device", f"0x{device}")):
+            with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+                file.write(value + "\n")
+        with open(os.path.join(folder, "resource2"), "wb") as file:
+            file.truncate(1 << 20)
+        if driver:
+            os.makedirs(os.path.join(self.sysfs, "bus/pci/drivers", driver), exist_ok=True)
+            os.symlink(f"../../../bus/pci/drivers/{driver}", os.path.join(folder, "driver"))
+        os.symlink(f"../../../devices/pci0000:00/{address}",
+                   os.path.join(self.sysfs, "bus/pci/devices", address))
+        return folder
+
+    def unplug(self, address):
+        os.unlink(os.path.join(self.sysfs, "bus/pci/devices", address))
+
+    def start(self, *arguments, env=None, wait=True):
+        super().start(*arguments, env={"SHADOWCL_SYSFS": self.sysfs, **(env or {})}, wait=wait)
+
+    def hold(self, path, how="open"):
+        holder = subprocess.Popen([sys.executable, "-c", HOLD, path, how], stdout=subprocess.PIPE,
+                                  stdin=subprocess.DEVNULL, text=True)
+        self.programs.append(holder)
+        self.assertEqual(holder.stdout.readline(), "held\n")
+        holder.stdout.close()
+        return holder
+
+    def test_devices(self):
+        host = self.started()
+        devices = host.done("status")["devices"]
+        self.assertEqual([each["address"] for each in devices], ["0000:00:05.0", "0000:00:06.0"])
+        self.assertEqual([devices[0][name] for name in ("vendor", "device", "class", "driver")],
+                         ["10de", "1eb8", "030000", "nvidia-not"])
+        self.assertIsNone(devices[1]["driver"])
+        # Also one that is no GPU, when somebody has it open.
+        holder = self.hold(os.path.join(self.disk, "resource2"))
+        devices = host.done("status")["devices"]
+        self.assertEqual(devices[2]["address"], "0000:00:07.0")
+        self.assertEqual([each["pid"] for each in devices[2]["users"]], [holder.pid])
+
+    def found(self, how, word):
+        peer = self.peer()
+        holder = self.hold(os.path.join(self.gpu, "resource2"), how)
+        host = self.started()
+        refusals = host.done("prepare")["refusals"]
+        self.assertEqual(len(refusals), 1, refusals)
+        self.assertIn(f"process {holder.pid} python", refusals[0]["object"])
+        error = host.fails("Refused", "suspend")
+        self.assertIn(f"process {holder.pid} python", error["object"])
+        self.assertIn("it holds the device: ", error["reason"])
+        users = error["data"]["residue"]
+        self.assertEqual({(user["pid"], user["shim"]) for user in users}, {(holder.pid, False)})
+        self.assertTrue(all("0000:00:05.0/resource2" in user["what"] for user in users), users)
+        self.assertTrue(any(user["what"].startswith(word) for user in users), users)
+        self.assertEqual(host.event("residue")["users"], error["data"]["residue"])
+        self.expect_running(host)
+        # It is none of that device's.
+        host.done("suspend", devices=["0000:00:06.0"])
+        host.done("resume")
+        host.fails("Refused", "suspend", devices=["0000:00:06.0", "0000:00:05.0"])
+        done = host.done("suspend", policy="force")
+        self.assertEqual({each["pid"] for each in done["residue"]}, {holder.pid})
+        host.done("resume")
+        holder.kill()
+        holder.wait()
+        self.assertEqual(host.done("suspend")["residue"], [])
+        self.assertEqual(peer.stop(), ["suspend 10", "resume  0"] * 2 + ["suspend 10"])
+        self.peers = []
+
+    def test_open(self):
+        self.found("open", "fd ")
+
+    def test_mapped(self):
+        self.found("map", "mapping of ")
+
+    def test_unlinked(self):
+        """A device that was pulled out is held all the same."""
+        holder = self.hold(os.path.join(self.gpu, "resource2"))
+        os.unlink(os.path.join(self.gpu, "resource2"))
+        host = self.started()
+        self.assertIn(f"process {holder.pid}", host.fails("Refused", "suspend")["object"])
+
+    def test_named_by_pattern(self):
+        """What the administrator names counts, also with `devices`."""
+        node = os.path.join(self.top, "node0")
+        with open(node, "wb") as file:
+            file.truncate(4096)
+        holder = self.hold(node)
+        host = self.started(env={"SHADOWCL_DEVICE_NODES": f"/nothing:{self.top}/node*"})
+        for devices in ({}, {"devices": ["0000:00:06.0"]}):
+            error = host.fails("Refused", "suspend", **devices)
+            self.assertIn(f"process {holder.pid}", error["object"])
+
+    def test_comes_meanwhile(self):
+        """Somebody opens the device while the others let go of it."""
+        self.peer("suspend=slow")
+        host = self.started()
+        host.send("suspend", id="one")
+        host.event("progress")
+        holder = self.hold(os.path.join(self.gpu, "resource2"))
+        error = host.answer("one")["error"]
+        self.assertEqual(error["class"], "Failed")
+        self.assertIn(f"process {holder.pid}", error["object"])
+        self.expect_running(host)
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"]])
+
+    def test_device_wait(self):
+        host = self.started()
+        device = host.done("device-wait", address="0000:00:06.0")["device"]
+        self.assertEqual(device["device"], "1110")
+        self.assertEqual(host.done("device-wait", vendor="10DE")["device"]["address"],
+                         "0000:00:05.0")
+        self.assertEqual(host.done("device-wait")["device"]["address"], "0000:00:05.0")
+        self.assertIsNone(host.done("device-wait", vendor="ffff", present=False)["device"])
+        start = time.monotonic()
+        host.fails("Timeout", "device-wait", vendor="10de", device="ffff", timeout=0.3)
+        host.fails("Timeout", "device-wait", vendor="10de", present=False, timeout=0.3)
+        host.fails("Timeout", "device-wait", vendor="ffff", timeout=0)
+        self.assertLess(time.monotonic() - start, 3)
+
+    def test_device_comes_and_goes(self):
+        host = self.started()
+        host.send("device-wait", id="gone", address="0000:00:06.0", present=False)
+        host.send("device-wait", id="come", address="0000:00:09.0")
+        time.sleep(0.3)
+        self.plug("0000:00:09.0", "0300", "10de", "1eb8")
+        self.assertEqual(host.answer("come", "device-wait")["return"]["device"]["address"],
+                         "0000:00:09.0")
+        self.unplug("0000:00:06.0")
+        self.assertIsNone(host.answer("gone", "device-wait")["return"]["device"])
+
+    def test_no_bus(self):
+        self.sysfs = os.path.join(self.top, "nothing")
+        self.assertEqual(self.started().done("status")["devices"], [])
+
+
+if __name__ == "__main__":
+    run_tests()
