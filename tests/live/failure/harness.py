@@ -40,9 +40,10 @@ class Machine:
         (self.work / "run").mkdir()
         suffix = f"-{variant}" if variant else ""
         library = self.build / f"lib/testdriver/libshadowcl-testdriver{suffix}.so"
-        # A copy, so that a test can take it away.
+        # A copy, so that a test can take it away; what it needs lies beside it.
         self.driver = self.work / library.name
         shutil.copy(library, self.driver)
+        shutil.copy(library.with_name("libshadowcl-testdriver-landing.so"), self.work)
         # pocl's own: what several processes unpack there at once, they may see half of.
         cache = self.work / "pocl-cache"
         self.warm = self.build / "pocl-cache-victim"
