@@ -22,6 +22,10 @@ static void print_suspend(const control_response *response)
                times->capture, times->release);
     printf(", %" PRIu64 " object%s, %s copied to memory", objects, objects == 1 ? "" : "s",
            text_bytes(bytes, sizeof bytes, response->captured_bytes));
+    if (response->prepare_rounds)
+        printf(" (%s of it with the program standing still, after %" PRIu32 " round%s in %.1f ms)",
+               text_bytes(bytes, sizeof bytes, response->copied_bytes), response->prepare_rounds,
+               response->prepare_rounds == 1 ? "" : "s", times ? times->prepare : 0);
 }
 
 static void print_resume(const control_response *response)

@@ -106,11 +106,27 @@ static void ask(struct report *list, size_t count, control_request *request, dou
     free(exchanges);
 }
 
-void ask_suspend(struct report *list, size_t count, double deadline, double timeout)
+/* The message's part, or NULL. */
+static Shadowcl__Control__Prepare *fill_prepare(Shadowcl__Control__Prepare *to,
+                                                const struct ask_prepare *prepare)
 {
+    if (!prepare || !prepare->wanted)
+        return NULL;
+    shadowcl__control__prepare__init(to);
+    to->max_rounds = prepare->max_rounds;
+    to->target = prepare->target;
+    to->rate = prepare->rate;
+    return to;
+}
+
+void ask_suspend(struct report *list, size_t count, double deadline,
+                 const struct ask_prepare *prepare, double timeout)
+{
+    Shadowcl__Control__Prepare beforehand;
     control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
     Shadowcl__Control__Suspend suspend = SHADOWCL__CONTROL__SUSPEND__INIT;
     suspend.deadline = deadline;
+    suspend.prepare = fill_prepare(&beforehand, prepare);
     request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND;
     request.suspend = &suspend;
     ask(list, count, &request, timeout, "suspending");
@@ -127,12 +143,14 @@ void ask_resume(struct report *list, size_t count, const char *device, bool stri
     ask(list, count, &request, timeout, "resuming");
 }
 
-void ask_move(struct report *list, size_t count, double deadline, const char *device, bool strict,
-              double timeout)
+void ask_move(struct report *list, size_t count, double deadline, const struct ask_prepare *prepare,
+              const char *device, bool strict, double timeout)
 {
+    Shadowcl__Control__Prepare beforehand;
     control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
     Shadowcl__Control__Move move = SHADOWCL__CONTROL__MOVE__INIT;
     move.deadline = deadline;
+    move.prepare = fill_prepare(&beforehand, prepare);
     move.device = (char *)device;
     move.strict = strict;
     request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_MOVE;

@@ -6,13 +6,22 @@
 
 #include "agent/report.h"
 
+/* How contents are copied while the program runs, before its gate closes. */
+struct ask_prepare {
+    bool wanted;
+    unsigned max_rounds; /* for each of these, 0: as the process thinks best */
+    double target;       /* milliseconds that copying what is left may take */
+    double rate;         /* bytes a second at most */
+};
+
 /* Who does not answer in time has the state "not answering" and has not failed. */
 void ask_status(struct report *list, size_t count);
 /* Seconds; a process whose answer is lost is asked for its state. */
-void ask_suspend(struct report *list, size_t count, double deadline, double timeout);
+void ask_suspend(struct report *list, size_t count, double deadline,
+                 const struct ask_prepare *prepare, double timeout);
 /* `device` may be "". */
 void ask_resume(struct report *list, size_t count, const char *device, bool strict, double timeout);
-void ask_move(struct report *list, size_t count, double deadline, const char *device, bool strict,
-              double timeout);
+void ask_move(struct report *list, size_t count, double deadline, const struct ask_prepare *prepare,
+              const char *device, bool strict, double timeout);
 
 #endif

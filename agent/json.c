@@ -69,9 +69,9 @@ static json_t *suspend_ms(const control_response *response)
     const Shadowcl__Control__SuspendTimes none = SHADOWCL__CONTROL__SUSPEND_TIMES__INIT;
     const Shadowcl__Control__SuspendTimes *times =
         response && response->suspend_times ? response->suspend_times : &none;
-    return json_pack("{s:o, s:o, s:o, s:o}", "drain", number(times->drain), "capture",
-                     number(times->capture), "release", number(times->release), "total",
-                     number(times->total));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "prepare", number(times->prepare), "drain",
+                     number(times->drain), "capture", number(times->capture), "release",
+                     number(times->release), "total", number(times->total));
 }
 
 static json_t *resume_ms(const control_response *response)
@@ -103,6 +103,9 @@ static void add_suspend(json_t *element, const control_response *response)
 {
     size_t count = response ? response->n_residue : 0;
     json_object_set_new(element, "captured_bytes", whole(response ? response->captured_bytes : 0));
+    json_object_set_new(element, "copied_bytes", whole(response ? response->copied_bytes : 0));
+    json_object_set_new(element, "prepared_bytes", whole(response ? response->prepared_bytes : 0));
+    json_object_set_new(element, "prepare_rounds", whole(response ? response->prepare_rounds : 0));
     json_object_set_new(element, "objects", objects(response));
     json_object_set_new(element, "residue", strings(count ? response->residue : NULL, count));
 }

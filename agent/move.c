@@ -15,6 +15,7 @@ static const struct argp_option move_options[] = {
      "device in use",
      0},
     OPTIONS_DEADLINE,
+    OPTIONS_PREPARE,
     OPTIONS_STRICT,
     OPTIONS_JSON,
     {"timeout", OPTION_TIMEOUT, "SEC", 0,
@@ -46,10 +47,11 @@ int verb_move(int argc, char **argv)
         if (options.json)
             answer_json_empty();
     } else {
-        double most = options.deadline + capture_time + resume_time;
+        double most = options.deadline + capture_time + resume_time +
+                      (options.prepare.wanted ? OPTIONS_PREPARE_TIME : 0);
         exchange_catch_signals();
-        ask_move(targets.list, targets.count, options.deadline, options.device, options.strict,
-                 options.timeout > 0 ? options.timeout : most);
+        ask_move(targets.list, targets.count, options.deadline, &options.prepare, options.device,
+                 options.strict, options.timeout > 0 ? options.timeout : most);
         code = answer(ANSWER_MOVE, options.json, targets.list, targets.count);
     }
     targets_finish(&targets);

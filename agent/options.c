@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const double default_deadline = 10, max_seconds = 86400;
-enum { MAX_SPEC = 4096 };
+enum { MAX_SPEC = 4096, MAX_ROUNDS = 1000 };
 
 static void add_pid(struct options *options, const char *text, struct argp_state *state)
 {
@@ -31,15 +31,56 @@ static void add_pid(struct options *options, const char *text, struct argp_state
     options->pids[options->num_pids++] = (pid_t)pid;
 }
 
+/* A plain number above 0; *end is behind it. */
+static bool is_number(const char *text, char **end, double *number)
+{
+    *number = strtod(text, end);
+    size_t plain = strspn(text, "0123456789.");
+    return plain && *end == text + plain && isfinite(*number) && *number > 0;
+}
+
 static double parse_seconds(const char *name, const char *text, struct argp_state *state)
 {
     char *end;
-    double seconds = strtod(text, &end);
-    bool is_plain = *text && text[strspn(text, "0123456789.")] == 0;
-    if (!is_plain || *end || !isfinite(seconds) || seconds <= 0 || seconds > max_seconds)
+    double seconds;
+    if (!is_number(text, &end, &seconds) || *end || seconds > max_seconds)
         argp_error(state, "--%s: `%s` is not a number of seconds above 0 and up to %.0f", name,
                    text, max_seconds);
     return seconds;
+}
+
+static double parse_milliseconds(const char *name, const char *text, struct argp_state *state)
+{
+    char *end;
+    double ms;
+    if (!is_number(text, &end, &ms) || *end || ms > max_seconds * 1000)
+        argp_error(state, "--%s: `%s` is not a number of milliseconds above 0 and up to %.0f", name,
+                   text, max_seconds * 1000);
+    return ms;
+}
+
+static unsigned parse_rounds(const char *name, const char *text, struct argp_state *state)
+{
+    char *end;
+    double rounds;
+    if (!is_number(text, &end, &rounds) || *end || rounds > MAX_ROUNDS || strchr(text, '.'))
+        argp_error(state, "--%s: `%s` is not a number of rounds from 1 to %d", name, text,
+                   MAX_ROUNDS);
+    return (unsigned)rounds;
+}
+
+static double parse_rate(const char *name, const char *text, struct argp_state *state)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    double bytes;
+    bool ok = is_number(text, &end, &bytes);
+    const char *unit = ok && *end ? strchr(units, *end) : NULL;
+    if (!ok || (*end && (!unit || end[1])))
+        argp_error(state, "--%s: `%s` is not a number of bytes a second, like 500M", name, text);
+    for (const char *u = units; unit && u <= unit; u++)
+        bytes *= 1024;
+    return bytes;
 }
 
 /* One device: PLATFORM:INDEX, or a name, a part of one or a number. */
@@ -71,6 +112,19 @@ static const char *parse_device(const char *text, struct argp_state *state)
             return text;
         part += size + 1;
     }
+}
+
+/* Each of them wants the copies. */
+static void parse_prepare(struct ask_prepare *prepare, int key, const char *text,
+                          struct argp_state *state)
+{
+    prepare->wanted = true;
+    if (key == OPTION_ROUNDS)
+        prepare->max_rounds = parse_rounds("max-rounds", text, state);
+    else if (key == OPTION_TARGET)
+        prepare->target = parse_milliseconds("target-downtime", text, state);
+    else if (key == OPTION_RATE)
+        prepare->rate = parse_rate("max-rate", text, state);
 }
 
 static void check(const struct options *options, struct argp_state *state)
@@ -109,6 +163,12 @@ error_t options_parse_one(int key, char *text, struct argp_state *state)
         return 0;
     case OPTION_DEVICE:
         options->device = parse_device(text, state);
+        return 0;
+    case OPTION_PREPARE:
+    case OPTION_ROUNDS:
+    case OPTION_TARGET:
+    case OPTION_RATE:
+        parse_prepare(&options->prepare, key, text, state);
         return 0;
     case ARGP_KEY_ARG:
         if (options->takes_no_pids)

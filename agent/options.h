@@ -3,6 +3,8 @@
 #ifndef SHADOWCL_AGENT_OPTIONS_H
 #define SHADOWCL_AGENT_OPTIONS_H
 
+#include "agent/ask.h"
+
 #include <argp.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -15,7 +17,8 @@ struct options {
     double deadline;    /* seconds */
     double timeout;     /* seconds; 0 where not given */
     const char *device; /* "" where not given */
-    pid_t *pids;        /* owned; each once */
+    struct ask_prepare prepare;
+    pid_t *pids; /* owned; each once */
     size_t num_pids;
 };
 
@@ -26,6 +29,10 @@ enum {
     OPTION_DEVICE = 'd',
     OPTION_STRICT = 's',
     OPTION_TIMEOUT = 'w',
+    OPTION_PREPARE = 'p',
+    OPTION_ROUNDS = 'n',
+    OPTION_TARGET = 'g',
+    OPTION_RATE = 'r',
 };
 
 /* clang-format off */
@@ -39,7 +46,18 @@ enum {
     {"strict", OPTION_STRICT, 0, 0, \
      "The device must have all that the program was told of the old one, not only what its " \
      "objects use", 0}
+#define OPTIONS_PREPARE \
+    {"prepare", OPTION_PREPARE, 0, 0, \
+     "Copy contents while the program still runs, in rounds, so that it stands still for no longer " \
+     "than it takes to copy what it wrote last", 0}, \
+    {"max-rounds", OPTION_ROUNDS, "N", 0, "With --prepare: rounds at most, 8 by default", 0}, \
+    {"target-downtime", OPTION_TARGET, "MS", 0, \
+     "With --prepare: enough is copied once the rest takes so many milliseconds, 20 by default", 0}, \
+    {"max-rate", OPTION_RATE, "BYTES", 0, \
+     "With --prepare: copy so many bytes a second at most (K, M and G are understood)", 0}
 /* clang-format on */
+
+enum { OPTIONS_PREPARE_TIME = 600 }; /* seconds to wait longer for an answer with --prepare */
 
 error_t options_parse_one(int key, char *text, struct argp_state *state);
 /* Fills in the defaults first; `argp` has options_parse_one as its parser. */

@@ -14,6 +14,7 @@ static const double capture_time = 120;
 static const struct argp_option suspend_options[] = {
     OPTIONS_ALL,
     OPTIONS_DEADLINE,
+    OPTIONS_PREPARE,
     OPTIONS_JSON,
     {"timeout", OPTION_TIMEOUT, "SEC", 0,
      "Stop waiting for the answer after so many seconds; by default 120 more than the deadline", 0},
@@ -35,13 +36,15 @@ static const struct argp suspend_argp = {
 
 static void suspend_all(struct targets *targets, const struct options *options)
 {
-    double timeout = options->timeout > 0 ? options->timeout : options->deadline + capture_time;
+    double most =
+        options->deadline + capture_time + (options->prepare.wanted ? OPTIONS_PREPARE_TIME : 0);
+    double timeout = options->timeout > 0 ? options->timeout : most;
     if (targets_failed(targets)) {
         together_refuse(targets->list, targets->count);
         return;
     }
     exchange_catch_signals();
-    ask_suspend(targets->list, targets->count, options->deadline, timeout);
+    ask_suspend(targets->list, targets->count, options->deadline, &options->prepare, timeout);
     if (!targets_failed(targets) || exchange_was_interrupted())
         return;
     char culprit[32];

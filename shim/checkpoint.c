@@ -34,6 +34,7 @@ enum owner {
 };
 
 static _Atomic int owner;
+static _Atomic int waiting;    /* threads that fork, or end the program, and want to be the owner */
 static _Atomic bool end_waits; /* the thread that ends the program waits at the gate */
 
 enum checkpoint_state checkpoint_state(void)
@@ -94,6 +95,8 @@ static int capture(struct object *const *objects, size_t count, int64_t deadline
     atomic_store(&state, STATE_CAPTURING);
     for (size_t i = 0; i < count; i++) {
         report->counts[objects[i]->was]++;
+        if (objects[i]->was == KIND_MEM)
+            report->copied_bytes += mem_capture_bytes((struct mem *)objects[i]);
         if (objects_capture(objects[i], deadline, err) != 0)
             return -1;
     }
@@ -245,7 +248,16 @@ static int suspend_closed(int64_t deadline, struct report *report, struct error 
     return result;
 }
 
-static int suspend(double deadline, struct report *report, struct error *err)
+/* The gate could not be closed: as if nothing had been asked. */
+static int never_mind(void)
+{
+    precopy_forget();
+    staging_drop();
+    return -1;
+}
+
+static int suspend(double deadline, const struct precopy_wish *wish, struct report *report,
+                   struct error *err)
 {
     int64_t start = now_ns();
     if (checkpoint_state() != STATE_RUNNING) {
@@ -256,14 +268,14 @@ static int suspend(double deadline, struct report *report, struct error *err)
         staging_drop();
         return -1;
     }
+    precopy(wish, &report->precopy);
     int64_t closing = now_ns();
     int64_t end = closing + (int64_t)(deadline * 1e9);
     atomic_store(&state, STATE_DRAINING);
     if (gate_close(end, err) != 0) {
-        staging_drop();
         atomic_store(&state, STATE_RUNNING);
         object_reap_late();
-        return -1;
+        return never_mind();
     }
     report->drain = ms_since(closing);
     /* The driver may call us from inside: this thread passes the closed gate. */
@@ -332,13 +344,21 @@ static _Thread_local bool ending;  /* this thread ends the program */
 static bool wait_and_take(enum owner us)
 {
     NOT_CANCELLED();
-    for (int before = OWNER_NOBODY; !atomic_compare_exchange_strong(&owner, &before, us);
+    bool taken = true;
+    atomic_fetch_add(&waiting, 1);
+    for (int before = OWNER_NOBODY; taken && !atomic_compare_exchange_strong(&owner, &before, us);
          before = OWNER_NOBODY) {
-        if (gate_inside())
-            return false;
-        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+        taken = !gate_inside();
+        if (taken)
+            nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
     }
-    return true;
+    atomic_fetch_sub(&waiting, 1);
+    return taken;
+}
+
+bool checkpoint_is_awaited(void)
+{
+    return atomic_load(&waiting) > 0;
 }
 
 /* For a request: waits for a fork, which is short; false when there is another request. */
@@ -380,6 +400,7 @@ void checkpoint_forked(void)
         gate_open();
     }
     forking = false;
+    atomic_store(&waiting, 0);
     give_back();
 }
 
@@ -400,11 +421,12 @@ void checkpoint_waits_at_gate(bool waits)
         atomic_store(&end_waits, waits);
 }
 
-int checkpoint_suspend(double deadline, struct report *report, struct error *err)
+int checkpoint_suspend(double deadline, const struct precopy_wish *wish, struct report *report,
+                       struct error *err)
 {
     if (!take())
         return refuse_second(err);
-    int result = suspend(deadline, report, err);
+    int result = suspend(deadline, wish, report, err);
     give_back();
     log_info("suspend: %s", result == 0 ? "suspended" : err->reason);
     return result;
@@ -427,14 +449,14 @@ int checkpoint_resume(const char *device, bool strict, struct report *report, st
 }
 
 /* To the new place, or else back to the old one. */
-static int move(double deadline, const char *device, bool strict, struct report *report,
-                struct error *err)
+static int move(double deadline, const struct precopy_wish *wish, const char *device, bool strict,
+                struct report *report, struct error *err)
 {
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING &&
         placement_check(end, device, strict, report, err) != 0)
         return -1;
-    if (suspend(deadline, report, err) != 0)
+    if (suspend(deadline, wish, report, err) != 0)
         return -1;
     if (resume(device, strict, report, err) == 0)
         return 0;
@@ -447,12 +469,12 @@ static int move(double deadline, const char *device, bool strict, struct report 
     return -1;
 }
 
-int checkpoint_move(double deadline, const char *device, bool strict, struct report *report,
-                    struct error *err)
+int checkpoint_move(double deadline, const struct precopy_wish *wish, const char *device,
+                    bool strict, struct report *report, struct error *err)
 {
     if (!take())
         return refuse_second(err);
-    int result = move(deadline, device, strict, report, err);
+    int result = move(deadline, wish, device, strict, report, err);
     give_back();
     log_info("move: %s", result == 0 ? "done" : err->reason);
     return result;

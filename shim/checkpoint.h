@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "shim/error.h"
+#include "shim/precopy.h"
 #include "shim/residue.h"
 #include "state/object.h"
 
@@ -24,6 +25,8 @@ struct report {
     double drain, capture, release, suspend;
     double load, rebuild, resume;
     uint64_t captured_bytes;
+    uint64_t copied_bytes; /* of those: with the gate closed */
+    struct precopy_result precopy;
     size_t counts[KIND_COUNT];
     struct residue residue;
     size_t num_warnings;
@@ -46,15 +49,18 @@ void checkpoint_forked(void);     /* in the child */
 void checkpoint_before_exit(void);
 /* Has the exit handler run? */
 bool checkpoint_ending(void);
+/* Does a fork, or the end of the program, wait now? What need not be done is then left. */
+bool checkpoint_is_awaited(void);
 /* Said by a thread that begins or ends to wait at the closed gate. */
 void checkpoint_waits_at_gate(bool waits);
 
 /* One at a time; a second caller is refused. The caller is a thread of ours that is not inside the
  * gate. `deadline` in seconds, from the closing of the gate to the end of the drain. */
-int checkpoint_suspend(double deadline, struct report *report, struct error *err);
+int checkpoint_suspend(double deadline, const struct precopy_wish *wish, struct report *report,
+                       struct error *err);
 /* `device`: PLATFORM:INDEX for each device in use, separated by commas; empty: where they were. */
 int checkpoint_resume(const char *device, bool strict, struct report *report, struct error *err);
-int checkpoint_move(double deadline, const char *device, bool strict, struct report *report,
-                    struct error *err);
+int checkpoint_move(double deadline, const struct precopy_wish *wish, const char *device,
+                    bool strict, struct report *report, struct error *err);
 
 #endif

@@ -138,13 +138,20 @@ static void drop_run(void *args)
     object_drop(run->buffer);
 }
 
+/* Whatever was recorded. */
+static void run_wrote(const struct issue *to, const void *args)
+{
+    atomic_fetch_add_explicit(&to->queue->context->writes, 1, memory_order_release);
+}
+
 static const struct command_type run_type = {.name = "clEnqueueCommandBufferKHR",
                                              .type = CL_COMMAND_COMMAND_BUFFER_KHR,
                                              .size = sizeof(struct run),
                                              .check = check_run,
                                              .issue = issue_run,
                                              .keep = keep_run,
-                                             .drop = drop_run};
+                                             .drop = drop_run,
+                                             .wrote = run_wrote};
 
 cl_int CL_API_CALL clEnqueueCommandBufferKHR(cl_uint num_queues, cl_command_queue *queues,
                                              cl_command_buffer_khr command_buffer,

@@ -39,8 +39,16 @@ static void read_storm(const char *text)
     }
 }
 
+static bool is_on(const char *name)
+{
+    const char *text = config_text(name);
+    return text && strcmp(text, "1") == 0;
+}
+
 void config_read(void)
 {
     read_mapping(config_text("SHADOWCL_MAPPING"));
     read_storm(config_text("SHADOWCL_STORM"));
+    config.prepare = is_on("SHADOWCL_PREPARE");
+    config.check_writes = is_on("SHADOWCL_CHECK_WRITES");
 }

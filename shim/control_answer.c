@@ -136,6 +136,7 @@ static void add_suspend_times(response *answer, const struct report *report)
     times->capture = report->capture;
     times->release = report->release;
     times->total = report->suspend;
+    times->prepare = report->precopy.ms;
 }
 
 static void add_resume_times(response *answer, const struct report *report)
@@ -159,6 +160,23 @@ static int check_deadline(double deadline, struct error *err)
     return error_todo(err, "give --deadline a number of seconds");
 }
 
+/* How the contents are to be copied beforehand; nonsense is taken as not said. */
+static struct precopy_wish wish_of(const Shadowcl__Control__Request *request)
+{
+    const Shadowcl__Control__Prepare *prepare = NULL;
+    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND)
+        prepare = request->suspend->prepare;
+    else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_MOVE)
+        prepare = request->move->prepare;
+    if (!prepare)
+        return (struct precopy_wish){0};
+    return (struct precopy_wish){
+        .wanted = true,
+        .max_rounds = prepare->max_rounds,
+        .target = isfinite(prepare->target) && prepare->target > 0 ? prepare->target : 0,
+        .rate = isfinite(prepare->rate) && prepare->rate > 0 ? prepare->rate : 0};
+}
+
 /* What the verb does; on status, nothing. */
 static int carry_out(const Shadowcl__Control__Request *request, struct report *report,
                      struct error *err)
@@ -168,19 +186,20 @@ static int carry_out(const Shadowcl__Control__Request *request, struct report *r
                   request->version, PROTOCOL);
         return error_todo(err, "use the command of the same release as the process's library");
     }
+    struct precopy_wish wish = wish_of(request);
     switch (request->verb_case) {
     case SHADOWCL__CONTROL__REQUEST__VERB_STATUS:
         return 0;
     case SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND:
         if (check_deadline(request->suspend->deadline, err) != 0)
             return -1;
-        return checkpoint_suspend(request->suspend->deadline, report, err);
+        return checkpoint_suspend(request->suspend->deadline, &wish, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_RESUME:
         return checkpoint_resume(request->resume->device, request->resume->strict, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_MOVE:
         if (check_deadline(request->move->deadline, err) != 0)
             return -1;
-        return checkpoint_move(request->move->deadline, request->move->device,
+        return checkpoint_move(request->move->deadline, &wish, request->move->device,
                                request->move->strict, report, err);
     default:
         error_set(err, 0, "the request has no verb that this process knows");
@@ -203,6 +222,9 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     /* A status in the middle of a capture tells how far it has come. */
     answer->captured_bytes =
         checkpoint_state() == STATE_CAPTURING ? staging_used() : report.captured_bytes;
+    answer->copied_bytes = report.copied_bytes;
+    answer->prepared_bytes = report.precopy.bytes;
+    answer->prepare_rounds = report.precopy.rounds;
     add_devices(answer);
     size_t counts[KIND_COUNT];
     object_count(counts);

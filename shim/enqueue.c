@@ -73,6 +73,8 @@ cl_int enqueue_issue(const struct command_type *type, struct issue *to, void *ar
         to->num_waits = 1;
     if (err == CL_SUCCESS)
         err = type->issue(to, args);
+    if (type->wrote)
+        type->wrote(to, args);
     to->waits = NULL;
     if (ended)
         RELEASE(to->driver, clReleaseEvent, ended);

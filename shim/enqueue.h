@@ -43,6 +43,8 @@ struct command_type {
     cl_int (*keep)(void *args);
     /* Undoes keep, after the command was handed over or given up. May be NULL. */
     void (*drop)(void *args);
+    /* Notes what the command may write (mem_wrote), once the driver has it. NULL: nothing. */
+    void (*wrote)(const struct issue *to, const void *args);
 };
 
 /* Hands a command to the driver. `num_waits` is how many events the application named: all of a

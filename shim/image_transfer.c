@@ -98,9 +98,20 @@ static void drop_transfer(void *data)
     object_drop(((struct transfer *)data)->image);
 }
 
-static const struct command_type read_image = {
-    "clEnqueueReadImage", CL_COMMAND_READ_IMAGE, 0, sizeof(struct transfer), check_read, issue_read,
-    keep_transfer,        drop_transfer};
+static const struct command_type read_image = {"clEnqueueReadImage",
+                                               CL_COMMAND_READ_IMAGE,
+                                               0,
+                                               sizeof(struct transfer),
+                                               check_read,
+                                               issue_read,
+                                               keep_transfer,
+                                               drop_transfer,
+                                               NULL};
+
+static void wrote_image(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct transfer *)args)->image);
+}
 
 static const struct command_type write_image = {"clEnqueueWriteImage",
                                                 CL_COMMAND_WRITE_IMAGE,
@@ -109,7 +120,8 @@ static const struct command_type write_image = {"clEnqueueWriteImage",
                                                 check_write,
                                                 issue_write,
                                                 keep_transfer,
-                                                drop_transfer};
+                                                drop_transfer,
+                                                wrote_image};
 
 EXPORT cl_int CL_API_CALL clEnqueueReadImage(cl_command_queue command_queue, cl_mem image,
                                              cl_bool blocking_read, const size_t *origin,
@@ -198,10 +210,15 @@ static void drop_copy_image(void *data)
     object_drop(((struct image_copy *)data)->target);
 }
 
+static void wrote_copy_image(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct image_copy *)args)->target);
+}
+
 static const struct command_type copy_image = {
     "clEnqueueCopyImage",      CL_COMMAND_COPY_IMAGE, 0,
     sizeof(struct image_copy), check_copy_image,      issue_copy_image,
-    keep_copy_image,           drop_copy_image};
+    keep_copy_image,           drop_copy_image,       wrote_copy_image};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyImage(cl_command_queue command_queue, cl_mem src_image,
                                              cl_mem dst_image, const size_t *src_origin,
@@ -257,10 +274,15 @@ static void drop_fill_image(void *data)
     object_drop(((struct image_fill *)data)->image);
 }
 
+static void wrote_fill_image(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct image_fill *)args)->image);
+}
+
 static const struct command_type fill_image = {
     "clEnqueueFillImage",      CL_COMMAND_FILL_IMAGE, 0,
     sizeof(struct image_fill), check_fill_image,      issue_fill_image,
-    keep_fill_image,           drop_fill_image};
+    keep_fill_image,           drop_fill_image,       wrote_fill_image};
 
 EXPORT cl_int CL_API_CALL clEnqueueFillImage(cl_command_queue command_queue, cl_mem image,
                                              const void *fill_color, const size_t *origin,
@@ -330,6 +352,16 @@ static void drop_buffer_copy(void *data)
     object_drop(((struct buffer_copy *)data)->buffer);
 }
 
+static void wrote_to_buffer(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct buffer_copy *)args)->buffer);
+}
+
+static void wrote_to_image(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct buffer_copy *)args)->image);
+}
+
 static const struct command_type copy_image_to_buffer = {"clEnqueueCopyImageToBuffer",
                                                          CL_COMMAND_COPY_IMAGE_TO_BUFFER,
                                                          0,
@@ -337,7 +369,8 @@ static const struct command_type copy_image_to_buffer = {"clEnqueueCopyImageToBu
                                                          check_buffer_copy,
                                                          issue_to_buffer,
                                                          keep_buffer_copy,
-                                                         drop_buffer_copy};
+                                                         drop_buffer_copy,
+                                                         wrote_to_buffer};
 
 static const struct command_type copy_buffer_to_image = {"clEnqueueCopyBufferToImage",
                                                          CL_COMMAND_COPY_BUFFER_TO_IMAGE,
@@ -346,7 +379,8 @@ static const struct command_type copy_buffer_to_image = {"clEnqueueCopyBufferToI
                                                          check_buffer_copy,
                                                          issue_to_image,
                                                          keep_buffer_copy,
-                                                         drop_buffer_copy};
+                                                         drop_buffer_copy,
+                                                         wrote_to_image};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyImageToBuffer(
     cl_command_queue command_queue, cl_mem src_image, cl_mem dst_buffer, const size_t *src_origin,

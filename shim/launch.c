@@ -109,6 +109,12 @@ static void launch_drop(void *args)
     object_drop(launch->kernel);
 }
 
+static void launch_wrote(const struct issue *to, const void *args)
+{
+    const struct launch *launch = args;
+    kernel_wrote(launch->kernel, to->held ? launch->args->args : launch->kernel->args);
+}
+
 static const struct command_type ndrange = {
     .name = "clEnqueueNDRangeKernel",
     .type = CL_COMMAND_NDRANGE_KERNEL,
@@ -117,6 +123,7 @@ static const struct command_type ndrange = {
     .issue = launch_issue,
     .keep = launch_keep,
     .drop = launch_drop,
+    .wrote = launch_wrote,
 };
 
 static const struct command_type task = {
@@ -127,6 +134,7 @@ static const struct command_type task = {
     .issue = task_issue,
     .keep = launch_keep,
     .drop = launch_drop,
+    .wrote = launch_wrote,
 };
 
 EXPORT cl_int CL_API_CALL clEnqueueNDRangeKernel(cl_command_queue command_queue, cl_kernel kernel,

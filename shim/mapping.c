@@ -127,9 +127,15 @@ static cl_int map_buffer_issue(const struct issue *to, void *data)
                                            args->map.pointer, to->num_waits, to->waits, to->event);
 }
 
-static const struct command_type map_buffer_type = {
-    "clEnqueueMapBuffer", CL_COMMAND_MAP_BUFFER, 0,        sizeof(struct map),
-    map_buffer_check,     map_buffer_issue,      map_keep, map_drop};
+static const struct command_type map_buffer_type = {"clEnqueueMapBuffer",
+                                                    CL_COMMAND_MAP_BUFFER,
+                                                    0,
+                                                    sizeof(struct map),
+                                                    map_buffer_check,
+                                                    map_buffer_issue,
+                                                    map_keep,
+                                                    map_drop,
+                                                    NULL};
 
 /* The pointer for the application, or what was recorded taken back. */
 static void *finish_map(struct map *args, cl_int err, cl_int *errcode_ret)
@@ -181,9 +187,15 @@ static cl_int map_image_issue(const struct issue *to, void *data)
         slice_pitch, args->map.pointer, to->num_waits, to->waits, to->event);
 }
 
-static const struct command_type map_image_type = {
-    "clEnqueueMapImage", CL_COMMAND_MAP_IMAGE, 0,        sizeof(struct map),
-    map_image_check,     map_image_issue,      map_keep, map_drop};
+static const struct command_type map_image_type = {"clEnqueueMapImage",
+                                                   CL_COMMAND_MAP_IMAGE,
+                                                   0,
+                                                   sizeof(struct map),
+                                                   map_image_check,
+                                                   map_image_issue,
+                                                   map_keep,
+                                                   map_drop,
+                                                   NULL};
 
 /* §5.3.6: those whose slice pitch must be asked for. */
 static bool has_slices(const struct mem *mem)
@@ -334,6 +346,11 @@ static cl_int unmap_issue(const struct issue *to, void *data)
     return err;
 }
 
+static void unmap_wrote(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct unmap *)args)->mem);
+}
+
 static const struct command_type unmap_type = {"clEnqueueUnmapMemObject",
                                                CL_COMMAND_UNMAP_MEM_OBJECT,
                                                COMMAND_TOLD,
@@ -341,7 +358,8 @@ static const struct command_type unmap_type = {"clEnqueueUnmapMemObject",
                                                unmap_check,
                                                unmap_issue,
                                                unmap_keep,
-                                               unmap_drop};
+                                               unmap_drop,
+                                               unmap_wrote};
 
 EXPORT cl_int CL_API_CALL clEnqueueUnmapMemObject(cl_command_queue command_queue, cl_mem memobj,
                                                   void *mapped_ptr, cl_uint num_events_in_wait_list,

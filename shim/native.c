@@ -153,6 +153,14 @@ static void native_drop(void *args)
     free_copy(native->kept);
 }
 
+static void native_wrote(const struct issue *to, const void *args)
+{
+    const struct native *native = args;
+    for (cl_uint i = 0; i < native->num_mems; i++)
+        if (native->mems[i])
+            mem_wrote(native->mems[i]);
+}
+
 static const struct command_type native_type = {
     .name = "clEnqueueNativeKernel",
     .type = CL_COMMAND_NATIVE_KERNEL,
@@ -161,6 +169,7 @@ static const struct command_type native_type = {
     .issue = native_issue,
     .keep = native_keep,
     .drop = native_drop,
+    .wrote = native_wrote,
 };
 
 EXPORT cl_int CL_API_CALL clEnqueueNativeKernel(cl_command_queue command_queue,

@@ -234,5 +234,5 @@ void objects_forget_contents(struct object *const *objects, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (objects[i]->was == KIND_MEM)
-            ((struct mem *)objects[i])->contents = NULL;
+            mem_precopy_forget((struct mem *)objects[i]);
 }

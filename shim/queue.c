@@ -65,6 +65,7 @@ static cl_command_queue publish_queue(cl_context context, cl_device_id device,
         return NULL;
     }
     queue->object.real = real;
+    roster_add(&queue_roster, &queue->member, queue);
     object_publish(queue);
     return (cl_command_queue)queue;
 }

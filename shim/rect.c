@@ -87,7 +87,8 @@ static const struct command_type read_rect_type = {"clEnqueueReadBufferRect",
                                                    read_rect_check,
                                                    read_rect_issue,
                                                    rect_keep,
-                                                   rect_drop};
+                                                   rect_drop,
+                                                   NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueReadBufferRect(
     cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_read,
@@ -122,6 +123,11 @@ static cl_int write_rect_issue(const struct issue *to, void *data)
         args->other_slice_pitch, args->pointer, to->num_waits, to->waits, to->event);
 }
 
+static void write_rect_wrote(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct rect *)args)->buffer.mem);
+}
+
 static const struct command_type write_rect_type = {"clEnqueueWriteBufferRect",
                                                     CL_COMMAND_WRITE_BUFFER_RECT,
                                                     0,
@@ -129,7 +135,8 @@ static const struct command_type write_rect_type = {"clEnqueueWriteBufferRect",
                                                     write_rect_check,
                                                     write_rect_issue,
                                                     rect_keep,
-                                                    rect_drop};
+                                                    rect_drop,
+                                                    write_rect_wrote};
 
 EXPORT cl_int CL_API_CALL clEnqueueWriteBufferRect(
     cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_write,
@@ -174,6 +181,11 @@ static cl_int copy_rect_issue(const struct issue *to, void *data)
         args->other_slice_pitch, to->num_waits, to->waits, to->event);
 }
 
+static void copy_rect_wrote(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct rect *)args)->other.mem);
+}
+
 static const struct command_type copy_rect_type = {"clEnqueueCopyBufferRect",
                                                    CL_COMMAND_COPY_BUFFER_RECT,
                                                    0,
@@ -181,7 +193,8 @@ static const struct command_type copy_rect_type = {"clEnqueueCopyBufferRect",
                                                    copy_rect_check,
                                                    copy_rect_issue,
                                                    rect_keep,
-                                                   rect_drop};
+                                                   rect_drop,
+                                                   copy_rect_wrote};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyBufferRect(cl_command_queue command_queue, cl_mem src_buffer,
                                                   cl_mem dst_buffer, const size_t *src_origin,

@@ -19,6 +19,7 @@
 #include "shim/residue.h"
 #include "shim/storm.h"
 #include "state/device.h"
+#include "state/roster.h"
 #include "state/svm.h"
 
 bool start_icd_mode;
@@ -26,10 +27,23 @@ bool start_icd_mode;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool started;
 
+static void before_fork(void)
+{
+    checkpoint_before_fork();
+    roster_before_fork();
+}
+
+static void after_fork_here(void)
+{
+    roster_after_fork();
+    checkpoint_after_fork();
+}
+
 /* Only the forking thread is left: no control thread, no callback thread, nobody inside the gate.
  * The control thread of the child starts at its next OpenCL call that asks for platforms. */
 static void after_fork(void)
 {
+    roster_after_fork();
     checkpoint_forked();
     object_forked();
     log_forked();
@@ -55,7 +69,7 @@ static void start(void)
     }
     gate_init();
     storm_init();
-    pthread_atfork(checkpoint_before_fork, checkpoint_after_fork, after_fork);
+    pthread_atfork(before_fork, after_fork_here, after_fork);
     at_quick_exit(control_unlink); /* it runs no destructors */
     started = true;
     control_start();

@@ -129,9 +129,15 @@ static void drop_release(void *data)
     free_list(&((struct svm_release *)data)->list);
 }
 
-static const struct command_type svm_free_type = {
-    "clEnqueueSVMFree", CL_COMMAND_SVM_FREE, 0,           sizeof(struct svm_release), check_release,
-    issue_release,      keep_release,        drop_release};
+static const struct command_type svm_free_type = {"clEnqueueSVMFree",
+                                                  CL_COMMAND_SVM_FREE,
+                                                  0,
+                                                  sizeof(struct svm_release),
+                                                  check_release,
+                                                  issue_release,
+                                                  keep_release,
+                                                  drop_release,
+                                                  NULL};
 
 EXPORT cl_int CL_API_CALL
 clEnqueueSVMFree(cl_command_queue command_queue, cl_uint num_svm_pointers, void *svm_pointers[],
@@ -191,7 +197,8 @@ static const struct command_type svm_migrate_type = {"clEnqueueSVMMigrateMem",
                                                      check_migration,
                                                      issue_migration,
                                                      keep_migration,
-                                                     drop_migration};
+                                                     drop_migration,
+                                                     NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMMigrateMem(cl_command_queue command_queue,
                                                  cl_uint num_svm_pointers,

@@ -45,6 +45,7 @@ static const struct command_type svm_memcpy = {"clEnqueueSVMMemcpy",
                                                check_copy,
                                                issue_copy,
                                                keep_copy,
+                                               NULL,
                                                NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMMemcpy(cl_command_queue command_queue, cl_bool blocking_copy,
@@ -98,6 +99,7 @@ static const struct command_type svm_memfill = {"clEnqueueSVMMemFill",
                                                 check_fill,
                                                 issue_fill,
                                                 keep_fill,
+                                                NULL,
                                                 NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMMemFill(cl_command_queue command_queue, void *svm_ptr,
@@ -146,9 +148,15 @@ static cl_int keep_map(void *data)
     return CL_SUCCESS;
 }
 
-static const struct command_type svm_map_type = {
-    "clEnqueueSVMMap", CL_COMMAND_SVM_MAP, 0,        sizeof(struct svm_map),
-    check_map,         issue_map,          keep_map, NULL};
+static const struct command_type svm_map_type = {"clEnqueueSVMMap",
+                                                 CL_COMMAND_SVM_MAP,
+                                                 0,
+                                                 sizeof(struct svm_map),
+                                                 check_map,
+                                                 issue_map,
+                                                 keep_map,
+                                                 NULL,
+                                                 NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMMap(cl_command_queue command_queue, cl_bool blocking_map,
                                           cl_map_flags flags, void *svm_ptr, size_t size,
@@ -167,9 +175,15 @@ static cl_int issue_unmap(const struct issue *to, void *data)
                                          to->event);
 }
 
-static const struct command_type svm_unmap_type = {
-    "clEnqueueSVMUnmap", CL_COMMAND_SVM_UNMAP, 0,    sizeof(struct svm_map),
-    check_map,           issue_unmap,          NULL, NULL};
+static const struct command_type svm_unmap_type = {"clEnqueueSVMUnmap",
+                                                   CL_COMMAND_SVM_UNMAP,
+                                                   0,
+                                                   sizeof(struct svm_map),
+                                                   check_map,
+                                                   issue_unmap,
+                                                   NULL,
+                                                   NULL,
+                                                   NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMUnmap(cl_command_queue command_queue, void *svm_ptr,
                                             cl_uint num_events_in_wait_list,

@@ -82,7 +82,8 @@ static const struct command_type read_type = {"clEnqueueReadBuffer",
                                               read_check,
                                               read_issue,
                                               linear_keep,
-                                              linear_drop};
+                                              linear_drop,
+                                              NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueReadBuffer(cl_command_queue command_queue, cl_mem buffer,
                                               cl_bool blocking_read, size_t offset, size_t size,
@@ -107,6 +108,11 @@ static cl_int write_issue(const struct issue *to, void *data)
                                             to->waits, to->event);
 }
 
+static void write_wrote(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct linear *)args)->buffer.mem);
+}
+
 static const struct command_type write_type = {"clEnqueueWriteBuffer",
                                                CL_COMMAND_WRITE_BUFFER,
                                                0,
@@ -114,7 +120,8 @@ static const struct command_type write_type = {"clEnqueueWriteBuffer",
                                                write_check,
                                                write_issue,
                                                linear_keep,
-                                               linear_drop};
+                                               linear_drop,
+                                               write_wrote};
 
 EXPORT cl_int CL_API_CALL clEnqueueWriteBuffer(cl_command_queue command_queue, cl_mem buffer,
                                                cl_bool blocking_write, size_t offset, size_t size,
@@ -167,6 +174,11 @@ static cl_int copy_issue(const struct issue *to, void *data)
         args->destination_offset, args->size, to->num_waits, to->waits, to->event);
 }
 
+static void copy_wrote(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct copy *)args)->destination.mem);
+}
+
 static const struct command_type copy_type = {"clEnqueueCopyBuffer",
                                               CL_COMMAND_COPY_BUFFER,
                                               0,
@@ -174,7 +186,8 @@ static const struct command_type copy_type = {"clEnqueueCopyBuffer",
                                               copy_check,
                                               copy_issue,
                                               copy_keep,
-                                              copy_drop};
+                                              copy_drop,
+                                              copy_wrote};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyBuffer(cl_command_queue command_queue, cl_mem src_buffer,
                                               cl_mem dst_buffer, size_t src_offset,
@@ -235,6 +248,11 @@ static cl_int fill_issue(const struct issue *to, void *data)
         args->pattern_size, args->offset, args->size, to->num_waits, to->waits, to->event);
 }
 
+static void fill_wrote(const struct issue *to, const void *args)
+{
+    mem_wrote(((const struct fill *)args)->buffer.mem);
+}
+
 static const struct command_type fill_type = {"clEnqueueFillBuffer",
                                               CL_COMMAND_FILL_BUFFER,
                                               0,
@@ -242,7 +260,8 @@ static const struct command_type fill_type = {"clEnqueueFillBuffer",
                                               fill_check,
                                               fill_issue,
                                               fill_keep,
-                                              fill_drop};
+                                              fill_drop,
+                                              fill_wrote};
 
 EXPORT cl_int CL_API_CALL clEnqueueFillBuffer(cl_command_queue command_queue, cl_mem buffer,
                                               const void *pattern, size_t pattern_size,
@@ -315,6 +334,14 @@ static cl_int migrate_issue(const struct issue *to, void *data)
     return err;
 }
 
+/* CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED: whatever the bytes are then, they may be others. */
+static void migrate_wrote(const struct issue *to, const void *data)
+{
+    const struct migrate *args = data;
+    for (cl_uint i = 0; i < args->count; i++)
+        mem_wrote((struct mem *)args->handles[i]);
+}
+
 static const struct command_type migrate_type = {"clEnqueueMigrateMemObjects",
                                                  CL_COMMAND_MIGRATE_MEM_OBJECTS,
                                                  0,
@@ -322,7 +349,8 @@ static const struct command_type migrate_type = {"clEnqueueMigrateMemObjects",
                                                  migrate_check,
                                                  migrate_issue,
                                                  migrate_keep,
-                                                 migrate_drop};
+                                                 migrate_drop,
+                                                 migrate_wrote};
 
 EXPORT cl_int CL_API_CALL clEnqueueMigrateMemObjects(
     cl_command_queue command_queue, cl_uint num_mem_objects, const cl_mem *mem_objects,

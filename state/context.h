@@ -32,6 +32,8 @@ struct context {
     struct post *_Atomic callbacks; /* owned; each is a context_callback */
     struct info_cache formats;      /* of images: what clGetSupportedImageFormats has answered */
     cl_command_queue copier;        /* the driver's; while capturing or rebuilding, else NULL */
+    _Atomic unsigned writes;        /* commands that may have written any of its objects */
+    bool copying;                   /* copies are on their way (shim/precopy.c) */
     unsigned copies;                /* the copier was lent so often since it was last emptied */
 };
 

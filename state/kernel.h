@@ -22,6 +22,7 @@ enum arg_class { CLASS_UNKNOWN, CLASS_SCALAR, CLASS_MEM, CLASS_SAMPLER, CLASS_QU
 struct kernel_arg {
     uint8_t kind;        /* enum arg_kind */
     uint8_t class;       /* enum arg_class */
+    bool is_read;        /* __constant, or a read_only image: no kernel can write there */
     uint32_t generation; /* of the object: who was meant, should the slot be used again */
     size_t room;         /* bytes at `outside`; 0: the value is `inside` */
     size_t size;
@@ -91,6 +92,8 @@ cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
 /* clSetKernelExecInfo likewise. */
 cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
                        const void *value);
+/* Notes what a launch with these arguments may write. */
+void kernel_wrote(const struct kernel *kernel, const struct kernel_arg *args);
 /* Have all arguments been set, to what is still there? */
 bool kernel_args_set(const struct kernel *kernel);
 /* A copy that holds the objects, those that are still there; NULL without memory. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "state/kernel.h"
+#include "state/mem.h"
 
 /* Types of eight bytes that are never handles, whatever their value looks like. A typedef's name
  * tells nothing. */
@@ -45,12 +46,30 @@ static enum arg_class class_of(struct kernel *kernel, cl_uint index)
     return class_of_value((const char *)type->bytes);
 }
 
+/* A pointer to const says nothing: kernels cast that away. */
+static bool is_only_read(struct kernel *kernel, cl_uint index)
+{
+    const struct info_entry *address =
+        info_cache_find(&kernel->info, kernel_info_key(CL_KERNEL_ARG_ADDRESS_QUALIFIER, index));
+    const struct info_entry *access =
+        info_cache_find(&kernel->info, kernel_info_key(CL_KERNEL_ARG_ACCESS_QUALIFIER, index));
+    cl_kernel_arg_address_qualifier space = 0;
+    cl_kernel_arg_access_qualifier how = 0;
+    if (address && address->size == sizeof space)
+        memcpy(&space, address->bytes, sizeof space);
+    if (access && access->size == sizeof how)
+        memcpy(&how, access->bytes, sizeof how);
+    return space == CL_KERNEL_ARG_ADDRESS_CONSTANT || how == CL_KERNEL_ARG_ACCESS_READ_ONLY;
+}
+
 /* Asked once per kernel, when the first argument comes that could be a handle. */
 static void classify(struct kernel *kernel)
 {
     kernel_read_facts(kernel->object.driver, kernel_real(kernel), &kernel->info);
     for (cl_uint i = 0; i < kernel->num_args; i++)
         kernel->args[i].class = (uint8_t)class_of(kernel, i);
+    for (cl_uint i = 0; i < kernel->num_args; i++)
+        kernel->args[i].is_read = is_only_read(kernel, i);
     kernel->classified = true;
 }
 
@@ -190,6 +209,20 @@ cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
     return err;
 }
 
+void kernel_wrote(const struct kernel *kernel, const struct kernel_arg *args)
+{
+    for (cl_uint i = 0; i < kernel->num_args; i++) {
+        if (args[i].kind != ARG_OBJECT || args[i].is_read)
+            continue;
+        struct object *object = args[i].object;
+        if (object->was != KIND_MEM || !object_alive(object, args[i].generation))
+            continue;
+        struct mem *mem = (struct mem *)object;
+        if (!(mem->flags & CL_MEM_READ_ONLY))
+            mem_wrote(mem);
+    }
+}
+
 /* Is it set, to something that is still there? */
 static bool is_set(const struct kernel_arg *arg)
 {
@@ -209,6 +242,7 @@ bool kernel_args_set(const struct kernel *kernel)
 static bool copy_arg(struct kernel_arg *to, const struct kernel_arg *from)
 {
     to->class = from->class;
+    to->is_read = from->is_read;
     if (from->kind == ARG_BYTES || from->kind == ARG_SVM) {
         if (record_bytes(to, from->size, bytes_of(from)) != CL_SUCCESS)
             return false;

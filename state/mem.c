@@ -21,6 +21,7 @@ struct mem_end {
 #define ALIGN 128   /* at least CL_DEVICE_MEM_BASE_ADDR_ALIGN */
 
 static _Atomic uint64_t total_bytes, staging_bytes;
+struct roster mem_roster;
 
 /* Does a capture copy it? Not where its bytes are the host's, or the parent's. */
 static bool needs_staging(const struct mem *mem)
@@ -47,6 +48,7 @@ struct mem *mem_create(struct context *context, struct mem *parent, cl_mem_objec
         atomic_fetch_add_explicit(&total_bytes, size, memory_order_relaxed);
     if (needs_staging(mem))
         atomic_fetch_add_explicit(&staging_bytes, size, memory_order_relaxed);
+    roster_add(&mem_roster, &mem->member, mem);
     return mem;
 }
 
@@ -138,6 +140,7 @@ static void CL_CALLBACK driver_let_go(cl_mem real, void *data)
 
 static void free_parts(struct mem *mem)
 {
+    roster_remove(&mem_roster, &mem->member);
     while (mem->mappings) {
         struct mapping *next = mem->mappings->next;
         mapping_destroy(mem->mappings);

@@ -6,6 +6,7 @@
 #define SHADOWCL_STATE_MEM_H
 
 #include "state/queue.h"
+#include "state/roster.h"
 
 /* One clEnqueueMapBuffer or clEnqueueMapImage that is not unmapped. */
 struct mapping {
@@ -67,7 +68,13 @@ struct mem {
     _Atomic unsigned maps;    /* mappings of it and of its sub-buffers */
     struct mapping *kept;     /* those, while contents are merged */
     atomic_flag lock;         /* held for a few instructions only */
+    _Atomic bool written;     /* since the note was taken away: see mem_wrote */
+    bool copied;              /* `contents` has what it held when the note was taken away */
+    unsigned written_as_all;  /* the context's `writes` at that moment */
+    struct member member;     /* of mem_roster */
 };
+
+extern struct roster mem_roster;
 
 static inline struct mem *mem_check(cl_mem handle)
 {
@@ -103,6 +110,28 @@ cl_int mem_keep_properties(struct mem *mem, const cl_mem_properties *properties)
 void *mem_host_alloc(struct mem *mem, size_t size);
 /* §5.5.1: the application's destructor callback, to be run once the driver has let go. */
 cl_int mem_add_callback(struct mem *mem, mem_destructor function, void *data);
+
+/* Notes that a command may write the object, once the driver has the command: inside the gate. */
+static inline void mem_wrote(struct mem *mem)
+{
+    while (mem->parent)
+        mem = mem->parent;
+    if (!atomic_load_explicit(&mem->written, memory_order_relaxed))
+        atomic_store_explicit(&mem->written, true, memory_order_release);
+}
+
+/* --- Copies while the program runs (shim/precopy.c) --- */
+
+/* Takes the note away: must the object be copied? */
+bool mem_precopy_takes(struct mem *mem);
+/* Bytes that would be copied if it came to a suspend now. */
+uint64_t mem_precopy_left(const struct mem *mem);
+/* Starts its copy to staging memory; _finish waits for all copies of its context. */
+int mem_precopy(struct mem *mem, struct error *err);
+int mem_precopy_finish(struct mem *mem, struct error *err);
+void mem_precopy_forget(struct mem *mem);
+/* Bytes that a capture will still copy. */
+uint64_t mem_capture_bytes(const struct mem *mem);
 
 /* Records a mapping and gives its region: in mem's host, or new memory. `mapping->owned` and
  * `pointer` are set here. NULL without memory. */

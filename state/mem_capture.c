@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/config.h"
 #include "state/mem.h"
 #include "state/staging.h"
 
@@ -39,10 +40,125 @@ static int synchronise(struct mem *mem, struct error *err)
     return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueUnmapMemObject", status);
 }
 
+/* Is its copy in staging memory the same as what the device has? */
+static bool is_copied(const struct mem *mem)
+{
+    return mem->copied && !atomic_load(&mem->written) &&
+           mem->written_as_all == atomic_load(&mem->context->writes);
+}
+
+/* Can contents be copied while the program runs? What lies in the program's own memory can't: that
+ * has its bytes only once nothing writes there any more. */
+static bool can_precopy(const struct mem *mem)
+{
+    return !mem->parent && !mem->host && !mem->object.refusal && mem_real(mem) &&
+           mem->type != CL_MEM_OBJECT_PIPE && !(mem->flags & CL_MEM_USE_HOST_PTR);
+}
+
+bool mem_precopy_takes(struct mem *mem)
+{
+    if (!can_precopy(mem) || is_copied(mem))
+        return false;
+    mem->written_as_all = atomic_load(&mem->context->writes);
+    atomic_store(&mem->written, false);
+    return true;
+}
+
+uint64_t mem_precopy_left(const struct mem *mem)
+{
+    return can_precopy(mem) && !is_copied(mem) ? mem->size : 0;
+}
+
+static int read_contents(struct mem *mem, void *to, cl_bool blocking, struct error *err)
+{
+    const char *call = mem->image ? "clEnqueueReadImage" : "clEnqueueReadBuffer";
+    const struct driver *driver = mem->object.driver;
+    cl_command_queue queue = mem->context->copier;
+    cl_int status =
+        mem->image
+            ? driver->clEnqueueReadImage(queue, mem_real(mem), blocking, (const size_t[3]){0, 0, 0},
+                                         mem->image->extent, 0, 0, to, 0, NULL, NULL)
+            : driver->clEnqueueReadBuffer(queue, mem_real(mem), blocking, 0, mem->size, to, 0, NULL,
+                                          NULL);
+    return status == CL_SUCCESS ? 0 : driver_failed(err, call, status);
+}
+
+static int name_mem(const struct mem *mem, struct error *err)
+{
+    return error_object(err, "%s %llu", mem->image ? "image" : "buffer",
+                        (unsigned long long)mem->object.serial);
+}
+
+int mem_precopy(struct mem *mem, struct error *err)
+{
+    if (context_copier(mem->context, err))
+        return name_mem(mem, err);
+    if (!mem->contents)
+        mem->contents = staging_take(mem->size);
+    if (!mem->contents) {
+        error_set(err, 0, "no memory for its %zu bytes", mem->size);
+        return name_mem(mem, err);
+    }
+    if (read_contents(mem, mem->contents, CL_FALSE, err) != 0)
+        return name_mem(mem, err);
+    mem->context->copying = true;
+    mem->copied = true;
+    return 0;
+}
+
+int mem_precopy_finish(struct mem *mem, struct error *err)
+{
+    struct context *context = mem->context;
+    if (!context->copying)
+        return 0;
+    context->copying = false;
+    cl_int status = mem->object.driver->clFinish(context->copier);
+    if (status == CL_SUCCESS)
+        return 0;
+    error_set(err, 0, "copying its contents failed (%d)", status);
+    return name_mem(mem, err);
+}
+
+uint64_t mem_capture_bytes(const struct mem *mem)
+{
+    bool is_here = mem->parent || (mem->host && !atomic_load(&mem->maps));
+    return is_here || is_copied(mem) ? 0 : mem->size;
+}
+
+void mem_precopy_forget(struct mem *mem)
+{
+    mem->copied = false;
+    mem->contents = NULL;
+}
+
+/* SHADOWCL_CHECK_WRITES: what is taken for unwritten is looked at, byte by byte. */
+static int check_copy(struct mem *mem, struct error *err)
+{
+    unsigned char *now = malloc(mem->size), *then = mem->contents;
+    size_t at = 0;
+    if (!now)
+        return error_set(err, 0, "no memory to check its copy");
+    int result = context_copier(mem->context, err);
+    if (result == 0)
+        result = read_contents(mem, now, CL_TRUE, err);
+    while (result == 0 && at < mem->size && now[at] == then[at])
+        at++;
+    if (result == 0 && at < mem->size) {
+        error_set(err, 0, "it was taken for unwritten, but byte %zu of %zu has changed", at,
+                  mem->size);
+        result = error_todo(err, "this is a fault of shadowcl: suspend without --prepare, and "
+                                 "please report it");
+    }
+    free(now);
+    return result;
+}
+
 int mem_capture(struct mem *mem, struct error *err)
 {
     if (mem->parent)
         return 0;
+    if (is_copied(mem))
+        return config.check_writes ? check_copy(mem, err) : 0;
     if (context_copier(mem->context, err))
         return -1;
     if (mem->host && !atomic_load(&mem->maps))

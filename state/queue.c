@@ -6,10 +6,13 @@
 
 #include "shim/cancel.h"
 
+struct roster queue_roster;
+
 void queue_destroy(void *object)
 {
     NOT_CANCELLED();
     struct queue *queue = object;
+    roster_remove(&queue_roster, &queue->member);
     queue_release(queue);
     free(queue->properties);
     object_drop(queue->device);

@@ -4,6 +4,7 @@
 #define SHADOWCL_STATE_QUEUE_H
 
 #include "state/context.h"
+#include "state/roster.h"
 
 struct queue {
     struct object object;
@@ -17,7 +18,10 @@ struct queue {
     _Atomic unsigned held;  /* commands of it that are held back (shim/hold.c) */
     uint64_t blocked_in;    /* of shim/hold.c's passes: guarded by hold_lock */
     uint64_t barrier_in;
+    struct member member; /* of queue_roster */
 };
+
+extern struct roster queue_roster;
 
 static inline struct queue *queue_check(cl_command_queue handle)
 {

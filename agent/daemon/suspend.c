@@ -138,7 +138,7 @@ static int suspend_processes(struct suspension *s)
     double deadline = request_number(s->job->request.arguments, "deadline", default_deadline);
     struct report *list = s->crowd.targets.list;
     char name[32];
-    ask_suspend(list, s->crowd.num_asked, deadline,
+    ask_suspend(list, s->crowd.num_asked, deadline, NULL,
                 deadline + s->job->agent->settings.process_timeout);
     forget_ended(s);
     s->suspended = text_clock();

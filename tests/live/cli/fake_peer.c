@@ -161,17 +161,27 @@ static void answer(int fd, const control_request *request, const char *how)
         _exit(0);
 }
 
+static void log_prepare(const Shadowcl__Control__Prepare *prepare)
+{
+    if (prepare)
+        printf(", prepare %u %g %g", prepare->max_rounds, prepare->target, prepare->rate);
+}
+
 static void log_request(const control_request *request)
 {
-    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND)
-        printf("suspend %g\n", request->suspend->deadline);
-    else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_RESUME)
-        printf("resume %s %d\n", request->resume->device, request->resume->strict);
-    else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_MOVE)
-        printf("move %g %s %d\n", request->move->deadline, request->move->device,
+    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND) {
+        printf("suspend %g", request->suspend->deadline);
+        log_prepare(request->suspend->prepare);
+    } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_RESUME) {
+        printf("resume %s %d", request->resume->device, request->resume->strict);
+    } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_MOVE) {
+        printf("move %g %s %d", request->move->deadline, request->move->device,
                request->move->strict);
-    else
-        printf("status\n");
+        log_prepare(request->move->prepare);
+    } else {
+        printf("status");
+    }
+    putchar('\n');
     fflush(stdout);
 }
 

@@ -18,9 +18,10 @@ ROOT = os.geteuid() == 0
 needs_root = unittest.skipUnless(ROOT, "needs root to become another user")
 
 PS = {"pid", "uid", "command", "state", "devices", "objects", "device_bytes"}
-SUSPEND = {"pid", "state", "captured_bytes", "objects", "residue", "warnings", "ms", "error"}
+SUSPEND = {"pid", "state", "captured_bytes", "copied_bytes", "prepared_bytes", "prepare_rounds",
+           "objects", "residue", "warnings", "ms", "error"}
 RESUME = {"pid", "state", "devices", "warnings", "ms", "error"}
-SUSPEND_MS = {"drain", "capture", "release", "total"}
+SUSPEND_MS = {"prepare", "drain", "capture", "release", "total"}
 RESUME_MS = {"load", "rebuild", "total"}
 
 

@@ -34,8 +34,9 @@ class Answers(Case):
         self.expect(0)
         self.equal(self.answer(SUSPEND), [{
             "pid": peer.pid, "state": "suspended", "captured_bytes": 13002342,
+            "copied_bytes": 0, "prepared_bytes": 0, "prepare_rounds": 0,
             "objects": {"buffer": 40, "queue": 2}, "residue": [], "warnings": [],
-            "ms": {"drain": 3.125, "capture": 20.0, "release": 8.1, "total": 31.225},
+            "ms": {"prepare": 0, "drain": 3.125, "capture": 20.0, "release": 8.1, "total": 31.225},
             "error": None}])
         self.shadowcl("resume", peer.pid, "--device", "pocl:0, gpu", "--strict", "--json")
         self.expect(0)
@@ -45,6 +46,19 @@ class Answers(Case):
             "warnings": [], "ms": {"load": 20.5, "rebuild": 35.1, "total": 55.6}, "error": None}])
         self.peers = []
         self.equal(peer.stop(), ["suspend 0.5", "resume pocl:0, gpu 1"])
+
+    def test_prepare(self):
+        peer = self.peer()
+        self.shadowcl("suspend", peer.pid, "--prepare")
+        self.shadowcl("resume", peer.pid)
+        self.shadowcl("suspend", peer.pid, "--max-rounds", 3, "--target-downtime", 2.5)
+        self.shadowcl("resume", peer.pid)
+        self.shadowcl("move", peer.pid, "--device", "1", "--max-rate", "1.5K")
+        self.expect(0)
+        self.peers = []
+        self.equal(peer.stop(), ["suspend 10, prepare 0 0 0", "resume  0",
+                                 "suspend 10, prepare 3 2.5 0", "resume  0",
+                                 "move 10 1 0, prepare 0 0 1536"])
 
     def test_text(self):
         peer = self.peer()

@@ -42,6 +42,13 @@ class Usage(Case):
             for text in ("", "0", "-1", "nan", "inf", "1e3", "abc", "1s", "86401", "0x10", ".",
                          "1.2.3", "9" * 400):
                 self.usage("--deadline", *verb, "--deadline", text)
+        for verb in (["suspend", 1], ["move", 1, "--device", "0"]):
+            for text in ("0", "-1", "1001", "2.5", "x", "nan", ""):
+                self.usage("--max-rounds", *verb, "--max-rounds", text)
+            for text in ("0", "-1", "1e3", "x", "inf", "", "5ms"):
+                self.usage("--target-downtime", *verb, "--target-downtime", text)
+            for text in ("0", "-1", "M", "5MB", "5 M", "x", ""):
+                self.usage("--max-rate", *verb, "--max-rate", text)
 
     def test_run(self):
         self.usage("command to run is missing", "run")

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lists of live objects of one kind that can be walked while the program runs: what is on one can
+ * be held for as long as it is looked at. (object_list is for a closed gate.) */
+#ifndef SHADOWCL_STATE_ROSTER_H
+#define SHADOWCL_STATE_ROSTER_H
+
+#include "state/object.h"
+
+/* Part of an object that is on a list. */
+struct member {
+    struct member *next, *previous;
+    struct object *object;
+};
+
+struct roster {
+    struct member *first; /* guarded by a lock that all rosters share */
+};
+
+/* An object need not be published yet; it has to be taken off before its slot is given back. */
+void roster_add(struct roster *roster, struct member *member, void *object);
+void roster_remove(struct roster *roster, struct member *member);
+/* Those that are published and alive, newest first, each with a hold: for roster_drop. NULL without
+ * memory. */
+struct object **roster_hold(struct roster *roster, size_t *count);
+void roster_drop(struct object **held, size_t count);
+
+/* Around a fork: nobody is in the middle of a change. */
+void roster_before_fork(void);
+void roster_after_fork(void);
+
+#endif

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`suspend --prepare`: contents are copied while the program runs and writes, and only what it wrote
+last while it stands still. The library itself compares what it takes for unwritten with the device,
+byte by byte (SHADOWCL_CHECK_WRITES); the program, at the end, everything."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PATIENCE = 120
+
+
+class Writer:
+    """The program, under the shim on a driver with memory of its own."""
+
+    def __init__(self, build, work, driver, pieces, kib, share, pause):
+        self.build = build
+        node = work / "gpu"
+        with open(node, "wb") as file:
+            file.truncate(pieces * kib * 2048 + (64 << 20))
+        self.environment = {
+            **os.environ, "SHADOWCL_RUNTIME_DIR": str(work), "SHADOWCL_MAPPING": "copy",
+            "SHADOWCL_CHECK_WRITES": "1", "SHADOWCL_LOG": f"debug:{work}/log",
+            "SHADOWCL_DRIVERS": "libpocl.so.2", "POCL_CACHE_DIR": str(work / "cache")}
+        (work / "cache").mkdir(exist_ok=True)
+        if driver == "testdriver":
+            self.environment |= {
+                "SHADOWCL_DRIVERS": str(build / "lib/testdriver/libshadowcl-testdriver.so"),
+                "SHADOWCL_DEVICE_NODES": str(node), "SHADOWCL_TEST_DEVICE": str(node)}
+        self.process = subprocess.Popen(
+            [build / "bin/shadowcl", "run", "--", build / "bin/precopy-writer", str(pieces),
+             str(kib), str(share), str(pause)], env=self.environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.expect("ready")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def answer(self):
+        return self.process.stdout.readline().strip()
+
+    def expect(self, wanted):
+        said = self.answer()
+        assert said == wanted, f"the program said {said!r} instead of {wanted!r}"
+
+    def say(self, word):
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+
+    def shadowcl(self, verb, *arguments):
+        done = subprocess.run([self.build / "bin/shadowcl", verb, "--json", *arguments,
+                               str(self.process.pid)], env=self.environment, text=True,
+                              capture_output=True, timeout=PATIENCE)
+        answer = json.loads(done.stdout)[0]
+        assert done.returncode == 0, f"{verb}: {answer['error']}"
+        return answer
+
+    def end(self):
+        self.process.stdin.close()
+        self.expect("right")
+        assert self.process.wait(PATIENCE) == 0
+
+
+def less_is_left(build, work, driver):
+    """10 % are written in a round, with pauses in between: most is copied beforehand."""
+    with Writer(build, work, driver, 200, 256, 10, 50) as writer:
+        fractions = []
+        for _ in range(6):
+            time.sleep(0.2)
+            said = writer.shadowcl("suspend", "--prepare", "--max-rounds", "4")
+            assert 1 <= said["prepare_rounds"] <= 4, said
+            assert said["prepared_bytes"] + said["copied_bytes"] >= said["captured_bytes"], said
+            fractions.append(said["copied_bytes"] / said["captured_bytes"])
+            writer.shadowcl("resume")
+            writer.say("check")
+            writer.expect("right")
+        writer.end()
+    fractions.sort()
+    assert fractions[len(fractions) // 2] < 0.5, f"copied while standing still: {fractions}"
+    return f"standing still, {fractions[len(fractions) // 2]:.0%} were copied (median of 6)"
+
+
+def all_is_written_all_the_time(build, work, driver):
+    """Nothing is gained, and nothing lost."""
+    with Writer(build, work, driver, 64, 64, 100, 0) as writer:
+        for _ in range(8):
+            said = writer.shadowcl("suspend", "--prepare")
+            assert said["copied_bytes"] <= said["captured_bytes"], said
+            writer.shadowcl("resume")
+        writer.end()
+    return f"{said['prepare_rounds']} rounds at last"
+
+
+def nothing_is_written(build, work, driver):
+    """Then nothing is left to copy; in one round."""
+    with Writer(build, work, driver, 64, 256, 0, 1000) as writer:
+        said = writer.shadowcl("suspend", "--prepare")
+        assert said["prepare_rounds"] == 1 and said["copied_bytes"] == 0, said
+        assert said["captured_bytes"] >= 64 * 256 * 1024, said
+        writer.shadowcl("resume")
+        again = writer.shadowcl("suspend")
+        assert again["prepare_rounds"] == 0, again
+        assert again["copied_bytes"] == again["captured_bytes"], again
+        writer.shadowcl("resume")
+        writer.end()
+    return f"{said['captured_bytes']} bytes copied beforehand"
+
+
+def the_rate_is_limited(build, work, driver):
+    with Writer(build, work, driver, 64, 256, 0, 1000) as writer:
+        said = writer.shadowcl("suspend", "--max-rate", "32M")
+        bytes_copied, seconds = said["prepared_bytes"], said["ms"]["prepare"] / 1000
+        assert bytes_copied / seconds < 40 << 20, f"{bytes_copied} bytes in {seconds} s"
+        writer.shadowcl("resume")
+        writer.end()
+    return f"{bytes_copied / seconds / (1 << 20):.1f} MiB/s"
+
+
+TESTS = [less_is_left, all_is_written_all_the_time, nothing_is_written, the_rate_is_limited]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("--driver", choices=["pocl", "testdriver"], default="testdriver")
+    parser.add_argument("tests", nargs="*", help="default: all")
+    options = parser.parse_args()
+    failures = 0
+    for test in TESTS:
+        if options.tests and test.__name__ not in options.tests:
+            continue
+        with tempfile.TemporaryDirectory(prefix="shadowcl-precopy-") as work:
+            try:
+                said = test(options.build.resolve(), Path(work), options.driver)
+                print(f"ok     {test.__name__}: {said}", flush=True)
+            except AssertionError as problem:
+                failures += 1
+                print(f"FAILED {test.__name__}: {problem}", flush=True)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
