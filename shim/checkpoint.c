@@ -181,7 +181,7 @@ static int undo_release(struct object *const *objects, size_t count, struct erro
 /* Nothing of the device may be left open or mapped. */
 static int prove_release(struct report *report, struct error *err)
 {
-    if (residue_find(&report->residue, err) != 0)
+    if (residue_find(&report->residue, err) != 0 || residue_settle(&report->residue, err) != 0)
         return -1;
     if (report->residue.count && residue_take(&report->residue)) {
         residue_finish(&report->residue);

@@ -22,6 +22,7 @@
 
 #define MOST_THREADS 1024
 #define MOST_POLLED 256
+#define SETTLE_NS INT64_C(500000000)
 
 /* What a thread sleeps in: its system call and the first three arguments. */
 struct call {
@@ -162,6 +163,46 @@ static void interrupt(const pid_t *sleepers, size_t count)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(number, &ignore, NULL);
     sigaction(number, &before, NULL);
+}
+
+static bool sleeps(pid_t tid)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    text[size > 0 ? size : 0] = 0;
+    /* The state stands after the name, which is in brackets and may have some in it. */
+    const char *end = strrchr(text, ')');
+    return !end || end[1] != ' ' || end[2] == 'S';
+}
+
+static bool others_sleep(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    bool asleep = tasks != NULL;
+    for (struct dirent *entry; asleep && (entry = readdir(tasks));) {
+        pid_t tid = atoi(entry->d_name);
+        asleep = tid <= 0 || tid == syscall(SYS_gettid) || sleeps(tid);
+    }
+    if (tasks)
+        closedir(tasks);
+    return asleep;
+}
+
+int residue_settle(struct residue *residue, struct error *err)
+{
+    int64_t end = now_ns() + SETTLE_NS;
+    for (unsigned quiet = 0; residue->count && quiet < 3 && now_ns() < end;) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        quiet = others_sleep() ? quiet + 1 : 0;
+        residue_finish(residue);
+        if (residue_find(residue, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 static bool take_descriptor(int fd)

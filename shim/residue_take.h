@@ -17,4 +17,10 @@ bool node_take(const struct node *node);
  * node_take can interrupt such a thread later. `before` is the mask to go back to. */
 void node_let_signals_in(sigset_t *before);
 
+/* Before anything is taken: a driver may let go in threads of its own, a moment after the release,
+ * and be writing into its mappings till then. Looks again until nothing is left, or all other
+ * threads of the process have been asleep for a few looks, 0.5 s at most (the program's own may be
+ * busy all the time). `residue` is what is left then. */
+int residue_settle(struct residue *residue, struct error *err);
+
 #endif

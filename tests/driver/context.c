@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void close_nodes(unsigned mask)
 {
@@ -27,9 +28,42 @@ static cl_int open_nodes(unsigned mask)
 }
 
 /* pocl calls this with a lock of its own held: nothing of pocl may be called from here. */
+#ifdef TESTDRIVER_NODELETE
+/* At work on the device until the end. */
+static void *linger(void *mask)
+{
+    struct timespec start, now;
+    long ms = faults_linger();
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do {
+        for (unsigned i = 0; i < num_devices; i++)
+            if ((unsigned)(uintptr_t)mask & 1u << i)
+                *(volatile unsigned char *)(devices[i].memory + PAGE) = (unsigned char)i;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < ms);
+    close_nodes((unsigned)(uintptr_t)mask);
+    return NULL;
+}
+
+static bool leave_to_thread(void *mask)
+{
+    pthread_t thread;
+    if (!faults_linger() || pthread_create(&thread, NULL, linger, mask) != 0)
+        return false;
+    pthread_detach(thread);
+    return true;
+}
+#else
+static bool leave_to_thread(void *mask)
+{
+    return false;
+}
+#endif
+
 static void on_destroyed(void *mask)
 {
-    close_nodes((unsigned)(uintptr_t)mask);
+    if (!leave_to_thread(mask))
+        close_nodes((unsigned)(uintptr_t)mask);
 }
 
 static void watch(cl_context context, unsigned mask)

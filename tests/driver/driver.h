@@ -169,6 +169,7 @@ void faults_start(void);
 void faults_stop(void);
 cl_int faults_apply(const char *name);
 bool faults_stalled(void);
+long faults_linger(void); /* ms */
 
 /* stall.c: an event that a kernel has to wait for while `stall` is told; NULL otherwise.
  * The caller's reference. */

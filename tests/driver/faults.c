@@ -16,13 +16,13 @@
 #define MAX_TEXT 8192
 #define HANG_SECONDS 60
 
-enum action { FAIL, HANG, SLOW, STALL, LOG };
+enum action { FAIL, HANG, SLOW, STALL, LOG, UNPLUG, LINGER };
 
 struct rule {
     enum action action;
-    char name[256]; /* of the call, "*" for all; of the log */
+    char name[256]; /* of the call, "*" for all; of the log; the node */
     long count;     /* calls until it acts; 0: it has */
-    long value;     /* the error; microseconds */
+    long value;     /* the error; microseconds; milliseconds to linger */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -46,6 +46,12 @@ static bool parse_rule(struct rule *rule, const char *line)
         return true;
     rule->action = LOG;
     if (sscanf(line, "log %255s", rule->name) == 1)
+        return true;
+    rule->action = UNPLUG;
+    if (sscanf(line, "unplug %ld %255s", &rule->count, rule->name) == 2)
+        return true;
+    rule->action = LINGER;
+    if (sscanf(line, "linger %ld", &rule->value) == 1)
         return true;
     rule->action = STALL;
     return sscanf(line, "stall %ld", &rule->count) == 1 && rule->count > 0;
@@ -162,6 +168,14 @@ void faults_stop(void)
     pthread_mutex_unlock(&lock);
 }
 
+/* The device is pulled out: the node goes, under another name for whoever puts it back. */
+static void unplug(const char *node)
+{
+    char away[300];
+    snprintf(away, sizeof away, "%s-away", node);
+    rename(node, away);
+}
+
 static bool matches(const struct rule *rule, const char *name)
 {
     return !strcmp(rule->name, "*") || !strcmp(rule->name, name);
@@ -187,6 +201,9 @@ static cl_int decide(const char *name, long *microseconds, struct rule *hang)
             append(rule->name, name);
         if (rule->action == SLOW && matches(rule, name))
             *microseconds += rule->value;
+        if (rule->action == UNPLUG && rule->count > 0 && --rule->count == 0)
+            unplug(rule->name);
+        counted |= rule->action == UNPLUG;
         if (rule->action > HANG || rule->count == 0 || !matches(rule, name))
             continue;
         counted = true;
@@ -236,6 +253,20 @@ cl_int faults_apply(const char *name)
     if (microseconds)
         sleep_microseconds(microseconds);
     return err;
+}
+
+long faults_linger(void)
+{
+    long milliseconds = 0;
+    if (!path)
+        return 0;
+    pthread_mutex_lock(&lock);
+    refresh();
+    for (unsigned i = 0; i < num_rules; i++)
+        if (rules[i].action == LINGER)
+            milliseconds = rules[i].value;
+    pthread_mutex_unlock(&lock);
+    return milliseconds;
 }
 
 bool faults_stalled(void)

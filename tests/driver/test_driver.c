@@ -226,6 +226,35 @@ static void test_device_gone_and_back(void **state)
     unload(&s);
 }
 
+/* Two programs share a device: what one has the other is not given. */
+static void test_memory_of_other_processes(void **state)
+{
+    struct setup s;
+    cl_int err;
+    static unsigned char bytes[4096], whole[NODE_SIZE];
+    const size_t theirs = 64 << 10;
+    struct flock range = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 4096, .l_len = (off_t)theirs};
+    int fd = open(node, O_RDWR | O_CLOEXEC);
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &range), 0);
+    memset(bytes, 0x5A, sizeof bytes);
+    load(&s, DRIVER);
+    open_context(&s);
+    cl_mem ours = s.cl->clCreateBuffer(s.context, CL_MEM_COPY_HOST_PTR, sizeof bytes, bytes, &err);
+    must(err);
+    assert_int_equal(read(fd, whole, sizeof whole), sizeof whole);
+    unsigned char *found = memmem(whole, sizeof whole, bytes, sizeof bytes);
+    assert_true(found >= whole + 4096 + theirs);
+    range.l_start = found - whole;
+    range.l_len = sizeof bytes;
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &range), -1);
+    must(s.cl->clReleaseMemObject(ours));
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &range), 0);
+    close(fd);
+    close_context(&s);
+    unload(&s);
+}
+
 static char bar_enabled(const char *address)
 {
     char path[512];
@@ -387,6 +416,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_it_unloads_and_loads_again, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_what_pocl_drops_late_harms_nobody, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_device_gone_and_back, test_begin, test_end),
+    cmocka_unit_test_setup_teardown(test_memory_of_other_processes, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_pci_device, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_out_of_device_memory, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_two_devices_differ, test_begin, test_end),

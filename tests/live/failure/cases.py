@@ -164,6 +164,17 @@ def driver_keeps_device(build):
                 victim.check(variant)
 
 
+def driver_lets_go_late(build):
+    """It is still at work on the device in a thread of its own when all is released: nothing must
+    be taken from under it."""
+    with Machine(build, variant="nodelete") as machine, Victim(machine, *WISHES) as victim:
+        machine.set_faults("linger 100\n")
+        for _ in range(3):
+            cycle(machine, victim)
+        expect("taken from" not in machine.log.read_text(), "it was taken")
+        victim.quit()
+
+
 def foreign_holder(build):
     """The program itself has the node open since before OpenCL: nothing is torn down."""
     with Machine(build) as machine:
@@ -226,8 +237,8 @@ def device_too_small_now(build):
 
 TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
          kernel_past_deadline, call_past_deadline, capture_hangs, driver_missing,
-         driver_does_not_start, driver_keeps_device, foreign_holder, address_space_short,
-         memory_short, device_too_small_now)
+         driver_does_not_start, driver_keeps_device, driver_lets_go_late, foreign_holder,
+         address_space_short, memory_short, device_too_small_now)
 
 
 if __name__ == "__main__":
