@@ -104,7 +104,7 @@ static cl_context create(const cl_context_properties *properties, cl_uint num_id
     if (err != CL_SUCCESS)
         return failed(errcode_ret, err);
     cl_context_properties *translated = translate(properties, &platform, pocl_platform);
-    if (num_ids && device_find(ids[0])->caps.extras)
+    if (ids && num_ids && device_find(ids[0])->caps.extras)
         extras_strip_context(translated);
     cl_context context =
         pocl->clCreateContext(translated, num_ids, ids, notify, user_data, errcode_ret);
