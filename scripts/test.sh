@@ -23,7 +23,7 @@ END
 }
 
 all=(format clang tidy asan tsan apps gcc)
-# The programs take several minutes more, and gegl and hashcat don't always end as they did before.
+# The programs take several minutes more; how many when nothing else runs has not been measured.
 default=(format clang tidy asan tsan gcc)
 # A short selection where everything is several times slower: every matter once, each way of mapping
 # on one driver or the other.

@@ -236,6 +236,7 @@ class Run:
         answer = self.shadowcl.ask("suspend", *pids)
         one["error"] = reason(answer)
         one["suspend_ms"] = max((part.get("ms", {}).get("total", 0) for part in answer), default=0)
+        one["objects"] = sum(sum((part.get("objects") or {}).values()) for part in answer)
         one["captured_bytes"] = sum(part.get("captured_bytes") or 0 for part in answer)
         one["residue"] = [item for part in answer for item in part.get("residue") or []]
         states = {part.get("state") for part in answer}
@@ -254,7 +255,9 @@ class Run:
         one["resume_ms"] = max((part.get("ms", {}).get("total", 0) for part in answer), default=0)
         error = reason(answer)
         if error and self.ended_well():
-            # Suspended when all that was left to do needed no OpenCL: it ended by itself.
+            # Releases don't wait while suspended, and when it had nothing else left to do it ended.
+            # Whether its result is whole is looked at as ever; as a cycle this does not count.
+            one["ended"] = True
             self.complaints.append(f"ended while suspended at `{one['moment']}`")
         elif error:
             one["error"] = f"resume: {error}"
@@ -262,6 +265,10 @@ class Run:
     def ended_well(self):
         time.sleep(0.5)
         return self.process.poll() == 0
+
+    def made(self):
+        """The cycles that were whole."""
+        return [one for one in self.cycles if not one.get("error") and not one.get("ended")]
 
     def refused(self):
         return [f"`{one['moment']}`: {one['error']}" for one in self.cycles if one.get("error")]

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs Debian's real OpenCL programs natively, under shadowcl, and under shadowcl with suspend and
-resume cycles, and says whether the results are the same. Exit code 0: every row equal; 1: not;
-2: wrong usage; 77: nothing is installed (with --allow-missing)."""
+resume cycles, or natively and under storm, and says whether the results are the same. Exit code 0:
+every row equal; 1: not; 2: wrong usage; 77: nothing is installed (with --allow-missing)."""
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from programs import all_programs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FEWEST = 3  # cycles that a row must have seen
+STORM_PATIENCE = 1800.0  # seconds for one run under storm
 
 
 def options():
@@ -24,6 +26,8 @@ def options():
     parser.add_argument("--only", metavar="NAME", action="append", help="only this program; repeatable")
     parser.add_argument("--cycles", type=int, metavar="N",
                         help="suspend and resume N times (default: 5, long form 10)")
+    parser.add_argument("--storm", type=int, metavar="N", nargs="?", const=200,
+                        help="instead: under SHADOWCL_STORM, with at least N cycles (default: 200)")
     parser.add_argument("--mapping", choices=("shared", "copy"), help="sets SHADOWCL_MAPPING")
     parser.add_argument("--short", action="store_true", help="the short form, a few minutes")
     parser.add_argument("--native", action="store_true",
@@ -35,7 +39,7 @@ def options():
     given.build = os.path.abspath(given.build)
     if given.cycles is None:
         given.cycles = 5 if given.short else 10
-    names = [program.name for program in all_programs(given.short)]
+    names = [program.name for program in all_programs(given.short, bool(given.storm))]
     for name in given.only or []:
         if name not in names:
             parser.error(f"no program `{name}`; there are {', '.join(names)}")
@@ -53,7 +57,7 @@ class Bench:
         self.runtime_dir = runtime_dir
         self.shadowcl = Shadowcl(given.build, runtime_dir)
 
-    def run(self, program, variant, moments=(), native_seconds=0.0):
+    def run(self, program, variant, moments=(), native_seconds=0.0, storm=None):
         """Each variant has an empty home: what programs cache there they build again. The working
         folder's name does not tell the variants apart, since some programs print it."""
         work = os.path.join(self.root, program.name)
@@ -66,9 +70,12 @@ class Bench:
         native = variant in ("warm-up", "native")
         if not native:
             command = [self.shadowcl.path, "run", "--", *command]
-        timeout = max(program.timeout, 10 * native_seconds)
-        run = Run(command, self.environment(program, home, native), work, timeout,
-                  None if native else self.shadowcl, moments, native_seconds).finish()
+        timeout = STORM_PATIENCE if storm else max(program.timeout, 10 * native_seconds)
+        env = self.environment(program, home, native)
+        if storm:
+            env.update(SHADOWCL_STORM=f"{storm},7", SHADOWCL_LOG=f"info:{self.storm_log(program)}")
+        run = Run(command, env, work, timeout, None if native else self.shadowcl, moments,
+                  native_seconds).finish()
         try:
             run.lines = program.result(run, work)
             if not run.lines:
@@ -77,6 +84,9 @@ class Bench:
             run.lines = []
             run.complaints.append(f"{variant}: {problem}")
         return run
+
+    def storm_log(self, program):
+        return os.path.join(self.root, f"{program.name}.storm.log")
 
     def environment(self, program, home, native):
         env = dict(os.environ, HOME=home, XDG_CACHE_HOME=os.path.join(home, ".cache"),
@@ -102,12 +112,9 @@ def choose(named, wanted):
     return named[:-1] + spread + named[-1:]
 
 
-def row_of(bench, program):
-    row = {"program": program.name, "verdict": "equal", "notes": [], "cycles": []}
+def native_of(bench, program, row):
+    """The run that the others are compared with; None, and the verdict, when it is no good."""
     given = bench.given
-    if not program.installed():
-        row.update(verdict="not installed", notes=[f"apt-get install {program.packages}"])
-        return row
     stamp = os.path.join(bench.root, f"{program.name}.{'short' if given.short else 'long'}.warm")
     warm = None
     if given.native or (program.warm_up and not os.path.exists(stamp)):
@@ -115,30 +122,80 @@ def row_of(bench, program):
         open(stamp, "w").close()
     native = bench.run(program, "native", native_seconds=warm.seconds if warm else 0.0)
     row["native"] = {"result": program.summary(native.lines), "seconds": round(native.seconds, 2)}
-    if native.complaints:
-        return bad(row, "native failed", native.complaints)
-    if warm and program.compare(native.lines, warm.lines):
-        return bad(row, "native differs from native", program.compare(native.lines, warm.lines))
-    if given.native:
+    failed = native.complaints + (warm.complaints if warm else [])
+    if failed:
+        bad(row, "native failed", failed)
+    elif warm and program.compare(native.lines, warm.lines):
+        bad(row, "native differs from native", program.compare(native.lines, warm.lines))
+    else:
+        return native
+    return None
+
+
+def row_of(bench, program):
+    row = {"program": program.name, "verdict": "equal", "notes": [], "cycles": []}
+    if not program.installed():
+        row.update(verdict="not installed", notes=[f"apt-get install {program.packages}"])
         return row
+    native = native_of(bench, program, row)
+    if native and bench.given.storm:
+        storm(bench, program, native, row)
+    elif native and not bench.given.native:
+        cycles(bench, program, native, row)
+    return row
+
+
+def cycles(bench, program, native, row):
+    given = bench.given
     plain = bench.run(program, "plain", native_seconds=native.seconds)
     judge(row, "plain", program, native, plain)
-    moments = program.moments(native) if hasattr(native, "out") else []
+    moments = program.moments(native)
     if program.name != "clinfo":
         moments = choose(moments, given.cycles)
     cycled = bench.run(program, "cycles", moments, native.seconds)
     judge(row, "cycled", program, native, cycled)
     row["cycles"] = cycled.cycles
+    row["made"] = len(cycled.made())
     if row["verdict"] == "differs":
         again = bench.run(program, "native", native_seconds=native.seconds)
         if program.compare(native.lines, again.lines):
             row["verdict"] = "native differs from native"
-    good = [one for one in cycled.cycles if not one.get("error")]
     if cycled.refused():
         bad(row, "cycle failed", cycled.refused())
-    elif len(good) < min(FEWEST, given.cycles):
-        bad(row, "too few cycles", [f"{len(good)} made, {FEWEST} wanted"])
-    return row
+    elif row["made"] < min(FEWEST, given.cycles):
+        bad(row, "too few cycles", [f"{row['made']} made, {FEWEST} wanted"])
+    elif program.computes and not any(one.get("objects") for one in cycled.cycles):
+        bad(row, "OpenCL not used", ["no object was there at any suspend"])
+
+
+def storm(bench, program, native, row):
+    """As many calls lie between two cycles as leave the program at least those that are wanted: how
+    many calls it makes is not known beforehand, and differs from machine to machine."""
+    every, wanted = program.storm, bench.given.storm
+    for last in (False, False, True):
+        run, made, refused = storm_run(bench, program, native, every)
+        if made >= wanted or every == 1 or last or run.complaints:
+            break
+        every = max(1, every * made // (2 * wanted))
+    row.update(every=every, made=made, refused=len(refused))
+    judge(row, "cycled", program, native, run)
+    if refused:
+        bad(row, "suspend refused", refused)
+    elif made < wanted:
+        bad(row, "too few cycles", [f"{made} made, {wanted} wanted"])
+
+
+def storm_run(bench, program, native, every):
+    """The run, how many times it was resumed, and why it was not suspended or resumed."""
+    log = bench.storm_log(program)
+    if os.path.exists(log):
+        os.unlink(log)
+    run = bench.run(program, "storm", native_seconds=native.seconds, storm=every)
+    text = ""
+    if os.path.exists(log):
+        with open(log, errors="replace") as file:
+            text = file.read()
+    return run, len(re.findall("info: resume: running", text)), re.findall("storm: (no .*)", text)
 
 
 def bad(row, verdict, notes):
@@ -171,13 +228,23 @@ def milliseconds(cycles):
     return " ".join(f"{one.get('suspend_ms', 0):.0f}/{one.get('resume_ms', 0):.0f}" for one in cycles)
 
 
-def print_table(rows, stream):
-    head = ("program", "native", "under shadowcl", "with cycles", "cycles", "verdict",
-            "suspend/resume ms")
-    table = [head] + [(row["program"], cell(row.get("native")), cell(row.get("plain")),
-                       cell(row.get("cycled")),
-                       str(sum(not one.get("error") for one in row["cycles"])), row["verdict"],
-                       milliseconds(row["cycles"])) for row in rows]
+def columns(given):
+    """The heads of the table and what stands under each."""
+    first = [("program", lambda row: row["program"]), ("native", lambda row: cell(row.get("native")))]
+    made = [("cycles", lambda row: str(row.get("made", 0))), ("verdict", lambda row: row["verdict"])]
+    if given.storm:
+        return first + [("under storm", lambda row: cell(row.get("cycled"))),
+                        ("N", lambda row: str(row.get("every", "-"))), *made,
+                        ("refused", lambda row: str(row.get("refused", 0)))]
+    return first + [("under shadowcl", lambda row: cell(row.get("plain"))),
+                    ("with cycles", lambda row: cell(row.get("cycled"))), *made,
+                    ("suspend/resume ms", lambda row: milliseconds(row["cycles"]))]
+
+
+def print_table(rows, given, stream):
+    chosen = columns(given)
+    head = [name for name, _ in chosen]
+    table = [head] + [[value(row) for _, value in chosen] for row in rows]
     widths = [max(len(line[k]) for line in table) for k in range(len(head))]
     for number, line in enumerate(table):
         print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip(), file=stream)
@@ -202,12 +269,13 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory(prefix="shadowcl-apps-") as runtime_dir:
         bench = Bench(given, runtime_dir)
-        for program in all_programs(given.short):
+        for program in all_programs(given.short, bool(given.storm)):
             if given.only and program.name not in given.only:
                 continue
             print(f"{program.name} …", file=sys.stderr, flush=True)
             rows.append(row_of(bench, program))
-    print_table(rows, sys.stderr if given.json == "-" else sys.stdout)
+            print(f"{program.name}: {rows[-1]['verdict']}", file=sys.stderr, flush=True)
+    print_table(rows, given, sys.stderr if given.json == "-" else sys.stdout)
     if given.json:
         with (sys.stdout if given.json == "-" else open(given.json, "w")) as file:
             json.dump(rows, file, indent=2)
