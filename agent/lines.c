@@ -12,6 +12,9 @@ enum { PIECE = 64 * 1024 };
 
 struct lines {
     uv_poll_t poll;
+    uv_timer_t
+        soon; /* tells of a failed send, on the next turn: the other end may never be ready */
+    int open_handles;
     int fd;
     const struct lines_handler *handler;
     void *data;
@@ -24,20 +27,36 @@ struct lines {
 };
 
 static void on_ready(uv_poll_t *poll, int status, int events);
+static void on_soon(uv_timer_t *timer);
 
 static void on_closed(uv_handle_t *handle)
 {
     struct lines *lines = handle->data;
+    if (--lines->open_handles > 0)
+        return;
     line_reader_finish(&lines->reader);
     free(lines->unsent);
     close(lines->fd);
     free(lines);
 }
 
+static void close_handles(struct lines *lines)
+{
+    uv_close((uv_handle_t *)&lines->poll, on_closed);
+    uv_close((uv_handle_t *)&lines->soon, on_closed);
+}
+
+/* The end of one of our own calls. */
+static void leave(struct lines *lines)
+{
+    if (--lines->users == 0 && lines->is_closed)
+        close_handles(lines);
+}
+
 static void watch(struct lines *lines)
 {
     int events = UV_READABLE;
-    if (lines->unsent_size || lines->has_failed)
+    if (lines->unsent_size)
         events |= UV_WRITABLE;
     if (!lines->is_closed && !lines->has_ended)
         uv_poll_start(&lines->poll, events, on_ready);
@@ -115,15 +134,20 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     lines->users++;
     if (status < 0)
         fail(lines, -status, "waiting for it failed");
-    else if (lines->has_failed)
-        end(lines, &lines->failure);
     if ((events & UV_WRITABLE) && !lines->has_ended && flush(lines) < 0)
         fail(lines, errno, "writing failed");
     if ((events & UV_READABLE) && !lines->has_ended && !lines->is_closed)
         receive(lines);
     watch(lines);
-    if (--lines->users == 0 && lines->is_closed)
-        uv_close((uv_handle_t *)poll, on_closed);
+    leave(lines);
+}
+
+static void on_soon(uv_timer_t *timer)
+{
+    struct lines *lines = timer->data;
+    lines->users++;
+    end(lines, &lines->failure);
+    leave(lines);
 }
 
 int lines_open(struct lines **out, uv_loop_t *loop, int fd, const struct lines_handler *handler,
@@ -144,7 +168,9 @@ int lines_open(struct lines **out, uv_loop_t *loop, int fd, const struct lines_h
     lines->fd = fd;
     lines->handler = handler;
     lines->data = data;
-    lines->poll.data = lines;
+    uv_timer_init(loop, &lines->soon);
+    lines->open_handles = 2;
+    lines->poll.data = lines->soon.data = lines;
     watch(lines);
     *out = lines;
     return 0;
@@ -157,6 +183,7 @@ static void fail_later(struct lines *lines, int errnum, const char *what)
     error_set(&lines->failure, errnum, "%s", what);
     lines->has_failed = true;
     lines->unsent_size = 0;
+    uv_timer_start(&lines->soon, on_soon, 0, 0);
 }
 
 static int append(struct lines *lines, const char *text, size_t length)
@@ -200,5 +227,5 @@ void lines_close(struct lines *lines)
     lines->is_closed = true;
     uv_poll_stop(&lines->poll);
     if (lines->users == 0)
-        uv_close((uv_handle_t *)&lines->poll, on_closed);
+        close_handles(lines);
 }

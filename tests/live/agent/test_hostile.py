@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever comes in on a channel: the agent stays, stays small, and goes on answering others."""
+import os
+import random
+import socket
+import subprocess
+import time
+
+from harness import Case, needs_root, NOBODY, run_tests, wait_until
+
+MIB = 1 << 20
+
+
+class Hostile(Case):
+    def setUp(self):
+        super().setUp()
+        self.good = self.started()
+        self.before = self.resident()
+
+    def resident(self):
+        with open(f"/proc/{self.agent.pid}/status", encoding="ascii") as file:
+            return [int(line.split()[1]) << 10 for line in file if line.startswith("VmRSS")][0]
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.agent.pid}/fd"))
+
+    def unharmed(self, growth=32 * MIB):
+        self.assertIsNone(self.agent.poll(), "the agent has ended")
+        self.assertEqual(self.good.done("ping"), {})
+        grown = self.resident() - self.before
+        self.assertLess(grown, growth, f"grown by {grown} bytes")
+
+    def connect(self):
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect(self.socket)
+        peer.settimeout(20)
+        return peer
+
+    def pour(self, data):
+        """Writes it, whatever becomes of it, and reads what comes for a moment."""
+        with self.connect() as peer:
+            peer.settimeout(0.2)
+            try:
+                for at in range(0, len(data), MIB):
+                    peer.sendall(data[at:at + MIB])
+                    try:
+                        peer.recv(MIB)
+                    except TimeoutError:
+                        pass
+            except (BrokenPipeError, ConnectionResetError, TimeoutError):
+                pass
+
+    def test_random_bytes(self):
+        chance = random.Random(1)
+        for size in (1, 10, 1000, 100000):
+            for _ in range(10):
+                self.pour(chance.randbytes(size) + b"\n")
+        self.unharmed()
+
+    def test_100_megabytes(self):
+        """One line of them is read and forgotten; the next one is taken."""
+        host = self.host()
+        for _ in range(100):
+            host.raw(b"x" * MIB)
+        host.raw(b"\n")
+        self.assertEqual(host.answer()["error"]["class"], "BadLine")
+        self.assertEqual(host.done("ping"), {})
+        self.unharmed()
+
+    def test_longest_line(self):
+        host = self.host()
+        for blanks, class_ in ((MIB - 30, None), (MIB, "BadLine")):
+            host.raw(b"{\"execute\":\"ping\"" + b" " * blanks + b"}\n")
+            self.assertEqual(host.answer().get("error", {}).get("class"), class_)
+        self.assertEqual(host.done("ping"), {})
+
+    def test_deep(self):
+        host = self.host()
+        for line in (b"[" * 500000, b"{\"a\":" * 100000, b"[" * 300000 + b"]" * 300000,
+                     b"{\"execute\":\"ping\",\"id\":" + b"[" * 400 + b"]" * 400 + b"}"):
+            host.raw(line + b"\n")
+            self.assertIn(host.message()["error"]["class"], ("BadLine", "BadArgument"))
+        self.assertEqual(host.done("ping"), {})
+        self.unharmed()
+
+    def test_numbers(self):
+        host = self.host()
+        for number in (b"1" + b"0" * 400, b"-1e999", b"1e-999", b"9223372036854775808", b"0x10",
+                       b"NaN", b"1.7976931348623157e308", b"-0"):
+            host.raw(b"{\"execute\":\"suspend\",\"arguments\":{\"deadline\":" + number + b"}}\n")
+            self.assertIn(host.answer()["error"]["class"], ("BadLine", "BadArgument"), number)
+        self.unharmed()
+
+    def test_bytes_that_are_no_text(self):
+        host = self.host()
+        for text in (b"\xff", b"\xc3", b"\xed\xa0\x80", b"\\u0000", b"\\ud800", b"\xf8\x88\x80\x80"):
+            host.raw(b"{\"execute\":\"" + text + b"\"}\n")
+            self.assertIn(host.answer()["error"]["class"], ("BadLine", "UnknownCommand"), text)
+        host.raw(b"\0\n")
+        self.assertEqual(host.answer()["error"]["class"], "BadLine")
+        self.unharmed()
+
+    def test_names(self):
+        """What is repeated in a message is cut and made safe."""
+        host = self.host()
+        host.raw(("{\"execute\":\"" + "ä" * 5000 + "\"}\n").encode())
+        self.assertLess(len(host.answer()["error"]["desc"]), 600)
+        host.raw(b"{\"execute\":\"\\u001b[2J\"}\n")
+        self.assertNotIn("\x1b", host.answer()["error"]["desc"])
+
+    def test_many_members(self):
+        members = ",".join(f"\"m{i}\":{i}" for i in range(60000))
+        host = self.host()
+        host.raw(b"{\"execute\":\"ping\",\"arguments\":{" + members.encode() + b"}}\n")
+        self.assertEqual(host.answer()["error"]["class"], "BadArgument")
+        self.unharmed(64 * MIB)
+
+    def test_byte_by_byte(self):
+        host = self.host()
+        for byte in b"{\"execute\": \"ping\", \"id\": 5}\n":
+            host.raw(bytes([byte]))
+        self.assertEqual(host.answer(5)["return"], {})
+
+    def test_never_reads(self):
+        """What it does not read is kept up to a limit, then it is taken for gone."""
+        self.good.done("suspend")
+        peer = self.connect()
+        peer.settimeout(2)
+        line = b"{\"execute\":\"log\",\"arguments\":{\"lines\":1000}}\n"
+        for _ in range(300):
+            self.good.done("suspend")
+        try:
+            while True:
+                peer.sendall(line * 100)
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            pass
+        self.unharmed(64 * MIB)
+        peer.close()
+
+    def test_many_connections(self):
+        before = self.descriptors()
+        peers = [self.connect() for _ in range(200)]
+        time.sleep(0.5)
+        self.unharmed()
+        self.assertLess(self.descriptors(), before + 40)
+        refused = [peer for peer in peers[40:] if b"Busy" in peer.recv(4096)]
+        self.assertEqual(len(refused), 160)
+        for peer in peers:
+            peer.close()
+        wait_until(lambda: self.descriptors() <= before, "the connections are closed")
+        self.assertEqual(self.host().done("ping"), {})
+
+    def test_flood_of_commands(self):
+        """As many as may be: the rest is told so, and each has its answer."""
+        host = self.host()
+        for i in range(500):
+            host.raw(b"{\"execute\":\"status\",\"id\":%d}\n" % i)
+            host.raw(b"{\"execute\":\"device-wait\",\"id\":\"w%d\",\"arguments\":{\"address\":"
+                     b"\"0000:ff:1f.7\",\"timeout\":0.5}}\n" % i)
+        answers = [host.message() for _ in range(1000)]
+        classes = {}
+        for answer in answers:
+            class_ = answer["error"]["class"] if "error" in answer else "return"
+            classes[class_] = classes.get(class_, 0) + 1
+        self.assertEqual(sum(classes.values()), 1000)
+        self.assertGreaterEqual(classes["return"], 6)
+        self.assertGreaterEqual(classes["Timeout"], 64)
+        self.assertEqual(set(classes), {"return", "Timeout", "Busy"})
+        self.unharmed(64 * MIB)
+
+    def test_leaves_in_the_middle(self):
+        for _ in range(50):
+            with self.connect() as peer:
+                peer.sendall(b"{\"execute\":\"status\"}\n{\"execute\":\"capabilities\"}\n{\"exe")
+        self.unharmed()
+
+    def test_strange_processes(self):
+        """What lies in the runtime directory is not the host's, and not trusted either."""
+        os.symlink("/dev/zero", os.path.join(self.run, "2-1.sock"))
+        os.mkfifo(os.path.join(self.run, "2-2.sock"))
+        with open(os.path.join(self.run, "2-3.sock"), "wb") as file:
+            file.write(b"x" * 100)
+        os.mkdir(os.path.join(self.run, "2-4.sock"))
+        for how in ("garbage", "oversized", "empty", "half", "close"):
+            self.peer(f"status={how}", f"suspend={how}")
+        status = self.good.done("status")
+        self.assertEqual(len(status["processes"]), 5)
+        self.good.fails("Refused", "suspend")
+        self.unharmed()
+
+    @needs_root
+    def test_another_user(self):
+        """Even where the modes would let it in."""
+        os.chmod(self.socket, 0o666)
+        code = (f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({self.socket!r});"
+                "print(s.makefile().read())")
+        done = subprocess.run(["setpriv", f"--reuid={NOBODY}", "--clear-groups", "/usr/bin/python3",
+                               "-c", code], capture_output=True, text=True, timeout=30)
+        self.assertIn("Denied", done.stdout + done.stderr)
+        self.assertEqual(self.good.done("status")["state"], "running")
+
+
+if __name__ == "__main__":
+    run_tests()
