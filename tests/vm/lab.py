@@ -68,7 +68,8 @@ class Lab:
         if self.tree is None:
             self.tree = {"vendors/testdriver.icd":
                          f"{HOME}/lib/testdriver/libshadowcl-testdriver.so\n".encode()}
-            paths = [f"{self.build}/bin/{name}" for name in ("shadowcl", "shadowcl-agent")]
+            paths = [f"{self.build}/bin/{name}" for name in
+                     ("shadowcl", "shadowcl-agent", "refusals-holder")]
             paths += glob.glob(f"{self.build}/bin/sample-*") + glob.glob(f"{self.build}/lib/**/*.so*", recursive=True)
             for path in filter(os.path.exists, paths):
                 self.tree[os.path.relpath(path, self.build)] = stripped(path)

@@ -14,7 +14,7 @@ from relay import Relay
 
 HEAT = ["sample-heat", "--steps", "4000"]
 NBODY = ["python3", f"{HOME}/guest/nbody.py", "--steps", "600"]
-FILTER = ["sample-filter", "--repeat", "60", "--size", "256"]
+FILTER = ["sample-filter", "--repeat", "30"]
 # In place of systemd: an agent that dies is started again.
 KEEPER = "while :; do shadowcl-agent; sleep 0.2; done"
 

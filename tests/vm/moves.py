@@ -20,7 +20,8 @@ def three_programs(lab):
     with Move(lab) as move:
         for name, command in (("heat", HEAT), ("nbody", NBODY), ("filter", FILTER)):
             move.start(name, command)
-        move.moved(move.migrate())
+        # One of them may be inside a call that takes long here.
+        move.moved(move.migrate("--deadline", "90"))
         move.finish()
 
 

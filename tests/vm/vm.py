@@ -10,11 +10,12 @@ import time
 import traceback
 
 import core
+import faults
 import moves
 from lab import Lab
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODULES = (core, moves)
+MODULES = (core, moves, faults)
 
 
 def scenarios():

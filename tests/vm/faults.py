@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Moves that fail, each in its own way: the programs go on where it is possible, their contents are
+right, and the message says what is the matter."""
+import subprocess
+import time
+
+from lab import ENVIRONMENT
+from move import HEAT, Move
+from qmp import Timeout
+
+# So slow that there is time to disturb it.
+SLOWLY = ("--bandwidth", "20M")
+
+
+def begin(lab, steps=100):
+    lab.reference(*HEAT)
+    move = Move(lab)
+    try:
+        move.start("heat", HEAT, steps=steps)
+    except BaseException as problem:
+        move.__exit__(None, problem)
+        raise
+    return move
+
+
+def half_way(move):
+    """A migration of which a part has been sent."""
+    process = move.begin("--timeout", "120", *SLOWLY)
+    move.wait_seen(move.here.relay, "migrate", process)
+    end = time.monotonic() + 60
+    while True:
+        info = move.here.qmp.execute("query-migrate")
+        if info.get("ram", {}).get("transferred", 0) > 10 << 20:
+            return process
+        if process.poll() is not None or time.monotonic() > end:
+            raise AssertionError(f"no part of it was sent: {info} {move.end(process)}")
+        time.sleep(0.05)
+
+
+def migration_cancelled(lab):
+    """The migration is cancelled half way. The next one goes well."""
+    with begin(lab) as move:
+        process = half_way(move)
+        move.here.qmp.execute("migrate_cancel")
+        move.stayed(move.end(process), "cancelled")
+        move.destination()
+        move.moved(move.migrate())
+        move.finish()
+
+
+def interrupted(lab):
+    """Ctrl-C half way."""
+    with begin(lab) as move:
+        process = half_way(move)
+        move.interrupt(process)
+        move.stayed(move.end(process), "interrupt")
+        move.finish()
+
+
+def destination_killed(lab):
+    """The destination's QEMU dies half way."""
+    with begin(lab) as move:
+        process = half_way(move)
+        move.there.kill()
+        move.stayed(move.end(process), "destination")
+        move.finish()
+
+
+def device_never_comes(lab):
+    """device_add at the destination has no effect. `vm-resume` ends it well."""
+    with begin(lab) as move:
+        move.there.relay.on_command = lambda message: (
+            {"return": {}} if message.get("execute") == "device_add" else None)
+        outcome = move.migrate("--timeout", "15").failed("vm-resume")
+        assert outcome.state()["guest"] == "destination", str(outcome)
+        assert outcome.state()["programs"] == "suspended", str(outcome)
+        move.there.relay.on_command = lambda message: None
+        device = ",".join(f"{key}={value}" for key, value in move.new_bar.options.items())
+        resumed = subprocess.run(
+            [f"{lab.build}/bin/shadowcl", "vm-resume", "--qmp", move.there.relay.path, "--agent",
+             move.there.path("agent"), "--device", "gpu0", "--device-options", device],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+        assert resumed.returncode == 0, resumed.stderr + resumed.stdout
+        move.here, move.there, move.bar = move.there, move.here, move.new_bar
+        move.alive()
+        move.finish()
+
+
+def device_del_unanswered(lab):
+    """The guest never lets the device go."""
+    with begin(lab) as move:
+        move.here.relay.on_command = lambda message: (
+            {"return": {}} if message.get("execute") == "device_del" else None)
+        outcome = move.migrate("--unplug-timeout", "5", "--linger", "5").failed("DEVICE_DELETED")
+        assert outcome.state() == {"guest": "source", "device": "leaving", "programs": "running"}, \
+            str(outcome)
+        move.alive()
+        move.here.relay.on_command = lambda message: None
+        move.destination()
+        move.moved(move.migrate())
+        move.finish()
+
+
+def device_del_late(lab):
+    """The guest lets the device go only after the host has given up: it is plugged in again."""
+    with begin(lab) as move:
+        relay = move.here.relay
+        relay.on_command = lambda message: (
+            {"return": {}} if message.get("execute") == "device_del" else None)
+        process = move.begin("--timeout", "120", "--unplug-timeout", "60", "--linger", "60")
+        move.wait_seen(relay, "device_del", process)
+        move.interrupt(process)
+        time.sleep(2)
+        move.here.unplug()
+        move.stayed(move.end(process), "interrupt")
+        assert "device_add" in relay.seen, relay.seen
+        move.finish()
+
+
+def device_del_refused(lab):
+    """The guest says that it does not let the device go."""
+    def refuse(message):
+        if message.get("execute") != "device_del":
+            return None
+        move.here.relay.tell({"return": {}, "id": message.get("id")})
+        return {"event": "DEVICE_UNPLUG_GUEST_ERROR", "data": {"device": "gpu0", "path": ""},
+                "timestamp": {"seconds": 0, "microseconds": 0}}
+
+    with begin(lab) as move:
+        move.here.relay.on_command = refuse
+        start = time.monotonic()
+        move.stayed(move.migrate("--unplug-timeout", "100"), "DEVICE_UNPLUG_GUEST_ERROR")
+        assert time.monotonic() - start < 60, "it waited although the guest had refused"
+        move.finish()
+
+
+def agent_killed(lab):
+    """The agent is killed in each phase, and started again: the move goes on."""
+    moments = (r"prepare: done", r"state: suspending", r"state: suspended",
+               r"state: resuming", r"state: running, was resuming")
+    heat = ["sample-heat", "--steps", "10000"]
+    lab.reference(*heat)
+    with Move(lab) as move:
+        move.start("heat", heat, steps=100)
+        for moment in moments:
+            lab.say(f"killed at `{moment}`")
+            move.destination()
+            # It looks at what the agent says from now on, travels along, and strikes once.
+            killer = (f"tail -n 0 -f /tmp/agent.err | grep -q -m 1 '{moment}'; "
+                      "pkill -KILL -x shadowcl-agent; echo killed")
+            pid = move.here.guest.start("/tmp/killer", "/bin/sh", "-c", killer)
+            time.sleep(1)
+            outcome = move.migrate()
+            move.moved(outcome)
+            move.alive()
+            assert move.here.guest.wait(pid, "the killer", 20) == 0
+        move.finish()
+
+
+def program_refuses(lab):
+    """A program has a pipe, which can't be carried. Once it is released the move goes well."""
+    with begin(lab) as move:
+        guest = move.here.guest
+        guest.run("mkfifo", "/tmp/orders")
+        command = "exec shadowcl run -- refusals-holder pipe <>/tmp/orders"
+        pid = guest.start("/tmp/holder", "/bin/sh", "-c", command,
+                          env=dict(ENVIRONMENT, SHADOWCL_TEST_CAPS="extras"))
+        wait_said(guest, "ready")
+        move.stayed(move.migrate(), "pipe", str(pid))
+        guest.shell("echo drop >/tmp/orders")
+        wait_said(guest, "dropped")
+        move.destination()
+        move.moved(move.migrate())
+        move.here.guest.shell("echo check >/tmp/orders")
+        wait_said(move.here.guest, "right")
+        move.finish()
+
+
+def wait_said(guest, word, timeout=120):
+    end = time.monotonic() + timeout
+    while word not in guest.get("/tmp/holder.out").decode():
+        if time.monotonic() > end:
+            said = guest.get("/tmp/holder.out") + guest.get("/tmp/holder.err")
+            raise Timeout(f"waited {timeout} s for `{word}`: {said}")
+        time.sleep(0.2)
+
+
+def program_hangs(lab):
+    """A program's kernel does not end within the deadline; later it does."""
+    with begin(lab) as move:
+        guest = move.here.guest
+        guest.put("/tmp/faults", b"")
+        pid = guest.start("/tmp/stuck", "shadowcl", "run", "--", *HEAT, "--output",
+                          "/tmp/stuck.result", env=dict(ENVIRONMENT, SHADOWCL_TEST_FAULTS="/tmp/faults"))
+        move.programs.append(("stuck", pid, HEAT))
+        move.alive(180)
+        guest.put("/tmp/faults", b"stall 1\n")
+        time.sleep(2)
+        outcome = move.migrate("--deadline", "3").failed(str(pid))
+        assert outcome.state() == {"guest": "source", "device": "plugged", "programs": "running"}, \
+            str(outcome)
+        guest.put("/tmp/faults", b"")
+        move.alive()
+        move.finish()
+
+
+def device_held_by_another(lab):
+    """A program that is not under shadowcl has the device's memory mapped."""
+    holder = ("import glob, mmap, time; f = open(glob.glob('/sys/bus/pci/devices/*8.0/resource2')[0], 'r+b'); "
+              "m = mmap.mmap(f.fileno(), 4096); print('ready', flush=True); time.sleep(1000)")
+    with begin(lab) as move:
+        pid = move.here.guest.start("/tmp/holder", "python3", "-c", holder)
+        wait_said(move.here.guest, "ready")
+        move.stayed(move.migrate(), str(pid), "python3")
+        move.here.guest.run("kill", str(pid))
+        move.destination()
+        move.moved(move.migrate())
+        move.finish()
