@@ -60,21 +60,14 @@ static cl_event ended_event(const struct issue *to, cl_int *err)
     return event;
 }
 
-cl_int enqueue_issue(const struct command_type *type, struct issue *to, void *args,
-                     cl_uint num_waits)
+cl_int enqueue_issue_behind_ended(const struct command_type *type, struct issue *to, void *args)
 {
-    bool needs_one = num_waits && !to->num_waits && (type->flags & COMMAND_WAITS_ALL) &&
-                     !queue_in_order(to->queue);
     cl_int err = CL_SUCCESS;
-    cl_event ended = needs_one ? ended_event(to, &err) : NULL;
-    if (!to->num_waits)
-        to->waits = ended ? &ended : NULL;
-    if (ended)
-        to->num_waits = 1;
+    cl_event ended = ended_event(to, &err);
+    to->waits = &ended;
+    to->num_waits = 1;
     if (err == CL_SUCCESS)
         err = type->issue(to, args);
-    if (type->wrote)
-        type->wrote(to, args);
     to->waits = NULL;
     if (ended)
         RELEASE(to->driver, clReleaseEvent, ended);

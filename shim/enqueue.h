@@ -47,10 +47,28 @@ struct command_type {
     void (*wrote)(const struct issue *to, const void *args);
 };
 
-/* Hands a command to the driver. `num_waits` is how many events the application named: all of a
- * marker's may have ended, and to the driver no event at all would mean every command before. */
-cl_int enqueue_issue(const struct command_type *type, struct issue *to, void *args,
-                     cl_uint num_waits);
+/* For a marker or barrier whose waits have all ended, on a queue out of order: to the driver no
+ * event at all would mean every command before, so it gets one that has ended. */
+cl_int enqueue_issue_behind_ended(const struct command_type *type, struct issue *to, void *args);
+
+/* Hands a command to the driver, and notes what it may write. `num_waits` is how many events the
+ * application named; those of them that the driver knows are in *to. */
+static inline cl_int enqueue_issue(const struct command_type *type, struct issue *to, void *args,
+                                   cl_uint num_waits)
+{
+    cl_int err;
+    if (num_waits && !to->num_waits && (type->flags & COMMAND_WAITS_ALL) &&
+        !queue_in_order(to->queue)) {
+        err = enqueue_issue_behind_ended(type, to, args);
+    } else {
+        if (!to->num_waits)
+            to->waits = NULL;
+        err = type->issue(to, args);
+    }
+    if (type->wrote)
+        type->wrote(to, args);
+    return err;
+}
 
 /* The whole of an enqueue wrapper, gate included. `args` has type->size bytes. */
 cl_int enqueue(cl_command_queue queue, const struct command_type *type, void *args,
