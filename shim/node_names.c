@@ -26,7 +26,9 @@ bool node_name_matches(const char *path, const char *more)
 {
     static const char usual[] = "/dev/nvidia*:/dev/dri/*:/dev/kfd:/dev/mali*:"
                                 "/sys/bus/pci/devices/*/resource*:/sys/devices/pci*/resource*";
-    if (path[0] != '/')
+    /* Most of what is open or mapped is neither, and there is much of it. */
+    bool may_be_usual = !strncmp(path, "/dev/", 5) || !strncmp(path, "/sys/", 5);
+    if (path[0] != '/' || (!may_be_usual && (!more || !*more)))
         return false;
     /* A node that has been unlinked is still held. */
     char plain[512];

@@ -92,8 +92,11 @@ void channel_close(struct channel *channel)
 
 void channels_close(struct channels *channels)
 {
-    while (channels->first)
-        channel_close(channels->first);
+    struct channel *next;
+    for (struct channel *channel = channels->first; channel; channel = next) {
+        next = channel->next;
+        channel_close(channel);
+    }
 }
 
 void channels_send(const struct channels *channels, uint64_t number, const json_t *message)
