@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { PATIENCE_MS = 300 };
+
 static int start_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
     if (fd < 0 || connect(fd, address, size) == 0 || errno == EINPROGRESS)
@@ -39,6 +41,23 @@ static int dial_unix(const char *path, struct error *err)
     return fd;
 }
 
+/* Where a name has several addresses, one that does not answer at once is passed over: `localhost`
+ * is often ::1 first, and a monitor at 127.0.0.1. */
+static int dial_one(const struct addrinfo *one, bool has_more)
+{
+    int fd = socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    fd = start_connect(fd, one->ai_addr, one->ai_addrlen);
+    if (fd < 0 || !has_more)
+        return fd;
+    poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, PATIENCE_MS);
+    if (address_is_connected(fd) == 1)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 static int dial_tcp(const char *text, struct error *err)
 {
     char host[256];
@@ -53,25 +72,28 @@ static int dial_tcp(const char *text, struct error *err)
         errno = EADDRNOTAVAIL;
         return error_set(err, 0, "`%s` is no address: %s", text, gai_strerror(status));
     }
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    fd = start_connect(fd, found->ai_addr, found->ai_addrlen);
+    int fd = -1;
+    for (struct addrinfo *one = found; one && fd < 0; one = one->ai_next)
+        fd = dial_one(one, one->ai_next != NULL);
+    int errnum = errno;
     freeaddrinfo(found);
     if (fd < 0)
-        error_set(err, errno, "can't connect to `%s`", text);
+        error_set(err, errnum, "can't connect to `%s`", text);
+    errno = errnum;
     return fd;
+}
+
+static const char *skip(const char *text, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    return strncmp(text, prefix, length) ? text : text + length;
 }
 
 int address_dial(const char *address, struct error *err)
 {
-    if (!strncmp(address, "unix:", 5))
-        return dial_unix(address + 5, err);
-    if (!strncmp(address, "tcp:", 4) && strchr(address + 4, ':'))
-        return dial_tcp(address + 4, err);
-    if (strchr(address, '/') || !strchr(address, ':'))
-        return dial_unix(address, err);
-    return dial_tcp(address, err);
+    const char *path = skip(address, "unix:"), *place = skip(address, "tcp:");
+    bool is_path = path != address || strchr(place, '/') || !strchr(place, ':');
+    return is_path ? dial_unix(path, err) : dial_tcp(place, err);
 }
 
 int address_is_connected(int fd)

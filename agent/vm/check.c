@@ -70,6 +70,15 @@ static void name_devices(struct side *side, char *out, size_t size)
     json_decref(list);
 }
 
+int side_set_device(struct side *side, const char *text, struct error *err)
+{
+    if (device_parse(text, &side->device, err) < 0)
+        return -1;
+    /* All goes by the id, whatever the text says. */
+    json_object_set_new(side->device, "id", json_string(side->move->options.device));
+    return 0;
+}
+
 int side_find_device(struct side *side, const char *text, struct error *err)
 {
     char names[200];
@@ -88,7 +97,7 @@ int side_find_device(struct side *side, const char *text, struct error *err)
     if (device_locate(&side->qmp, id, &side->place, timeout, err) < 0)
         return -1;
     if (text)
-        return device_parse(text, &side->device, err);
+        return side_set_device(side, text, err);
     return device_deduce(&side->qmp, id, &side->device, timeout, err);
 }
 
@@ -204,16 +213,13 @@ static int find_destination_device(struct move *move, struct error *err)
 {
     const struct side *source = &move->source;
     const char *text = move->options.destination_device;
-    if (text && device_parse(text, &move->destination.device, err) < 0)
-        return -1;
-    if (!text && !source->device)
+    if (text)
+        return side_set_device(&move->destination, text, err);
+    if (!source->device)
         return error_set(err, 0, "what would do there is not known");
-    if (!text && check_is_portable(source, err) < 0)
+    if (check_is_portable(source, err) < 0)
         return -1;
-    if (!text)
-        move->destination.device = json_copy(source->device);
-    /* What follows goes by the id, whatever the text says. */
-    json_object_set_new(move->destination.device, "id", json_string(move->options.device));
+    move->destination.device = json_copy(source->device);
     return 0;
 }
 
@@ -239,6 +245,21 @@ static int check_destination_device(struct move *move, struct error *err)
     return 0;
 }
 
+/* A machine whose programs are suspended may have lost its device before: vm-suspend took it, or a
+ * move that failed could not bring it back. */
+static int find_source_device(struct move *move, struct error *err)
+{
+    const struct vm_options *options = &move->options;
+    struct error unsaid;
+    if (side_find_device(&move->source, options->source_device, err) == 0)
+        return 0;
+    if (move->source.plug != PLUG_OUT || !options->destination_device ||
+        step_learn(move, &unsaid) < 0 || move->programs != PROGRAMS_SUSPENDED)
+        return -1;
+    timeline_mark(&move->timeline, ROW_DEVICE, "nowhere");
+    return options->source_device ? side_set_device(&move->source, options->source_device, err) : 0;
+}
+
 /* A guest that has not come yet does not speak. */
 static int check_is_silent(const struct guest *guest, struct error *err)
 {
@@ -258,7 +279,7 @@ int move_check(struct move *move, struct error *err)
     count(move,
           check_run_state(destination, "inmigrate",
                           "start the destination anew, with `-incoming defer`", problem(move)));
-    count(move, side_find_device(source, move->options.source_device, problem(move)));
+    count(move, find_source_device(move, problem(move)));
     count(move, check_destination_device(move, problem(move)));
     count(move, side_check_guest(source, problem(move)));
     count(move, check_is_silent(&destination->guest, problem(move)));

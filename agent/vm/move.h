@@ -71,6 +71,7 @@ int move_connect(struct move *move, struct error *err);
 int move_check(struct move *move, struct error *err);
 int side_connect(struct side *side, struct error *err);
 int side_check_guest(struct side *side, struct error *err);
+int side_set_device(struct side *side, const char *text, struct error *err);
 int side_find_device(struct side *side, const char *text, struct error *err);
 
 /* steps.c */

@@ -2,6 +2,7 @@
 /* How a move ended, for people and for scripts. */
 #include "agent/vm/move.h"
 
+#include "agent/answer.h"
 #include "agent/verbs.h"
 
 #include <errno.h>
@@ -125,8 +126,8 @@ static void print_failure(const struct move *move, const struct error *err)
 
 static json_t *error_json(const struct error *err)
 {
-    return err ? json_pack("{s:s, s:s, s:s}", "object", err->object, "reason", err->reason, "todo",
-                           err->todo)
+    return err ? json_pack("{s:o, s:o, s:o}", "object", answer_string(err->object), "reason",
+                           answer_string(err->reason), "todo", answer_string(err->todo))
                : json_null();
 }
 
@@ -139,7 +140,7 @@ static json_t *result_json(const struct move *move, const struct error *err)
     json_t *result = timeline_json(timeline);
     json_t *notes = json_array(), *problems = json_array();
     for (size_t i = 0; i < move->num_notes; i++)
-        json_array_append_new(notes, json_string(move->notes[i]));
+        json_array_append_new(notes, answer_string(move->notes[i]));
     for (size_t i = 0; i < move->num_problems; i++)
         json_array_append_new(problems, error_json(&move->problems[i]));
     json_object_set_new(result, "ok", json_boolean(!err));
@@ -205,22 +206,32 @@ int move_report(struct move *move, const struct error *err)
     return code;
 }
 
+static void plan_source(const struct move *move)
+{
+    const struct side *side = &move->source;
+    char *text = device_text(side->device);
+    if (side->plug == PLUG_IN)
+        printf("  suspend the programs, at most %g s for what runs on the device\n"
+               "  unplug %s (%s) at the source; on a failure it comes back as %s\n",
+               move->options.deadline, move->options.device,
+               *side->place.address ? side->place.address : "no PCI device", text ? text : "?");
+    else
+        printf("  leave the programs suspended, as they are; %s is not plugged in at the source\n",
+               move->options.device);
+    free(text);
+}
+
 void move_print_plan(const struct move *move)
 {
     const struct vm_options *options = &move->options;
-    char *here = device_text(move->source.device), *there = device_text(move->destination.device);
-    printf("nothing stands against it; these would be done:\n"
-           "  suspend the programs, at most %g s for what runs on the device\n"
-           "  unplug %s (%s) at the source; on a failure it comes back as %s\n",
-           options->deadline, options->device,
-           *move->source.place.address ? move->source.place.address : "no PCI device",
-           here ? here : "?");
+    char *there = device_text(move->destination.device);
+    puts("nothing stands against it; these would be done:");
+    plan_source(move);
     if (options->meanwhile)
         printf("  let the programs go on with %s\n", options->meanwhile);
     printf("  migrate to %s, start the guest there\n  plug in %s\n  resume the programs%s%s\n",
            options->uri, there ? there : "?", options->resume_device ? " on " : "",
            options->resume_device ? options->resume_device : "");
     fflush(stdout);
-    free(here);
     free(there);
 }

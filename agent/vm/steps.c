@@ -94,8 +94,12 @@ int step_suspend(struct move *move, struct error *err)
 
 int step_suspend_again(struct move *move, struct error *err)
 {
-    /* The hooks of release have run, and no device is to be left. */
-    return suspend(move, json_pack("{s:[], s:b}", "devices", "hooks", 0), err);
+    /* The hooks of release have run. Nothing is to be unplugged; what others hold elsewhere does
+     * not matter. */
+    json_t *arguments = json_pack("{s:b}", "hooks", 0);
+    if (*move->holder->place.address)
+        json_object_set_new(arguments, "devices", addresses(move->holder));
+    return suspend(move, arguments, err);
 }
 
 static int resume(struct move *move, json_t *arguments, struct error *err)
@@ -161,6 +165,8 @@ static void look_again(struct side *side)
 int step_unplug(struct move *move, struct error *err)
 {
     struct side *side = move->holder;
+    if (side->plug == PLUG_OUT)
+        return 0;
     json_t *arguments = json_pack("{s:s}", "id", move->options.device);
     side->is_refused = false;
     side->plug = PLUG_LEAVING;

@@ -41,10 +41,8 @@ static int check_resume(struct move *one, struct error *err)
     error_todo(err, "say with --device-options how it is plugged in; vm-suspend has told it");
     if (!is_there && !text)
         return error_set(err, 0, "the machine has no device with this id");
-    if (text && device_parse(text, &side->device, err) < 0)
+    if (text && side_set_device(side, text, err) < 0)
         return -1;
-    if (text)
-        json_object_set_new(side->device, "id", json_string(one->options.device));
     if (text && !is_there && device_check(&side->qmp, side->device, timeout, err) < 0)
         return -1;
     return side_check_guest(side, err);

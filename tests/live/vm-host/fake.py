@@ -473,6 +473,8 @@ class World:
         reply = self.reply(channel, message, execute)
         if fault == "late":
             time.sleep(0.5)
+        if isinstance(fault, tuple):  # done, and answered with what makes no sense
+            reply = {"return": fault[0], "id": reply["id"]}
         if fault == "lost":  # done, and never answered
             return
         if fault == "lost once":

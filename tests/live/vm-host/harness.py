@@ -26,7 +26,7 @@ class Run:
                     "--destination-agent", folder + "/destination.agent", "--uri", "unix:x"]
                    if verb == "vm-migrate" else
                    ["--qmp", folder + "/source.qmp", "--agent", folder + "/source.agent"])
-        limits = ["--timeout", "1"]
+        limits = ["--timeout", "2"]
         if verb != "vm-resume":
             limits += ["--linger", "0.4", "--unplug-timeout", "0.6"]
         command = [SHADOWCL, verb, "--device", fake.GPU, *limits, *machine, *arguments]

@@ -65,6 +65,12 @@ class Qemu:
         self.control.socket.close()
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 class Ports(fake.World):
     """The agent alone: it answers at the machine that runs."""
 
@@ -91,10 +97,10 @@ class Real(Case):
         self.folder = tempfile.mkdtemp(prefix="vm-host-")
         self.addCleanup(shutil.rmtree, self.folder)
 
-    def start(self, incoming="defer", device="edu,id=gpu0,bus=pci.0,addr=05"):
+    def start(self, incoming="defer", device="edu,id=gpu0,bus=pci.0,addr=05", also=()):
         self.source = Qemu(self.folder, "source", "-device", device)
         self.addCleanup(self.source.stop)
-        self.destination = Qemu(self.folder, "destination", "-incoming", incoming)
+        self.destination = Qemu(self.folder, "destination", "-incoming", incoming, *also)
         self.addCleanup(self.destination.stop)
         self.world = Ports(self.folder, self.source, self.destination)
         self.addCleanup(self.world.close)
@@ -162,11 +168,11 @@ class Real(Case):
         self.is_moved(*self.move("--uri", f"exec:cat > {pipe}", "--incoming", f"exec:cat {pipe}"))
 
     def test_tcp(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.start()
-        self.is_moved(*self.move("--uri", f"tcp:127.0.0.1:{port}"))
+        """The memory and a monitor, which is not at the first address that the name has."""
+        port = free_port()
+        self.start(also=["-qmp", f"tcp:127.0.0.1:{port},server=on,wait=off"])
+        self.is_moved(*self.move("--uri", f"tcp:127.0.0.1:{free_port()}",
+                                 "--destination", f"localhost:{port}"))
 
     def test_slot_is_taken(self):
         self.start()

@@ -43,6 +43,32 @@ def judge(ran):
     return None
 
 
+# Answers that are JSON and nothing else; in a tuple, to be told from a fault by name.
+NONSENSE = [(value,) for value in (
+    None, 7, "running", [], [None, 5, {"name": 5, "type": [], "bus": "x", "devices": [[]]}],
+    {"status": 5, "state": [], "protocol": 1, "processes": {"a": 1}, "refusals": [7, {}]},
+    {"status": "\x1b[31m", "state": "x" * 5000, "processes": [{"pid": "a", "devices": [1]}] * 500,
+     "protocol": {"major": 1}})]
+
+
+class Nonsense(Case):
+    def test_answers(self):
+        """What makes no sense may end the move, and never the command."""
+        straight = run("--json")
+        jobs = [(index, value) for index in range(len(straight.world.commands))
+                for value in NONSENSE]
+
+        def one(job):
+            ran = run("--json", fault=job)
+            return (ran.code, ran.answer is not None, ran.world.wrong)
+
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            for (index, value), (code, is_json, wrong) in zip(jobs, pool.map(one, jobs)):
+                self.assertIn(code, (0, 1), (straight.world.commands[index], value))
+                self.assertTrue(is_json, (straight.world.commands[index], value))
+                self.assertEqual(wrong, [])
+
+
 class Walk(Case):
     def walk(self, *options):
         straight = run("--json", *options)
