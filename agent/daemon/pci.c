@@ -84,12 +84,13 @@ static void find_nodes(struct pci_device *device)
 
 static void read_device(struct pci_device *device, const char *folder, const char *address)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX + 256];
     *device = (struct pci_device){0};
     snprintf(path, sizeof path, "%s/%s", folder, address);
     if (!realpath(path, device->folder))
-        snprintf(device->folder, sizeof device->folder, "%s", path);
-    snprintf(device->address, sizeof device->address, "%s", address);
+        snprintf(device->folder, sizeof device->folder, "%.*s", PATH_MAX - 1, path);
+    snprintf(device->address, sizeof device->address, "%.*s", (int)sizeof device->address - 1,
+             address);
     read_word(device->folder, "vendor", device->vendor, sizeof device->vendor);
     read_word(device->folder, "device", device->device, sizeof device->device);
     read_word(device->folder, "class", device->class, sizeof device->class);
