@@ -202,16 +202,29 @@ static int wait_in_guest(struct move *move, struct error *err)
     return guest_call(&side->guest, "device-wait", arguments, NULL, timeout + 5, err);
 }
 
+static int plug(struct side *side, struct error *err)
+{
+    struct move *move = side->move;
+    double timeout = move_timeout(move);
+    timeline_mark(&move->timeline, ROW_DEVICE, "coming");
+    move->is_touched = true;
+    if (device_plug(&side->qmp, side->device, timeout, err) < 0)
+        return -1;
+    int is_there = device_is_there(&side->qmp, move->options.device, timeout, err);
+    if (is_there > 0)
+        side->plug = PLUG_IN;
+    if (is_there != 0)
+        return is_there < 0 ? -1 : 0;
+    error_object(err, "device `%.60s`", move->options.device);
+    error_todo(err, "see what the %s's QEMU says", side->name);
+    return error_set(err, 0, "QEMU has taken device_add, and has no such device");
+}
+
 int step_plug(struct move *move, struct error *err)
 {
     struct side *side = move->holder;
-    if (side->plug != PLUG_IN) {
-        timeline_mark(&move->timeline, ROW_DEVICE, "coming");
-        move->is_touched = true;
-        if (device_plug(&side->qmp, side->device, move_timeout(move), err) < 0)
-            return -1;
-        side->plug = PLUG_IN;
-    }
+    if (side->plug != PLUG_IN && plug(side, err) < 0)
+        return -1;
     if (wait_in_guest(move, err) < 0)
         return -1;
     timeline_mark(&move->timeline, ROW_DEVICE, side->name);

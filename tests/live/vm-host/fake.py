@@ -217,6 +217,8 @@ class Machine:
             raise Refusal(f"Duplicate device ID '{id}'")
         if self.world.no_device == self.name:
             raise Refusal("vfio 0000:05:00.0: failed to open: No such device")
+        if self.world.no_effect == self.name:
+            return {}
         self.device = {"driver": driver, "id": id, **options}
         self.world.appeared = time.monotonic() + 0.05
         return {}
@@ -399,6 +401,7 @@ class World:
         self.migration_time = 0.1
         self.suspend_time = 0.05
         self.no_device = self.invisible = None
+        self.no_effect = None         # whose device_add does nothing
         self.destination_dies = None  # seconds after `migrate`
         self.other_boot = False       # at the destination
         self.speaks_early = False     # an agent at the destination's port

@@ -110,6 +110,11 @@ class Destination(Case):
         self.check(ran, 1, guest="destination", device="nowhere", programs="suspended")
         self.says(ran, "vfio 0000:05:00.0", "to do: when the device can be had: shadowcl vm-resume")
 
+    def test_device_add_has_no_effect(self):
+        ran = run("--json", no_effect="destination")
+        self.check(ran, 1, guest="destination", device="nowhere", programs="suspended")
+        self.says(ran, "has no such device", "shadowcl vm-resume .*--device-options")
+
     def test_device_never_comes_meanwhile(self):
         ran = run("--json", *MEANWHILE, no_device="destination")
         self.check(ran, 1, guest="destination", device="nowhere", programs="meanwhile")
