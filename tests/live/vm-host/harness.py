@@ -56,7 +56,7 @@ def run(*arguments, verb="vm-migrate", **settings):
             if name == "source_device":
                 world.source.device = value
             else:
-                setattr(world.agent if name in ("residue", "refusals") else world, name, value)
+                setattr(world.agent if name in ("residue", "refusals", "state") else world, name, value)
         return Run(world, *arguments, verb=verb)
     finally:
         world.close()

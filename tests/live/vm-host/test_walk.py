@@ -69,6 +69,57 @@ class Nonsense(Case):
                 self.assertEqual(wrong, [])
 
 
+def judge_half(verb, ran):
+    """The same for vm-suspend and vm-resume: all the way, or back; what is suspended may stay so."""
+    truth = ran.truth
+    if ran.world.wrong or ran.world.events:
+        return "; ".join(ran.world.wrong + ran.world.events)
+    if ran.code not in (0, 1) or not ran.answer:
+        return f"exit code {ran.code}"
+    ran.answer["state"].pop("guest")
+    if ran.is_lost:
+        return None if ran.code == 1 else "exit code 0 without a guest"
+    if not says_truth(ran):
+        return f"it says {ran.answer['state']}, and {truth} is true"
+    end = ("nowhere", "suspended") if verb == "vm-suspend" else ("plugged", "running")
+    is_there = (truth["device"], truth["programs"]) == end
+    if ran.code == 0:
+        return None if is_there else f"exit code 0 with {truth}"
+    if verb == "vm-suspend" and (truth["device"], truth["programs"]) != ("plugged", "running"):
+        return f"not brought back: {truth}"
+    if truth["programs"] == "running" and truth["device"] != "plugged":
+        return "programs without a device"
+    return None
+
+
+class Halves(Case):
+    """vm-suspend, and vm-resume after one."""
+
+    def walk(self, verb, *options, **settings):
+        straight = run("--json", *options, verb=verb, **settings)
+        self.assertIsNone(judge_half(verb, straight), straight.stderr)
+        self.assertEqual(straight.code, 0, straight.stderr)
+        commands = straight.world.commands
+        jobs = [(index, way) for index in range(len(commands)) for way in WAYS]
+
+        def one(job):
+            ran = run("--json", *options, verb=verb, fault=job, **settings)
+            return judge_half(verb, ran), ran.stderr
+
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            wrong = [f"{commands[index]} {way}: {what}\n{said}"
+                     for (index, way), (what, said) in zip(jobs, pool.map(one, jobs)) if what]
+        self.assertEqual(wrong, [], f"{len(wrong)} of {len(jobs)}:\n" + "\n".join(wrong))
+
+    def test_suspend(self):
+        self.walk("vm-suspend")
+
+    def test_resume(self):
+        self.walk("vm-resume", "--device-options",
+                  "driver=ivshmem-plain,memdev=mem-gpu,bus=pci.0,addr=05.0",
+                  source_device=None, state="suspended")
+
+
 class Walk(Case):
     def walk(self, *options):
         straight = run("--json", *options)
