@@ -53,6 +53,7 @@ def by_hand(lab):
         stopped = last_step(a.guest, "/tmp/heat")
         assert not users_of_gpu(a.guest), f"still held by {users_of_gpu(a.guest)}"
         assert bar.intact(), "the driver wrote outside of its buffers"
+        address = a.gpu_address()
         a.unplug()
         a.remove_memory(bar)
         bar.fill(b"\xee")  # a GPU that is away
@@ -63,8 +64,12 @@ def by_hand(lab):
         a.kill()
         b.guest.wait_ready()
         assert not b.guest_has_gpu()
+        # A neighbour that takes the old place, so that the new device's memory is elsewhere.
+        b.qmp.execute("device_add", driver="pci-testdev", id="neighbour", addr="0xa", membar=bar.size)
+        b.guest.shell("until grep -q 0x0005 /sys/bus/pci/devices/*:0a.0/device; do sleep 0.1; done")
         new = b.add_memory(128 * MIB)
         b.plug(new)
+        assert b.gpu_address() != address, f"the new device's memory is at {address} too"
         assert new.touched() == 0, "somebody wrote into the new device before it was anybody's"
 
         lab.say(b.guest.run("shadowcl", "resume", "--all", env=ENVIRONMENT).out.strip())

@@ -147,7 +147,7 @@ def agent_killed(lab):
             move.destination()
             # It looks at what the agent says from now on, travels along, and strikes once.
             killer = (f"tail -n 0 -f /tmp/agent.err | grep -q -m 1 '{moment}'; "
-                      "pkill -KILL -x shadowcl-agent; echo killed")
+                      "pkill -KILL -x shadowcl-agent")
             pid = move.here.guest.start("/tmp/killer", "/bin/sh", "-c", killer)
             time.sleep(1)
             outcome = move.migrate()
@@ -206,7 +206,7 @@ def program_hangs(lab):
 
 def device_held_by_another(lab):
     """A program that is not under shadowcl has the device's memory mapped."""
-    holder = ("import glob, mmap, time; f = open(glob.glob('/sys/bus/pci/devices/*8.0/resource2')[0], 'r+b'); "
+    holder = ("import glob, mmap, time; f = open(glob.glob('/sys/bus/pci/devices/*:08.0/resource2')[0], 'r+b'); "
               "m = mmap.mmap(f.fileno(), 4096); print('ready', flush=True); time.sleep(1000)")
     with begin(lab) as move:
         pid = move.here.guest.start("/tmp/holder", "python3", "-c", holder)

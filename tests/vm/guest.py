@@ -10,7 +10,7 @@ import tarfile
 import threading
 import time
 
-from qmp import Timeout
+from qmp import Timeout, dial
 
 CHUNK = 1 << 19
 
@@ -37,8 +37,7 @@ class Guest:
         self.ids = itertools.count(1)
         self.waiting = {}
         self.lock = threading.Lock()
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.connect(path)
+        self.socket = dial(path)
         threading.Thread(target=self.receive, daemon=True).start()
         self.socket.sendall(b"\n")  # ends what another host may have left
 

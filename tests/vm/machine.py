@@ -15,7 +15,7 @@ from qmp import Qmp, Timeout
 
 QEMU = "qemu-system-x86_64"
 MEMORY = 1536  # MiB
-GPU_PLACE = "0x8"
+GPU_PLACE, OTHER_PLACE = "0x8", "0x9"
 CANARY = b"shadowcl canary\n"
 PAGE = 4096
 
@@ -134,7 +134,7 @@ class Machine:
                 raise Timeout(f"waited {timeout} s for {self.name} to be {wanted}: it is {status}")
             time.sleep(0.05)
 
-    def add_memory(self, size, name="gpu0"):
+    def add_memory(self, size, name="gpu0", place=GPU_PLACE):
         """The memory of a GPU that is not plugged in yet."""
         bar = Bar(self.folder, f"{name}-{len(self.bars)}", size)
         self.bars.append(bar)
@@ -142,7 +142,7 @@ class Machine:
         bar.backend = {"qom-type": "memory-backend-file", "id": backend, "size": size,
                        "mem-path": bar.path, "share": True}
         self.qmp.execute("object-add", **bar.backend)
-        bar.options = {"driver": "ivshmem-plain", "id": name, "memdev": backend, "addr": GPU_PLACE}
+        bar.options = {"driver": "ivshmem-plain", "id": name, "memdev": backend, "addr": place}
         return bar
 
     def remove_memory(self, bar):
@@ -158,6 +158,12 @@ class Machine:
             if time.monotonic() > end:
                 raise Timeout(f"waited {timeout} s for the guest of {self.name} to see its GPU")
             time.sleep(0.1)
+
+    def gpu_address(self):
+        """Where the guest's kernel has put the GPU's memory."""
+        look = ("for d in /sys/bus/pci/devices/*; do "
+                "grep -q 0x1110 $d/device && sed -n 3p $d/resource; done")
+        return self.guest.shell(look, check=False).out.split()[0]
 
     def guest_has_gpu(self):
         look = "grep -l 0x1110 $(grep -l 0x1af4 /sys/bus/pci/devices/*/vendor | sed s/vendor$/device/)"

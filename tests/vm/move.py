@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from lab import ENVIRONMENT, HOME, MIB, last_step, wait_step
-from machine import PAGE
+from machine import GPU_PLACE, OTHER_PLACE, PAGE
 from qmp import Timeout
 from relay import Relay
 
@@ -79,7 +79,8 @@ class Move:
             self.there.close()
         self.there = self.lab.destination()
         self.there.relay = Relay(self.there)
-        self.new_bar = self.there.add_memory(size)
+        place = OTHER_PLACE if self.bar.options["addr"] == GPU_PLACE else GPU_PLACE
+        self.new_bar = self.there.add_memory(size, place=place)
 
     def start(self, name, command, under=True, env=None, steps=1):
         env = dict(ENVIRONMENT, **(env or {}))

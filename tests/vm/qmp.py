@@ -14,14 +14,27 @@ class Timeout(Exception):
     """Something did not happen in time; says what."""
 
 
+def dial(path, timeout=20):
+    """QEMU's socket may be there a moment before anybody listens."""
+    end = time.monotonic() + timeout
+    while True:
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            channel.connect(path)
+            return channel
+        except (ConnectionRefusedError, FileNotFoundError):
+            channel.close()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
 class Qmp:
     def __init__(self, path, timeout=30):
         self.events = []
         self.rest = b""
         self.lock = threading.Lock()  # one command at a time
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(timeout)
-        self.socket.connect(path)
+        self.socket = dial(path)
         self.read(time.monotonic() + timeout, "the monitor's greeting")
         self.execute("qmp_capabilities")
 
