@@ -115,6 +115,33 @@ static void release(struct object *const *objects, size_t count)
     loader_unload();
 }
 
+/* Nothing of the device may be left open or mapped. */
+static int prove_release(struct report *report, struct error *err)
+{
+    if (residue_find(&report->residue, err) != 0 || residue_settle(&report->residue, err) != 0)
+        return -1;
+    if (report->residue.count && residue_take(&report->residue)) {
+        residue_finish(&report->residue);
+        if (residue_find(&report->residue, err) != 0)
+            return -1;
+    }
+    if (report->residue.count == 0)
+        return 0;
+    residue_describe(&report->residue.nodes[0], err->object, sizeof err->object);
+    error_set(err, 0, "%zu device node%s still held after the driver was unloaded",
+              report->residue.count, report->residue.count == 1 ? " is" : "s are");
+    return error_todo(err, "the driver, or another library in the program, does not let go of the "
+                           "device: it can't be unplugged");
+}
+
+/* A resume that failed may have opened the device: it can be unplugged again. */
+static void release_again(struct report *report)
+{
+    struct error err = {0};
+    if (prove_release(report, &err) != 0)
+        report_warn(report, "%s: %s", err.object, err.reason);
+}
+
 /* Makes every object again where its device is placed, parents first; the drivers are loaded. On an
  * error everything is released again. */
 static int rebuild(struct object *const *objects, size_t count, struct report *report,
@@ -139,8 +166,10 @@ static int rebuild(struct object *const *objects, size_t count, struct report *r
         loader_note_device(NULL);
     pthread_sigmask(SIG_SETMASK, &signals, NULL);
     report->rebuild = ms_since(start);
-    if (result != 0)
+    if (result != 0) {
         release(objects, count);
+        release_again(report);
+    }
     return result;
 }
 
@@ -176,25 +205,6 @@ static int undo_release(struct object *const *objects, size_t count, struct erro
     }
     report_finish(&ignored);
     return -1;
-}
-
-/* Nothing of the device may be left open or mapped. */
-static int prove_release(struct report *report, struct error *err)
-{
-    if (residue_find(&report->residue, err) != 0 || residue_settle(&report->residue, err) != 0)
-        return -1;
-    if (report->residue.count && residue_take(&report->residue)) {
-        residue_finish(&report->residue);
-        if (residue_find(&report->residue, err) != 0)
-            return -1;
-    }
-    if (report->residue.count == 0)
-        return 0;
-    residue_describe(&report->residue.nodes[0], err->object, sizeof err->object);
-    error_set(err, 0, "%zu device node%s still held after the driver was unloaded",
-              report->residue.count, report->residue.count == 1 ? " is" : "s are");
-    return error_todo(err, "the driver, or another library in the program, does not let go of the "
-                           "device: it can't be unplugged");
 }
 
 /* What there is, in *objects (the caller frees it), and whether all of it can be carried. */
@@ -301,6 +311,7 @@ static int resume_closed(const char *device, bool strict, struct report *report,
     int result = placement_choose(device, strict, objects, count, report, err);
     if (result != 0) {
         loader_unload();
+        release_again(report);
     } else {
         result = rebuild(objects, count, report, err);
         if (result != 0)

@@ -27,7 +27,8 @@
 struct library {
     char *path;             /* owned */
     void *handle;           /* NULL while not loaded */
-    void *fresh;            /* the next instance, loaded but not started; NULL: none */
+    void *fresh;            /* the next instance, loaded; NULL: none */
+    bool tried;             /* it has been started before, for a resume that failed */
     Lmid_t space;           /* the link-map namespace of `handle` */
     atomic_bool had_device; /* this instance has had a device node open */
     bool stale;    /* the last instance stays mapped and has had a device: not to be used again */
@@ -106,9 +107,11 @@ static void close_instance(struct library *library)
 {
     if (!library->handle)
         return;
-    /* A fresh instance that has not had a device (the resume failed before) is as good as new:
-     * there are only so many. */
-    if (library->space != LM_ID_BASE && !library->had_device) {
+    /* A fresh instance that has not had a device (the resume failed before) is used for one more
+     * try: there are only so many. Not for ever, since it may have looked for devices already and
+     * never look again. */
+    library->tried = library->space != LM_ID_BASE && !library->had_device && !library->tried;
+    if (library->tried) {
         library->fresh = library->handle;
         library->handle = NULL;
         return;
