@@ -106,20 +106,107 @@ def call_past_deadline(build):
         cycle(machine, victim)
 
 
+def hang(machine, victim, call, verb, state, *arguments):
+    """A driver's call that hangs in our own hands can't be interrupted: the verb is late, meanwhile
+    the state can be seen and other requests are refused, and nothing is lost."""
+    machine.set_faults(f"hang {call} 1\n")
+    command = [machine.build / "bin/shadowcl", verb, *arguments, str(victim.pid)]
+    with subprocess.Popen(command, env=machine.environment, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as late:
+        time.sleep(2)
+        start = time.monotonic()
+        seen = victim.state()
+        expect(seen == state, f"{call} hangs: the state is {seen}, not {state}")
+        for second in ("suspend", "resume"):
+            victim.refused(state, second, reason="in progress")
+        expect(time.monotonic() - start < 5, f"{call} hangs, and so do other requests")
+        expect(late.poll() is None, f"{verb} has ended though {call} hangs")
+        machine.set_faults("")
+        late.wait(30)
+
+
 def capture_hangs(build):
-    """A driver's call that hangs in our own hands: late, but nothing is lost."""
     with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
-        machine.set_faults("hang clEnqueueReadBuffer 1\n")
-        command = [machine.build / "bin/shadowcl", "suspend", "--deadline", "1", str(victim.pid)]
-        with subprocess.Popen(command, env=machine.environment, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL) as suspend:
-            time.sleep(2)
-            machine.set_faults("")
-            suspend.wait(30)
-        if victim.state() == "suspended":
-            victim.resume()
-        victim.check("after the hang")
+        for call in ("clGetProgramInfo", "clEnqueueReadBuffer", "clEnqueueReadImage",
+                     "clReleaseMemObject", "clEnqueueMarkerWithWaitList"):
+            state = "draining" if "Marker" in call else "capturing"
+            hang(machine, victim, call, "suspend", state, "--deadline", "1")
+            if victim.state() == "suspended":
+                victim.resume()
+            victim.check(f"after {call} has hung")
         cycle(machine, victim)
+
+
+def rebuild_hangs(build):
+    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
+        for call in ("load", "clCreateContext", "clCreateBuffer", "clBuildProgram",
+                     "clEnqueueWriteBuffer", "clFinish"):
+            victim.suspend()
+            hang(machine, victim, call, "resume", "rebuilding")
+            expect(victim.state() == "running", "not running after the hang")
+            victim.check(f"after {call} has hung")
+        cycle(machine, victim)
+
+
+def log_disk_full(build):
+    """The log can't be written: that is all that is lost."""
+    with Machine(build, environment={"SHADOWCL_LOG": "debug:/dev/full"}) as machine:
+        with Victim(machine, *WISHES, run=False) as victim:
+            for _ in range(3):
+                cycle(machine, victim)
+            victim.quit()
+
+
+def full_disk(machine, name):
+    """A file system of its own on that folder, full to the last byte; None without the right to
+    mount. (The folder is empty.)"""
+    folder = machine.work / name
+    folder.mkdir(exist_ok=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16M", "full", folder],
+                      stderr=subprocess.DEVNULL).returncode:
+        print(f"{name}: skipped, no right to mount")
+        return None
+    return folder
+
+
+def fill(folder):
+    """Returns the file that fills it."""
+    ballast = folder / "ballast"
+    with open(ballast, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+    return ballast
+
+
+def disks_full(build):
+    """Those that we write to: the log's, and at the program's start the runtime directory's. (The
+    driver's own is another matter: pocl ends the process when its cache has no room.)"""
+    for name in ("run", "logs"):
+        with Machine(build) as machine:
+            folder = full_disk(machine, name)
+            if not folder:
+                return
+            try:
+                full_disk_cycles(machine, folder)
+            finally:
+                subprocess.run(["umount", "-l", folder], check=True)
+
+
+def full_disk_cycles(machine, folder):
+    if folder.name == "logs":
+        machine.environment["SHADOWCL_LOG"] = f"debug:{folder}/log"
+    with Victim(machine, *WISHES) as victim:
+        victim.do("step")
+        ballast = fill(folder)
+        for _ in range(3):
+            cycle(machine, victim)
+        ballast.unlink()
+        victim.check(f"there is room in {folder.name} again")
+        cycle(machine, victim)
+        victim.quit()
 
 
 def driver_missing(build):
@@ -162,6 +249,29 @@ def driver_keeps_device(build):
                     expect(answer["state"] == "running", f"{variant}: {answer}")
                     expect("fd " in held and "mapping " in held, f"{variant}: not named: {answer}")
                 victim.check(variant)
+
+
+def retry_on_fresh_instance(build):
+    """The resume fails in an instance of its own, before or after it opened the device; so does the
+    next, and the third is right, on a device that was swapped in between."""
+    for variant in ("nodelete", "sticky"):
+        with Machine(build, variant=variant, mapping="copy") as machine, \
+                Victim(machine, *WISHES) as victim:
+            cycle(machine, victim)
+            for call in ("load", "clCreateContext", "clCreateBuffer", "clFinish"):
+                victim.suspend()
+                for _ in range(2):
+                    machine.set_faults(f"fail {call} 1 -6\n")
+                    victim.refused("suspended", "resume", reason="-6")
+                machine.set_faults("")
+                held = victim.held(machine.nodes[0])
+                expect(not held, f"{variant}: {call} failed, the program is suspended, and it "
+                       f"holds {held}")
+                machine.swap(machine.nodes[0])
+                victim.resume()
+                expect(machine.canary_lives(machine.nodes[0]), "the canary of the device is dead")
+                victim.check(f"{variant}: after {call} failed twice")
+            victim.quit()
 
 
 def driver_lets_go_late(build):
@@ -236,9 +346,10 @@ def device_too_small_now(build):
 
 
 TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
-         kernel_past_deadline, call_past_deadline, capture_hangs, driver_missing,
-         driver_does_not_start, driver_keeps_device, driver_lets_go_late, foreign_holder,
-         address_space_short, memory_short, device_too_small_now)
+         kernel_past_deadline, call_past_deadline, capture_hangs, rebuild_hangs, log_disk_full,
+         disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
+         retry_on_fresh_instance, driver_lets_go_late, foreign_holder, address_space_short,
+         memory_short, device_too_small_now)
 
 
 if __name__ == "__main__":

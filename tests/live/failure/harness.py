@@ -160,7 +160,10 @@ class Victim:
         return self.process.stdout.readline().strip() or self.fate()
 
     def say(self, word):
-        self.process.stdin.write(word + "\n")
+        try:
+            self.process.stdin.write(word + "\n")
+        except BrokenPipeError as error:
+            raise Failure(f"{word}: {self.fate()}") from error
 
     def do(self, word, when=""):
         self.say(word)
