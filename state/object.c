@@ -196,13 +196,23 @@ void object_discard(void *handle)
         put_to_rest(handle);
 }
 
+/* The first reference again, with its hold; of two threads that come with one, one drops it. */
+static bool revive(struct object *object)
+{
+    if (!object_hold_alive(object, object->generation))
+        return false;
+    if (atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed) != 0)
+        object_drop(object);
+    return true;
+}
+
 bool object_retain(void *handle)
 {
     struct object *object = handle;
     uint32_t refs = atomic_load_explicit(&object->refs, memory_order_relaxed);
     do {
         if (refs == 0)
-            return false;
+            return revive(object);
     } while (!atomic_compare_exchange_weak_explicit(&object->refs, &refs, refs + 1,
                                                     memory_order_relaxed, memory_order_relaxed));
     return true;

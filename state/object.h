@@ -79,8 +79,9 @@ void object_publish(void *object);
 /* Undoes object_create for an object that was never published. */
 void object_discard(void *object);
 
-/* The application's references. object_retain fails for an object with none (CL_INVALID_*);
- * object_release too. The last one drops the hold that comes with them. */
+/* The application's references. The last one drops the hold that comes with them, and
+ * object_release fails for an object with none (CL_INVALID_*). object_retain does not, as long as
+ * another object holds it: pyopencl asks a queue for its context, and retains that. */
 bool object_retain(void *object);
 bool object_release(void *object);
 

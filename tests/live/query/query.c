@@ -182,6 +182,27 @@ static void contexts_answer(void **state)
     assert_int_equal(clReleaseContext(context), CL_SUCCESS);
 }
 
+/* A queue keeps its context, and whoever asks the queue for it may keep it too. */
+static void contexts_that_queues_keep_can_be_retained(void **state)
+{
+    cl_int err = CL_SUCCESS;
+    cl_context context = clCreateContext(NULL, 1, &device, NULL, NULL, &err), kept = NULL;
+    assert_int_equal(err, CL_SUCCESS);
+    cl_command_queue queue = clCreateCommandQueue(context, device, 0, &err);
+    assert_int_equal(err, CL_SUCCESS);
+    assert_int_equal(clReleaseContext(context), CL_SUCCESS);
+    assert_int_equal(
+        clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(cl_context), &kept, NULL),
+        CL_SUCCESS);
+    assert_ptr_equal(kept, context);
+    assert_int_equal(clRetainContext(kept), CL_SUCCESS);
+    assert_int_equal(clReleaseCommandQueue(queue), CL_SUCCESS);
+    assert_int_equal(ask(clGetContextInfo, kept, CL_CONTEXT_NUM_DEVICES), 1);
+    assert_int_equal(clReleaseContext(kept), CL_SUCCESS);
+    if (strict)
+        assert_int_equal(clRetainContext(kept), CL_INVALID_CONTEXT);
+}
+
 static void contexts_are_refused(void **state)
 {
     const cl_context_properties unknown[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)platform,
@@ -356,6 +377,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(devices_answer),
         cmocka_unit_test(devices_are_divided),
         cmocka_unit_test(contexts_answer),
+        cmocka_unit_test(contexts_that_queues_keep_can_be_retained),
         cmocka_unit_test(contexts_are_refused),
         cmocka_unit_test(contexts_are_made_from_types),
         cmocka_unit_test(default_device_queues_are_refused),
