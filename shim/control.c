@@ -11,19 +11,24 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "shim/cancel.h"
+#include "shim/checkpoint.h"
 #include "shim/control_answer.h"
 #include "shim/control_socket.h"
 #include "shim/log.h"
+#include "shim/wake.h"
 
 #define PATIENCE_MS 2000
 #define LARGEST_REQUEST 65536
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t left = PTHREAD_COND_INITIALIZER;
 static bool running; /* guarded by lock */
+static bool away;    /* guarded by lock: without a socket, waiting to be woken */
 static int listener = -1;
 
 /* What a request's thread owns. */
@@ -133,12 +138,81 @@ static void accept_peer(int connection)
     }
 }
 
+static bool is_away(void)
+{
+    pthread_mutex_lock(&lock);
+    bool answer = away;
+    pthread_mutex_unlock(&lock);
+    return answer;
+}
+
+static void close_listener(void)
+{
+    control_unlink();
+    close(listener);
+    listener = -1;
+    pthread_cond_broadcast(&left);
+}
+
+/* What a message at the pipe asks for, where nobody waits for an answer. */
+static void *resume_unasked(void *data)
+{
+    struct wake_call *call = data;
+    struct report report = {0};
+    struct error err = {0};
+    if (checkpoint_resume(call->device, false, &report, &err) != 0)
+        log_error("it stays suspended: %s: %s", err.object, err.reason);
+    report_finish(&report);
+    free(call);
+    return NULL;
+}
+
+/* Without a socket, until there is one again. The lock is not held while waiting. */
+static void stay_away(void)
+{
+    for (;;) {
+        struct error err = {0};
+        struct wake_call *call = malloc(sizeof *call);
+        if (!call) {
+            poll(NULL, 0, 100);
+            continue;
+        }
+        wake_wait(call);
+        int fd = control_listen(call->directory, &err);
+        if (fd < 0)
+            log_error("it can't be spoken to: %s: %s", err.object, err.reason);
+        bool resumes = call->resume && start_thread(resume_unasked, call);
+        if (!resumes)
+            free(call);
+        if (fd < 0) {
+            poll(NULL, 0, 100);
+            continue;
+        }
+        pthread_mutex_lock(&lock);
+        listener = fd;
+        away = false;
+        wake_finish();
+        log_brief(false);
+        pthread_mutex_unlock(&lock);
+        prctl(PR_SET_NAME, WAKE_THREAD, 0, 0, 0);
+        return;
+    }
+}
+
 static void *run(void *unused)
 {
+    prctl(PR_SET_NAME, WAKE_THREAD, 0, 0, 0);
     for (;;) {
         struct pollfd wait = {.fd = listener, .events = POLLIN};
         if (poll(&wait, 1, -1) < 0 && errno != EINTR)
             return NULL;
+        if (is_away()) {
+            pthread_mutex_lock(&lock);
+            close_listener();
+            pthread_mutex_unlock(&lock);
+            stay_away();
+            continue;
+        }
         int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (connection >= 0)
             accept_peer(connection);
@@ -154,7 +228,7 @@ void control_start(void)
     pthread_mutex_lock(&lock);
     if (!running) {
         running = true; /* also when it fails: it is said once */
-        listener = control_listen(&err);
+        listener = control_listen(NULL, &err);
         if (listener < 0)
             log_error("this process can't be suspended: %s: %s", err.object, err.reason);
         else if (!start_thread(run, NULL))
@@ -163,10 +237,29 @@ void control_start(void)
     pthread_mutex_unlock(&lock);
 }
 
+int control_leave(struct error *err)
+{
+    pthread_mutex_lock(&lock);
+    int result = wake_prepare(err);
+    if (result == 0) {
+        log_brief(true);
+        away = true;
+        shutdown(listener, SHUT_RDWR); /* its thread wakes up */
+        while (listener >= 0)
+            pthread_cond_wait(&left, &lock);
+    }
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
 /* The listening socket is the parent's: a child answers on one of its own. */
 void control_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
+    pthread_cond_init(&left, NULL);
+    wake_forked();
+    log_brief(false);
+    away = false;
     if (listener >= 0)
         close(listener);
     listener = -1;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "shim/checkpoint.h"
+#include "shim/control.h"
 #include "shim/hold.h"
 #include "shim/loader.h"
 #include "state/mem.h"
@@ -151,6 +152,15 @@ static void add_resume_times(response *answer, const struct report *report)
     times->total = report->resume;
 }
 
+/* The last thing of a request: nobody else can be answered after it. */
+static void leave(response *answer)
+{
+    struct error err = {0};
+    answer->left = control_leave(&err) == 0;
+    if (!answer->left)
+        add_error(answer, &err);
+}
+
 static int check_deadline(double deadline, struct error *err)
 {
     if (isfinite(deadline) && deadline > 0 && deadline <= LONGEST_DEADLINE)
@@ -177,6 +187,17 @@ static struct precopy_wish wish_of(const Shadowcl__Control__Request *request)
         .rate = isfinite(prepare->rate) && prepare->rate > 0 ? prepare->rate : 0};
 }
 
+static int carry_out_suspend(const Shadowcl__Control__Suspend *suspend,
+                             const struct precopy_wish *wish, struct report *report,
+                             struct error *err)
+{
+    if (check_deadline(suspend->deadline, err) != 0)
+        return -1;
+    if (suspend->leave && checkpoint_state() == STATE_SUSPENDED)
+        return 0;
+    return checkpoint_suspend(suspend->deadline, wish, report, err);
+}
+
 /* What the verb does; on status, nothing. */
 static int carry_out(const Shadowcl__Control__Request *request, struct report *report,
                      struct error *err)
@@ -191,9 +212,7 @@ static int carry_out(const Shadowcl__Control__Request *request, struct report *r
     case SHADOWCL__CONTROL__REQUEST__VERB_STATUS:
         return 0;
     case SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND:
-        if (check_deadline(request->suspend->deadline, err) != 0)
-            return -1;
-        return checkpoint_suspend(request->suspend->deadline, &wish, report, err);
+        return carry_out_suspend(request->suspend, &wish, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_RESUME:
         return checkpoint_resume(request->resume->device, request->resume->strict, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_MOVE:
@@ -236,6 +255,9 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     if (result != 0)
         add_error(answer, &err);
     report_finish(&report);
+    if (result == 0 && request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND &&
+        request->suspend->leave)
+        leave(answer);
     return answer;
 }
 

@@ -99,9 +99,20 @@ static int listen_in(int directory_fd, struct error *err)
     return fd;
 }
 
-int control_listen(struct error *err)
+static int open_preferred(const char *preferred)
 {
-    int directory_fd = open_runtime_directory(err);
+    struct error ignored = {0};
+    if (!preferred || !*preferred)
+        return -1;
+    snprintf(directory, sizeof directory, "%s", preferred);
+    return open_directory(directory, &ignored);
+}
+
+int control_listen(const char *preferred, struct error *err)
+{
+    int directory_fd = open_preferred(preferred);
+    if (directory_fd < 0)
+        directory_fd = open_runtime_directory(err);
     is_trusted = directory_fd >= 0;
     if (directory_fd < 0)
         return -1;

@@ -7,8 +7,8 @@
 
 /* A listening socket of mode 0600 in the runtime directory: $SHADOWCL_RUNTIME_DIR, else
  * /run/shadowcl, else $XDG_RUNTIME_DIR/shadowcl. The directory must not be a link, and belong to us
- * or root. */
-int control_listen(struct error *err);
+ * or root. `preferred`, where given and usable, comes before all of them. */
+int control_listen(const char *preferred, struct error *err);
 /* Takes the name away again, in the process that made it. */
 void control_unlink(void);
 /* The runtime directory, or NULL where there is none to trust. */

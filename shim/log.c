@@ -20,6 +20,7 @@ static const char *const names[] = {"off", "error", "warn", "info", "debug"};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *path;  /* owned; NULL: stderr */
 static int fd = -1; /* guarded by lock; -1: not open */
+static bool brief;  /* guarded by lock */
 
 void log_init(void)
 {
@@ -47,6 +48,13 @@ static int open_log(void)
     return fd;
 }
 
+static void close_log(void)
+{
+    if (fd >= 0)
+        close(fd);
+    fd = -1;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     char line[1024];
@@ -71,15 +79,24 @@ void log_write(enum log_level level, const char *format, ...)
     int to = open_log();
     if (to >= 0 && write(to, line, length) < 0)
         log_level = LOG_OFF; /* a full disk must not slow the program down line by line */
+    if (brief)
+        close_log();
     pthread_mutex_unlock(&lock);
 }
 
 void log_pause(void)
 {
     pthread_mutex_lock(&lock);
-    if (fd >= 0)
-        close(fd);
-    fd = -1;
+    close_log();
+    pthread_mutex_unlock(&lock);
+}
+
+void log_brief(bool on)
+{
+    pthread_mutex_lock(&lock);
+    brief = on;
+    if (brief)
+        close_log();
     pthread_mutex_unlock(&lock);
 }
 

@@ -4,6 +4,8 @@
 #ifndef SHADOWCL_SHIM_LOG_H
 #define SHADOWCL_SHIM_LOG_H
 
+#include <stdbool.h>
+
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 extern enum log_level log_level;
@@ -12,6 +14,8 @@ void log_init(void);
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Closes a log file of ours, so that CRIU finds none; the next line opens it again. */
 void log_pause(void);
+/* While so, a log file is open only as long as a line is written. */
+void log_brief(bool on);
 void log_forked(void);
 
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
