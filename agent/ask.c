@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The four requests, put to many processes at once. */
+/* The requests, put to many processes at once. */
 #include "agent/ask.h"
 
 #include "agent/process.h"
@@ -119,17 +119,29 @@ static Shadowcl__Control__Prepare *fill_prepare(Shadowcl__Control__Prepare *to,
     return to;
 }
 
-void ask_suspend(struct report *list, size_t count, double deadline,
-                 const struct ask_prepare *prepare, double timeout)
+static void ask_to_suspend(struct report *list, size_t count, double deadline,
+                           const struct ask_prepare *prepare, bool leave, double timeout)
 {
     Shadowcl__Control__Prepare beforehand;
     control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
     Shadowcl__Control__Suspend suspend = SHADOWCL__CONTROL__SUSPEND__INIT;
     suspend.deadline = deadline;
     suspend.prepare = fill_prepare(&beforehand, prepare);
+    suspend.leave = leave;
     request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND;
     request.suspend = &suspend;
     ask(list, count, &request, timeout, "suspending");
+}
+
+void ask_suspend(struct report *list, size_t count, double deadline,
+                 const struct ask_prepare *prepare, double timeout)
+{
+    ask_to_suspend(list, count, deadline, prepare, false, timeout);
+}
+
+void ask_leave(struct report *list, size_t count, double deadline, double timeout)
+{
+    ask_to_suspend(list, count, deadline, NULL, true, timeout);
 }
 
 void ask_resume(struct report *list, size_t count, const char *device, bool strict, double timeout)

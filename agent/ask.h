@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The four requests, put to many processes at once. Each is put to the reports that have a peer
+/* The requests, put to many processes at once. Each is put to the reports that have a peer
  * and have not failed, and leaves in them how it went. */
 #ifndef SHADOWCL_AGENT_ASK_H
 #define SHADOWCL_AGENT_ASK_H
@@ -19,6 +19,9 @@ void ask_status(struct report *list, size_t count);
 /* Seconds; a process whose answer is lost is asked for its state. */
 void ask_suspend(struct report *list, size_t count, double deadline,
                  const struct ask_prepare *prepare, double timeout);
+/* As above, also those that are suspended already; each then closes its socket and waits for
+ * away_wake. */
+void ask_leave(struct report *list, size_t count, double deadline, double timeout);
 /* `device` may be "". */
 void ask_resume(struct report *list, size_t count, const char *device, bool strict, double timeout);
 void ask_move(struct report *list, size_t count, double deadline, const struct ask_prepare *prepare,

@@ -3,6 +3,7 @@
 #include "agent/targets.h"
 
 #include "agent/ask.h"
+#include "agent/away.h"
 #include "agent/process.h"
 
 #include <ctype.h>
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { WAKE_TRIES = 200 };
 
 static const char *where_looked(void)
 {
@@ -88,9 +91,23 @@ static void add_named(struct targets *targets, pid_t pid)
         explain_absent(add(targets, pid));
 }
 
+/* One that has left its socket, for CRIU, and is named by somebody, has been left behind, or was
+ * made again by CRIU alone. Not being woken in time, it is told to have no socket. */
+static void wake(const struct options *options)
+{
+    struct error ignored = {0};
+    for (size_t i = 0; i < options->num_pids; i++) {
+        if (!away_is(options->pids[i]) || away_wake(options->pids[i], &ignored) < 0)
+            continue;
+        for (int tries = 0; tries < WAKE_TRIES && away_is(options->pids[i]); tries++)
+            usleep(10000);
+    }
+}
+
 int targets_find(struct targets *targets, const struct options *options, struct error *err)
 {
     *targets = (struct targets){0};
+    wake(options);
     if (peers_scan(&targets->peers, err) < 0)
         return -1;
     size_t most = targets->peers.count + options->num_pids;

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Suspended processes without a socket: see away.h. */
+#include "agent/away.h"
+
+#include "agent/runtime_dir.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The name of the thread that waits ends with the pipe's number. */
+static const char thread_name[] = "shadowcl-";
+
+/* The pipe's number, if this is the thread; else -1. */
+static int number_of(pid_t pid, const char *thread)
+{
+    char path[64 + NAME_MAX], name[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/task/%s/comm", (int)pid, thread);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -1;
+    bool read = fgets(name, sizeof name, file);
+    fclose(file);
+    const char *digits = name + sizeof thread_name - 1;
+    if (!read || strncmp(name, thread_name, sizeof thread_name - 1) || !isdigit(digits[0]))
+        return -1;
+    return (int)strtol(digits, NULL, 10);
+}
+
+/* Its writing end as the caller's own descriptor; -1 where no such thread or pipe is. */
+static int open_pipe(pid_t pid)
+{
+    char path[64], target[64];
+    int number = -1;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    for (struct dirent *entry; threads && number < 0 && (entry = readdir(threads));)
+        if (isdigit((unsigned char)entry->d_name[0]))
+            number = number_of(pid, entry->d_name);
+    if (threads)
+        closedir(threads);
+    if (number < 0) {
+        errno = ENOENT;
+        return -1;
+    }
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, number);
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length < 0)
+        return -1;
+    target[length] = 0;
+    if (strncmp(target, "pipe:", 5)) {
+        errno = ENOENT;
+        return -1;
+    }
+    return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+bool away_is(pid_t pid)
+{
+    int fd = open_pipe(pid);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static int call(pid_t pid, const char *order, struct error *err)
+{
+    char found[PATH_MAX], directory[PATH_MAX], message[2 * PATH_MAX];
+    if (runtime_dir_prepare(getenv("SHADOWCL_RUNTIME_DIR"), found, err) < 0)
+        return -1;
+    error_object(err, "process %d", (int)pid);
+    if (!realpath(found, directory))
+        return error_set(err, errno, "the runtime directory `%.200s`", found);
+    int size = snprintf(message, sizeof message, "%s\n%s\n", order, directory);
+    if (size > PIPE_BUF || strchr(directory, '\n'))
+        return error_set(err, 0, "the runtime directory or the device has too long a name");
+    int fd = open_pipe(pid);
+    if (fd < 0 && errno == ENOENT) {
+        error_set(err, 0, "it does not wait to be woken");
+        return error_todo(err, "see `shadowcl ps`");
+    }
+    ssize_t written = fd < 0 ? -1 : write(fd, message, (size_t)size);
+    int reason = errno;
+    if (fd >= 0)
+        close(fd);
+    if (written == size)
+        return 0;
+    error_set(err, reason, "it can't be woken");
+    return error_todo(err, "run this as its user or as root");
+}
+
+int away_wake(pid_t pid, struct error *err)
+{
+    return call(pid, "listen", err);
+}
+
+int away_resume(pid_t pid, const char *device, struct error *err)
+{
+    char order[PIPE_BUF];
+    snprintf(order, sizeof order, "resume %s", device);
+    return call(pid, order, err);
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `shadowcl checkpoint`: a suspended program, or a tree of them, copied to a directory by CRIU. All
+ * that can stand against it is looked for before the program is touched; what fails later leads
+ * back. */
+#include "agent/answer.h"
+#include "agent/criu.h"
+#include "agent/group.h"
+#include "agent/obstacles.h"
+#include "agent/process.h"
+#include "agent/saved.h"
+#include "agent/text.h"
+#include "agent/verbs.h"
+
+#include <argp.h>
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPTION_LEAVE = 'R', OPTION_TREE = 'T', OPTION_EXPLAIN = 'x', SETTLE_TRIES = 200 };
+static const double default_deadline = 10, max_deadline = 86400;
+
+struct checkpoint {
+    pid_t pid;
+    const char *dir;
+    bool leave_running, tree, json, explain;
+    double deadline;
+    struct criu criu;
+    struct group group;
+    struct saved saved;
+    double suspend_ms, dump_ms, resume_ms, total_ms;
+    const char *state; /* of the program, at the end */
+};
+
+static const struct argp_option checkpoint_options[] = {
+    {"leave-running", OPTION_LEAVE, 0, 0, "Let the program go on afterwards; it ends by default",
+     0},
+    {"tree", OPTION_TREE, 0, 0, "Take its child processes along", 0},
+    {"explain", OPTION_EXPLAIN, 0, 0,
+     "Touch nothing: print what stands against it, and which files must be there where it is "
+     "restored",
+     0},
+    OPTIONS_DEADLINE,
+    {"json", OPTION_JSON, 0, 0, "Answer with a JSON array, also when refused", 0},
+    {0}};
+
+static void parse_word(struct checkpoint *checkpoint, char *text, struct argp_state *state)
+{
+    char *end;
+    if (!checkpoint->pid) {
+        long pid = strtol(text, &end, 10);
+        if (!isdigit((unsigned char)text[0]) || *end || pid < 1 || pid > INT_MAX)
+            argp_error(state, "`%s` is not a process id; `shadowcl ps` lists them", text);
+        checkpoint->pid = (pid_t)pid;
+    } else if (!checkpoint->dir) {
+        checkpoint->dir = text;
+    } else {
+        argp_error(state, "`%s` is too much; options for CRIU go behind `--`", text);
+    }
+}
+
+static double parse_deadline(const char *text, struct argp_state *state)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    if (!*text || *end || !isfinite(seconds) || seconds <= 0 || seconds > max_deadline)
+        argp_error(state, "--deadline: `%s` is not a number of seconds above 0 and up to %.0f",
+                   text, max_deadline);
+    return seconds;
+}
+
+static error_t parse_one(int key, char *text, struct argp_state *state)
+{
+    struct checkpoint *checkpoint = state->input;
+    switch (key) {
+    case OPTION_LEAVE:
+        checkpoint->leave_running = true;
+        return 0;
+    case OPTION_TREE:
+        checkpoint->tree = true;
+        return 0;
+    case OPTION_EXPLAIN:
+        checkpoint->explain = true;
+        return 0;
+    case OPTION_JSON:
+        checkpoint->json = true;
+        return 0;
+    case OPTION_DEADLINE:
+        checkpoint->deadline = parse_deadline(text, state);
+        return 0;
+    case ARGP_KEY_ARG:
+        parse_word(checkpoint, text, state);
+        return 0;
+    case ARGP_KEY_END:
+        if (!checkpoint->pid)
+            argp_error(state, "a process id is missing");
+        if (!checkpoint->dir && !checkpoint->explain)
+            argp_error(state, "a directory is missing: where to?");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp checkpoint_argp = {
+    checkpoint_options,
+    parse_one,
+    "PID DIR [-- CRIU-OPTION...]\n--explain PID",
+    "Copy a program to a directory, so that `shadowcl restore` can make it again, here or "
+    "elsewhere, on the same or another device. It lets go of its device first; CRIU copies the "
+    "rest. If that fails, it runs on."
+    "\v"
+    "Exit codes: 0 done; 1 refused or failed, the message says why, what to do and in which "
+    "state the program now is; 2 wrong usage.",
+    NULL,
+    NULL,
+    NULL};
+
+static double ms_since(double start)
+{
+    return (text_clock() - start) * 1e3;
+}
+
+/* Sockets are the user's affair once options for CRIU speak of them. */
+static int what_to_find(const struct criu *criu)
+{
+    int what = OBSTACLES_UNIX | OBSTACLES_TCP;
+    if (criu_has_option(criu, "--ext-unix-sk"))
+        what &= ~OBSTACLES_UNIX;
+    if (criu_has_option(criu, "--tcp-established") || criu_has_option(criu, "--tcp-close"))
+        what &= ~OBSTACLES_TCP;
+    return what;
+}
+
+static int check_children(const struct checkpoint *checkpoint, struct error *err)
+{
+    size_t children = checkpoint->group.tree.count - 1;
+    if (checkpoint->tree || !children)
+        return 0;
+    error_object(err, "process %d", (int)checkpoint->pid);
+    error_set(err, 0, "it has %zu child process%s, the first is %d", children,
+              children == 1 ? "" : "es", (int)checkpoint->group.tree.pids[1]);
+    return error_todo(err, "take them along with --tree");
+}
+
+static int check_obstacles(const struct checkpoint *checkpoint, int what, struct error *err)
+{
+    struct obstacles obstacles;
+    obstacles_find(&obstacles, &checkpoint->group.tree, what);
+    int result = obstacles_refuse(&obstacles, err);
+    obstacles_finish(&obstacles);
+    return result;
+}
+
+/* Once it has left, the last connections of ours to it end within moments. */
+static int check_settled(const struct checkpoint *checkpoint, struct error *err)
+{
+    int what = what_to_find(&checkpoint->criu) | OBSTACLES_DEVICES;
+    for (int i = 0; i < SETTLE_TRIES; i++) {
+        struct obstacles obstacles;
+        obstacles_find(&obstacles, &checkpoint->group.tree, what);
+        size_t count = obstacles.count;
+        obstacles_finish(&obstacles);
+        if (!count)
+            return 0;
+        usleep(10000);
+    }
+    return check_obstacles(checkpoint, what, err);
+}
+
+/* Without touching anything. */
+static int check(struct checkpoint *checkpoint, struct error *err)
+{
+    if (criu_find(&checkpoint->criu, err) < 0)
+        return -1;
+    *err = (struct error){0};
+    if (group_find(&checkpoint->group, checkpoint->pid, err) < 0 ||
+        check_children(checkpoint, err) < 0)
+        return -1;
+    return check_obstacles(checkpoint, what_to_find(&checkpoint->criu), err);
+}
+
+/* The processes are stopped, and their copy is on the disk. */
+static void end_all(const struct tree *tree)
+{
+    for (size_t i = 0; i < tree->count; i++)
+        kill(tree->pids[i], SIGKILL);
+    for (size_t i = 0; i < tree->count; i++)
+        for (int tries = 0; tries < SETTLE_TRIES && process_lives(tree->pids[i]); tries++)
+            usleep(10000);
+}
+
+static void continue_all(const struct tree *tree)
+{
+    for (size_t i = 0; i < tree->count; i++)
+        kill(tree->pids[i], SIGCONT);
+}
+
+static int dump(struct checkpoint *checkpoint, struct error *err)
+{
+    struct group *group = &checkpoint->group;
+    double start = text_clock();
+    *err = (struct error){0};
+    if (check_settled(checkpoint, err) < 0 ||
+        saved_describe(&checkpoint->saved, &group->tree, group->resumes, &checkpoint->criu, err) <
+            0 ||
+        criu_dump(&checkpoint->criu, checkpoint->pid, checkpoint->saved.dir,
+                  checkpoint->leave_running, err) < 0)
+        return -1;
+    checkpoint->dump_ms = ms_since(start);
+    saved_take_sizes(&checkpoint->saved);
+    if (checkpoint->leave_running)
+        return 0; /* it need not wait for the disk */
+    int result = saved_commit(&checkpoint->saved, err);
+    if (result == 0)
+        end_all(&group->tree);
+    else
+        continue_all(&group->tree);
+    return result;
+}
+
+/* What was in the way stays in `err`; what is then in the way of going on is added. */
+static void go_back(struct checkpoint *checkpoint, struct error *err)
+{
+    struct error why = {0};
+    saved_abandon(&checkpoint->saved);
+    checkpoint->state = "running";
+    if (group_return(&checkpoint->group, "", false, &why) == 0)
+        return;
+    checkpoint->state = "suspended";
+    error_todo(err, "resuming it failed too (%s: %s); try `shadowcl resume %d`", why.object,
+               why.reason, (int)checkpoint->pid);
+}
+
+static int finish_running(struct checkpoint *checkpoint, struct error *err)
+{
+    double start = text_clock();
+    if (group_return(&checkpoint->group, "", false, err) < 0) {
+        checkpoint->state = "suspended";
+        return -1;
+    }
+    checkpoint->resume_ms = ms_since(start);
+    return saved_commit(&checkpoint->saved, err);
+}
+
+static int carry_out(struct checkpoint *checkpoint, struct error *err)
+{
+    double start = text_clock();
+    if (check(checkpoint, err) < 0 || saved_create(&checkpoint->saved, checkpoint->dir, err) < 0)
+        return -1;
+    *err = (struct error){0};
+    exchange_catch_signals();
+    double suspending = text_clock();
+    if (group_leave(&checkpoint->group, checkpoint->deadline, err) < 0)
+        return -1;
+    checkpoint->suspend_ms = ms_since(suspending);
+    if (dump(checkpoint, err) < 0) {
+        go_back(checkpoint, err);
+        return -1;
+    }
+    checkpoint->state = checkpoint->leave_running ? "running" : "gone";
+    int result = checkpoint->leave_running ? finish_running(checkpoint, err) : 0;
+    checkpoint->total_ms = ms_since(start);
+    return result;
+}
+
+static void print_files(const json_t *files, const char *key, const char *title)
+{
+    puts(title);
+    for (size_t i = 0; i < json_array_size(files); i++) {
+        const json_t *file = json_array_get(files, i), *value = json_object_get(file, key);
+        printf("  %s", json_string_value(json_object_get(file, "path")));
+        if (json_is_string(value))
+            printf(" (build-id %s)", json_string_value(value));
+        else if (json_is_true(value))
+            printf(" (written to, %lld bytes now)",
+                   (long long)json_integer_value(json_object_get(file, "size")));
+        putchar('\n');
+    }
+}
+
+static int explain(struct checkpoint *checkpoint, struct error *err)
+{
+    struct saved *saved = &checkpoint->saved;
+    if (check(checkpoint, err) < 0 ||
+        saved_describe(saved, &checkpoint->group.tree, checkpoint->group.resumes, &checkpoint->criu,
+                       err) < 0)
+        return -1;
+    if (checkpoint->json) {
+        json_dumpf(saved->json, stdout, JSON_INDENT(2));
+        putchar('\n');
+        return 0;
+    }
+    printf("%d can be copied by CRIU %s: nothing stands against it.\n", (int)checkpoint->pid,
+           checkpoint->criu.version);
+    print_files(json_object_get(saved->json, "mapped"), "build_id",
+                "These must be the same where it is restored (drivers that it has let go by then "
+                "may still be mapped):");
+    print_files(json_object_get(saved->json, "files"), "written",
+                "These are open, and must be there as they are:");
+    return 0;
+}
+
+static void print_json(const struct checkpoint *checkpoint, int result, const struct error *err)
+{
+    const struct saved *saved = &checkpoint->saved;
+    json_t *failure = result == 0 ? json_null()
+                                  : json_pack("{s:s, s:s, s:s}", "object", err->object, "reason",
+                                              err->reason, "todo", err->todo);
+    json_t *processes = json_deep_copy(json_object_get(saved->json, "processes"));
+    json_t *answer =
+        json_pack("[{s:i, s:s, s:s, s:I, s:o, s:{s:f, s:f, s:f, s:f}, s:o}]", "pid",
+                  (int)checkpoint->pid, "state", checkpoint->state, "directory", saved->dir,
+                  "bytes", (json_int_t)(result == 0 ? saved_bytes(saved) : 0), "processes",
+                  processes ? processes : json_array(), "ms", "suspend", checkpoint->suspend_ms,
+                  "dump", checkpoint->dump_ms, "resume", checkpoint->resume_ms, "total",
+                  checkpoint->total_ms, "error", failure);
+    json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    putchar('\n');
+    json_decref(answer);
+}
+
+static void print_done(const struct checkpoint *checkpoint)
+{
+    char bytes[32];
+    text_bytes(bytes, sizeof bytes, saved_bytes(&checkpoint->saved));
+    printf("%d: copied to %s in %.1f ms (suspend %.1f, dump %.1f", (int)checkpoint->pid,
+           checkpoint->saved.dir, checkpoint->total_ms, checkpoint->suspend_ms,
+           checkpoint->dump_ms);
+    if (checkpoint->leave_running)
+        printf(", resume %.1f), %s; it runs on\n", checkpoint->resume_ms, bytes);
+    else
+        printf("), %zu process%s, %s; ended\n", checkpoint->group.tree.count,
+               checkpoint->group.tree.count == 1 ? "" : "es", bytes);
+}
+
+int verb_checkpoint(int argc, char **argv)
+{
+    struct checkpoint checkpoint = {.deadline = default_deadline, .state = "running"};
+    struct error err = {0};
+    char **more = NULL;
+    for (int i = 1; i < argc && !more; i++)
+        if (!strcmp(argv[i], "--")) {
+            more = argv + i + 1;
+            argc = i;
+        }
+    argp_parse(&checkpoint_argp, argc, argv, 0, NULL, &checkpoint);
+    checkpoint.criu.more = more;
+    int result = checkpoint.explain ? explain(&checkpoint, &err) : carry_out(&checkpoint, &err);
+    if (result < 0) {
+        if (checkpoint.pid && !process_lives(checkpoint.pid))
+            checkpoint.state = "gone";
+        report_error("checkpoint", &err);
+        fprintf(stderr, "  state: %s\n", checkpoint.state);
+    }
+    if (checkpoint.json && (!checkpoint.explain || result < 0))
+        print_json(&checkpoint, result, &err);
+    else if (result == 0 && !checkpoint.explain)
+        print_done(&checkpoint);
+    group_finish(&checkpoint.group);
+    saved_finish(&checkpoint.saved);
+    return result == 0 ? EXIT_DONE : EXIT_REFUSED;
+}

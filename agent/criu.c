@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CRIU, found, checked and called: see criu.h. What it says goes to a log in the directory of the
+ * copy; of that, the first complaint is said here. */
+#include "agent/criu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MAX_OPTIONS = 64, OLDEST_MAJOR = 3, OLDEST_MINOR = 17 };
+
+extern char **environ;
+
+/* Runs it to its end, with both outputs to `log`; its exit code, or -1. */
+static int run(char *const *arguments, const char *log)
+{
+    posix_spawn_file_actions_t files;
+    pid_t pid;
+    int status = -1;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_adddup2(&files, 1, 2);
+    mode_t mask = umask(077); /* memory is in what it writes */
+    int failed = posix_spawn(&pid, arguments[0], &files, NULL, arguments, environ);
+    umask(mask);
+    posix_spawn_file_actions_destroy(&files);
+    if (failed) {
+        errno = failed;
+        return -1;
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* "(00.134073)   1007: Error (criu/sk-unix.c:1651): unix: ..." is "unix: ...". */
+static bool take_complaint(char *line, char *out, size_t size)
+{
+    char *start = strstr(line, "Error (");
+    char *end = start ? strstr(start, "): ") : NULL;
+    if (!end)
+        return false;
+    end[3 + strcspn(end + 3, "\n")] = 0;
+    snprintf(out, size, "%s", end + 3);
+    return true;
+}
+
+/* The first line that says what is wrong; false when none does. */
+static bool find_complaint(const char *path, char *out, size_t size)
+{
+    FILE *file = fopen(path, "re");
+    char *line = NULL;
+    size_t room = 0;
+    bool found = false;
+    while (file && !found && getline(&line, &room, file) > 0)
+        found = take_complaint(line, out, size);
+    free(line);
+    if (file)
+        fclose(file);
+    return found;
+}
+
+static bool is_program(const char *path)
+{
+    return access(path, X_OK) == 0;
+}
+
+static bool find_in_path(char out[PATH_MAX])
+{
+    char folders[PATH_MAX], *rest = folders;
+    const char *path = getenv("PATH");
+    snprintf(folders, sizeof folders, "%s:/usr/local/sbin:/usr/sbin:/sbin", path ? path : "");
+    for (char *folder; (folder = strsep(&rest, ":"));) {
+        int length = snprintf(out, PATH_MAX, "%s/criu", folder);
+        if (*folder == '/' && length < PATH_MAX && is_program(out))
+            return true;
+    }
+    return false;
+}
+
+static int find(char out[PATH_MAX], struct error *err)
+{
+    const char *set = getenv("SHADOWCL_CRIU"), *data = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    error_object(err, "CRIU");
+    if (set && *set) {
+        snprintf(out, PATH_MAX, "%s", set);
+        if (is_program(out))
+            return 0;
+        error_set(err, errno, "`%s`, which SHADOWCL_CRIU names, can't be run", set);
+        return error_todo(err, "correct or unset SHADOWCL_CRIU");
+    }
+    if (data && *data)
+        snprintf(out, PATH_MAX, "%s/shadowcl/criu/bin/criu", data);
+    else
+        snprintf(out, PATH_MAX, "%s/.local/share/shadowcl/criu/bin/criu", home ? home : "");
+    if (is_program(out) || find_in_path(out))
+        return 0;
+    error_set(err, 0, "it is not installed: neither in %.200s nor in PATH", out);
+    return error_todo(err, "run scripts/get-criu.sh, or install the package `criu`");
+}
+
+/* A file of ours for what a short run says; it has no name afterwards. */
+static int make_log(char path[PATH_MAX], struct error *err)
+{
+    const char *folder = getenv("TMPDIR");
+    snprintf(path, PATH_MAX, "%s/shadowcl-criu-XXXXXX", folder && *folder ? folder : "/tmp");
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, errno, "make `%s`", path);
+    close(fd);
+    return 0;
+}
+
+static int read_version(struct criu *criu, const char *log, struct error *err)
+{
+    char *const arguments[] = {criu->path, "--version", NULL};
+    int major = 0, minor = 0;
+    int code = run(arguments, log);
+    FILE *file = fopen(log, "re");
+    if (!file || fscanf(file, "Version: %31s", criu->version) != 1)
+        criu->version[0] = 0;
+    if (file)
+        fclose(file);
+    if (code != 0 || sscanf(criu->version, "%d.%d", &major, &minor) < 2) {
+        error_set(err, 0, "`%s --version` failed", criu->path);
+        return error_todo(err, "see what it says, or run scripts/get-criu.sh --force");
+    }
+    if (major > OLDEST_MAJOR || (major == OLDEST_MAJOR && minor >= OLDEST_MINOR))
+        return 0;
+    error_set(err, 0, "`%s` is version %s; %d.%d is the oldest that is of use", criu->path,
+              criu->version, OLDEST_MAJOR, OLDEST_MINOR);
+    return error_todo(err, "run scripts/get-criu.sh, or install a newer one");
+}
+
+/* `criu check` tries what it needs of the kernel. */
+static int check_kernel(struct criu *criu, const char *log, struct error *err)
+{
+    char *const arguments[] = {criu->path, "check", NULL};
+    char complaint[256] = "it does not say why";
+    if (run(arguments, log) == 0)
+        return 0;
+    find_complaint(log, complaint, sizeof complaint);
+    error_set(err, 0, "`%.150s` (version %s) does not work on this kernel: %s", criu->path,
+              criu->version, complaint);
+    return error_todo(err, "run scripts/get-criu.sh, or name a newer one in SHADOWCL_CRIU; "
+                           "`criu check` says the rest");
+}
+
+int criu_find(struct criu *criu, struct error *err)
+{
+    char log[PATH_MAX];
+    if (find(criu->path, err) < 0)
+        return -1;
+    if (geteuid() != 0) {
+        error_set(err, 0, "copying and making processes takes root's rights");
+        return error_todo(err, "run this as root: sudo shadowcl ...");
+    }
+    if (make_log(log, err) < 0)
+        return -1;
+    int result = read_version(criu, log, err);
+    if (result == 0)
+        result = check_kernel(criu, log, err);
+    unlink(log);
+    return result;
+}
+
+bool criu_has_option(const struct criu *criu, const char *option)
+{
+    for (char *const *more = criu->more; more && *more; more++)
+        if (!strcmp(*more, option))
+            return true;
+    return false;
+}
+
+static size_t append(char **arguments, size_t count, char *const *more)
+{
+    for (; more && *more && count + 1 < MAX_OPTIONS; more++)
+        arguments[count++] = *more;
+    arguments[count] = NULL;
+    return count;
+}
+
+/* Ours does what the plugin would. */
+static int run_in(const char *dir, const char *log, char *const *arguments, struct error *err)
+{
+    char output[PATH_MAX], path[PATH_MAX], complaint[256] = "it does not say why";
+    snprintf(output, sizeof output, "%s/criu.out", dir);
+    snprintf(path, sizeof path, "%s/%s", dir, log);
+    setenv("SHADOWCL_CRIU_PLUGIN", "off", 1);
+    int code = run(arguments, output);
+    unsetenv("SHADOWCL_CRIU_PLUGIN");
+    if (code == 0) {
+        unlink(output);
+        return 0;
+    }
+    if (code < 0)
+        return error_set(err, errno, "start `%s`", arguments[0]);
+    if (!find_complaint(path, complaint, sizeof complaint))
+        find_complaint(output, complaint, sizeof complaint);
+    error_object(err, "CRIU");
+    error_set(err, 0, "%s", complaint);
+    return error_todo(err, "see %s for all that it says", path);
+}
+
+int criu_dump(const struct criu *criu, pid_t root, const char *dir, bool leave_running,
+              struct error *err)
+{
+    char pid[16], *arguments[MAX_OPTIONS + 1];
+    char *const own[] = {(char *)criu->path,
+                         "dump",
+                         "--tree",
+                         pid,
+                         "--images-dir",
+                         (char *)dir,
+                         "--log-file",
+                         "dump.log",
+                         "-v2",
+                         "--shell-job",
+                         "--file-locks",
+                         leave_running ? "--leave-running" : "--leave-stopped",
+                         NULL};
+    snprintf(pid, sizeof pid, "%d", (int)root);
+    append(arguments, append(arguments, 0, own), criu->more);
+    return run_in(dir, "dump.log", arguments, err);
+}
+
+static int read_pid(const char *path, pid_t *pid, struct error *err)
+{
+    int number = 0;
+    FILE *file = fopen(path, "re");
+    bool read = file && fscanf(file, "%d", &number) == 1;
+    if (file)
+        fclose(file);
+    unlink(path);
+    *pid = number;
+    return read ? 0 : error_set(err, 0, "CRIU does not say what process it made");
+}
+
+int criu_restore(const struct criu *criu, const char *dir, char *const *inherit, pid_t *root,
+                 struct error *err)
+{
+    char pidfile[PATH_MAX], *arguments[MAX_OPTIONS + 1];
+    char *const own[] = {(char *)criu->path,
+                         "restore",
+                         "--images-dir",
+                         (char *)dir,
+                         "--log-file",
+                         "restore.log",
+                         "-v2",
+                         "--shell-job",
+                         "--file-locks",
+                         "--restore-detached",
+                         "--restore-sibling",
+                         "--pidfile",
+                         pidfile,
+                         NULL};
+    snprintf(pidfile, sizeof pidfile, "%s/restore-%d.pid", dir, (int)getpid());
+    unlink(pidfile); /* of a restore that failed */
+    size_t count = append(arguments, 0, own);
+    append(arguments, append(arguments, count, inherit), criu->more);
+    if (run_in(dir, "restore.log", arguments, err) < 0)
+        return -1;
+    return read_pid(pidfile, root, err);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What stands against a copy by CRIU, by name, found in /proc before anything is touched. */
+#ifndef SHADOWCL_AGENT_OBSTACLES_H
+#define SHADOWCL_AGENT_OBSTACLES_H
+
+#include "agent/tree.h"
+
+struct obstacles {
+    char **list; /* owned: sentences */
+    size_t count;
+};
+
+enum {
+    OBSTACLES_DEVICES = 1, /* device nodes too: not before the suspend, a driver has them then */
+    OBSTACLES_UNIX = 2,    /* connections to processes outside of the tree */
+    OBSTACLES_TCP = 4,     /* connections by TCP */
+};
+
+void obstacles_find(struct obstacles *obstacles, const struct tree *tree, int what);
+void obstacles_finish(struct obstacles *obstacles);
+/* As an error: the first, and how many more; 0 when there is none. */
+int obstacles_refuse(const struct obstacles *obstacles, struct error *err);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a copy says of its processes, and what must be there where they are restored: files that are
+ * open, with the size that those open for writing have, and files that are mapped. */
+#include "agent/build_id.h"
+#include "agent/process.h"
+#include "agent/saved.h"
+#include "agent/text.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* JSON takes UTF-8 only; a name that is none is left out, and CRIU will say what is missing. */
+static json_t *text(const char *string)
+{
+    json_t *value = json_string(string);
+    return value ? value : json_string("?");
+}
+
+static int open_flags(pid_t pid, const char *number)
+{
+    char path[64 + NAME_MAX], line[128];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%s", (int)pid, number);
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file))
+        sscanf(line, "flags: %o", &flags);
+    if (file)
+        fclose(file);
+    return (int)flags;
+}
+
+/* Standard input and outputs that lead to somebody else can be led to the restorer's. */
+static void add_pipe(json_t *pipes, const char *number, const char *target)
+{
+    uint64_t inode;
+    int fd = (int)strtol(number, NULL, 10);
+    if (fd <= 2 && sscanf(target, "pipe:[%" SCNu64, &inode) == 1)
+        json_array_append_new(pipes, json_pack("{s:i, s:I}", "fd", fd, "inode", (json_int_t)inode));
+}
+
+static bool has_path(const json_t *files, const char *path)
+{
+    for (size_t i = 0; i < json_array_size(files); i++) {
+        const char *other = json_string_value(json_object_get(json_array_get(files, i), "path"));
+        if (other && !strcmp(other, path))
+            return true;
+    }
+    return false;
+}
+
+static void add_file(json_t *files, pid_t pid, const char *number, const char *target)
+{
+    struct stat status;
+    if (target[0] != '/' || stat(target, &status) < 0 || !S_ISREG(status.st_mode) ||
+        has_path(files, target))
+        return;
+    int access_mode = open_flags(pid, number) & O_ACCMODE;
+    json_array_append_new(files, json_pack("{s:o, s:I, s:b}", "path", text(target), "size",
+                                           (json_int_t)status.st_size, "written",
+                                           access_mode != O_RDONLY));
+}
+
+static void add_descriptors(json_t *files, json_t *pipes, pid_t pid)
+{
+    char path[64 + NAME_MAX], target[PATH_MAX];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        if (!isdigit((unsigned char)entry->d_name[0]))
+            continue;
+        snprintf(path, sizeof path, "/proc/%d/fd/%s", (int)pid, entry->d_name);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        target[length < 0 ? 0 : length] = 0;
+        add_file(files, pid, entry->d_name, target);
+        add_pipe(pipes, entry->d_name, target);
+    }
+    if (folder)
+        closedir(folder);
+}
+
+static void add_mapped(json_t *mapped, const char *path)
+{
+    char id[BUILD_ID_TEXT];
+    struct stat status;
+    if (has_path(mapped, path) || stat(path, &status) < 0 || !S_ISREG(status.st_mode))
+        return;
+    bool has_id = build_id_read(path, id);
+    json_array_append_new(mapped, json_pack("{s:o, s:o, s:I}", "path", text(path), "build_id",
+                                            has_id ? json_string(id) : json_null(), "size",
+                                            (json_int_t)status.st_size));
+}
+
+static void add_mappings(json_t *mapped, pid_t pid)
+{
+    char path[64], *line = NULL;
+    size_t room = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *file = fopen(path, "re");
+    while (file && getline(&line, &room, file) > 0) {
+        char *start = strchr(line, '/');
+        if (!start)
+            continue;
+        start[strcspn(start, "\n")] = 0;
+        add_mapped(mapped, start);
+    }
+    free(line);
+    if (file)
+        fclose(file);
+}
+
+int saved_describe(struct saved *saved, const struct tree *tree, const bool *resumes,
+                   const struct criu *criu, struct error *err)
+{
+    json_t *processes = json_array(), *files = json_array(), *pipes = json_array(),
+           *mapped = json_array();
+    for (size_t i = 0; i < tree->count; i++) {
+        char command[64];
+        process_command(tree->pids[i], command, sizeof command);
+        json_array_append_new(processes,
+                              json_pack("{s:i, s:o, s:b}", "pid", (int)tree->pids[i], "command",
+                                        text(command), "resumes", resumes[i]));
+        add_descriptors(files, pipes, tree->pids[i]);
+        add_mappings(mapped, tree->pids[i]);
+    }
+    saved->json = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "version", (int)SAVED_VERSION,
+                            "shadowcl", SHADOWCL_VERSION, "criu", criu->version, "processes",
+                            processes, "pipes", pipes, "files", files, "mapped", mapped);
+    return saved->json ? 0 : error_set(err, ENOMEM, "can't describe the processes");
+}
+
+/* CRIU wants the size that it was. */
+static int check_file(const json_t *file, bool truncate_it, struct error *err)
+{
+    const char *path = json_string_value(json_object_get(file, "path"));
+    json_int_t size = json_integer_value(json_object_get(file, "size"));
+    struct stat status;
+    if (!path || path[0] != '/')
+        return 0;
+    error_object(err, "file `%.100s`", path);
+    if (lstat(path, &status) < 0) {
+        error_set(err, errno, "it was open in the program");
+        return error_todo(err, "put it back as it was when the copy was made: %lld bytes",
+                          (long long)size);
+    }
+    if (!json_is_true(json_object_get(file, "written")) || status.st_size == size)
+        return 0;
+    if (status.st_size > size && truncate_it && S_ISREG(status.st_mode))
+        return truncate(path, size) < 0 ? error_set(err, errno, "cut it") : 0;
+    error_set(err, 0, "the program writes to it, and it has %lld bytes where it had %lld",
+              (long long)status.st_size, (long long)size);
+    return error_todo(err, status.st_size > size
+                               ? "cut it to that size, or have that done by --truncate"
+                               : "put it back as it was");
+}
+
+static int check_mapped(const json_t *file, struct error *err)
+{
+    const char *path = json_string_value(json_object_get(file, "path"));
+    const char *wanted = json_string_value(json_object_get(file, "build_id"));
+    char id[BUILD_ID_TEXT];
+    if (!path)
+        return 0;
+    error_object(err, "file `%.100s`", path);
+    error_todo(err, "put the same file there as when the copy was made (the same package)");
+    if (access(path, R_OK) < 0)
+        return error_set(err, errno, "it was mapped by the program");
+    if (wanted && (!build_id_read(path, id) || strcmp(id, wanted)))
+        return error_set(err, 0, "it is another than the program had mapped: build-id %s, not %s",
+                         build_id_read(path, id) ? id : "none", wanted);
+    return 0;
+}
+
+int saved_check(const struct saved *saved, bool truncate, struct error *err)
+{
+    const json_t *mapped = json_object_get(saved->json, "mapped");
+    const json_t *files = json_object_get(saved->json, "files");
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < json_array_size(mapped); i++)
+        result = check_mapped(json_array_get(mapped, i), err);
+    for (size_t i = 0; result == 0 && i < json_array_size(files); i++)
+        result = check_file(json_array_get(files, i), truncate, err);
+    return result;
+}
