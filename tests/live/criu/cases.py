@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""CRIU called by its own name, with the plugin and with the action script; a dump that fails; what
+is refused, and that nothing was touched then; a tree of processes."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import (Failure, PATIENCE, Program, Setup, call, check, checkpoint, expect, lives,
+                     need_criu, restore)
+
+HERE = Path(__file__).resolve().parent
+PYTHON = "/usr/bin/python3"
+HEAT = ["--output", "RESULT", "--size", "128", "--steps", "120000"]
+
+
+class Cases:
+    def __init__(self, setup, criu):
+        self.setup = setup
+        self.criu = criu
+        self.count = 0
+        self.plugins = setup.bin.parent / "lib/shadowcl/criu"
+        self.reference = None
+
+    def heat(self):
+        self.count += 1
+        return Program(self.setup, f"heat-{self.count}", [self.setup.bin / "sample-heat", *HEAT],
+                       result=True)
+
+    def expected(self):
+        if not self.reference:
+            with self.heat() as program:
+                self.reference = program.finish()
+        return self.reference
+
+    def directory(self, made=False):
+        self.count += 1
+        directory = self.setup.work / f"copy-{self.count}"
+        if made:
+            directory.mkdir()
+        return directory
+
+    def run_criu(self, verb, directory, *options, code=0, environment=()):
+        words = [self.criu, verb, "-D", directory, "-o", f"{verb}.log", "-v4", "--shell-job",
+                 *map(str, options)]
+        done = subprocess.run(words, env={**self.setup.environment, **dict(environment)}, text=True,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+        log = directory / f"{verb}.log"
+        text = log.read_text(errors="replace") if log.exists() else ""
+        expect((done.returncode == 0) == (code == 0),
+               f"criu {verb}: exit code {done.returncode}\n{done.stderr}{text[-3000:]}")
+        return text
+
+    def wait_for_restored(self, pid):
+        end = time.monotonic() + PATIENCE
+        while lives(pid):
+            expect(time.monotonic() < end, f"process {pid}, made again, does not end")
+            time.sleep(0.05)
+
+    def state(self, pid):
+        said = json.loads(call(self.setup, "ps", "--json").split("\nshadowcl")[0])
+        return [process["state"] for process in said if process["pid"] == pid]
+
+    def wait_for_state(self, program, state):
+        end = time.monotonic() + 30
+        while self.state(program.pid) != [state]:
+            expect(time.monotonic() < end, f"it is {self.state(program.pid)}, not {state}")
+            time.sleep(0.05)
+
+    def expect_undisturbed(self, program):
+        """It runs, works on, and comes to the same result."""
+        self.wait_for_state(program, "running")
+        check(self.expected(), program.finish())
+
+    # CRIU by its own name.
+
+    def case_plugin(self):
+        expected = self.expected()
+        with self.heat() as program:
+            program.wait_until(0.2)
+            directory = self.directory(made=True)
+            self.run_criu("dump", directory, "-t", program.pid, "-L", self.plugins)
+            program.process.wait(timeout=PATIENCE)
+            program.forget_answer()
+            refused = self.run_criu("restore", directory, "-d", "-L", self.setup.work, code=1)
+            expect("shadowcl_criu" in refused, "a restore without the plugin fails for another "
+                                               f"reason:\n{refused[-1000:]}")
+            self.run_criu("restore", directory, "-d", "-L", self.plugins)
+            self.wait_for_restored(program.pid)
+            check(expected, program.answer())
+
+    def case_plugin_leave_running(self):
+        with self.heat() as program:
+            program.wait_until(0.2)
+            directory = self.directory(made=True)
+            self.run_criu("dump", directory, "-t", program.pid, "-L", self.plugins,
+                          "--leave-running")
+            self.expect_undisturbed(program)
+
+    def case_plugin_dump_fails(self):
+        """A connection to another process, which CRIU finds when the program has let go already."""
+        ours, its = socket.socketpair()
+        os.set_inheritable(its.fileno(), True)
+        with self.start_with(its) as program:
+            program.wait_until(0.2)
+            directory = self.directory(made=True)
+            said = self.run_criu("dump", directory, "-t", program.pid, "-L", self.plugins, code=1)
+            expect("has let go of its device" in said, "the plugin was not at work")
+            self.expect_undisturbed(program)
+        ours.close()
+
+    def case_action_script(self):
+        expected = self.expected()
+        script = self.setup.source / "criu/action-script"
+        environment = {"SHADOWCL_COMMAND": self.setup.bin / "shadowcl"}
+        with self.heat() as program:
+            program.wait_until(0.2)
+            directory = self.directory(made=True)
+            self.run_criu("dump", directory, "-t", program.pid, "--action-script", script,
+                          environment=environment)
+            program.process.wait(timeout=PATIENCE)
+            program.forget_answer()
+            self.run_criu("restore", directory, "-d", "--action-script", script,
+                          environment=environment)
+            self.wait_for_restored(program.pid)
+            check(expected, program.answer())
+
+    def case_nobody_resumes(self):
+        """Made again by CRIU alone: it is suspended, found by its name, and resumes when told."""
+        expected = self.expected()
+        with self.heat() as program:
+            program.wait_until(0.2)
+            directory = self.directory()
+            checkpoint(self.setup, program, directory)
+            program.process.wait(timeout=PATIENCE)
+            program.forget_answer()
+            self.run_criu("restore", directory, "-d")
+            self.wait_for_state(program, "suspended")
+            call(self.setup, "resume", program.pid)
+            self.wait_for_restored(program.pid)
+            check(expected, program.answer())
+
+    # What fails, and what is refused.
+
+    def start_with(self, its):
+        """A program that has inherited a socket."""
+        self.count += 1
+        program = Program.__new__(Program)
+        popen = subprocess.Popen
+
+        def with_socket(*words, **options):
+            return popen(*words, pass_fds=(its.fileno(),), **options)
+        subprocess.Popen = with_socket
+        try:
+            program.__init__(self.setup, f"heat-{self.count}",
+                             [self.setup.bin / "sample-heat", *HEAT], result=True)
+        finally:
+            subprocess.Popen = popen
+        its.close()
+        return program
+
+    def refused(self, program, *words, directory=None, environment=()):
+        """Exit code 1, and each of the words is said."""
+        directory = directory or self.directory()
+        said = call(self.setup, "checkpoint", program.pid, directory, code=1,
+                    environment=environment)
+        for word in (*words, "to do:", "state: running"):
+            expect(word in said, f"`{word}` is not said: {said}")
+        return directory
+
+    def case_dump_fails(self):
+        """CRIU itself fails, after the program has let go."""
+        broken = self.setup.work / "broken-criu"
+        broken.write_text(f'#!/bin/sh\n[ "$1" = dump ] && echo "Error (x.c:1): no luck" && exit 1\n'
+                          f'exec {self.criu} "$@"\n')
+        broken.chmod(0o755)
+        with self.heat() as program:
+            program.wait_until(0.2)
+            directory = self.refused(program, "no luck", environment={"SHADOWCL_CRIU": broken})
+            expect(not list(directory.glob("*.img")) and not (directory / "shadowcl.json").exists(),
+                   "something was left behind")
+            self.expect_undisturbed(program)
+
+    def case_command_dies(self):
+        """Killed in the middle of it: the program is suspended, and a resume finds it."""
+        waits = self.setup.work / "waiting-criu"
+        waits.write_text(f'#!/bin/sh\n[ "$1" = dump ] && exec sleep 1000\nexec {self.criu} "$@"\n')
+        waits.chmod(0o755)
+        with self.heat() as program:
+            program.wait_until(0.2)
+            command = subprocess.Popen([self.setup.bin / "shadowcl", "checkpoint",
+                                        str(program.pid), self.directory()],
+                                       env={**self.setup.environment, "SHADOWCL_CRIU": str(waits)},
+                                       start_new_session=True)
+            end = time.monotonic() + 60
+            while not any(name.startswith("shadowcl-") for name in threads(program.pid)):
+                expect(time.monotonic() < end, "it does not suspend")
+                time.sleep(0.01)
+            time.sleep(0.5)
+            os.killpg(command.pid, signal.SIGKILL)
+            command.wait()
+            call(self.setup, "resume", program.pid)
+            self.expect_undisturbed(program)
+
+    def case_refusals(self):
+        ours, its = socket.socketpair()
+        os.set_inheritable(its.fileno(), True)
+        with self.start_with(its) as program:
+            program.wait_until(0.1)
+            self.refused(program, "a Unix socket that is connected to a process outside")
+            expect(program.process.poll() is None, "it ended too soon to tell")
+        ours.close()
+        with self.heat() as program:
+            program.wait_until(0.1)
+            self.refused(program, "SHADOWCL_CRIU", environment={"SHADOWCL_CRIU": "/nonexistent"})
+            self.refused(program, "it is not empty", directory=Path("/usr"))
+            self.expect_undisturbed(program)
+        said = call(self.setup, "checkpoint", os.getpid(), self.directory(), code=1)
+        expect("not under shadowcl" in said or "child process" in said, said)
+        said = call(self.setup, "restore", self.setup.work, code=1)
+        expect("holds no whole copy" in said, said)
+
+    def case_files_have_grown(self):
+        with self.heat() as program:
+            program.wait_until(0.2)
+            directory = self.directory()
+            checkpoint(self.setup, program, directory, "--leave-running")
+            program.wait_until(program.fraction() + 0.1)
+            program.kill()
+            said = call(self.setup, "restore", directory, code=1)
+            expect("--truncate" in said and str(program.err) in said, said)
+            program.forget_answer()
+            check(self.expected(), restore(self.setup, program, directory, "--truncate"))
+
+    def case_newest(self):
+        """Of several copies in a directory, the newest whole one is taken."""
+        with self.heat() as program:
+            program.wait_until(0.1)
+            top = self.directory(made=True)
+            for name in ("1", "2"):
+                checkpoint(self.setup, program, top / name, "--leave-running")
+            shutil.copytree(top / "1", top / "3")
+            (top / "3" / "shadowcl.json").unlink()  # as if the machine had gone down
+            program.kill()
+            program.forget_answer()
+            said = call(self.setup, "restore", "--truncate", top)
+            expect(f"restored from {top}/2 " in said, said)
+            check(self.expected(), program.answer())
+
+    # Trees.
+
+    def case_tree(self):
+        """A parent and children that all use OpenCL, with pipes and shared memory between them."""
+        script = [PYTHON, HERE / "family.py", "RESULT", "60"]
+        with Program(self.setup, "family-undisturbed", script, result=True) as program:
+            expected = program.finish()
+        with Program(self.setup, "family", script, result=True) as program:
+            program.wait_until(0.3)
+            self.refused(program, "child process", "--tree")
+            directory = self.directory()
+            answer = checkpoint(self.setup, program, directory, "--tree")
+            expect(len(answer["processes"]) >= 3, f"copied {answer['processes']}")
+            program.process.wait(timeout=PATIENCE)
+            program.forget_answer()
+            check(expected, restore(self.setup, program, directory))
+
+
+def threads(pid):
+    return [(task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir()]
+
+
+NAMES = [name[len("case_"):] for name in dir(Cases) if name.startswith("case_")]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=Path, required=True, help="the build folder")
+    parser.add_argument("case", choices=NAMES)
+    arguments = parser.parse_args()
+    criu = need_criu(4 if arguments.case.startswith("plugin") else 3)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    work = Path(tempfile.mkdtemp(prefix="criu-"))
+    try:
+        setup = Setup(arguments.build.resolve(), "pocl", None, work)
+        setup.source = HERE.parent.parent.parent
+        getattr(Cases(setup, criu), f"case_{arguments.case}")()
+        print(f"{arguments.case}: ok")
+    except Failure as failure:
+        sys.exit(f"{arguments.case}: FAILED: {failure}")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Copies a program at several moments of its life, kills it with SIGKILL, and makes it again: here,
+in a new pid namespace under a new runtime directory, and twice from one copy. Each time its answer
+and its output must be those of an undisturbed run."""
+
+import argparse
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import (Failure, NEW_NAMESPACE, PATIENCE, Program, Setup, TooShort, check, checkpoint,
+                     expect, need_criu, restore)
+
+HERE = Path(__file__).resolve().parent
+PYTHON = "/usr/bin/python3"
+MOST_TIMES = 64
+
+# The word behind these is how often; more where the program ends too soon.
+PROGRAMS = {
+    "heat": ["bin/sample-heat", "--output", "RESULT", "--size", "128", "--steps", "20000"],
+    "mapped": ["bin/sample-mapped", "--output", "RESULT", "--size", "4096", "--repeat", "2000"],
+    "graph": ["bin/sample-graph", "--output", "RESULT", "--size", "1024", "--repeat", "2000"],
+    "pyopencl": [PYTHON, HERE / "steps.py", "RESULT", "100"],
+}
+
+
+class Copies:
+    def __init__(self, setup, name):
+        self.setup = setup
+        self.name = name
+        self.times = 1
+        self.count = 0
+
+    def start(self):
+        first, *words, often = PROGRAMS[self.name]
+        if str(first).startswith("bin/"):
+            first = self.setup.bin.parent / first
+        self.count += 1
+        return Program(self.setup, f"{self.name}-{self.count}",
+                       [first, *words, int(often) * self.times], result=True)
+
+    def native(self):
+        """Undisturbed, under shadowcl like the others: the command line is part of no answer."""
+        with self.start() as program:
+            began = time.monotonic()
+            answer = program.finish()
+            if time.monotonic() - began < 2 and self.times < MOST_TIMES:
+                raise TooShort("ended within two seconds")
+            return answer
+
+    def directory(self):
+        self.count += 1
+        return self.setup.work / f"copy-{self.count}"
+
+    def lose_device(self):
+        if self.setup.node:
+            self.setup.replace_node()
+
+    def killed_here(self, fraction):
+        with self.start() as program:
+            program.wait_until(fraction)
+            directory = self.directory()
+            checkpoint(self.setup, program, directory)
+            code = program.process.wait(timeout=PATIENCE)
+            expect(code == -signal.SIGKILL, f"it ended with {code} after it was copied")
+            self.lose_device()
+            program.forget_answer()
+            return restore(self.setup, program, directory)
+
+    def run_early(self):
+        return self.killed_here(0.05)
+
+    def run_late(self):
+        return self.killed_here(0.7)
+
+    def run_elsewhere(self):
+        """The old runtime directory is gone, as on another machine."""
+        with self.start() as program:
+            program.wait_until(0.3)
+            directory = self.directory()
+            checkpoint(self.setup, program, directory)
+            program.process.wait(timeout=PATIENCE)
+            self.lose_device()
+            old = Path(self.setup.environment["SHADOWCL_RUNTIME_DIR"])
+            shutil.rmtree(old)
+            new = self.setup.work / f"run-{self.count}"
+            new.mkdir()
+            self.setup.environment["SHADOWCL_RUNTIME_DIR"] = str(new)
+            return restore(self.setup, program, directory, before=NEW_NAMESPACE)
+
+    def run_twice(self):
+        """Left running, then killed; made again twice from one copy."""
+        with self.start() as program:
+            program.wait_until(0.2)
+            directory = self.directory()
+            answer = checkpoint(self.setup, program, directory, "--leave-running")
+            expect(answer["state"] == "running", f"left {answer['state']}")
+            program.wait_until(min(program.fraction() + 0.1, 0.9))
+            program.kill()
+            self.lose_device()
+            first = restore(self.setup, program, directory, "--truncate")
+            program.forget_answer()
+            second = restore(self.setup, program, directory, "--truncate")
+            expect(first == second, "made again twice, it gave two results")
+            return second
+
+    def run_left_running(self):
+        """The one that was left running is not disturbed either."""
+        with self.start() as program:
+            program.wait_until(0.2)
+            checkpoint(self.setup, program, self.directory(), "--leave-running")
+            return program.finish()
+
+    MOMENTS = (run_early, run_late, run_elsewhere, run_twice, run_left_running)
+
+    def run_moment(self, moment, native):
+        """What the undisturbed run gives is another after there was too little to do."""
+        while True:
+            try:
+                native = native or self.native()
+                check(native, moment(self))
+                return native
+            except TooShort:
+                if self.times >= MOST_TIMES:
+                    raise
+                self.times *= 2
+                native = None
+
+    def run_all(self):
+        native, failures = None, 0
+        for moment in self.MOMENTS:
+            what = moment.__name__[len("run_"):].replace("_", " ")
+            began = time.monotonic()
+            try:
+                native = self.run_moment(moment, native)
+                print(f"{self.name}, {what}: equal, {len(native[1])} bytes, "
+                      f"{time.monotonic() - began:.1f} s", flush=True)
+            except (Failure, subprocess.TimeoutExpired, OSError) as failure:
+                failures += 1
+                print(f"{self.name}, {what}: FAILED: {failure}", flush=True)
+        return failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=Path, required=True, help="the build folder")
+    parser.add_argument("--driver", choices=["pocl", "testdriver"], default="pocl")
+    parser.add_argument("--mapping", choices=["shared", "copy"])
+    parser.add_argument("program", choices=PROGRAMS)
+    arguments = parser.parse_args()
+    need_criu()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    work = Path(tempfile.mkdtemp(prefix="criu-"))
+    try:
+        setup = Setup(arguments.build.resolve(), arguments.driver, arguments.mapping, work)
+        sys.exit(1 if Copies(setup, arguments.program).run_all() else 0)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
