@@ -11,7 +11,7 @@ usage: scripts/test.sh [STAGE...]
 
 Stages, all but \`apps\` by default:
   format  the layout of the source files (clang-format)
-  clang   builds with clang; warnings are errors
+  clang   builds with clang; warnings are errors; fuzzes what reads foreign input, for a short while
   tidy    clang-tidy over the sources
   asan    builds with the address and undefined-behaviour sanitizers and tests
   tsan    builds with the thread sanitizer and tests
@@ -28,6 +28,7 @@ default=(format clang tidy asan tsan gcc)
 # A short selection where everything is several times slower: every matter once, each way of mapping
 # on one driver or the other.
 sanitized='^(driver|check-calls|unit/.*|cli/(run|usage|answers|directories|all_or_none))$'
+sanitized+='|^agent/(commands|repeats|restart|hooks|residue|port|hostile)$'
 sanitized+='|^live-(query|reach|control)|^live-sample-(graph-pocl-copy|mapped-testdriver-shared)$'
 sanitized+='|^live-suspend-.*-pocl-(shared|copy)$'
 # Everywhere a test that fails is run once more, and both runs are shown: pocl aborts now and then
@@ -77,7 +78,7 @@ stage_format() {
 }
 
 stage_clang() {
-    build clang
+    build clang && ctest --test-dir build-clang -L fuzz --no-tests=error
 }
 
 # Only what the clang build compiles, and none of what it generates.

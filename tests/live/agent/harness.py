@@ -21,6 +21,9 @@ BIN = os.path.join(BUILD, "bin")
 ROOT = os.geteuid() == 0
 NOBODY = 65534
 PATIENCE = 60
+with open(os.path.join(BUILD, "CMakeCache.txt"), encoding="utf-8") as file:
+    SANITIZED = any(line.startswith("SHADOWCL_SANITIZE:") and not line.endswith("=\n")
+                    for line in file)
 needs_root = unittest.skipUnless(ROOT, "needs root")
 
 with open(SCHEMA_FILE, encoding="utf-8") as file:
@@ -190,9 +193,10 @@ class Case(unittest.TestCase):
             if program.poll() is None:
                 program.kill()
             program.wait()
-        if self.agent and self.agent.poll() is None:
-            self.stop()
+        code = self.stop() if self.agent and self.agent.poll() is None else 0
+        said = self.messages() if os.path.exists(self.log) else ""
         shutil.rmtree(self.top)
+        self.assertEqual(code, 0, f"the agent's end: {said}")  # with sanitizers: also of leaks
 
     def __str__(self):
         return f"{type(self).__name__}.{self._testMethodName}"
