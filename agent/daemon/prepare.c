@@ -42,7 +42,7 @@ static void look_at_users(const json_t *arguments, json_t *refusals)
     struct users users;
     request_devices(arguments, devices, sizeof devices);
     pci_list(&pci);
-    users_find(&users, &pci);
+    users_find(&users, &pci, NULL, 0);
     users_keep(&users, &pci, devices);
     for (size_t i = 0; i < users.count; i++) {
         const struct user *user = &users.list[i];

@@ -41,7 +41,7 @@ static json_t *describe_devices(void)
     struct users users;
     json_t *array = json_array();
     pci_list(&pci);
-    users_find(&users, &pci);
+    users_find(&users, &pci, NULL, 0);
     for (size_t i = 0; i < pci.count; i++) {
         json_t *device = describe_device(&pci.list[i], &users);
         if (device)

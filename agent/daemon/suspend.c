@@ -13,6 +13,7 @@
 #include "agent/together.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const double default_deadline = 10; /* seconds */
@@ -75,15 +76,34 @@ static int check_withdrawn(struct suspension *s)
     return fail(s, REPLY_CANCELLED, &err);
 }
 
+/* Who needs not be looked into: before, those that will be asked; after, those that are suspended,
+ * whose library has made sure of it. NULL without memory: all are looked into. */
+static pid_t *list_proved(const struct suspension *s, bool are_suspended, size_t *count)
+{
+    const struct targets *targets = &s->crowd.targets;
+    pid_t *list = calloc(targets->count + 1, sizeof *list);
+    *count = 0;
+    for (size_t i = 0; list && i < targets->count; i++) {
+        const struct report *report = &targets->list[i];
+        bool is_suspended = !report->failed && !strcmp(report->state, "suspended");
+        if (!are_suspended || is_suspended)
+            list[(*count)++] = report->pid;
+    }
+    return list;
+}
+
 /* Who holds the devices; with `shim`, also processes under shadowcl. */
 static size_t find_residue(struct suspension *s, bool with_shim, struct error *err)
 {
     char devices[1024];
+    size_t num_proved;
     struct pci pci;
     struct users users;
     request_devices(s->job->request.arguments, devices, sizeof devices);
     pci_list(&pci);
-    users_find(&users, &pci);
+    pid_t *proved = list_proved(s, with_shim, &num_proved);
+    users_find(&users, &pci, proved, num_proved);
+    free(proved);
     users_keep(&users, &pci, devices);
     json_array_clear(s->residue);
     for (size_t i = 0; i < users.count; i++) {

@@ -111,7 +111,15 @@ static void name_process(struct users *users, size_t from, pid_t pid)
     }
 }
 
-void users_find(struct users *users, const struct pci *pci)
+static bool is_in(pid_t pid, const pid_t *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] == pid)
+            return true;
+    return false;
+}
+
+void users_find(struct users *users, const struct pci *pci, const pid_t *proved, size_t num_proved)
 {
     *users = (struct users){0};
     DIR *proc = opendir("/proc");
@@ -121,7 +129,8 @@ void users_find(struct users *users, const struct pci *pci)
             continue;
         size_t from = users->count;
         find_descriptors(users, pci, pid);
-        find_mappings(users, pci, pid);
+        if (!is_in(pid, proved, num_proved))
+            find_mappings(users, pci, pid);
         name_process(users, from, pid);
     }
     if (proc)
