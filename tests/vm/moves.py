@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves that go well."""
-from lab import MIB
-from move import FILTER, HEAT, NBODY, Move
+from lab import MIB, last_step
+from move import FILTER, HEAT, NBODY, Move, wait_step_or_end
+
+LONG_HEAT = ["sample-heat", "--steps", "12000"]
 
 
 def one_move(lab):
@@ -27,12 +29,28 @@ def three_programs(lab):
 
 def there_and_back(lab):
     """To the other machine and back, five times, each time to a device of another size."""
-    heat = ["sample-heat", "--steps", "12000"]
-    lab.reference(*heat)
+    lab.reference(*LONG_HEAT)
     with Move(lab) as move:
-        move.start("heat", heat, steps=100)
+        move.start("heat", LONG_HEAT, steps=100)
         for hop in range(10):
             move.destination((32 << hop % 4) * MIB)
             move.moved(move.migrate())
             move.alive()
+        move.finish()
+
+
+def meanwhile(lab):
+    """While the machine's memory travels the program goes on, on a device inside the guest."""
+    lab.reference(*LONG_HEAT)
+    names = {"SHADOWCL_TEST_DEVICE": "/dev/shm/inside", "SHADOWCL_TEST_NAME": "passed through:inside"}
+    with Move(lab) as move:
+        move.here.guest.run("truncate", "-s", "64M", "/dev/shm/inside")
+        pid = move.start("heat", LONG_HEAT, steps=100, env=names)
+        process = move.begin("--timeout", "120", "--meanwhile", "inside", "--bandwidth", "80M")
+        move.wait_seen(move.here.relay, "migrate", process)
+        before = last_step(move.here.guest, "/tmp/heat")
+        wait_step_or_end(move.here.guest, "heat", pid, before + 20, 60)
+        assert move.here.status() == "running", "the machine had moved before the program went on"
+        move.moved(move.end(process))
+        assert move.bar.touched() > 0, "it was not resumed on the new device"
         move.finish()
