@@ -44,7 +44,8 @@ static bool take_complaint(char *line, char *out, size_t size)
 {
     char *start = strstr(line, "Error (");
     char *end = start ? strstr(start, "): ") : NULL;
-    if (!end)
+    /* It says that wherever it may not raise its own limits, and goes on. */
+    if (!end || !strncmp(end + 3, "rlimit:", 7))
         return false;
     end[3 + strcspn(end + 3, "\n")] = 0;
     snprintf(out, size, "%s", end + 3);

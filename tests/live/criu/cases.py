@@ -180,8 +180,9 @@ class Cases:
     def case_dump_fails(self):
         """CRIU itself fails, after the program has let go."""
         broken = self.setup.work / "broken-criu"
-        broken.write_text(f'#!/bin/sh\n[ "$1" = dump ] && echo "Error (x.c:1): no luck" && exit 1\n'
-                          f'exec {self.criu} "$@"\n')
+        broken.write_text('#!/bin/sh\nif [ "$1" = dump ]; then\n'
+                          'echo "Error (u.c:1): rlimit: as always"; echo "Error (x.c:1): no luck"\n'
+                          f'exit 1\nfi\nexec {self.criu} "$@"\n')
         broken.chmod(0o755)
         with self.heat() as program:
             program.wait_until(0.2)
