@@ -10,27 +10,19 @@ static const struct phase checks[] = {
     {"connect", move_connect}, {"check", move_check}, {"prepare", step_prepare}, {0}};
 
 static const struct phase straight[] = {
-    {"connect", move_connect}, {"check", move_check},
-    {"prepare", step_prepare}, {"suspend", step_suspend},
-    {"unplug", step_unplug},   {"migrate", step_migrate},
-    {"start", step_start},     {"find agent", step_find_programs},
-    {"plug", step_plug},       {"resume", step_resume},
-    {"verify", step_verify},   {0}};
+    {"connect", move_connect}, {"check", move_check},           {"prepare", step_prepare},
+    {"suspend", step_suspend}, {"unplug", step_unplug},         {"migrate", step_migrate},
+    {"start", step_start},     {"find agent", step_find_agent}, {"plug", step_plug},
+    {"resume", step_resume},   {"verify", step_verify},         {0}};
 
-static const struct phase with_meanwhile[] = {{"connect", move_connect},
-                                              {"check", move_check},
-                                              {"prepare", step_prepare},
-                                              {"suspend", step_suspend},
-                                              {"unplug", step_unplug},
-                                              {"meanwhile", step_meanwhile},
-                                              {"migrate", step_migrate},
-                                              {"start", step_start},
-                                              {"find agent", step_find_programs},
-                                              {"plug", step_plug},
-                                              {"suspend 2", step_suspend_again},
-                                              {"resume", step_resume},
-                                              {"verify", step_verify},
-                                              {0}};
+static const struct phase with_meanwhile[] = {
+    {"connect", move_connect},         {"check", move_check},
+    {"prepare", step_prepare},         {"suspend", step_suspend},
+    {"unplug", step_unplug},           {"meanwhile", step_meanwhile},
+    {"migrate", step_migrate},         {"start", step_start},
+    {"find agent", step_find_agent},   {"plug", step_plug},
+    {"suspend 2", step_suspend_again}, {"resume", step_resume},
+    {"verify", step_verify},           {0}};
 
 static int dry_run(void)
 {

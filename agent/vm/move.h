@@ -79,7 +79,7 @@ int step_prepare(struct move *move, struct error *err);
 int step_suspend(struct move *move, struct error *err);
 int step_unplug(struct move *move, struct error *err);
 int step_plug(struct move *move, struct error *err);
-int step_find_programs(struct move *move, struct error *err);
+int step_find_agent(struct move *move, struct error *err);
 int step_resume(struct move *move, struct error *err);
 /* On the device of --meanwhile, and away from it again. */
 int step_meanwhile(struct move *move, struct error *err);

@@ -63,31 +63,38 @@ static void print_loss(const struct move *move)
         move->source.qmp.address);
 }
 
+struct phrase {
+    const char *word, *text;
+};
+
+static const char *phrase(const struct phrase *list, const char *word)
+{
+    while (list->word && strcmp(list->word, word))
+        list++;
+    return list->text;
+}
+
 static void print_state(const struct move *move)
 {
-    static const struct {
-        const char *word, *text;
-    } devices[] = {{"plugged", "is plugged in there"},
-                   {"leaving", "is asked to leave, and may still do so"},
-                   {"nowhere", "is not plugged in"},
-                   {"unknown", "was not looked for"}},
-      programs[] = {{"running", "run"},
-                    {"meanwhile", "run on the device of --meanwhile"},
-                    {"suspended", "are suspended, with all their state"},
-                    {"unknown", "could not be asked"}};
-    const char *device = device_word(move), *program = programs_word(move);
+    static const struct phrase devices[] = {{"plugged", "is plugged in there"},
+                                            {"leaving", "is asked to leave, and may still do so"},
+                                            {"nowhere", "is not plugged in"},
+                                            {NULL, "was not looked for"}},
+                               programs[] = {{"running", "run"},
+                                             {"meanwhile", "run on the device of --meanwhile"},
+                                             {"suspended", "are suspended, with all their state"},
+                                             {NULL, "could not be asked"}};
     if (move->is_lost) {
         print_loss(move);
         return;
     }
-    fprintf(stderr, "  now: the guest is at the %s", move->holder->name);
-    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
-        if (move->options.device && !strcmp(devices[i].word, device))
-            fprintf(stderr, "; the device `%s` %s", move->options.device, devices[i].text);
-    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
-        if (!strcmp(programs[i].word, program))
-            fprintf(stderr, "; the programs %s", programs[i].text);
-    fputs("\n", stderr);
+    fputs("  now: ", stderr);
+    if (move->options.verb == VM_MIGRATE)
+        fprintf(stderr, "the guest is at the %s; ", move->holder->name);
+    if (move->options.device)
+        fprintf(stderr, "the device `%s` %s; ", move->options.device,
+                phrase(devices, device_word(move)));
+    fprintf(stderr, "the programs %s\n", phrase(programs, programs_word(move)));
 }
 
 /* The command that goes on from here. */

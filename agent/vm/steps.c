@@ -267,30 +267,19 @@ int step_learn(struct move *move, struct error *err)
     return 0;
 }
 
-/* The same guest as before: by its boot, where both agents told theirs, and by its programs. */
-static int check_is_same(struct move *move, const json_t *status, struct error *err)
+/* By its boot, where both agents told theirs. A `ping` and no more: the programs stand still. */
+int step_find_agent(struct move *move, struct error *err)
 {
-    const struct guest *guest = &move->holder->guest;
+    struct guest *guest = &move->holder->guest;
+    if (guest_call(guest, "ping", NULL, NULL, move_timeout(move), err) < 0)
+        return -1;
+    move->is_foreign = *move->boot && *guest->boot && strcmp(move->boot, guest->boot);
+    if (!move->is_foreign)
+        return 0;
     error_object(err, "%s", guest->name);
     error_todo(err, "is `%s` the port of the machine that `%s` belongs to?", guest->address,
                move->holder->qmp.address);
-    move->is_foreign = *move->boot && *guest->boot && strcmp(move->boot, guest->boot);
-    if (move->is_foreign)
-        return error_set(err, 0, "it is another guest, or was started anew");
-    if (strcmp(state_of(status), "running") && strcmp(state_of(status), "suspended"))
-        return error_set(err, 0, "its programs are `%.32s`", state_of(status));
-    return 0;
-}
-
-int step_find_programs(struct move *move, struct error *err)
-{
-    json_t *status = NULL;
-    struct guest *guest = &move->holder->guest;
-    if (guest_call(guest, "status", NULL, &status, move_timeout(move), err) < 0)
-        return -1;
-    int result = check_is_same(move, status, err);
-    json_decref(status);
-    return result;
+    return error_set(err, 0, "it is another guest, or was started anew");
 }
 
 static bool is_running(const json_t *process)

@@ -121,16 +121,20 @@ double timeline_time_in(const struct timeline *timeline, enum timeline_row row, 
 
 static void print_row(const struct timeline *timeline, enum timeline_row row)
 {
-    const char *separator = " ";
-    printf("%-12s", row_names[row]);
+    bool is_first = true;
     for (size_t i = 0; i < timeline->num_marks; i++) {
         const struct timeline_mark *mark = &timeline->marks[i];
         if (mark->row != row)
             continue;
-        printf("%s%s %.3f s", separator, mark->state, timeline_mark_end(timeline, i) - mark->at);
-        separator = ", ";
+        if (is_first)
+            printf("%-12s ", row_names[row]);
+        else
+            fputs(", ", stdout);
+        printf("%s %.3f s", mark->state, timeline_mark_end(timeline, i) - mark->at);
+        is_first = false;
     }
-    putchar('\n');
+    if (!is_first)
+        putchar('\n');
 }
 
 void timeline_print(const struct timeline *timeline)

@@ -149,7 +149,13 @@ static void resume_here(struct move *move)
         learn(move);
         return;
     }
-    if (move->programs == PROGRAMS_SUSPENDED && step_resume(move, &err) < 0) {
+    int result = move->programs == PROGRAMS_SUSPENDED ? step_resume(move, &err) : 0;
+    if (result < 0 && move->options.resume_device) {
+        note_error(move, "not on the device of --resume-device, so on the one they had", &err);
+        move->options.resume_device = NULL;
+        result = step_resume(move, &err);
+    }
+    if (result < 0) {
         note_error(move, "the programs were not resumed", &err);
         learn(move);
     }

@@ -360,6 +360,10 @@ class Agent:
         self.begin("resume", "resuming")
         time.sleep(0.02)
         place = device or (map or {}).get("42") or self.place
+        if place not in ("gpu:0", "pocl:0"):
+            self.end("suspended")
+            raise Refusal(f"process 42: no device {place}", "Failed", object="process 42",
+                          reason=f"no device {place}", todo="name another")
         if place == "gpu:0" and not self.device():
             self.end("suspended")
             raise Refusal("process 42: no device gpu:0: plug it in", "Failed",
@@ -386,9 +390,9 @@ class Agent:
         return {"device": {"address": which.get("address")}}
 
     def do_cancel(self, id=None):
-        was = bool(self.command)
-        self.cancelled.set()
-        return {"cancelled": was}
+        if self.command:
+            self.cancelled.set()
+        return {"cancelled": bool(self.command)}
 
 
 class World:
@@ -464,6 +468,8 @@ class World:
         if fault == "garbage":
             port.send(b"\x00\xff{\"return\": }" + b"x" * 2000)
             port.send({"return": {}, "id": "no one's"})
+        while fault and self.process is None:
+            time.sleep(0.01)  # whoever asked was started a moment ago
         if fault == "interrupt":
             self.process.send_signal(signal.SIGINT)
             time.sleep(0.1)

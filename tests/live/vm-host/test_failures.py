@@ -84,6 +84,21 @@ class Programs(Case):
         self.check(ran, 1, **AT_SOURCE)
         self.assertEqual(len(call(ran, "cancel")), 1)
 
+    def test_unknown_device_at_the_end(self):
+        """The device of --resume-device is not there: they have the one that they had."""
+        ran = run("--json", "--resume-device", "gpu:7")
+        self.check(ran, 1, **AT_DESTINATION)
+        self.says(ran, "no device gpu:7", "so on the one they had")
+
+    def test_unknown_device_at_the_end_of_meanwhile(self):
+        ran = run("--json", "--resume-device", "gpu:7", *MEANWHILE)
+        self.check(ran, 1, **AT_DESTINATION)
+
+    def test_unknown_device_meanwhile(self):
+        ran = run("--json", "--meanwhile", "pocl:7")
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "no device pocl:7")
+
     def test_other_protocol(self):
         ran = run("--json", protocol=2)
         self.assertEqual((ran.code, ran.truth), (1, AT_SOURCE))
