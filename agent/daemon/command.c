@@ -204,6 +204,15 @@ static json_t *other_request(void)
     return reply_error(REPLY_BAD_ARGUMENT, &err, NULL);
 }
 
+/* A host that hears nothing asks again and again: it is answered once. */
+static bool is_awaited_by(const struct job *job, uint64_t channel)
+{
+    for (size_t i = 0; i < job->num_channels; i++)
+        if (job->channels[i] == channel)
+            return true;
+    return false;
+}
+
 /* Does it wait for the same already? */
 static bool join(struct agent *agent, uint64_t channel, const struct request *request,
                  json_t **reply)
@@ -213,6 +222,8 @@ static bool join(struct agent *agent, uint64_t channel, const struct request *re
             continue;
         if (strcmp(job->request.text, request->text))
             *reply = other_request();
+        else if (is_awaited_by(job, channel))
+            return true;
         else if (job->num_channels == JOB_MOST_CHANNELS)
             *reply = busy("too many channels ask the same", "wait for the answer");
         else

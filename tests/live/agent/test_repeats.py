@@ -38,6 +38,26 @@ class Repeats(Case):
         self.assertEqual(answers[0]["return"]["processes"][0]["state"], "suspended")
         self.assertEqual(self.logs(), [["suspend 10"]])
 
+    def asks_often(self, name, **arguments):
+        """Again and again while it is at work: one answer, and no other."""
+        host = self.started()
+        for _ in range(20):
+            host.send(name, id="again", **arguments)
+        answer = host.answer("again")
+        host.send("ping", id="after")
+        while (value := host.message()).get("id") != "after":
+            self.assertIn("event", value)
+        return answer
+
+    def test_suspend_asked_often(self):
+        self.peer("suspend=slow")
+        self.assertIn("return", self.asks_often("suspend"))
+        self.assertEqual(self.logs(), [["suspend 10"]])
+
+    def test_device_wait_asked_often(self):
+        answer = self.asks_often("device-wait", vendor="ffff", timeout=1)
+        self.assertEqual(answer["error"]["class"], "Timeout")
+
     def test_failures_too(self):
         self.peer("suspend=refuse")
         host = self.started()
