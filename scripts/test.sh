@@ -9,21 +9,23 @@ usage() {
     cat <<END
 usage: scripts/test.sh [STAGE...]
 
-Stages, all but \`apps\` by default:
+Stages, all but \`apps\` and \`vm\` by default:
   format  the layout of the source files (clang-format)
   clang   builds with clang; warnings are errors; fuzzes what reads foreign input, for a short while
   tidy    clang-tidy over the sources
   asan    builds with the address and undefined-behaviour sanitizers and tests
   tsan    builds with the thread sanitizer and tests
   apps    real programs from Debian's packages, in their short form, with the tests of \`gcc\`
+  vm      a virtual machine moves to another QEMU, with the tests of \`gcc\` (x86_64)
   gcc     builds with gcc and runs every short test
 
 The output of each stage is kept in build/logs.
 END
 }
 
-all=(format clang tidy asan tsan apps gcc)
-# The programs take several minutes more; how many when nothing else runs has not been measured.
+all=(format clang tidy asan tsan apps vm gcc)
+# The programs take several minutes more; how many when nothing else runs has not been measured. The
+# machines take minutes too, the first time, when their guest is made from Debian's packages.
 default=(format clang tidy asan tsan gcc)
 # A short selection where everything is several times slower: every matter once, each way of mapping
 # on one driver or the other.
@@ -42,7 +44,7 @@ declare -A chosen=()
 for argument; do
     case $argument in
     --help | -h) usage && exit 0 ;;
-    format | clang | tidy | asan | tsan | apps | gcc) chosen[$argument]=1 ;;
+    format | clang | tidy | asan | tsan | apps | vm | gcc) chosen[$argument]=1 ;;
     *)
         echo "test.sh: no stage \`$argument\`" >&2
         usage >&2
@@ -107,8 +109,9 @@ stage_tsan() {
 }
 
 stage_gcc() {
-    local without='long|apps'
-    [[ -v chosen[apps] ]] && without=long
+    local without='long'
+    [[ -v chosen[apps] ]] || without+='|apps'
+    [[ -v chosen[vm] ]] || without+='|vm'
     if ! build dev; then
         echo '== gcc: the build FAILED'
         return 1
@@ -120,15 +123,20 @@ stage_apps() {
     build dev && ctest --repeat until-pass:2 --test-dir build -L apps -LE long --no-tests=error
 }
 
+stage_vm() {
+    build dev && ctest --repeat until-pass:2 --test-dir build -L '^vm$' -LE long --no-tests=error
+}
+
 install=(scripts/install-deps.sh)
 [[ -v chosen[apps] ]] && install+=(--apps)
+[[ -v chosen[vm] ]] && install+=(--vm)
 "${install[@]}" || exit 1
 
-# The gcc stage runs the programs too: once is enough.
+# The gcc stage runs the programs and the machines too: once is enough.
 order=()
 for stage in "${all[@]}"; do
     [[ -v chosen[$stage] ]] || continue
-    [[ $stage == apps && -v chosen[gcc] ]] || order+=("$stage")
+    [[ $stage =~ ^(apps|vm)$ && -v chosen[gcc] ]] || order+=("$stage")
 done
 
 mkdir -p "$logs" || exit 1

@@ -4,7 +4,7 @@ right, and the message says what is the matter."""
 import subprocess
 import time
 
-from lab import ENVIRONMENT
+from lab import ENVIRONMENT, last_step, wait_step
 from move import HEAT, Move
 from qmp import Timeout
 
@@ -114,6 +114,27 @@ def device_del_late(lab):
         move.here.unplug()
         move.stayed(move.end(process), "interrupt")
         assert "device_add" in relay.seen, relay.seen
+        move.finish()
+
+
+def device_del_too_late(lab):
+    """The guest lets the device go under programs that run on it again: they are told so by their
+    driver, as on any machine whose device is pulled, and the device is there for the next ones."""
+    with begin(lab) as move:
+        relay, guest = move.here.relay, move.here.guest
+        relay.on_command = lambda message: (
+            {"return": {}} if message.get("execute") == "device_del" else None)
+        process = move.begin("--timeout", "120", "--unplug-timeout", "3", "--linger", "60")
+        move.wait_seen(relay, "device_del", process)
+        _, pid, _ = move.programs.pop()
+        wait_step(guest, "/tmp/heat", pid, last_step(guest, "/tmp/heat") + 20)
+        move.here.unplug()
+        outcome = move.end(process).failed("let the device go, late")
+        assert outcome.state()["guest"] == "source", str(outcome)
+        assert outcome.state()["device"] == "plugged", str(outcome)
+        assert guest.wait(pid, "heat", 60) == 1
+        assert b"CL_OUT_OF_RESOURCES" in guest.get("/tmp/heat.err")
+        move.start("heat", HEAT)
         move.finish()
 
 
