@@ -53,7 +53,11 @@ class Qemu:
              "-qmp", f"unix:{self.path},server=on,wait=off",
              "-qmp", f"unix:{control},server=on,wait=off", *arguments],
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.control = Monitor(control)
+        try:
+            self.control = Monitor(control)
+        except BaseException:
+            self.process.kill()
+            raise
 
     def has_device(self):
         return any(item["name"] == fake.GPU
