@@ -20,7 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TICK_MS = 50, GRACE_MS = 1000 };
+enum { TICK_MS = 50, GRACE_MS = 1000, DYING_MS = 5000, MOST_UNENDED = 16 };
+
+/* Those that could not be ended, to be reaped when they are. One hook runs at a time. */
+static pid_t unended[MOST_UNENDED];
 
 /* Whoever else could write it could be root through us. */
 static int check_owner(const struct stat *status, struct error *err)
@@ -164,6 +167,32 @@ static bool wait_for(int pidfd, double until, struct job *job)
     return false;
 }
 
+/* Its wait status, once it has ended. A process that sleeps in the kernel does not end for SIGKILL,
+ * and one that is traced is its tracer's first. */
+static bool reap(pid_t pid, int *status)
+{
+    double until = text_clock() + DYING_MS / 1e3;
+    pid_t result;
+    while ((result = waitpid(pid, status, WNOHANG)) == 0 || (result < 0 && errno == EINTR)) {
+        if (text_clock() > until)
+            return false;
+        poll(NULL, 0, TICK_MS);
+    }
+    return true;
+}
+
+static void reap_late(pid_t pid)
+{
+    for (size_t i = 0; i < MOST_UNENDED; i++)
+        if (unended[i] && waitpid(unended[i], NULL, WNOHANG) != 0)
+            unended[i] = 0;
+    for (size_t i = 0; pid && i < MOST_UNENDED; i++)
+        if (!unended[i]) {
+            unended[i] = pid;
+            return;
+        }
+}
+
 /* Its end, in time or by force; `job` is NULL where it can't be withdrawn. Returns its wait status;
  * *why is NULL unless it was stopped. */
 static int await(pid_t pid, double timeout, struct job *job, const char **why)
@@ -178,10 +207,14 @@ static int await(pid_t pid, double timeout, struct job *job, const char **why)
         if (pidfd < 0 || !wait_for(pidfd, text_clock() + GRACE_MS / 1e3, NULL))
             kill(-pid, SIGKILL);
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (*why)
+    bool has_ended = reap(pid, &status);
+    if (*why || !has_ended)
         kill(-pid, SIGKILL); /* what it left behind */
+    if (!has_ended) {
+        *why = "it can't be ended: it hangs in the kernel, or is traced";
+        status = SIGKILL;
+    }
+    reap_late(has_ended ? 0 : pid);
     if (pidfd >= 0)
         close(pidfd);
     return status;

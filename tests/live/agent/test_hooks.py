@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The administrator's hooks: their order, their limits, going back, and whom they must belong to."""
+import ctypes
 import os
 import time
 
-from harness import Case, needs_root, NOBODY, run_tests
+from harness import Case, needs_root, NOBODY, run_tests, wait_until
+
+PTRACE_SEIZE, WALL = 0x4206, 0x40000000
 
 
 class Hooks(Case):
@@ -79,6 +82,31 @@ class Hooks(Case):
     def test_hangs_and_ignores(self):
         self.fails("say $1; test $1 = return && exit; trap '' TERM; while :; do sleep 1; done",
                    "still running at its limit", 137, "--hook-timeout", "0.5")
+
+    @needs_root
+    def test_can_not_be_ended(self):
+        """As one that hangs in the kernel: SIGKILL does not give it back. It is traced, and the tracer
+        does not look."""
+        self.hook("10-a", "test $1 = return && exit; say $$; sleep 60")
+        self.peer()
+        host = self.started("--hook-timeout", "1")
+        host.send("suspend", id="one")
+        wait_until(self.said, "the hook runs")
+        hook = int(self.said()[0].split()[1])
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.ptrace(PTRACE_SEIZE, hook, None, None) < 0:
+            self.skipTest(f"ptrace: {os.strerror(ctypes.get_errno())}")
+        host.stream.settimeout(20)
+        try:
+            error = host.answer("one")["error"]
+        finally:
+            os.waitpid(hook, WALL)
+        self.assertIn("hook `10-a release`", error["object"])
+        self.assertIn("it can't be ended", error["reason"])
+        self.expect_running(host)
+        host.fails("Failed", "suspend")
+        self.assertFalse(os.path.exists(f"/proc/{hook}"), "it was not reaped")
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"] * 2])
 
     def test_not_a_program(self):
         self.hook("10-a", "say $1")
