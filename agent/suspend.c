@@ -10,6 +10,8 @@
 
 /* Seconds beyond the deadline for capture and release. */
 static const double capture_time = 120;
+/* Seconds that a process without an answer is looked after, when the others are resumed. */
+static const double settle_time = 10;
 
 static const struct argp_option suspend_options[] = {
     OPTIONS_ALL,
@@ -50,7 +52,7 @@ static void suspend_all(struct targets *targets, const struct options *options)
     char culprit[32];
     snprintf(culprit, sizeof culprit, "process %d",
              (int)together_first_failed(targets->list, targets->count)->pid);
-    if (together_undo(targets->list, targets->count, culprit) < 0)
+    if (together_undo(targets->list, targets->count, settle_time, culprit) < 0)
         fputs("shadowcl suspend: no memory to resume the others\n"
               "  to do: `shadowcl resume --all`\n",
               stderr);

@@ -47,15 +47,22 @@ static int fail(struct suspension *s, const char *class, const struct error *err
     return -1;
 }
 
+static double suspend_time(const struct suspension *s)
+{
+    double deadline = request_number(s->job->request.arguments, "deadline", default_deadline);
+    return deadline + s->job->agent->settings.process_timeout;
+}
+
+/* Whoever is suspended, or may be so later, keeps the state. */
 static void undo(struct suspension *s, const char *culprit)
 {
     if (s->suspended == 0) /* nobody was asked */
         return;
     struct report *list = s->crowd.targets.list;
-    if (together_undo(list, s->crowd.num_asked, culprit) < 0)
+    if (together_undo(list, s->crowd.num_asked, suspend_time(s), culprit) < 0)
         logbook_write("no memory to resume the processes: send `resume`");
     for (size_t i = 0; i < s->crowd.num_asked; i++)
-        if (!strcmp(list[i].state, "suspended"))
+        if (!strcmp(list[i].state, "suspended") || together_is_open(&list[i]))
             s->job->after = STATE_SUSPENDED;
 }
 
@@ -158,8 +165,7 @@ static int suspend_processes(struct suspension *s)
     double deadline = request_number(s->job->request.arguments, "deadline", default_deadline);
     struct report *list = s->crowd.targets.list;
     char name[32];
-    ask_suspend(list, s->crowd.num_asked, deadline, NULL,
-                deadline + s->job->agent->settings.process_timeout);
+    ask_suspend(list, s->crowd.num_asked, deadline, NULL, suspend_time(s));
     forget_ended(s);
     s->suspended = text_clock();
     const struct report *culprit = together_first_failed(list, s->crowd.num_asked);

@@ -47,6 +47,30 @@ class Processes(Case):
         self.expect_running(host)
         self.assertEqual(self.logs()[:2], [["suspend 0.5", "resume  0"]] * 2)
 
+    def test_one_is_late(self):
+        """It did not answer in time and is suspended after all: it is waited for, and resumed."""
+        peers = self.three("suspend=slow")
+        host = self.started("--process-timeout", "2")
+        error = host.fails("Failed", "suspend", deadline=0.2)
+        self.assertIn(f"process {peers[2].pid}", error["object"])
+        self.assertIn("no answer within 2.2 s", error["reason"])
+        time.sleep(1)
+        self.expect_running(host)
+        self.assertEqual(self.logs(), [["suspend 0.2", "resume  0"]] * 3)
+
+    def test_one_is_too_late(self):
+        """Whoever may be suspended later keeps the state, and is named."""
+        peers = self.three("suspend=slow")
+        host = self.started("--process-timeout", "0.5")
+        error = host.fails("Failed", "suspend", deadline=0.2)
+        late = error["data"]["processes"][2]
+        self.assertEqual([late["pid"], late["state"]], [peers[2].pid, "draining"])
+        self.assertEqual(host.done("status")["state"], "suspended")
+        wait_until(lambda: self.states(host)[peers[2].pid] == "suspended", "it is suspended")
+        host.done("resume")
+        self.expect_running(host)
+        self.assertEqual(self.logs(), [["suspend 0.2", "resume  0"]] * 3)
+
     def test_one_is_stopped(self):
         """Found before anybody is asked."""
         peers = self.three()
