@@ -151,10 +151,10 @@ class Walk(Case):
         for (index, way), (end, wrong, _) in results.items():
             channel, command = commands[index]
             rows.setdefault((channel, command, way), []).append(f"WRONG ({end})" if wrong else end)
-        print(f"\n{'to':12} {'command':26} " + "".join(f"{way:24}" for way in WAYS))
+        print(f"\n{'to':12} {'command':26} " + "".join(f"{way:42}" for way in WAYS))
         for channel, command in dict.fromkeys(commands):
             ends = [" / ".join(dict.fromkeys(rows[channel, command, way])) for way in WAYS]
-            print(f"{channel:12} {command:26} " + "".join(f"{end:24}" for end in ends))
+            print(f"{channel:12} {command:26} " + "".join(f"{end:42}" for end in ends))
 
     def test_straight(self):
         self.walk()
