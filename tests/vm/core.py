@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The move by hand: suspend, unplug, migrate, plug in another device, resume, with nothing but the
 `shadowcl` command in the guest and QEMU's own monitor."""
+import time
+
 from lab import ENVIRONMENT, MIB, last_step, wait_step
 from machine import PAGE
 from qmp import QmpError
@@ -8,7 +10,7 @@ from qmp import QmpError
 HEAT = ["sample-heat", "--steps", "4000"]
 
 
-def start_heat(machine, name="/tmp/heat", steps=None):
+def start_heat(machine, name="/tmp/heat"):
     """Under shadowcl; returns once it is under way."""
     command = ["shadowcl", "run", "--", *HEAT, "--output", f"{name}.result"]
     pid = machine.guest.start(name, *command, env=ENVIRONMENT)
@@ -78,3 +80,30 @@ def by_hand(lab):
         finish(lab, b.guest, "/tmp/heat", pid, HEAT)
         assert new.intact() and new.intact(new.size - PAGE, new.size), \
             "the new device's canaries are gone"
+
+
+def dirty_unplug(lab):
+    """What the canaries are for: a process that keeps its mapping over an unplug writes into the
+    device that comes after, and they tell."""
+    holder = ("import glob, mmap, time; "
+              "f = open(glob.glob('/sys/bus/pci/devices/*:08.0/resource2')[0], 'r+b'); "
+              "m = mmap.mmap(f.fileno(), 4096); print('ready', flush=True)\n"
+              "while True: m[:16] = b'from before me!!'; time.sleep(0.05)")
+    with lab.source() as a:
+        enable = "echo 1 >/sys/bus/pci/devices/0000:00:08.0/enable"
+        a.guest.shell(enable)
+        a.guest.start("/tmp/holder", "python3", "-c", holder)
+        wait_changed(a.bars[0], "the holder did not write")
+        a.unplug()
+        a.remove_memory(a.bars[0])
+        new = a.add_memory(64 * MIB)
+        a.plug(new)
+        a.guest.shell(enable)
+        wait_changed(new, "the canaries don't tell of a dirty unplug")
+
+
+def wait_changed(bar, problem, timeout=30):
+    end = time.monotonic() + timeout
+    while bar.intact():
+        assert time.monotonic() < end, problem
+        time.sleep(0.1)

@@ -131,6 +131,17 @@ build_initrd() {
     (cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0) >"$work/initrd"
 }
 
+# What was made from other lists and scripts; a machine that has it open keeps it.
+remove_old() {
+    local path
+    for path in "$target"/*.squashfs "$target"/*.kernel "$target"/????????????????; do
+        case $path in
+        "$target/$root_key.squashfs" | "$target/$kernel_key.kernel" | "$target/$whole_key") ;;
+        *) rm -rf "$path" ;;
+        esac
+    done
+}
+
 # Each part has the hash of what it is made from: the root does not change with the guest's own
 # scripts, which travel in the initrd.
 key() { sha256sum | cut -c -16; }
@@ -148,5 +159,6 @@ if [[ ! -e $target/$whole_key ]]; then
     ln "$target/$kernel_key.kernel/vmlinux" "$work/whole/vmlinux"
     ln "$target/$root_key.squashfs" "$work/whole/root.squashfs"
     mv "$work/whole" "$target/$whole_key"
+    remove_old
 fi
 echo "$target/$whole_key"
