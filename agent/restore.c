@@ -6,6 +6,7 @@
 #include "agent/criu.h"
 #include "agent/group.h"
 #include "agent/options.h"
+#include "agent/periodic.h"
 #include "agent/process.h"
 #include "agent/runtime_dir.h"
 #include "agent/saved.h"
@@ -26,6 +27,7 @@ enum { OPTION_DETACH = 'D', OPTION_TRUNCATE = 'c', MAX_PIPES = 3, BURIAL_TRIES =
 struct restore {
     const char *dir, *device;
     bool detach, json, strict, truncate;
+    struct periodic periodic;
     struct criu criu;
     struct group group;
     struct saved saved;
@@ -36,6 +38,7 @@ struct restore {
 };
 
 static const struct argp_option restore_options[] = {
+    OPTIONS_PERIODIC,
     {"detach", OPTION_DETACH, 0, 0,
      "Return as soon as the program runs, instead of staying until it ends", 0},
     {"device", OPTION_DEVICE, "SPEC", 0,
@@ -77,9 +80,9 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
     case ARGP_KEY_END:
         if (!restore->dir)
             argp_error(state, "a directory is missing: where from?");
-        return 0;
+        return periodic_parse(&restore->periodic, key, text, state);
     default:
-        return ARGP_ERR_UNKNOWN;
+        return periodic_parse(&restore->periodic, key, text, state);
     }
 }
 
@@ -195,7 +198,10 @@ static int carry_out(struct restore *restore, struct error *err)
     if (criu_restore(&restore->criu, restore->saved.dir, restore->inherit, &restore->pid, err) < 0)
         return -1;
     restore->restore_ms = (text_clock() - start) * 1e3;
-    return resume(restore, err);
+    if (resume(restore, err) < 0)
+        return -1;
+    *err = (struct error){0};
+    return periodic_start(&restore->periodic, restore->pid, err);
 }
 
 static void print_json(const struct restore *restore, int result, const struct error *err)

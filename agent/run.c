@@ -3,6 +3,7 @@
  * would make that fail in silence is refused first. */
 #include "agent/answer.h"
 #include "agent/environment.h"
+#include "agent/periodic.h"
 #include "agent/program.h"
 #include "agent/report.h"
 #include "agent/runtime_dir.h"
@@ -26,11 +27,13 @@ enum {
 
 struct run {
     const char *mapping, *log, *drivers, *runtime_dir; /* NULL: as the environment says */
+    struct periodic periodic;
     bool force, json;
     char **command; /* with its arguments */
 };
 
 static const struct argp_option run_options[] = {
+    OPTIONS_PERIODIC,
     {"drivers", OPTION_DRIVERS, "LIST", 0,
      "Where OpenCL drivers are looked for: a folder of .icd files, or libraries separated by "
      "colons",
@@ -102,9 +105,9 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
     case ARGP_KEY_END:
         if (!run->command)
             argp_error(state, "a command to run is missing");
-        return 0;
+        return periodic_parse(&run->periodic, key, text, state);
     default:
-        return ARGP_ERR_UNKNOWN;
+        return periodic_parse(&run->periodic, key, text, state);
     }
 }
 
@@ -169,7 +172,7 @@ static int prepare(const struct run *run, char path[PATH_MAX], int *code, struct
         tolerate(run, program_check(path, err), err) < 0 || set_runtime_dir(run, err) < 0 ||
         tolerate(run, runtime_dir_prepare(getenv("SHADOWCL_RUNTIME_DIR"), directory, err), err) <
             0 ||
-        set_settings(run, err) < 0)
+        set_settings(run, err) < 0 || periodic_start(&run->periodic, getpid(), err) < 0)
         return -1;
     return environment_set(folder, err);
 }

@@ -6,6 +6,7 @@ is refused, and that nothing was touched then; a tree of processes."""
 import argparse
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ from harness import (Failure, PATIENCE, Program, Setup, call, check, checkpoint,
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
+# How often the periodic copies' program is killed; the long form is for a machine of its own.
+ROUNDS = int(os.environ.get("SHADOWCL_TEST_KILLS", "5"))
 HEAT = ["--output", "RESULT", "--size", "128", "--steps", "120000"]
 
 
@@ -256,6 +259,60 @@ class Cases:
             said = call(self.setup, "restore", "--truncate", top)
             expect(f"restored from {top}/2 " in said, said)
             check(self.expected(), program.answer())
+
+    def case_periodic(self):
+        """Everything is killed at random moments, also in the middle of a copy; never more is lost
+        than since the newest whole one, and never a bit of the result."""
+        long_heat = [self.setup.bin / "sample-heat", *HEAT[:-1], str(int(HEAT[-1]) * ROUNDS)]
+        with Program(self.setup, "undisturbed", long_heat, result=True) as program:
+            expected = program.finish()
+        top = self.setup.work / "copies"
+        every = ["--checkpoint-every", "0.3s", "--checkpoint-dir", str(top), "--keep", "2"]
+        with Program(self.setup, "killed", long_heat, result=True, options=every) as program:
+            for number in range(ROUNDS):
+                self.wait_for_copies(top, program.pid)
+                time.sleep(random.uniform(0, 1))
+                at_work = self.kill_all(top, program.pid)
+                whole = [copy for copy in top.iterdir() if (copy / "shadowcl.json").exists()]
+                expect(whole, "no whole copy is left")
+                print(f"{number}: killed {', '.join(at_work)}; {len(whole)} whole", flush=True)
+                program.process.wait(timeout=PATIENCE)
+                done = call(self.setup, "restore", "--truncate", "--detach", *every, top)
+                expect("restored from" in done, done)
+            self.wait_for_restored(program.pid)
+            check(expected, program.answer())
+            time.sleep(0.5)
+            expect(len([copy for copy in top.iterdir() if copy.is_dir()]) <= 3,
+                   f"more are kept than asked for: {list(top.iterdir())}")
+
+    def wait_for_copies(self, top, pid):
+        end = time.monotonic() + 60
+        while not list(top.glob("*/shadowcl.json")):
+            expect(time.monotonic() < end and lives(pid), f"no copy is made in {top}")
+            time.sleep(0.01)
+
+    def kill_all(self, top, pid):
+        """The program, who watches it, and whoever is just copying it."""
+        victims = [pid] if lives(pid) else []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(top).encode() in words and int(process.name) != os.getpid():
+                victims.append(int(process.name))
+        names = []
+        for victim in victims:
+            try:
+                names.append(Path(f"/proc/{victim}/comm").read_text().strip())
+                os.kill(victim, signal.SIGKILL)
+            except (OSError, ProcessLookupError):
+                continue
+        end = time.monotonic() + 30
+        while any(lives(victim) for victim in victims):
+            expect(time.monotonic() < end, "somebody survives SIGKILL")
+            time.sleep(0.01)
+        return names
 
     # Trees.
 

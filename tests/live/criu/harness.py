@@ -67,7 +67,7 @@ def lives(pid):
 class Program:
     """One that prints `round N of M` or `step N of M` on standard error."""
 
-    def __init__(self, setup, name, command, result):
+    def __init__(self, setup, name, command, result, options=()):
         self.setup = setup
         self.work = setup.work / name
         self.work.mkdir()
@@ -75,7 +75,8 @@ class Program:
         self.out, self.err = self.work / "out", self.work / "err"
         words = [str(self.result) if word == "RESULT" else str(word) for word in command]
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            self.process = subprocess.Popen([setup.bin / "shadowcl", "run", "--", *words],
+            self.process = subprocess.Popen([setup.bin / "shadowcl", "run", *options, "--",
+                                             *words],
                                             env=setup.environment, stdin=subprocess.DEVNULL,
                                             stdout=out, stderr=err, start_new_session=True)
         self.pid = self.process.pid

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copies of a long job at intervals: see periodic.h. Each is made by `shadowcl checkpoint`, and one
+ * that is not whole, because everything was killed in the middle of it, is none. */
+#include "agent/periodic.h"
+
+#include "agent/criu.h"
+#include "agent/text.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { DEFAULT_KEEP = 3, MAX_KEEP = 1000 };
+static const double longest = 30 * 86400.0;
+static const char mark[] = "shadowcl.json", log_name[] = "checkpoint.log";
+
+extern char **environ;
+
+static double parse_time(const char *text, struct argp_state *state)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
+    char *end;
+    double time = strtod(text, &end);
+    for (size_t i = 0; end != text && i < sizeof units / sizeof *units; i++)
+        if (!strcmp(end, units[i].name) && isfinite(time) && time > 0 &&
+            time * units[i].seconds <= longest)
+            return time * units[i].seconds;
+    argp_error(state, "--checkpoint-every: `%s` is not a time such as 90, 90s, 10m or 1h", text);
+    return 0;
+}
+
+static unsigned parse_keep(const char *text, struct argp_state *state)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end || number < 1 || number > MAX_KEEP)
+        argp_error(state, "--keep: `%s` is not a number from 1 to %d", text, (int)MAX_KEEP);
+    return (unsigned)number;
+}
+
+error_t periodic_parse(struct periodic *periodic, int key, char *text, struct argp_state *state)
+{
+    switch (key) {
+    case OPTION_EVERY:
+        periodic->every = parse_time(text, state);
+        return 0;
+    case OPTION_PERIODIC_DIR:
+        periodic->dir = text;
+        return 0;
+    case OPTION_KEEP:
+        periodic->keep = parse_keep(text, state);
+        return 0;
+    case ARGP_KEY_END:
+        if (!periodic->every != !periodic->dir)
+            argp_error(state, "--checkpoint-every and --checkpoint-dir go together");
+        if (!periodic->keep)
+            periodic->keep = DEFAULT_KEEP;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int is_number(const struct dirent *entry)
+{
+    return entry->d_name[strspn(entry->d_name, "0123456789")] == 0;
+}
+
+static int by_number(const struct dirent **one, const struct dirent **other)
+{
+    unsigned long a = strtoul((*one)->d_name, NULL, 10), b = strtoul((*other)->d_name, NULL, 10);
+    return a < b ? -1 : a > b;
+}
+
+/* The copies, oldest first; the list and what is in it are the caller's. */
+static int list_copies(int dir, struct dirent ***list)
+{
+    int count = scandirat(dir, ".", list, is_number, by_number);
+    return count < 0 ? 0 : count;
+}
+
+static void free_list(struct dirent **list, int count)
+{
+    for (int i = 0; i < count; i++)
+        free(list[i]);
+    if (count)
+        free(list);
+}
+
+static bool is_whole(int dir, const char *name)
+{
+    char path[NAME_MAX + sizeof mark + 1];
+    snprintf(path, sizeof path, "%s/%s", name, mark);
+    return faccessat(dir, path, F_OK, 0) == 0;
+}
+
+/* The mark goes first: what is left of it after a kill is no copy any more. */
+static void remove_copy(int dir, const char *name)
+{
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    unlinkat(fd, mark, 0);
+    DIR *folder = fdopendir(fd);
+    for (struct dirent *entry; folder && (entry = readdir(folder));)
+        unlinkat(fd, entry->d_name, 0);
+    if (folder)
+        closedir(folder);
+    else
+        close(fd);
+    unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+/* Leaves the newest whole ones. */
+static void prune(int dir, unsigned keep)
+{
+    struct dirent **list;
+    int count = list_copies(dir, &list);
+    unsigned whole = 0;
+    for (int i = count; i-- > 0;) {
+        bool kept = is_whole(dir, list[i]->d_name) && whole < keep;
+        whole += kept;
+        if (!kept)
+            remove_copy(dir, list[i]->d_name);
+    }
+    free_list(list, count);
+}
+
+static unsigned long next_number(int dir)
+{
+    struct dirent **list;
+    int count = list_copies(dir, &list);
+    unsigned long next = count ? strtoul(list[count - 1]->d_name, NULL, 10) + 1 : 1;
+    free_list(list, count);
+    return next;
+}
+
+/* What it says goes to the log beside the copies, never to the program's own output. */
+static void copy(int dir, const char *path, pid_t pid)
+{
+    char number[16], target[PATH_MAX], log[PATH_MAX], self[PATH_MAX];
+    char *const arguments[] = {"shadowcl", "checkpoint", "--leave-running", "--tree", number,
+                               target,     NULL};
+    posix_spawn_file_actions_t files;
+    pid_t child;
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length < 0 ||
+        snprintf(target, sizeof target, "%s/%06lu", path, next_number(dir)) >= PATH_MAX ||
+        snprintf(log, sizeof log, "%s/%s", path, log_name) >= PATH_MAX)
+        return;
+    self[length] = 0;
+    snprintf(number, sizeof number, "%d", (int)pid);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    posix_spawn_file_actions_adddup2(&files, 1, 2);
+    int failed = posix_spawn(&child, self, &files, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&files);
+    while (!failed && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+/* Has nothing of the program's but its pidfd and the directory. */
+static _Noreturn void watch(const struct periodic *periodic, const char *path, int dir, int pidfd,
+                            pid_t pid)
+{
+    double next = text_clock() + periodic->every;
+    for (;;) {
+        struct pollfd end = {.fd = pidfd, .events = POLLIN};
+        double left = next - text_clock();
+        int wait = left <= 0 ? 0 : left > 3600 ? 3600000 : (int)(left * 1000) + 1;
+        if (poll(&end, 1, wait) > 0)
+            _exit(0);
+        if (text_clock() < next)
+            continue;
+        copy(dir, path, pid);
+        prune(dir, periodic->keep);
+        next = text_clock() + periodic->every;
+    }
+}
+
+/* Twice removed, so that it is none of the program's children, and in a session of its own. */
+static void leave_and_watch(const struct periodic *periodic, const char *path, int dir, int pidfd,
+                            pid_t pid)
+{
+    setsid();
+    if (fork() != 0)
+        _exit(0);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd < 3; fd++)
+        dup2(null, fd);
+    int kept_dir = fcntl(dir, F_DUPFD_CLOEXEC, 100),
+        kept_pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, 100);
+    syscall(SYS_close_range, 3U, 99U, 0U);
+    if (chdir("/") < 0 || kept_dir < 0 || kept_pidfd < 0)
+        _exit(1);
+    watch(periodic, path, kept_dir, kept_pidfd, pid);
+}
+
+static int open_all(const struct periodic *periodic, pid_t pid, char path[PATH_MAX], int *pidfd,
+                    struct error *err)
+{
+    error_object(err, "directory `%.100s`", periodic->dir);
+    if (mkdir(periodic->dir, 0700) < 0 && errno != EEXIST)
+        return error_set(err, errno, "make it");
+    int dir = open(periodic->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0 || fchmod(dir, 0700) < 0 || !realpath(periodic->dir, path)) {
+        error_set(err, errno, "make it private");
+        if (dir >= 0)
+            close(dir);
+        return -1;
+    }
+    *pidfd = (int)syscall(SYS_pidfd_open, pid, 0U);
+    if (*pidfd >= 0)
+        return dir;
+    close(dir);
+    return error_set(err, errno, "watch process %d", (int)pid);
+}
+
+int periodic_start(const struct periodic *periodic, pid_t pid, struct error *err)
+{
+    char path[PATH_MAX];
+    struct criu criu = {0};
+    int pidfd = -1;
+    if (!periodic->every)
+        return 0;
+    if (criu_find(&criu, err) < 0)
+        return -1;
+    *err = (struct error){0};
+    int dir = open_all(periodic, pid, path, &pidfd, err);
+    if (dir < 0)
+        return -1;
+    pid_t child = fork();
+    if (child == 0)
+        leave_and_watch(periodic, path, dir, pidfd, pid);
+    int reason = errno;
+    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    close(dir);
+    close(pidfd);
+    return child < 0 ? error_set(err, reason, "start the process that makes the copies") : 0;
+}
