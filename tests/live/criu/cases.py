@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """CRIU called by its own name, with the plugin and with the action script; a dump that fails; what
-is refused, and that nothing was touched then; a tree of processes."""
+is refused, and that nothing was touched then; copies at intervals; a tree of processes."""
 
 import argparse
 import json
@@ -83,6 +83,30 @@ class Cases:
         """It runs, works on, and comes to the same result."""
         self.wait_for_state(program, "running")
         check(self.expected(), program.finish())
+
+    # Without CRIU.
+
+    def case_leave(self):
+        """What CRIU finds: no socket and no log of ours, and a program that comes back when told."""
+        log = self.setup.work / "log"
+        with Program(self.setup, "leaves", [self.setup.bin / "sample-heat", *HEAT], result=True,
+                     options=["--log", f"debug:{log}"]) as program:
+            program.wait_until(0.2)
+            call(self.setup, "criu-hook", "pause", program.pid)
+            end = time.monotonic() + 10
+            while any(target.startswith("socket:") for target in descriptors(program.pid)):
+                expect(time.monotonic() < end, f"it has {descriptors(program.pid)}")
+                time.sleep(0.01)
+            expect(str(log) not in descriptors(program.pid), "its log is open")
+            runtime = Path(self.setup.environment["SHADOWCL_RUNTIME_DIR"])
+            expect(not list(runtime.glob("*.sock")), "its socket's name is still there")
+            before = program.fraction()
+            time.sleep(0.5)
+            expect(program.fraction() == before, "it works on")
+            call(self.setup, "criu-hook", "pause", program.pid, code=3)
+            call(self.setup, "criu-hook", "resume", program.pid)
+            self.expect_undisturbed(program)
+            call(self.setup, "criu-hook", "resume", os.getpid(), code=3)
 
     # CRIU by its own name.
 
@@ -332,6 +356,10 @@ class Cases:
             check(expected, restore(self.setup, program, directory))
 
 
+def descriptors(pid):
+    return [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
+
+
 def threads(pid):
     return [(task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir()]
 
@@ -344,7 +372,9 @@ def main():
     parser.add_argument("--build", type=Path, required=True, help="the build folder")
     parser.add_argument("case", choices=NAMES)
     arguments = parser.parse_args()
-    criu = need_criu(4 if arguments.case.startswith("plugin") else 3)
+    criu = None
+    if arguments.case != "leave":
+        criu = need_criu(4 if arguments.case.startswith("plugin") else 3)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     work = Path(tempfile.mkdtemp(prefix="criu-"))
     try:
