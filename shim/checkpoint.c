@@ -102,7 +102,7 @@ static int capture(struct object *const *objects, size_t count, int64_t deadline
     }
     if (objects_finish_copies(objects, count, err) != 0)
         return -1;
-    report->captured_bytes = staging_used();
+    report->captured_bytes = mem_contents_bytes();
     report->capture = ms_since(start);
     return 0;
 }
@@ -176,7 +176,7 @@ static int rebuild(struct object *const *objects, size_t count, struct report *r
 /* The program runs on: contents in staging have been copied or were not needed. */
 static void run_on(struct object *const *objects, size_t count)
 {
-    objects_forget_contents(objects, count);
+    mem_forget_contents();
     staging_drop();
     object_reap();
     atomic_store(&state, STATE_RUNNING);
@@ -224,19 +224,22 @@ static int list_carriable(struct object ***objects, size_t *count, struct error 
 
 static int suspend_closed(int64_t deadline, struct report *report, struct error *err)
 {
+    struct patience patience = {.deadline = deadline};
     size_t count;
     int64_t start = now_ns();
     struct object **objects;
     int result = list_carriable(&objects, &count, err);
     if (result == 0)
-        result = drain_queues(objects, count, deadline, err);
+        result = drain_queues(objects, count, &patience, err);
     if (result == 0)
         result = gate_wait_empty(deadline, err);
     if (result == 0) {
-        /* Native kernels may have made objects, and released some. */
+        /* Native kernels may have made objects, released some, and enqueued commands. */
         free(objects);
         result = list_carriable(&objects, &count, err);
     }
+    if (result == 0)
+        result = drain_queues(objects, count, &patience, err);
     report->drain += ms_since(start);
     if (result == 0)
         result = capture(objects, count, deadline, report, err);
@@ -261,9 +264,28 @@ static int suspend_closed(int64_t deadline, struct report *report, struct error 
 /* The gate could not be closed: as if nothing had been asked. */
 static int never_mind(void)
 {
-    precopy_forget();
+    precopy_end(true);
+    mem_forget_contents();
     staging_drop();
     return -1;
+}
+
+/* Copies beforehand, if that is wanted, and looks again at what may have changed meanwhile. */
+static int copy_beforehand(const struct precopy_wish *wish, struct report *report,
+                           struct error *err)
+{
+    precopy(wish, report);
+    if (!report->precopy.rounds)
+        return 0;
+    if (precopy_asker_gone(wish)) {
+        error_set(err, 0, "who asked for the suspend has gone away");
+        return error_todo(err, "ask again");
+    }
+    if (residue_foreign(err) != 0 || loader_prepare(err) != 0)
+        return -1;
+    uint64_t missing = mem_missing_bytes();
+    size_t room = staging_room();
+    return missing > room ? staging_reserve(missing - room, err) : 0;
 }
 
 static int suspend(double deadline, const struct precopy_wish *wish, struct report *report,
@@ -278,7 +300,8 @@ static int suspend(double deadline, const struct precopy_wish *wish, struct repo
         staging_drop();
         return -1;
     }
-    precopy(wish, &report->precopy);
+    if (copy_beforehand(wish, report, err) != 0)
+        return never_mind();
     int64_t closing = now_ns();
     int64_t end = closing + (int64_t)(deadline * 1e9);
     atomic_store(&state, STATE_DRAINING);
@@ -287,6 +310,7 @@ static int suspend(double deadline, const struct precopy_wish *wish, struct repo
         object_reap_late();
         return never_mind();
     }
+    precopy_end(false);
     report->drain = ms_since(closing);
     /* The driver may call us from inside: this thread passes the closed gate. */
     gate_lend();

@@ -97,7 +97,7 @@ static void *serve(void *data)
 {
     struct job *job = data;
     Shadowcl__Control__Request *request = read_request(job->connection);
-    Shadowcl__Control__Response *answer = request ? control_answer(request) : NULL;
+    Shadowcl__Control__Response *answer = request ? control_answer(request, job->connection) : NULL;
     if (answer)
         send_answer(job->connection, answer);
     control_answer_free(answer);

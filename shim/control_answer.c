@@ -171,7 +171,7 @@ static int check_deadline(double deadline, struct error *err)
 }
 
 /* How the contents are to be copied beforehand; nonsense is taken as not said. */
-static struct precopy_wish wish_of(const Shadowcl__Control__Request *request)
+static struct precopy_wish wish_of(const Shadowcl__Control__Request *request, int asker)
 {
     const Shadowcl__Control__Prepare *prepare = NULL;
     if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND)
@@ -179,9 +179,10 @@ static struct precopy_wish wish_of(const Shadowcl__Control__Request *request)
     else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_MOVE)
         prepare = request->move->prepare;
     if (!prepare)
-        return (struct precopy_wish){0};
+        return (struct precopy_wish){.asker = asker};
     return (struct precopy_wish){
         .wanted = true,
+        .asker = asker,
         .max_rounds = prepare->max_rounds,
         .target = isfinite(prepare->target) && prepare->target > 0 ? prepare->target : 0,
         .rate = isfinite(prepare->rate) && prepare->rate > 0 ? prepare->rate : 0};
@@ -199,7 +200,7 @@ static int carry_out_suspend(const Shadowcl__Control__Suspend *suspend,
 }
 
 /* What the verb does; on status, nothing. */
-static int carry_out(const Shadowcl__Control__Request *request, struct report *report,
+static int carry_out(const Shadowcl__Control__Request *request, int asker, struct report *report,
                      struct error *err)
 {
     if (request->version > PROTOCOL) {
@@ -207,7 +208,7 @@ static int carry_out(const Shadowcl__Control__Request *request, struct report *r
                   request->version, PROTOCOL);
         return error_todo(err, "use the command of the same release as the process's library");
     }
-    struct precopy_wish wish = wish_of(request);
+    struct precopy_wish wish = wish_of(request, asker);
     switch (request->verb_case) {
     case SHADOWCL__CONTROL__REQUEST__VERB_STATUS:
         return 0;
@@ -226,14 +227,14 @@ static int carry_out(const Shadowcl__Control__Request *request, struct report *r
     }
 }
 
-Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request)
+Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker)
 {
     response *answer = NEW(response, shadowcl__control__response__init);
     struct report report = {0};
     struct error err = {0};
     if (!answer)
         return NULL;
-    int result = carry_out(request, &report, &err);
+    int result = carry_out(request, asker, &report, &err);
     answer->version = PROTOCOL;
     answer->state = (Shadowcl__Control__State)checkpoint_state();
     answer->command = read_command();

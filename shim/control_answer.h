@@ -6,8 +6,9 @@
 #include "control.pb-c.h"
 
 /* Carries the request out. NULL without memory; to be freed by control_answer_free (NULL is fine).
+ * `asker` is the connection: a suspend that is long in preparing is left when nobody is there.
  */
-Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request);
+Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker);
 void control_answer_free(Shadowcl__Control__Response *answer);
 
 #endif

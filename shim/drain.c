@@ -7,79 +7,141 @@
 #include <time.h>
 
 #include "shim/gate.h"
-#include "state/queue.h"
+#include "state/straggler.h"
 
 struct marker {
-    struct queue *queue;
-    cl_event event; /* the driver's */
+    const struct driver *driver;
+    uint64_t serial; /* of the queue */
+    cl_event event;  /* the driver's */
 };
+
+static int give_up(struct error *err)
+{
+    pid_t native = gate_lent_thread();
+    if (native)
+        error_set(
+            err, 0,
+            "a native kernel or SVM free function of the program still runs, in thread %d, at "
+            "the deadline",
+            native);
+    else
+        error_set(err, 0, "its commands are still running at the deadline");
+    return error_todo(err, "allow more time with --deadline, or try again later");
+}
+
+/* Sleeps a little longer each time; -1 when patience is at its end. */
+static int wait_a_little(long *pause, const struct patience *patience, struct error *err)
+{
+    if (now_ns() > patience->deadline)
+        return give_up(err);
+    if (patience->give_up && patience->give_up(patience->data))
+        return error_set(err, 0, "nobody waits for it any more");
+    nanosleep(&(struct timespec){.tv_nsec = *pause}, NULL);
+    *pause = *pause < 1000000 ? *pause * 2 : *pause;
+    return 0;
+}
 
 /* 1: has ended, 0: not yet. A failed command has ended too. */
 static int has_ended(const struct marker *marker, struct error *err)
 {
     cl_int status = CL_QUEUED;
-    cl_int code = marker->queue->object.driver->clGetEventInfo(
-        marker->event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL);
+    cl_int code = marker->driver->clGetEventInfo(marker->event, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                                                 sizeof status, &status, NULL);
     if (code != CL_SUCCESS)
         return error_set(err, 0, "the driver does not answer for what runs in it (%d)", code);
     return status <= CL_COMPLETE;
 }
 
-static int wait_for(const struct marker *marker, int64_t deadline, struct error *err)
+static int wait_for(const struct marker *marker, const struct patience *patience, struct error *err)
 {
-    for (long pause = 2000;; pause = pause < 1000000 ? pause * 2 : pause) {
+    for (long pause = 2000;;) {
         int ended = has_ended(marker, err);
         if (ended)
             return ended < 0 ? -1 : 0;
-        if (now_ns() > deadline) {
-            pid_t native = gate_lent_thread();
-            if (native)
-                error_set(err, 0,
-                          "a native kernel or SVM free function of the program still runs, "
-                          "in thread %d, at the deadline",
-                          native);
-            else
-                error_set(err, 0, "its commands are still running at the deadline");
-            return error_todo(err, "allow more time with --deadline, or try again later");
-        }
-        nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+        if (wait_a_little(&pause, patience, err) != 0)
+            return -1;
     }
 }
 
-static int add_marker(struct queue *queue, struct marker *marker, struct error *err)
+static int add_marker(const struct driver *driver, cl_command_queue real, struct marker *marker,
+                      struct error *err)
 {
-    const struct driver *driver = queue->object.driver;
-    marker->queue = queue;
-    cl_int status = driver->clEnqueueMarkerWithWaitList(queue_real(queue), 0, NULL, &marker->event);
-    if (status != CL_SUCCESS)
+    marker->driver = driver;
+    cl_int status = driver->clEnqueueMarkerWithWaitList(real, 0, NULL, &marker->event);
+    if (status != CL_SUCCESS) {
+        marker->event = NULL;
         return error_set(err, 0, "clEnqueueMarkerWithWaitList failed (%d)", status);
-    status = driver->clFlush(queue_real(queue));
+    }
+    status = driver->clFlush(real);
     return status == CL_SUCCESS ? 0 : error_set(err, 0, "clFlush failed (%d)", status);
 }
 
-int drain_queues(struct object *const *objects, size_t count, int64_t deadline, struct error *err)
+static void name_queue(uint64_t serial, struct error *err)
 {
-    struct marker *markers = calloc(count + 1, sizeof *markers);
-    size_t num_markers = 0;
+    error_object(err, "queue %llu", (unsigned long long)serial);
+}
+
+static int drain_stragglers(struct context *context, const struct patience *patience,
+                            struct error *err)
+{
     int result = 0;
-    if (!markers)
-        return error_set(err, 0, "no memory for the drain");
-    for (size_t i = 0; i < count && result == 0; i++) {
+    for (long pause = 2000; result == 0 && !straggler_ended(context);)
+        result = wait_a_little(&pause, patience, err);
+    if (result != 0)
+        error_object(err, "a released queue of context %llu",
+                     (unsigned long long)context->object.serial);
+    return result;
+}
+
+static int mark_all(struct object *const *objects, size_t count, struct marker *markers,
+                    size_t *num_markers, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
         struct queue *queue = (struct queue *)objects[i];
         if (objects[i]->was != KIND_QUEUE || (queue->flags & CL_QUEUE_ON_DEVICE))
             continue;
-        result = add_marker(queue, &markers[num_markers], err);
-        num_markers += markers[num_markers].event != NULL;
-        if (result != 0)
-            error_object(err, "queue %llu", (unsigned long long)objects[i]->serial);
+        struct marker *marker = &markers[*num_markers];
+        marker->serial = objects[i]->serial;
+        int result = add_marker(queue->object.driver, queue_real(queue), marker, err);
+        *num_markers += marker->event != NULL;
+        if (result != 0) {
+            name_queue(marker->serial, err);
+            return -1;
+        }
     }
+    return 0;
+}
+
+int drain_queues(struct object *const *objects, size_t count, const struct patience *patience,
+                 struct error *err)
+{
+    struct marker *markers = calloc(count + 1, sizeof *markers);
+    size_t num_markers = 0;
+    if (!markers)
+        return error_set(err, 0, "no memory for the drain");
+    int result = mark_all(objects, count, markers, &num_markers, err);
     for (size_t i = 0; i < num_markers && result == 0; i++) {
-        result = wait_for(&markers[i], deadline, err);
+        result = wait_for(&markers[i], patience, err);
         if (result != 0)
-            error_object(err, "queue %llu", (unsigned long long)markers[i].queue->object.serial);
+            name_queue(markers[i].serial, err);
     }
     for (size_t i = 0; i < num_markers; i++)
-        RELEASE(markers[i].queue->object.driver, clReleaseEvent, markers[i].event);
+        RELEASE(markers[i].driver, clReleaseEvent, markers[i].event);
     free(markers);
+    for (size_t i = 0; i < count && result == 0; i++)
+        if (objects[i]->was == KIND_CONTEXT)
+            result = drain_stragglers((struct context *)objects[i], patience, err);
+    return result;
+}
+
+int drain_real(const struct driver *driver, cl_command_queue real, const struct patience *patience,
+               struct error *err)
+{
+    struct marker marker = {0};
+    int result = add_marker(driver, real, &marker, err);
+    if (result == 0)
+        result = wait_for(&marker, patience, err);
+    if (marker.event)
+        RELEASE(driver, clReleaseEvent, marker.event);
     return result;
 }

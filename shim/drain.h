@@ -5,9 +5,21 @@
 #define SHADOWCL_SHIM_DRAIN_H
 
 #include "shim/error.h"
-#include "state/object.h"
+#include "state/queue.h"
 
-/* The gate is closed. `deadline` as now_ns(). */
-int drain_queues(struct object *const *objects, size_t count, int64_t deadline, struct error *err);
+/* Until when, as now_ns(), or until somebody says that it is no use any more (may be NULL). */
+struct patience {
+    int64_t deadline;
+    bool (*give_up)(const void *data);
+    const void *data;
+};
+
+/* All that the driver has by now of these queues, and of the queues that were released in these
+ * contexts; other objects are passed over. What comes later is not waited for. */
+int drain_queues(struct object *const *objects, size_t count, const struct patience *patience,
+                 struct error *err);
+/* The same for one of the driver's queues. */
+int drain_real(const struct driver *driver, cl_command_queue real, const struct patience *patience,
+               struct error *err);
 
 #endif

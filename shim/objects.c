@@ -229,10 +229,3 @@ void objects_drop_copiers(struct object *const *objects, size_t count)
         context_drop_copier(context);
     }
 }
-
-void objects_forget_contents(struct object *const *objects, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (objects[i]->was == KIND_MEM)
-            mem_precopy_forget((struct mem *)objects[i]);
-}

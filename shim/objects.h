@@ -21,6 +21,5 @@ int objects_upload(struct object *object, struct error *err);
 int objects_finish_copies(struct object *const *objects, size_t count, struct error *err);
 /* Gives the contexts' copier queues back. */
 void objects_drop_copiers(struct object *const *objects, size_t count);
-void objects_forget_contents(struct object *const *objects, size_t count);
 
 #endif

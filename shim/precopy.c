@@ -7,145 +7,219 @@
  * again, in the next round or, at last, with the gate closed, when every note is there. */
 #include "shim/precopy.h"
 
+#include <poll.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "shim/checkpoint.h"
 #include "shim/config.h"
 #include "shim/drain.h"
 #include "shim/gate.h"
+#include "shim/loader.h"
 #include "shim/log.h"
 #include "state/mem.h"
 
 #define PATIENCE_NS (30 * INT64_C(1000000000)) /* for what runs, in each round */
-#define LOOK_NS (INT64_C(200000000))           /* how often it is seen whether somebody waits */
-#define PIECES 32                              /* of a second, for a limited rate */
+#define SLICE_NS INT64_C(50000000)             /* slept at a time, for a limited rate */
+#define MOST_COPIES 64                         /* on the way at once */
+
+/* An object that is to be copied. It is not held until it comes to that: its release would wait. */
+struct wanted {
+    struct mem *mem;
+    uint32_t generation;
+};
 
 struct round {
+    const struct precopy_wish *wish;
+    struct wanted *list; /* owned */
+    size_t count, done;
     uint64_t bytes;
-    double ms;
+    double ms; /* that copying took, waits for the program's commands and the rate left out */
 };
+
+/* The contexts that have a copier, each held. */
+static struct context **contexts;
+static size_t num_contexts;
 
 static double ms_since(int64_t start)
 {
     return (double)(now_ns() - start) / 1e6;
 }
 
-/* Waits until so many bytes may have been copied since `start`. */
-static void keep_rate(const struct precopy_wish *wish, uint64_t bytes, int64_t start)
+bool precopy_asker_gone(const struct precopy_wish *wish)
 {
-    if (wish->rate <= 0)
-        return;
-    double due = (double)bytes / wish->rate * 1e9 - (double)(now_ns() - start);
-    if (due > 1e9 / PIECES)
-        nanosleep(
-            &(struct timespec){.tv_sec = (time_t)(due / 1e9), .tv_nsec = (long)due % 1000000000},
-            NULL);
+    struct pollfd asker = {.fd = wish->asker};
+    return wish->asker >= 0 && poll(&asker, 1, 0) > 0 && (asker.revents & (POLLHUP | POLLERR));
 }
 
-/* Those that have to be copied go to the front; their notes are taken away. */
-static size_t take_notes(struct object **mems, size_t count)
+static bool is_no_use(const void *wish)
 {
-    size_t wanted = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct object *object = mems[i];
-        if (!mem_precopy_takes((struct mem *)object))
-            continue;
-        mems[i] = mems[wanted];
-        mems[wanted++] = object;
+    return checkpoint_is_awaited() || precopy_asker_gone(wish);
+}
+
+/* Sleeps until so many bytes may have been copied since `start`. */
+static void keep_rate(const struct precopy_wish *wish, uint64_t bytes, int64_t start)
+{
+    while (wish->rate > 0 && !is_no_use(wish)) {
+        double due = (double)bytes / wish->rate * 1e9 - (double)(now_ns() - start);
+        if (due < (double)SLICE_NS)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = SLICE_NS}, NULL);
     }
-    return wanted;
+}
+
+/* The objects of which something is to be copied; their notes are taken away. */
+static int take_notes(struct round *round, struct error *err)
+{
+    size_t count;
+    struct object **mems = roster_hold(&mem_roster, &count);
+    round->list = malloc((count + 1) * sizeof *round->list);
+    for (size_t i = 0; mems && round->list && i < count; i++) {
+        struct mem *mem = (struct mem *)mems[i];
+        if (atomic_load(&mem->object.refs) && mem_precopy_takes(mem))
+            round->list[round->count++] = (struct wanted){mem, mem->object.generation};
+    }
+    bool ok = mems && round->list;
+    roster_drop(mems, mems ? count : 0);
+    return ok ? 0 : error_set(err, 0, "no memory for the list of buffers");
 }
 
 /* All that the driver has by now has ended. */
-static int wait_for_queues(struct error *err)
+static int wait_for_queues(const struct precopy_wish *wish, struct error *err)
 {
     size_t count;
-    int64_t end = now_ns() + PATIENCE_NS;
     struct object **queues = roster_hold(&queue_roster, &count);
-    int result = queues ? drain_queues(queues, count, now_ns() + LOOK_NS, err)
+    struct patience patience = {now_ns() + PATIENCE_NS, is_no_use, wish};
+    int result = queues ? drain_queues(queues, count, &patience, err)
                         : error_set(err, 0, "no memory for the list of queues");
-    while (result != 0 && queues && now_ns() < end && !checkpoint_is_awaited())
-        result = drain_queues(queues, count, now_ns() + LOOK_NS, err);
-    roster_drop(queues, count);
+    for (size_t i = 0; i < num_contexts && result == 0; i++)
+        result = drain_queues(&(struct object *){&contexts[i]->object}, 1, &patience, err);
+    roster_drop(queues, queues ? count : 0);
     return result;
 }
 
-static int copy_all(const struct precopy_wish *wish, struct object **mems, size_t count,
-                    struct round *round, struct error *err)
+/* Makes the context's copier, and keeps the context until the copier is given back. */
+static int lend_copier(struct context *context, struct error *err)
 {
-    int64_t start = now_ns();
-    for (size_t i = 0; i < count; i++) {
-        struct mem *mem = (struct mem *)mems[i];
-        if (checkpoint_is_awaited())
-            return error_set(err, 0, "the program forks or ends: what is left is copied later");
-        if (mem_precopy(mem, err) != 0 || (wish->rate > 0 && mem_precopy_finish(mem, err) != 0))
-            return -1;
-        round->bytes += mem->size;
-        keep_rate(wish, round->bytes, start);
-    }
-    for (size_t i = 0; i < count; i++)
-        if (mem_precopy_finish((struct mem *)mems[i], err) != 0)
-            return -1;
+    if (context->copying)
+        return 0;
+    struct context **more = realloc(contexts, (num_contexts + 1) * sizeof(struct context *));
+    if (!more)
+        return error_set(err, 0, "no memory for the list of contexts");
+    contexts = more;
+    /* The driver may open the device for it: that is not somebody else's doing. */
+    bool watching = loader_watch();
+    int result = context_copier(context, err);
+    loader_watched(context->object.driver, watching);
+    if (result != 0)
+        return -1;
+    context->copying = true;
+    contexts[num_contexts++] = object_hold(context);
     return 0;
 }
 
-static int copy_round(const struct precopy_wish *wish, struct round *round, struct error *err)
+/* Waits for the copies on their way; also when nobody waits for the suspend any more, since they
+ * write to staging memory. */
+static int finish_copies(struct error *err)
 {
-    size_t count;
-    int64_t start = now_ns();
-    *round = (struct round){0};
-    struct object **mems = roster_hold(&mem_roster, &count);
-    if (!mems)
-        return error_set(err, 0, "no memory for the list of buffers");
-    size_t wanted = take_notes(mems, count);
-    int result = wanted ? wait_for_queues(err) : 0;
-    if (result == 0)
-        result = copy_all(wish, mems, wanted, round, err);
-    /* What was to be copied and may not have been is nobody's copy. */
-    for (size_t i = 0; result != 0 && i < wanted; i++)
-        mem_precopy_forget((struct mem *)mems[i]);
-    roster_drop(mems, count);
-    round->ms = ms_since(start);
+    struct patience patience = {.deadline = now_ns() + PATIENCE_NS};
+    int result = 0;
+    for (size_t i = 0; i < num_contexts; i++) {
+        struct context *context = contexts[i];
+        const struct driver *driver = context->object.driver;
+        if (drain_real(driver, context->copier, &patience, err) != 0)
+            result = -1;
+        context->copies = 0;
+    }
     return result;
 }
 
-static uint64_t bytes_left(void)
+/* 0, also where it can't be copied now. */
+static int copy_one(struct round *round, const struct wanted *wanted, struct error *err)
 {
-    size_t count;
-    uint64_t bytes = 0;
-    struct object **mems = roster_hold(&mem_roster, &count);
-    for (size_t i = 0; mems && i < count; i++)
-        bytes += mem_precopy_left((struct mem *)mems[i]);
-    roster_drop(mems, count);
-    return bytes;
+    struct mem *mem = wanted->mem;
+    if (!object_hold_alive(&mem->object, wanted->generation))
+        return 0;
+    int result = 0;
+    if (atomic_load(&mem->object.refs)) {
+        result = lend_copier(mem->context, err);
+        if (result == 0)
+            result = mem_precopy(mem, err);
+        if (result == 0)
+            round->bytes += mem->size;
+    }
+    object_drop(mem);
+    return result < 0 ? -1 : 0;
+}
+
+/* A piece of the list, to its end; what was not copied is not taken for copied. */
+static int copy_piece(struct round *round, size_t end, struct error *err)
+{
+    int64_t start = now_ns();
+    size_t begin = round->done;
+    int result = 0;
+    while (result == 0 && round->done < end)
+        result = copy_one(round, &round->list[round->done++], err);
+    if (finish_copies(err) != 0)
+        result = -1;
+    for (size_t i = begin; result != 0 && i < round->done; i++)
+        if (object_hold_alive(&round->list[i].mem->object, round->list[i].generation)) {
+            mem_precopy_undo(round->list[i].mem);
+            object_drop(round->list[i].mem);
+        }
+    round->ms += ms_since(start);
+    return result;
+}
+
+static int copy_round(struct round *round, struct error *err)
+{
+    int64_t start = now_ns();
+    int result = take_notes(round, err);
+    if (result == 0 && round->count)
+        result = wait_for_queues(round->wish, err);
+    while (result == 0 && round->done < round->count && !is_no_use(round->wish)) {
+        size_t end = round->done + (round->wish->rate > 0 ? 1 : MOST_COPIES);
+        result = copy_piece(round, end < round->count ? end : round->count, err);
+        keep_rate(round->wish, round->bytes, start);
+    }
+    free(round->list);
+    return result;
+}
+
+static void add_left(void *object, void *data)
+{
+    *(uint64_t *)data += mem_precopy_left(object);
 }
 
 /* As virtual machines do it: on while it pays. */
-static bool is_enough(const struct precopy_wish *wish, const struct round *last, uint64_t left)
+static bool is_enough(const struct round *last)
 {
-    double target = wish->target > 0 ? wish->target : PRECOPY_TARGET;
-    if (left == 0 || last->bytes == 0)
+    uint64_t left = 0;
+    roster_each(&mem_roster, add_left, &left);
+    double target = last->wish->target > 0 ? last->wish->target : PRECOPY_TARGET;
+    if (left == 0 || last->bytes == 0 || is_no_use(last->wish))
         return true;
     double expected = last->ms * (double)left / (double)last->bytes;
     return expected <= target || left > last->bytes - last->bytes / 8;
 }
 
-static void copy_rounds(const struct precopy_wish *wish, struct precopy_result *result)
+static void copy_rounds(const struct precopy_wish *wish, struct report *report)
 {
     unsigned most = wish->max_rounds ? wish->max_rounds : PRECOPY_ROUNDS;
     struct error err = {0};
-    struct round round;
-    do {
-        if (copy_round(wish, &round, &err) != 0) {
-            log_warn("precopy: %s: %s", err.object, err.reason);
-            return;
-        }
-        result->bytes += round.bytes;
-        result->rounds++;
-    } while (result->rounds < most && !is_enough(wish, &round, bytes_left()));
+    for (bool enough = false; !enough && report->precopy.rounds < most;) {
+        struct round round = {.wish = wish};
+        int result = copy_round(&round, &err);
+        report->precopy.bytes += round.bytes;
+        report->precopy.rounds++;
+        if (result != 0 && !is_no_use(wish))
+            report_warn(report, "not all could be copied beforehand: %s%s%s", err.object,
+                        err.object[0] ? ": " : "", err.reason);
+        enough = result != 0 || is_enough(&round);
+    }
 }
 
-void precopy(const struct precopy_wish *wish, struct precopy_result *result)
+void precopy(const struct precopy_wish *wish, struct report *report)
 {
     int64_t start = now_ns();
     if (!wish->wanted && !config.prepare)
@@ -153,25 +227,27 @@ void precopy(const struct precopy_wish *wish, struct precopy_result *result)
     /* Lent: no storm strikes this thread, and what it calls is no call of the program's. */
     gate_lend();
     gate_enter("precopy");
-    copy_rounds(wish, result);
+    copy_rounds(wish, report);
     gate_leave();
     gate_unlend();
-    result->ms = ms_since(start);
-    log_info("precopy: %u rounds, %llu bytes, %.1f ms", result->rounds,
-             (unsigned long long)result->bytes, result->ms);
+    report->precopy.ms = ms_since(start);
+    log_info("precopy: %u rounds, %llu bytes, %.1f ms", report->precopy.rounds,
+             (unsigned long long)report->precopy.bytes, report->precopy.ms);
 }
 
-void precopy_forget(void)
+void precopy_end(bool give_back)
 {
-    size_t count;
     gate_lend();
     gate_enter("precopy");
-    struct object **mems = roster_hold(&mem_roster, &count);
-    for (size_t i = 0; mems && i < count; i++) {
-        mem_precopy_forget((struct mem *)mems[i]);
-        context_drop_copier(((struct mem *)mems[i])->context);
+    for (size_t i = 0; i < num_contexts; i++) {
+        if (give_back)
+            context_drop_copier(contexts[i]);
+        contexts[i]->copying = false;
+        object_drop(contexts[i]);
     }
-    roster_drop(mems, count);
     gate_leave();
     gate_unlend();
+    free(contexts);
+    contexts = NULL;
+    num_contexts = 0;
 }

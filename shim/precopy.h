@@ -13,10 +13,13 @@ struct precopy_wish {
     unsigned max_rounds; /* 0: PRECOPY_ROUNDS */
     double target;       /* ms that copying what is left may take; 0: PRECOPY_TARGET */
     double rate;         /* bytes a second at most; 0: as fast as it goes */
+    int asker;           /* the connection of who wants it; -1: nobody who could go away */
 };
 
 #define PRECOPY_ROUNDS 8
 #define PRECOPY_TARGET 20.0
+
+struct report;
 
 struct precopy_result {
     unsigned rounds;
@@ -24,9 +27,12 @@ struct precopy_result {
     double ms;
 };
 
-/* Staging memory has been reserved. What goes wrong here only leaves more for later. */
-void precopy(const struct precopy_wish *wish, struct precopy_result *result);
-/* The suspend does not take place: staging memory is about to be dropped. */
-void precopy_forget(void);
+/* Staging memory has been reserved. What goes wrong here only leaves more for later, and is a
+ * warning in the report. */
+void precopy(const struct precopy_wish *wish, struct report *report);
+/* Did who asked go away meanwhile? */
+bool precopy_asker_gone(const struct precopy_wish *wish);
+/* The gate is closed, or will not be: the copiers are the suspend's now, or given back. */
+void precopy_end(bool give_back);
 
 #endif

@@ -45,7 +45,7 @@ static bool cycle(void)
 {
     struct report report = {0};
     struct error err = {0};
-    const struct precopy_wish none = {0};
+    const struct precopy_wish none = {.asker = -1};
     bool done = checkpoint_suspend(DEADLINE, &none, &report, &err) == 0;
     if (!done && checkpoint_ending())
         return true; /* the program was faster: nothing was refused to it */

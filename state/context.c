@@ -9,6 +9,7 @@
 #include "shim/config.h"
 #include "state/query.h"
 #include "state/staging.h"
+#include "state/straggler.h"
 
 #define MOST_COPIES 256 /* on the way at once */
 
@@ -262,6 +263,7 @@ void context_release(struct context *context)
 {
     const struct driver *driver = context->object.driver;
     context_drop_copier(context);
+    straggler_finish(context);
     if (context_real(context))
         RELEASE(driver, clReleaseContext, context_real(context));
     context->object.real = NULL;

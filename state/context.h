@@ -33,8 +33,9 @@ struct context {
     struct info_cache formats;      /* of images: what clGetSupportedImageFormats has answered */
     cl_command_queue copier;        /* the driver's; while capturing or rebuilding, else NULL */
     _Atomic unsigned writes;        /* commands that may have written any of its objects */
-    bool copying;                   /* copies are on their way (shim/precopy.c) */
-    unsigned copies;                /* the copier was lent so often since it was last emptied */
+    bool copying;                   /* it is on the list of shim/precopy.c */
+    struct straggler *_Atomic stragglers; /* owned; see state/straggler.h */
+    unsigned copies; /* the copier was lent so often since it was last emptied */
 };
 
 static inline struct context *context_check(cl_context handle)

@@ -33,6 +33,11 @@ static bool needs_staging(const struct mem *mem)
     return !mem->context->shared && !(mem->flags & CL_MEM_USE_HOST_PTR);
 }
 
+uint64_t mem_staging_size(const struct mem *mem)
+{
+    return needs_staging(mem) ? mem->size : 0;
+}
+
 struct mem *mem_create(struct context *context, struct mem *parent, cl_mem_object_type type,
                        cl_mem_flags flags, size_t size)
 {

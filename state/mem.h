@@ -126,12 +126,21 @@ static inline void mem_wrote(struct mem *mem)
 bool mem_precopy_takes(struct mem *mem);
 /* Bytes that would be copied if it came to a suspend now. */
 uint64_t mem_precopy_left(const struct mem *mem);
-/* Starts its copy to staging memory; _finish waits for all copies of its context. */
+/* Starts its copy to staging memory, which has to be waited for before anybody looks at it. 1: not
+ * done, there is no memory reserved for it. */
 int mem_precopy(struct mem *mem, struct error *err);
-int mem_precopy_finish(struct mem *mem, struct error *err);
-void mem_precopy_forget(struct mem *mem);
+/* The copy did not take place, or not to its end. */
+void mem_precopy_undo(struct mem *mem);
+/* Staging memory is about to be dropped: no object has anything there. */
+void mem_forget_contents(void);
+/* What of all objects is in staging memory. */
+uint64_t mem_contents_bytes(void);
+/* Staging memory that a capture will still want. */
+uint64_t mem_missing_bytes(void);
 /* Bytes that a capture will still copy. */
 uint64_t mem_capture_bytes(const struct mem *mem);
+/* What it wants of staging memory. */
+uint64_t mem_staging_size(const struct mem *mem);
 
 /* Records a mapping and gives its region: in mem's host, or new memory. `mapping->owned` and
  * `pointer` are set here. NULL without memory. */

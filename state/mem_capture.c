@@ -48,17 +48,19 @@ static bool is_copied(const struct mem *mem)
 }
 
 /* Can contents be copied while the program runs? What lies in the program's own memory can't: that
- * has its bytes only once nothing writes there any more. */
+ * has its bytes only once nothing writes there any more. Nor what several devices use: a driver
+ * would move it to the one that copies, and back. */
 static bool can_precopy(const struct mem *mem)
 {
-    return !mem->parent && !mem->host && !mem->object.refusal && mem_real(mem) &&
-           mem->type != CL_MEM_OBJECT_PIPE && !(mem->flags & CL_MEM_USE_HOST_PTR);
+    return mem->context->num_devices == 1 && !mem->parent && !mem->host && !mem->object.refusal &&
+           mem_real(mem) && mem->type != CL_MEM_OBJECT_PIPE && !(mem->flags & CL_MEM_USE_HOST_PTR);
 }
 
 bool mem_precopy_takes(struct mem *mem)
 {
     if (!can_precopy(mem) || is_copied(mem))
         return false;
+    mem->copied = false;
     mem->written_as_all = atomic_load(&mem->context->writes);
     atomic_store(&mem->written, false);
     return true;
@@ -91,44 +93,67 @@ static int name_mem(const struct mem *mem, struct error *err)
 
 int mem_precopy(struct mem *mem, struct error *err)
 {
-    if (context_copier(mem->context, err))
-        return name_mem(mem, err);
     if (!mem->contents)
-        mem->contents = staging_take(mem->size);
-    if (!mem->contents) {
-        error_set(err, 0, "no memory for its %zu bytes", mem->size);
-        return name_mem(mem, err);
-    }
+        mem->contents = staging_take_reserved(mem->size);
+    if (!mem->contents)
+        return 1;
     if (read_contents(mem, mem->contents, CL_FALSE, err) != 0)
         return name_mem(mem, err);
-    mem->context->copying = true;
     mem->copied = true;
     return 0;
 }
 
-int mem_precopy_finish(struct mem *mem, struct error *err)
+void mem_precopy_undo(struct mem *mem)
 {
-    struct context *context = mem->context;
-    if (!context->copying)
-        return 0;
-    context->copying = false;
-    cl_int status = mem->object.driver->clFinish(context->copier);
-    if (status == CL_SUCCESS)
-        return 0;
-    error_set(err, 0, "copying its contents failed (%d)", status);
-    return name_mem(mem, err);
+    mem->copied = false;
+}
+
+static void forget(void *object, void *unused)
+{
+    struct mem *mem = object;
+    mem->copied = false;
+    mem->contents = NULL;
+}
+
+void mem_forget_contents(void)
+{
+    roster_each(&mem_roster, forget, NULL);
+}
+
+static void add_contents(void *object, void *data)
+{
+    const struct mem *mem = object;
+    uint64_t *bytes = data;
+    if (mem->contents && mem->contents != mem->host_ptr)
+        *bytes += mem->size;
+}
+
+uint64_t mem_contents_bytes(void)
+{
+    uint64_t bytes = 0;
+    roster_each(&mem_roster, add_contents, &bytes);
+    return bytes;
+}
+
+static void add_missing(void *object, void *data)
+{
+    const struct mem *mem = object;
+    uint64_t *bytes = data;
+    if (!mem->contents)
+        *bytes += mem_staging_size(mem);
+}
+
+uint64_t mem_missing_bytes(void)
+{
+    uint64_t bytes = 0;
+    roster_each(&mem_roster, add_missing, &bytes);
+    return bytes;
 }
 
 uint64_t mem_capture_bytes(const struct mem *mem)
 {
     bool is_here = mem->parent || (mem->host && !atomic_load(&mem->maps));
     return is_here || is_copied(mem) ? 0 : mem->size;
-}
-
-void mem_precopy_forget(struct mem *mem)
-{
-    mem->copied = false;
-    mem->contents = NULL;
 }
 
 /* SHADOWCL_CHECK_WRITES: what is taken for unwritten is looked at, byte by byte. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Command queues: see queue.h. */
-#include "state/queue.h"
+#include "state/straggler.h"
 
 #include <stdlib.h>
 
@@ -12,6 +12,8 @@ void queue_destroy(void *object)
 {
     NOT_CANCELLED();
     struct queue *queue = object;
+    if (queue->object.real && !(queue->flags & CL_QUEUE_ON_DEVICE))
+        straggler_add(queue);
     roster_remove(&queue_roster, &queue->member);
     queue_release(queue);
     free(queue->properties);

@@ -6,27 +6,48 @@
 #include <stdlib.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local bool changing; /* this thread has the lock, and is not just about to fork */
+
+static void take_lock(void)
+{
+    pthread_mutex_lock(&lock);
+    changing = true;
+}
+
+static void give_lock(void)
+{
+    changing = false;
+    pthread_mutex_unlock(&lock);
+}
 
 void roster_add(struct roster *roster, struct member *member, void *object)
 {
-    pthread_mutex_lock(&lock);
+    take_lock();
     *member = (struct member){.next = roster->first, .object = object};
     if (roster->first)
         roster->first->previous = member;
     roster->first = member;
-    pthread_mutex_unlock(&lock);
+    give_lock();
 }
 
 void roster_remove(struct roster *roster, struct member *member)
 {
-    pthread_mutex_lock(&lock);
+    take_lock();
     if (member->previous)
         member->previous->next = member->next;
     else
         roster->first = member->next;
     if (member->next)
         member->next->previous = member->previous;
-    pthread_mutex_unlock(&lock);
+    give_lock();
+}
+
+void roster_each(struct roster *roster, void (*visit)(void *object, void *data), void *data)
+{
+    take_lock();
+    for (struct member *m = roster->first; m; m = m->next)
+        visit(m->object, data);
+    give_lock();
 }
 
 /* While it is on the list its slot is its own: it can't be another object's by now. */
@@ -39,14 +60,14 @@ static bool hold(struct object *object)
 struct object **roster_hold(struct roster *roster, size_t *count)
 {
     size_t room = 0, held = 0;
-    pthread_mutex_lock(&lock);
+    take_lock();
     for (struct member *m = roster->first; m; m = m->next)
         room++;
     struct object **list = malloc((room + 1) * sizeof *list);
     for (struct member *m = roster->first; list && m; m = m->next)
         if (hold(m->object))
             list[held++] = m->object;
-    pthread_mutex_unlock(&lock);
+    give_lock();
     *count = held;
     return list;
 }
@@ -60,10 +81,12 @@ void roster_drop(struct object **held, size_t count)
 
 void roster_before_fork(void)
 {
-    pthread_mutex_lock(&lock);
+    if (!changing)
+        pthread_mutex_lock(&lock);
 }
 
 void roster_after_fork(void)
 {
-    pthread_mutex_unlock(&lock);
+    if (!changing)
+        pthread_mutex_unlock(&lock);
 }

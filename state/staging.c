@@ -115,18 +115,39 @@ int staging_reserve(size_t bytes, struct error *err)
     return 0;
 }
 
-void *staging_take(size_t bytes)
+static size_t rounded(size_t bytes)
 {
-    size_t room = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+void *staging_take_reserved(size_t bytes)
+{
+    size_t room = rounded(bytes);
     struct piece *piece = pieces;
-    if (!piece || piece->size - piece->used < room)
-        piece = add_piece(room, 0);
+    while (piece && piece->size - piece->used < room)
+        piece = piece->next;
     if (!piece)
         return NULL;
     void *memory = (char *)piece + piece->used;
     piece->used += room;
     taken += bytes;
     return memory;
+}
+
+void *staging_take(size_t bytes)
+{
+    void *memory = staging_take_reserved(bytes);
+    if (memory || !add_piece(rounded(bytes), 0))
+        return memory;
+    return staging_take_reserved(bytes);
+}
+
+size_t staging_room(void)
+{
+    size_t room = 0;
+    for (struct piece *piece = pieces; piece; piece = piece->next)
+        room += piece->size - piece->used;
+    return room;
 }
 
 size_t staging_used(void)

@@ -14,6 +14,10 @@ int staging_reserve(size_t bytes, struct error *err);
 /* Takes room for one object's contents, aligned to 64; grows when what was set aside is used up.
  * NULL without memory. It stays until staging_drop. */
 void *staging_take(size_t bytes);
+/* The same, from what was reserved only: NULL when that is used up. */
+void *staging_take_reserved(size_t bytes);
+/* Bytes that were reserved and not taken yet. */
+size_t staging_room(void);
 /* Bytes taken. */
 size_t staging_used(void);
 void staging_drop(void);

@@ -19,7 +19,7 @@ PATIENCE = 120
 class Writer:
     """The program, under the shim on a driver with memory of its own."""
 
-    def __init__(self, build, work, driver, pieces, kib, share, pause):
+    def __init__(self, build, work, driver, pieces, kib, share, pause, **more):
         self.build = build
         node = work / "gpu"
         with open(node, "wb") as file:
@@ -28,6 +28,7 @@ class Writer:
             **os.environ, "SHADOWCL_RUNTIME_DIR": str(work), "SHADOWCL_MAPPING": "copy",
             "SHADOWCL_CHECK_WRITES": "1", "SHADOWCL_LOG": f"debug:{work}/log",
             "SHADOWCL_DRIVERS": "libpocl.so.2", "POCL_CACHE_DIR": str(work / "cache")}
+        self.environment |= more
         (work / "cache").mkdir(exist_ok=True)
         if driver == "testdriver":
             self.environment |= {
@@ -57,12 +58,13 @@ class Writer:
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
 
-    def shadowcl(self, verb, *arguments):
-        done = subprocess.run([self.build / "bin/shadowcl", verb, "--json", *arguments,
-                               str(self.process.pid)], env=self.environment, text=True,
-                              capture_output=True, timeout=PATIENCE)
-        answer = json.loads(done.stdout)[0]
-        assert done.returncode == 0, f"{verb}: {answer['error']}"
+    def shadowcl(self, verb, *arguments, pid=True):
+        named = [str(self.process.pid)] if pid else []
+        done = subprocess.run([self.build / "bin/shadowcl", verb, "--json", *arguments, *named],
+                              env=self.environment, text=True, capture_output=True,
+                              timeout=PATIENCE)
+        answer = [each for each in json.loads(done.stdout) if each["pid"] == self.process.pid][0]
+        assert done.returncode == 0, f"{verb}: {answer.get('error')}"
         return answer
 
     def end(self):
@@ -116,6 +118,39 @@ def nothing_is_written(build, work, driver):
     return f"{said['captured_bytes']} bytes copied beforehand"
 
 
+def a_queue_is_never_empty(build, work, driver):
+    """What comes after a round has begun is not waited for."""
+    with Writer(build, work, driver, 64, 64, 0, 1000, WRITER_BUSY="1") as writer:
+        said = writer.shadowcl("suspend", "--prepare", "--deadline", "60")
+        assert said["copied_bytes"] < said["captured_bytes"] / 2, said
+        assert not said["warnings"], said
+        assert said["ms"]["prepare"] < 20000, said
+        writer.shadowcl("resume")
+        writer.end()
+    return f"{said['ms']['prepare']:.0f} ms, {said['copied_bytes']} bytes left"
+
+
+def nobody_waits(build, work, driver):
+    """Who asked goes away in the middle: the program is not suspended behind everybody's back."""
+    with Writer(build, work, driver, 64, 256, 0, 1000) as writer:
+        command = [build / "bin/shadowcl", "suspend", "--max-rate", "2M", str(writer.process.pid)]
+        asking = subprocess.Popen(command, env=writer.environment, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+        time.sleep(1)
+        asking.kill()
+        asking.wait()
+        time.sleep(1)
+        state = writer.shadowcl("ps", pid=False)["state"]
+        assert state == "running", state
+        begin = time.monotonic()
+        said = writer.shadowcl("suspend", "--prepare")
+        assert time.monotonic() - begin < 20, "the first one still went on"
+        assert said["captured_bytes"] >= 64 * 256 * 1024, said
+        writer.shadowcl("resume")
+        writer.end()
+    return "the program runs on, and can be suspended again"
+
+
 def the_rate_is_limited(build, work, driver):
     with Writer(build, work, driver, 64, 256, 0, 1000) as writer:
         said = writer.shadowcl("suspend", "--max-rate", "32M")
@@ -126,7 +161,7 @@ def the_rate_is_limited(build, work, driver):
     return f"{bytes_copied / seconds / (1 << 20):.1f} MiB/s"
 
 
-TESTS = [less_is_left, all_is_written_all_the_time, nothing_is_written, the_rate_is_limited]
+TESTS = [a_queue_is_never_empty, nobody_waits, less_is_left, all_is_written_all_the_time, nothing_is_written, the_rate_is_limited]
 
 
 def main():

@@ -18,10 +18,17 @@ static const char *const source =
     "kernel void cast(const global uint *to, uint value)\n"
     "{ ((global uint *)to)[get_global_id(0)] = value; }\n"
     "kernel void take(constant uint *value, global uint *to)\n"
-    "{ to[get_global_id(0)] = value[0]; }\n";
+    "{ to[get_global_id(0)] = value[0]; }\n"
+    "kernel void spin(global uint *to, uint rounds)\n"
+    "{\n"
+    "    uint x = 1;\n"
+    "    for (uint i = 0; i < rounds; i++)\n"
+    "        x = x * 1664525u + 1013904223u;\n"
+    "    to[0] = x;\n"
+    "}\n";
 
 static cl_context context;
-static cl_command_queue queue, other;
+static cl_command_queue queue, other, busy;
 static cl_kernel put, cast, take;
 static cl_mem *pieces, constants; /* `constants` holds the numbers 0 to 255, and is only read */
 static cl_uint *known, num_pieces, share, generation;
@@ -205,6 +212,41 @@ static void check(void)
     puts(wrong ? "wrong" : "right");
 }
 
+/* With WRITER_BUSY, a queue that is never empty: behind each kernel of a second or so waits
+ * another. */
+static void *keep_busy(void *kernel)
+{
+    const size_t one = 1;
+    cl_event last = NULL, next;
+    for (;;) {
+        expect(clEnqueueNDRangeKernel(busy, kernel, 1, NULL, &one, NULL, 0, NULL, &next), "spin");
+        expect(clFlush(busy), "clFlush");
+        if (last) {
+            expect(clWaitForEvents(1, &last), "clWaitForEvents");
+            expect(clReleaseEvent(last), "clReleaseEvent");
+        }
+        last = next;
+    }
+    return NULL;
+}
+
+static void start_busy(cl_device_id device, cl_program program)
+{
+    cl_int err;
+    cl_uint rounds = 300000000;
+    pthread_t thread;
+    cl_mem to = clCreateBuffer(context, 0, 4, NULL, &err);
+    expect(err, "clCreateBuffer");
+    busy = clCreateCommandQueue(context, device, 0, &err);
+    expect(err, "clCreateCommandQueue");
+    cl_kernel spin = clCreateKernel(program, "spin", &err);
+    expect(err, "clCreateKernel");
+    expect(clSetKernelArg(spin, 0, sizeof to, &to), "clSetKernelArg");
+    expect(clSetKernelArg(spin, 1, sizeof rounds, &rounds), "clSetKernelArg");
+    if (pthread_create(&thread, NULL, keep_busy, spin) != 0)
+        exit(1);
+}
+
 static double now_ms(void)
 {
     struct timespec now;
@@ -270,6 +312,8 @@ static void start(void)
     cast = clCreateKernel(program, "cast", &err);
     take = clCreateKernel(program, "take", &err);
     expect(err, "clCreateKernel");
+    if (getenv("WRITER_BUSY"))
+        start_busy(device, program);
 }
 
 int main(int argc, char **argv)

@@ -230,6 +230,35 @@ static void test_markers_behind_ended_events_have_times(void **state)
     ok(clReleaseCommandQueue(queue));
 }
 
+static const char *const slow = "kernel void slow(global uint *to, uint rounds)\n"
+                                "{\n"
+                                "    uint x = 1;\n"
+                                "    for (uint i = 0; i < rounds; i++)\n"
+                                "        x = x * 1664525u + 1013904223u;\n"
+                                "    to[get_global_id(0)] = x ? 7 : 8;\n"
+                                "}\n";
+
+/* §5.1: a queue's commands run on when it is released. Nobody knows of them any more, and a suspend
+ * waits for them all the same. */
+static void test_commands_of_a_released_queue(void **state)
+{
+    cl_uint before[16] = {0}, after[16], rounds = 1u << 25;
+    live_need(live_shadowed() && live.version >= 200); /* oclgrind is too slow for it */
+    cl_kernel kernel = live_kernel(slow, "slow");
+    cl_mem mem = live_buffer(sizeof before, before);
+    cl_command_queue queue = new_queue(0);
+    for (int i = 0; i < 16; i++)
+        after[i] = 7;
+    ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
+    ok(clSetKernelArg(kernel, 1, sizeof rounds, &rounds));
+    live_launch(queue, kernel, 16);
+    ok(clReleaseCommandQueue(queue));
+    live_cycle();
+    live_expect(mem, 0, after, sizeof after);
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseMemObject(mem));
+}
+
 static void test_queues_keep_their_properties(void **state)
 {
     static const cl_command_queue_properties flags[] = {
@@ -289,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_user_events_keep_their_status),
         cmocka_unit_test(test_callback_of_a_user_event),
         cmocka_unit_test(test_negative_status_travels_down_the_chain),
+        cmocka_unit_test(test_commands_of_a_released_queue),
         cmocka_unit_test(test_markers_behind_ended_events_have_times),
         cmocka_unit_test(test_queues_keep_their_properties),
     };

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands of queues that the program has released while they were still running: OpenCL 3.0 §5.1
+ * lets them run on. Each queue's last marker is kept with the context until it has ended, since
+ * nobody else knows of them any more. */
+#ifndef SHADOWCL_STATE_STRAGGLER_H
+#define SHADOWCL_STATE_STRAGGLER_H
+
+#include "state/queue.h"
+
+/* Of a queue that is about to be released; where the driver has no memory for it, waits instead. */
+void straggler_add(struct queue *queue);
+/* Have all of the context's ended? Those that have are forgotten. */
+bool straggler_ended(struct context *context);
+/* The context goes: they are given back. */
+void straggler_finish(struct context *context);
+
+#endif
