@@ -147,7 +147,8 @@ static json_t *start_alone(struct agent *agent, uint64_t channel, struct request
         during = STATE_SUSPENDING;
     if (job->request.command == COMMAND_RESUME && job->was == STATE_SUSPENDED)
         during = STATE_RESUMING;
-    if (during == STATE_SUSPENDING)
+    if (during == STATE_SUSPENDING || (job->request.command == COMMAND_RESUME &&
+                                       json_object_get(job->request.arguments, "devices")))
         request_devices(job->request.arguments, agent->mark.devices, sizeof agent->mark.devices);
     if (during != job->was && agent_set_state(agent, during, &err) < 0) {
         job->reply = reply_error(REPLY_INTERNAL, &err, NULL);

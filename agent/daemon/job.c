@@ -53,6 +53,7 @@ struct job *job_create(struct agent *agent, struct request *request, uint64_t ch
     job->was = job->after = agent->mark.state;
     job->channels[0] = channel;
     job->num_channels = 1;
+    job->seen = json_copy(agent->watch.suspended);
     job->next = agent->jobs.first;
     agent->jobs.first = job;
     return job;
@@ -114,6 +115,7 @@ void job_finish(struct job *job)
     request_finish(&job->request);
     json_decref(job->id);
     json_decref(job->reply);
+    json_decref(job->seen);
     json_decref(job->processes);
     free(job);
 }

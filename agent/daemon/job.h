@@ -27,6 +27,7 @@ struct job {
     json_t *reply;                 /* owned; what the thread has to say */
     enum agent_state was;          /* the state when it began */
     enum agent_state after;        /* the state that it leaves */
+    json_t *seen;                  /* owned; pids of those that were seen suspended before */
     json_t *processes;             /* owned; what it saw of each process, or NULL */
     bool is_recovery;              /* the agent's own, after one that died */
     void (*run)(struct job *job);  /* on a thread */

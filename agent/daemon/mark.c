@@ -69,23 +69,30 @@ static int write_everywhere(const struct mark *mark, const json_t *content, stru
     struct runtime_dirs dirs;
     char name[64];
     int result = runtime_dirs_open(&dirs, err);
+    bool is_home_written = false;
     marks_name(name, sizeof name);
     for (size_t i = 0; result == 0 && i < dirs.count; i++) {
         struct error why = {0};
-        if (marks_write(dirs.list[i].fd, name, content, &why) == 0)
-            continue;
-        if (strcmp(dirs.list[i].path, mark->home) == 0) {
+        bool is_home = strcmp(dirs.list[i].path, mark->home) == 0;
+        bool is_written = marks_write(dirs.list[i].fd, name, content, &why) == 0;
+        is_home_written |= is_home && is_written;
+        if (!is_written && is_home) {
             *err = why;
             result = -1;
-        } else {
+        } else if (!is_written) {
             logbook_error("mark", &why);
         }
     }
     runtime_dirs_close(&dirs);
+    if (result == 0 && !is_home_written) {
+        error_object(err, "runtime directory `%s`", mark->home);
+        error_todo(err, "make it again, or start the agent again");
+        result = error_set(err, 0, "it is not there any more");
+    }
     return result;
 }
 
-static int write_state(const struct mark *mark, enum agent_state state, struct error *err)
+int mark_write(const struct mark *mark, enum agent_state state, struct error *err)
 {
     json_t *content = json_pack("{s:s, s:s, s:b, s:s}", "state", names[state], "boot", mark->boot,
                                 "hooks", (int)mark->hooks, "devices", mark->devices);
@@ -95,16 +102,35 @@ static int write_state(const struct mark *mark, enum agent_state state, struct e
     return result;
 }
 
+static void remove_mark(struct mark *mark)
+{
+    marks_remove_own();
+    bool stands = mark_stands(mark);
+    if (stands && !mark->is_stuck)
+        logbook_write(
+            "the mark in `%s` can't be removed: programs that start will wait; trying again",
+            mark->home);
+    mark->is_stuck = stands;
+}
+
+void mark_retry(struct mark *mark)
+{
+    if (mark->is_stuck && mark->state == STATE_RUNNING)
+        remove_mark(mark);
+}
+
 int mark_set(struct mark *mark, enum agent_state state, struct error *err)
 {
+    struct error why = {0};
     if (state == STATE_RUNNING) {
-        marks_remove_own();
-        mark->state = state;
-        mark->hooks = false;
-        return 0;
+        remove_mark(mark);
+    } else if (mark_write(mark, state, &why) < 0) {
+        if (state != STATE_RESUMING) {
+            *err = why;
+            return -1;
+        }
+        logbook_error("mark", &why);
     }
-    if (write_state(mark, state, err) < 0)
-        return -1;
     mark->state = state;
     return 0;
 }
@@ -113,7 +139,7 @@ void mark_note_hooks(struct mark *mark)
 {
     struct error err = {0};
     mark->hooks = true;
-    if (write_state(mark, mark->state, &err) < 0)
+    if (mark_write(mark, mark->state, &err) < 0)
         logbook_error("mark", &err);
 }
 

@@ -45,7 +45,8 @@ static const struct argument arguments[COMMAND_COUNT][MOST_ARGUMENTS + 1] = {
                          {"policy", POLICY},
                          {"devices", DEVICES},
                          {"hooks", FLAG}},
-    [COMMAND_RESUME] = {{"device", SPEC}, {"map", MAP}, {"strict", FLAG}, {"hooks", FLAG}},
+    [COMMAND_RESUME] =
+        {{"device", SPEC}, {"map", MAP}, {"strict", FLAG}, {"hooks", FLAG}, {"devices", DEVICES}},
     [COMMAND_CANCEL] = {{"id", ANY}},
     [COMMAND_DEVICE_WAIT] = {{"address", ADDRESS},
                              {"vendor", HEX},

@@ -9,11 +9,12 @@
 #include "agent/daemon/logbook.h"
 #include "agent/daemon/reply.h"
 #include "agent/text.h"
+#include "agent/together.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Seconds: some drivers take minutes to build programs. */
 static const double resume_time = 600, settle_time = 150;
@@ -42,17 +43,26 @@ static int fail(struct resumption *r, const char *class, const struct error *err
     return -1;
 }
 
+/* Somebody may have freed the programs without the agent: then the device is still away. */
+static bool wants_hooks(const struct resumption *r)
+{
+    return (r->job->was == STATE_SUSPENDED || r->job->agent->mark.hooks) &&
+           request_flag(r->job->request.arguments, "hooks", true);
+}
+
 static int run_hooks(struct resumption *r)
 {
     struct hooks hooks = {0};
     struct error err = {0};
     int result = 0;
-    if (r->job->was != STATE_SUSPENDED || !request_flag(r->job->request.arguments, "hooks", true))
+    if (!wants_hooks(r))
         return 0;
     if (hooks_find(&hooks, r->job->agent->settings.hooks, &err) < 0)
         return fail(r, REPLY_REFUSED, &err);
     if (hooks_return(&hooks, r->job, r->job->agent->settings.hook_timeout, r->results, &err) < 0)
         result = fail(r, REPLY_FAILED, &err);
+    else
+        r->job->agent->mark.hooks = false;
     hooks_finish(&hooks);
     r->hooked = text_clock();
     return result;
@@ -68,81 +78,126 @@ static const char *device_of(const struct resumption *r, const struct report *re
     return own ? own : request_text(arguments, "device", "");
 }
 
-/* One request goes to many processes: those with the same device are asked together. */
-static void resume_processes(struct resumption *r)
+/* Asks those that go on on the same device together, and marks them in `asked`. */
+static void resume_group(struct resumption *r, size_t first, bool *asked)
 {
     struct report *list = r->crowd.targets.list;
-    size_t count = r->crowd.num_asked;
+    size_t count = r->crowd.targets.count;
+    const char *device = device_of(r, &list[first]);
     bool strict = request_flag(r->job->request.arguments, "strict", false);
-    bool *asked = calloc(count + 1, sizeof *asked);
-    for (size_t i = 0; asked && i < count; i++) {
-        if (asked[i])
-            continue;
-        const char *device = device_of(r, &list[i]);
-        struct report *group = calloc(count, sizeof *group);
-        for (size_t j = i; group && j < count; j++) {
-            group[j] = list[j];
-            if (asked[j] || strcmp(device_of(r, &list[j]), device))
-                group[j].peer = NULL; /* is not asked */
-        }
-        if (group)
-            ask_resume(group + i, count - i, device, strict, resume_time);
-        for (size_t j = i; group && j < count; j++)
-            if (group[j].peer) {
-                list[j] = group[j];
-                asked[j] = true;
-            }
-        free(group);
+    struct report *group = calloc(count, sizeof *group);
+    for (size_t i = first; group && i < count; i++) {
+        group[i] = list[i];
+        if (asked[i] || strcmp(device_of(r, &list[i]), device))
+            group[i].peer = NULL; /* is not asked */
     }
-    free(asked);
+    if (group)
+        ask_resume(group + first, count - first, device, strict, resume_time);
+    for (size_t i = first; group && i < count; i++)
+        if (group[i].peer) {
+            list[i] = group[i];
+            asked[i] = true;
+        }
+    free(group);
 }
 
+/* Those that are not in `asked`; one request goes to many. */
+static void resume_processes(struct resumption *r, bool *asked)
+{
+    for (size_t i = 0; i < r->crowd.targets.count; i++)
+        if (!asked[i])
+            resume_group(r, i, asked);
+}
+
+/* Was it seen suspended before it fell silent? */
+static bool was_suspended(const struct resumption *r, const struct report *report)
+{
+    char key[16];
+    snprintf(key, sizeof key, "%d", (int)report->pid);
+    return json_object_get(r->job->seen, key) != NULL;
+}
+
+/* Those that are not, or may not be, resumed. One that only does not say its state, and was not
+ * seen suspended, is named in the answer and holds up nobody. */
 static const struct report *still_suspended(struct resumption *r)
 {
     for (size_t i = 0; i < r->crowd.targets.count; i++) {
         struct report *report = &r->crowd.targets.list[i];
         if (report->failed && !strcmp(report->state, "gone"))
             report->failed = false; /* nothing is left to be resumed */
-        else if (report->failed)
+        else if (report->failed &&
+                 (i < r->crowd.num_asked || r->job->is_recovery || was_suspended(r, report)))
             return report;
     }
     return NULL;
 }
 
-static bool is_settled(const struct crowd *crowd)
+/* What an agent that died has asked for may still be going on, or be about to begin. */
+static bool is_late(const struct report *report)
 {
-    for (size_t i = 0; i < crowd->targets.count; i++)
-        if (!strcmp(crowd->targets.list[i].state, "draining") ||
-            !strcmp(crowd->targets.list[i].state, "capturing"))
-            return false;
-    return true;
+    return strcmp(report->state, "running") != 0 && strcmp(report->state, "suspended") != 0 &&
+           strcmp(report->state, "gone") != 0;
 }
 
-/* What an agent that died has asked for may still be going on. */
-static int find(struct resumption *r, struct error *err)
+static void explain_late(struct report *report)
 {
-    double until = text_clock() + (r->job->is_recovery ? settle_time : 0);
-    int result = crowd_find(&r->crowd, err);
-    while (result == 0 && !is_settled(&r->crowd) && text_clock() < until) {
-        crowd_finish(&r->crowd);
-        usleep(100000);
-        result = crowd_find(&r->crowd, err);
+    struct error *err = report_fail(report);
+    error_set(err, 0, "it is %s, and may be suspended yet", report->state);
+    error_todo(err, "see to it, then send `resume` again");
+}
+
+/* Resumes those that turn out to be suspended; the others did not wait for them. */
+static void resume_late(struct resumption *r, const bool *late, bool *asked)
+{
+    struct report *list = r->crowd.targets.list;
+    for (size_t i = 0; i < r->crowd.targets.count; i++)
+        if (late[i]) {
+            report_finish(&list[i]);
+            list[i].failed = false;
+        }
+    together_settle(list, r->crowd.targets.count, settle_time);
+    for (size_t i = 0; i < r->crowd.targets.count; i++) {
+        asked[i] = !late[i] || strcmp(list[i].state, "suspended") != 0;
+        if (late[i] && is_late(&list[i]))
+            explain_late(&list[i]);
     }
+    resume_processes(r, asked);
+}
+
+/* -1 without memory. */
+static int resume_all(struct resumption *r)
+{
+    size_t count = r->crowd.targets.count;
+    bool *late = calloc(count + 1, sizeof *late), *asked = calloc(count + 1, sizeof *asked);
+    int result = late && asked ? 0 : -1;
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        late[i] = r->job->is_recovery && is_late(&r->crowd.targets.list[i]);
+        asked[i] = late[i] || i >= r->crowd.num_asked;
+    }
+    if (result == 0)
+        resume_processes(r, asked);
+    if (result == 0 && r->job->is_recovery)
+        resume_late(r, late, asked);
+    free(late);
+    free(asked);
     return result;
 }
 
 static int go(struct resumption *r)
 {
     struct error err = {0};
-    if (find(r, &err) < 0)
+    if (crowd_find(&r->crowd, &err) < 0)
         return fail(r, REPLY_INTERNAL, &err);
     crowd_leave_out(&r->crowd, "running");
-    r->is_done_already = r->job->was == STATE_RUNNING && r->crowd.num_asked == 0;
+    r->is_done_already = r->job->was == STATE_RUNNING && r->crowd.num_asked == 0 && !wants_hooks(r);
     if (r->is_done_already)
         return 0;
     if (run_hooks(r) < 0)
         return -1;
-    resume_processes(r);
+    if (resume_all(r) < 0) {
+        error_set(&err, ENOMEM, "nobody was asked");
+        return fail(r, REPLY_INTERNAL, &err);
+    }
     const struct report *failed = still_suspended(r);
     if (!failed)
         return 0;

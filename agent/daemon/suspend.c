@@ -66,17 +66,24 @@ static void undo(struct suspension *s, const char *culprit)
             s->job->after = STATE_SUSPENDED;
 }
 
+static void go_back(struct suspension *s, const char *culprit)
+{
+    struct error err = {0};
+    double limit = s->job->agent->settings.hook_timeout;
+    if (s->hooks_ran && hooks_return(&s->hooks, s->job, limit, s->results, &err) < 0)
+        logbook_error("going back", &err);
+    else if (s->hooks_ran)
+        s->job->agent->mark.hooks = false;
+    undo(s, culprit);
+}
+
 /* -1 when the host has withdrawn it: all is undone. */
 static int check_withdrawn(struct suspension *s)
 {
     struct error err = {0};
     if (!job_is_cancelled(s->job))
         return 0;
-    if (s->hooks_ran &&
-        hooks_return(&s->hooks, s->job, s->job->agent->settings.hook_timeout, s->results, &err) < 0)
-        logbook_error("going back", &err);
-    undo(s, "this command, withdrawn by the host,");
-    err = (struct error){0};
+    go_back(s, "this command, withdrawn by the host,");
     error_object(&err, "suspend");
     error_set(&err, 0, "the host withdrew it");
     error_todo(&err, "nothing; programs that it had suspended run again");
@@ -196,6 +203,7 @@ static int run_hooks(struct suspension *s)
     mark_note_hooks(&s->job->agent->mark);
     if (hooks_release(&s->hooks, s->job, s->job->agent->settings.hook_timeout, s->results, &err) <
         0) {
+        s->job->agent->mark.hooks = false; /* they have been rolled back */
         if (job_is_cancelled(s->job))
             return check_withdrawn(s);
         undo(s, err.object);
@@ -204,6 +212,17 @@ static int run_hooks(struct suspension *s)
     s->hooks_ran = true;
     s->hooked = text_clock();
     return 0;
+}
+
+/* Whoever is told that all is suspended must find it so, also after this agent. */
+static int note_suspended(struct suspension *s)
+{
+    struct error err = {0};
+    if (s->job->was == STATE_SUSPENDED ||
+        mark_write(&s->job->agent->mark, STATE_SUSPENDED, &err) == 0)
+        return 0;
+    go_back(s, "the agent's state");
+    return fail(s, REPLY_INTERNAL, &err);
 }
 
 static int go(struct suspension *s)
@@ -220,6 +239,8 @@ static int go(struct suspension *s)
         check_withdrawn(s) < 0 || check_residue(s) < 0)
         return -1;
     if (s->job->was == STATE_RUNNING && run_hooks(s) < 0)
+        return -1;
+    if (note_suspended(s) < 0)
         return -1;
     return job_close(s->job) ? 0 : check_withdrawn(s);
 }

@@ -37,22 +37,61 @@ static void tell_gone(struct watch *watch, json_t *process)
     tell(watch, process);
 }
 
+/* One that only falls silent is suspended as before. */
+static void note_state(struct watch *watch, const char *key, const char *state)
+{
+    if (!strcmp(state, "suspended"))
+        json_object_set_new(watch->suspended, key, json_integer(1));
+    else if (strcmp(state, "not answering") != 0 && strcmp(state, "unknown") != 0)
+        json_object_del(watch->suspended, key);
+}
+
 void watch_take(struct watch *watch, const json_t *processes)
 {
     char key[16];
     for (size_t i = 0; i < json_array_size(processes); i++) {
         json_t *process = json_array_get(processes, i);
         snprintf(key, sizeof key, "%d", (int)json_integer_value(json_object_get(process, "pid")));
+        const char *state = json_string_value(json_object_get(process, "state"));
+        note_state(watch, key, state);
         if (json_equal(json_object_get(watch->known, key), process))
             continue;
         tell(watch, process);
-        const char *state = json_string_value(json_object_get(process, "state"));
         if (strcmp(state, "gone"))
             json_object_set_new(watch->known, key, json_copy(process));
         else
             json_object_del(watch->known, key);
     }
     watch->has_looked |= processes != NULL;
+}
+
+static bool is_freed_by_hand(const struct agent *agent)
+{
+    return agent->mark.state == STATE_SUSPENDED && !agent->jobs.alone && !mark_stands(&agent->mark);
+}
+
+static bool all_run(const json_t *processes)
+{
+    bool all = processes != NULL;
+    for (size_t i = 0; i < json_array_size(processes); i++) {
+        const json_t *process = json_array_get(processes, i);
+        const char *state = json_string_value(json_object_get(process, "state"));
+        all = all && strcmp(state, "suspended") != 0 && strcmp(state, "rebuilding") != 0;
+    }
+    return all;
+}
+
+/* Whoever may has removed the mark: `shadowcl resume --all`. Those that are suspended still are so,
+ * and what the hooks did to the device has yet to be undone by a `resume`. */
+static void take_freedom(struct agent *agent, const json_t *processes)
+{
+    struct error err = {0};
+    if (!is_freed_by_hand(agent) || !all_run(processes))
+        return;
+    logbook_write("the mark was removed: everybody has been freed without the agent%s",
+                  agent->mark.hooks ? "; a `resume` runs the hooks of `return`" : "");
+    if (agent_set_state(agent, STATE_RUNNING, &err) < 0)
+        logbook_error("state", &err);
 }
 
 static void look_on_thread(uv_work_t *work)
@@ -76,6 +115,7 @@ static void after_look(uv_work_t *work, int status)
     /* A command at work tells of the processes itself; what we saw may be older. */
     if (!agent->jobs.alone)
         watch_take(watch, look->processes);
+    take_freedom(agent, look->processes);
     json_decref(look->processes);
     free(look);
     if (watch->looks_again)
@@ -100,23 +140,11 @@ static void on_soon(uv_timer_t *timer)
     uv_queue_work(agent->loop, &look->work, look_on_thread, after_look);
 }
 
-/* Whoever may has removed the mark: `shadowcl resume --all`. */
-static void check_mark(struct agent *agent)
-{
-    struct error err = {0};
-    if (agent->mark.state != STATE_SUSPENDED || agent->jobs.alone || mark_stands(&agent->mark))
-        return;
-    logbook_write("the mark was removed: everybody has been freed without the agent");
-    if (agent_set_state(agent, STATE_RUNNING, &err) < 0)
-        logbook_error("state", &err);
-}
-
 static void on_change(uv_fs_event_t *folder, const char *name, int events, int status)
 {
     struct agent *agent = folder->data;
     size_t length = name ? strlen(name) : 0;
-    check_mark(agent);
-    if (!name || (length > 5 && !strcmp(name + length - 5, ".sock")))
+    if (is_freed_by_hand(agent) || !name || (length > 5 && !strcmp(name + length - 5, ".sock")))
         uv_timer_start(&agent->watch.soon, on_soon, SOON_MS, 0);
 }
 
@@ -130,6 +158,7 @@ static void forget_dead(struct watch *watch)
         if (process_lives((pid_t)strtol(key, NULL, 10)))
             continue;
         tell_gone(watch, process);
+        json_object_del(watch->suspended, key);
         json_object_del(watch->known, key);
     }
 }
@@ -140,8 +169,9 @@ static void on_often(uv_timer_t *timer)
     static unsigned turns;
     struct agent *agent = timer->data;
     forget_dead(&agent->watch);
-    check_mark(agent);
-    if (agent->watch.looks_again || (++turns % RESCAN_TURNS == 0 && agent->channels.count)) {
+    mark_retry(&agent->mark);
+    if (agent->watch.looks_again || is_freed_by_hand(agent) ||
+        (++turns % RESCAN_TURNS == 0 && agent->channels.count)) {
         agent->watch.looks_again = false;
         on_soon(&agent->watch.soon);
     }
@@ -151,6 +181,7 @@ int watch_start(struct agent *agent)
 {
     struct watch *watch = &agent->watch;
     watch->known = json_object();
+    watch->suspended = json_object();
     uv_fs_event_init(agent->loop, &watch->folder);
     uv_timer_init(agent->loop, &watch->soon);
     uv_timer_init(agent->loop, &watch->often);
@@ -161,7 +192,7 @@ int watch_start(struct agent *agent)
                       uv_strerror(status), RESCAN_TURNS * OFTEN_MS / 1000);
     uv_timer_start(&watch->often, on_often, OFTEN_MS, OFTEN_MS);
     on_soon(&watch->soon);
-    return watch->known ? 0 : -1;
+    return watch->known && watch->suspended ? 0 : -1;
 }
 
 void watch_stop(struct agent *agent)
@@ -171,5 +202,6 @@ void watch_stop(struct agent *agent)
     uv_close((uv_handle_t *)&watch->soon, NULL);
     uv_close((uv_handle_t *)&watch->often, NULL);
     json_decref(watch->known);
-    watch->known = NULL;
+    json_decref(watch->suspended);
+    watch->known = watch->suspended = NULL;
 }

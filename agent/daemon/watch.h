@@ -12,6 +12,7 @@ struct watch {
     uv_timer_t soon;      /* after the folder has changed */
     uv_timer_t often;     /* do those that we know live? */
     json_t *known;        /* owned; pid as text: {"pid", "command", "state"} */
+    json_t *suspended; /* owned; pid as text of those that were seen so, and not otherwise since */
     bool has_looked, is_looking, looks_again;
 };
 

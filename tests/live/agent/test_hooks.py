@@ -135,6 +135,29 @@ class Hooks(Case):
         self.expect_running(host)
         self.assertEqual(self.logs(), [["suspend 10", "resume  0"]])
 
+    def test_freed_by_hand(self):
+        """The programs run again, and the device is still away: a `resume` brings it back."""
+        self.hook("10-a", "say $1")
+        self.peer()
+        host = self.started()
+        host.done("suspend")
+        self.assertEqual(self.shadowcl("resume", "--all").returncode, 0)
+        host.event("state", lambda data: data["state"] == "running")
+        done = host.done("resume")
+        self.assertEqual([done["already"], len(done["hooks"])], [False, 1])
+        self.assertEqual(self.said(), ["10-a release", "10-a return"])
+        self.assertTrue(host.done("resume")["already"])
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"]])
+
+    def test_another_place(self):
+        """Where programs are resumed the device may have another address."""
+        self.hook("10-a", "say $1 $SHADOWCL_DEVICES")
+        host = self.started()
+        host.done("suspend", devices=["0000:01:00.0"])
+        host.done("resume", devices=["0000:07:00.0", "0000:08:00.0"])
+        self.assertEqual(self.said(), ["10-a release 0000:01:00.0",
+                                       "10-a return 0000:07:00.0 0000:08:00.0"])
+
     def test_what_it_leaves_behind(self):
         """A process that a hook left running in the background holds nobody up."""
         self.hook("10-a", "sleep 20 &")

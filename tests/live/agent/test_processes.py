@@ -87,6 +87,37 @@ class Processes(Case):
         self.expect_running(host)
         self.assertEqual(self.logs(), [["suspend 10", "resume  0"], [], ["suspend 10", "resume  0"]])
 
+    def test_one_is_silent_at_the_resume(self):
+        """It was not suspended: it is named, and holds up nobody."""
+        peers = self.three()
+        os.kill(peers[1].pid, signal.SIGSTOP)
+        host = self.started()
+        host.done("suspend", policy="force")
+        done = host.done("resume")
+        self.assertEqual([each["state"] for each in done["processes"]],
+                         ["running", "not answering", "running"])
+        self.assertIn("does not say its state", done["processes"][1]["error"]["reason"])
+        self.assertEqual(host.done("status")["state"], "running")
+        self.assertFalse(os.path.lexists(self.mark))
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"], [], ["suspend 10", "resume  0"]])
+
+    def test_one_falls_silent_while_suspended(self):
+        """The others go on; the state is kept for it."""
+        peers = self.three()
+        host = self.started()
+        host.done("suspend")
+        os.kill(peers[1].pid, signal.SIGSTOP)
+        for _ in range(2):
+            error = host.fails("Failed", "resume")
+            self.assertIn(f"process {peers[1].pid}", error["object"])
+            self.assertEqual([each["state"] for each in error["data"]["processes"]],
+                             ["running", "not answering", "running"])
+            self.assertEqual(host.done("status")["state"], "suspended")
+        os.kill(peers[1].pid, signal.SIGCONT)
+        host.done("resume")
+        self.expect_running(host)
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"]] * 3)
+
     def test_one_dies(self):
         """What has ended needs not be carried."""
         for how in ("die", "die-half"):

@@ -3,6 +3,7 @@
 the host was told is forgotten."""
 import json
 import os
+import signal
 import time
 
 from harness import Case, run_tests, wait_until
@@ -26,6 +27,23 @@ class Restart(Case):
         self.assertTrue(os.path.lexists(self.mark))
         host = self.started()
         host.fails("Busy", "suspend")
+        wait_until(lambda: host.done("status")["state"] == "running", "the agent has recovered")
+        self.expect_running(host)
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"]] * 2)
+
+    def test_suspending_and_one_is_late(self):
+        """The others need not wait for it; it is resumed when it turns out to be suspended."""
+        peers = [self.peer(), self.peer("suspend=slow")]
+        host = self.started()
+        host.send("suspend")
+        wait_until(lambda: set(self.states(self.host()).values()) == {"suspended", "draining"},
+                   "one is suspended, the other is at it")
+        os.kill(peers[1].pid, signal.SIGSTOP)
+        self.kill()
+        host = self.started()
+        wait_until(lambda: self.states(host)[peers[0].pid] == "running", "one runs")
+        self.assertEqual(host.done("status")["state"], "suspending")
+        os.kill(peers[1].pid, signal.SIGCONT)
         wait_until(lambda: host.done("status")["state"] == "running", "the agent has recovered")
         self.expect_running(host)
         self.assertEqual(self.logs(), [["suspend 10", "resume  0"]] * 2)
@@ -130,6 +148,45 @@ class Restart(Case):
         start = time.monotonic()
         host.event("state", lambda data: data["state"] == "running")
         self.assertLess(time.monotonic() - start, 3)
+
+    def test_mark_removed_and_nobody_resumed(self):
+        """What is suspended is not said to be running."""
+        self.peer()
+        host = self.started()
+        host.done("suspend")
+        os.unlink(self.mark)
+        time.sleep(2.5)
+        self.assertEqual(host.done("status")["state"], "suspended")
+        host.done("resume")
+        self.expect_running(host)
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"]])
+
+    def test_no_place_for_the_end(self):
+        """Who is told that all is suspended must find it so, also after this agent."""
+        self.peer()
+        self.hook("10-a", f"say $1; rm -rf {self.mark}; test $1 = return || mkdir {self.mark}")
+        host = self.started()
+        error = host.fails("Internal", "suspend")
+        self.assertIn("suspended.", error["object"])
+        self.expect_running(host)
+        self.assertEqual(self.said(), ["10-a release", "10-a return"])
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"]])
+
+    def test_mark_that_stays(self):
+        """A resume does not fail for it; it is said, and tried again."""
+        self.peer()
+        host = self.started()
+        host.done("suspend")
+        os.unlink(self.mark)
+        os.mkdir(self.mark)
+        host.done("resume")
+        self.assertEqual(host.done("status")["state"], "running")
+        self.assertIn("can't be removed", self.messages())
+        os.rmdir(self.mark)
+        with open(self.mark, "w", encoding="utf-8"):
+            pass
+        wait_until(lambda: not os.path.lexists(self.mark), "the mark is removed", 5)
+        self.assertEqual(self.logs(), [["suspend 10", "resume  0"]])
 
     def test_no_place_for_the_state(self):
         """What can't be marked is not begun."""
