@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { CANCELLING = 2 };
+
 /* The programs stand still meanwhile: QEMU's own default of 128 MiB/s would only prolong that. */
 static const double most_bandwidth = 1e12;
 static const double poll_every = 0.25, start_poll = 0.01; /* seconds */
@@ -86,7 +88,7 @@ static void show_ram(struct move *move, const json_t *state)
     timeline_progress(&move->timeline, total - left, total);
 }
 
-/* 1 when it has completed, 0 when it goes on. */
+/* 1 when it has completed, 0 when it goes on, CANCELLING when somebody has put an end to it. */
 static int look_at_migration(struct move *move, struct error *err)
 {
     json_t *state = NULL;
@@ -104,9 +106,16 @@ static int look_at_migration(struct move *move, struct error *err)
         result = 1;
     } else if (status && (!strcmp(status, "failed") || !strcmp(status, "cancelled"))) {
         result = fail_migration(move, state, err);
+    } else if (status && !strcmp(status, "cancelling")) {
+        result = CANCELLING;
     }
     json_decref(state);
     return result;
+}
+
+static bool never(void *data)
+{
+    return false;
 }
 
 static bool has_news(void *data)
@@ -133,20 +142,24 @@ static int follow_migration(struct move *move, struct error *err)
     double limit = move->options.migrate_timeout > 0 ? move->options.migrate_timeout : 1e9;
     double until = text_clock() + limit;
     for (;;) {
+        bool is_alone = move->destination.qmp.is_lost;
         int result = look_at_migration(move, err);
         if (result < 0 && move->is_migrating)
             result = ask_destination(move, err);
-        if (result != 0)
+        if (result < 0 || result == 1)
             return result < 0 ? -1 : 0;
         error_object(err, "migration");
         error_todo(err, "give it more time (--migrate-timeout) or bandwidth (--bandwidth)");
-        if (move->destination.qmp.is_lost) {
+        /* A destination whose source is cancelled ends too: that is not the reason. */
+        if (is_alone && result != CANCELLING) {
             *err = move->destination.qmp.lost;
             return error_todo(err, "see why its QEMU has ended, and start it anew");
         }
         if (text_clock() > until)
             return turns_explain(TURNS_TIMED_OUT, limit, "its end", err);
-        enum turns_end end = turns_wait(&move->turns, has_news, move, text_clock() + poll_every);
+        enum turns_end end =
+            turns_wait(&move->turns, result == CANCELLING ? never : has_news, move,
+                       text_clock() + (result == CANCELLING ? start_poll : poll_every));
         if (end == TURNS_STOPPED)
             return turns_explain(end, 0, "the end of the migration", err);
     }
@@ -183,11 +196,6 @@ int side_run_state(struct side *side, char out[32], struct error *err)
     snprintf(out, 32, "%s", state ? state : "unknown");
     json_decref(answer);
     return 0;
-}
-
-static bool never(void *data)
-{
-    return false;
 }
 
 /* All is sent; the destination may still be taking it in. */
