@@ -208,6 +208,7 @@ static void *run(void *unused)
             return NULL;
         if (is_away()) {
             pthread_mutex_lock(&lock);
+            wake_stand_by();
             close_listener();
             pthread_mutex_unlock(&lock);
             stay_away();

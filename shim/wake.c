@@ -16,13 +16,22 @@
 #define LOOK_MS 1000 /* how often it looks whether it is a copy */
 
 static int ends[2] = {-1, -1}; /* read, write */
+static ino_t pipe_number; /* the kernel gives each a number of its own, and CRIU makes new ones */
+
+static ino_t number_now(void)
+{
+    struct stat now;
+    return fstat(ends[0], &now) == 0 ? now.st_ino : 0;
+}
 
 int wake_prepare(struct error *err)
 {
     if (ends[0] >= 0)
         return 0;
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0)
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
+        pipe_number = number_now();
         return 0;
+    }
     error_set(err, errno, "make the pipe at which it waits for its resume");
     return error_todo(err, "raise the limit of open files (ulimit -n)");
 }
@@ -77,29 +86,26 @@ static bool read_call(struct wake_call *call)
     return false;
 }
 
-/* The kernel gives each pipe a number of its own, and CRIU makes new ones. */
-static bool is_same_pipe(const struct stat *before)
+void wake_stand_by(void)
 {
-    struct stat now;
-    return fstat(ends[0], &now) == 0 && now.st_ino == before->st_ino;
+    char name[16];
+    snprintf(name, sizeof name, WAKE_THREAD "-%d", ends[1]);
+    prctl(PR_SET_NAME, name, 0, 0, 0);
 }
 
 void wake_wait(struct wake_call *call)
 {
-    char name[16];
-    struct stat before = {0};
-    fstat(ends[0], &before);
     *call = (struct wake_call){0};
-    snprintf(name, sizeof name, WAKE_THREAD "-%d", ends[1]);
-    prctl(PR_SET_NAME, name, 0, 0, 0);
     for (;;) {
         struct pollfd wait = {.fd = ends[0], .events = POLLIN};
         int ready = poll(&wait, 1, LOOK_MS);
         if (ready > 0 && (wait.revents & POLLNVAL))
-            break; /* the program closed what is not its own: there is nothing to wait at */
+            return; /* the program closed what is not its own: there is nothing to wait at */
         if (ready > 0 && read_call(call))
-            break;
-        if (ready == 0 && !is_same_pipe(&before))
-            break;
+            return;
+        if (ready == 0 && number_now() != pipe_number) {
+            pipe_number = number_now(); /* once is enough */
+            return;
+        }
     }
 }

@@ -26,6 +26,10 @@ struct wake_call {
 int wake_prepare(struct error *err);
 /* Closes it. */
 void wake_finish(void);
+/* Gives the calling thread its name: from now on it can be found. Before anybody is told that the
+ * process has left: CRIU may stop it at any moment after that, and wakers look while it is stopped.
+ */
+void wake_stand_by(void);
 /* Waits for a message. Without one it returns, as if told to listen, once the process finds that it
  * is a copy: its pipe is then another. */
 void wake_wait(struct wake_call *call);

@@ -93,6 +93,8 @@ class Cases:
                      options=["--log", f"debug:{log}"]) as program:
             program.wait_until(0.2)
             call(self.setup, "criu-hook", "pause", program.pid)
+            expect(any(name.startswith("shadowcl-") for name in threads(program.pid)),
+                   f"nobody could find who waits: {threads(program.pid)}")
             end = time.monotonic() + 10
             while any(target.startswith("socket:") for target in descriptors(program.pid)):
                 expect(time.monotonic() < end, f"it has {descriptors(program.pid)}")
