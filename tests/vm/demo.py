@@ -4,6 +4,7 @@
 all as it should be; 1: not."""
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -112,6 +113,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split(". Exit")[0] + ".")
     parser.add_argument("--build", default=os.path.join(HERE, "..", "..", "build"))
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     start = time.monotonic()
     try:
         show(Lab(given.build, lambda text: print(f"  ... {text}", flush=True)))

@@ -5,6 +5,7 @@ import argparse
 import inspect
 import os
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -65,6 +66,8 @@ def main():
     if not shutil.which("qemu-system-x86_64"):
         print("vm.py: no qemu-system-x86_64: run scripts/install-deps.sh --vm", file=sys.stderr)
         return 1
+    # Ends what was started, and leaves nothing in /dev/shm.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     start = time.monotonic()
     lab = Lab(given.build, lambda text: print(f"{time.monotonic() - start:7.1f} s  {text}",
                                               flush=True))
