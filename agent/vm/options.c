@@ -87,6 +87,17 @@ static void *field(struct vm_options *options, const struct vm_option *option)
     return (char *)options + option->offset;
 }
 
+/* A day; and what is still a whole number for QEMU. */
+static double most(const struct vm_option *option)
+{
+    return !strcmp(option->argument, "SEC") ? 86400 : 1e15;
+}
+
+static bool is_allowed(const struct vm_option *option, double value)
+{
+    return isfinite(value) && value > 0 && value <= most(option);
+}
+
 static double parse_number(const struct vm_option *option, const char *text,
                            struct argp_state *state)
 {
@@ -97,8 +108,9 @@ static double parse_number(const struct vm_option *option, const char *text,
     for (; unit && unit >= units; unit--)
         value *= 1024;
     end += option->kind == KIND_BYTES && *end && strchr(units, *end);
-    if (!*text || *end || !isfinite(value) || value <= 0 || value > 1e15)
-        argp_error(state, "--%s: `%s` is not a number above 0", option->name, text);
+    if (!*text || *end || !is_allowed(option, value))
+        argp_error(state, "--%s: `%s` is not a number above 0, and at most %.15g", option->name,
+                   text, most(option));
     return value;
 }
 
@@ -134,8 +146,11 @@ static void set_from_file(struct parsing *parsing, const struct vm_option *optio
         return;
     if (option->kind == KIND_FLAG && json_is_boolean(value))
         *(bool *)to = json_is_true(value);
-    else if (is_number && json_is_number(value) && json_number_value(value) > 0)
+    else if (is_number && json_is_number(value) && is_allowed(option, json_number_value(value)))
         *(double *)to = json_number_value(value);
+    else if (is_number && json_is_number(value))
+        argp_error(state, "%s: `%s` is not a number above 0, and at most %.15g",
+                   parsing->options->config, option->name, most(option));
     else if (option->kind != KIND_FLAG && json_is_string(value))
         set(parsing, option, json_string_value(value), state);
     else
