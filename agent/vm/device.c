@@ -257,6 +257,25 @@ static int check_slot(struct qmp *qmp, const json_t *options, double timeout, st
     return result;
 }
 
+/* A bus that a port or a bridge with an id makes is called like that. */
+static int check_bus(struct qmp *qmp, const json_t *options, double timeout, struct error *err)
+{
+    const char *bus = json_string_value(json_object_get(options, "bus"));
+    if (!bus || strpbrk(bus, "./"))
+        return 0;
+    int is_there = device_is_there(qmp, bus, timeout, err);
+    if (is_there != 0)
+        return is_there < 0 ? -1 : 0;
+    return error_set(err, 0, "its QEMU has no port or bridge `%s` for the device's `bus`", bus);
+}
+
+static int check_place(struct qmp *qmp, const json_t *options, double timeout, struct error *err)
+{
+    if (check_bus(qmp, options, timeout, err) < 0)
+        return -1;
+    return check_slot(qmp, options, timeout, err);
+}
+
 int device_check(struct qmp *qmp, const json_t *options, double timeout, struct error *err)
 {
     size_t i;
@@ -279,5 +298,5 @@ int device_check(struct qmp *qmp, const json_t *options, double timeout, struct 
                       name);
     }
     json_decref(properties);
-    return result < 0 ? -1 : check_slot(qmp, options, timeout, err);
+    return result < 0 ? -1 : check_place(qmp, options, timeout, err);
 }

@@ -26,8 +26,8 @@ int device_locate(struct qmp *qmp, const char *id, struct pci_place *place, doub
 /* Plugs it. Text becomes numbers and truth values where the kind of device has such options:
  * QEMU since 9.2 takes nothing else. */
 int device_plug(struct qmp *qmp, const json_t *options, double timeout, struct error *err);
-/* Whether the machine knows the kind of device, and has the objects and the free slot that the
- * options name. */
+/* Whether the machine knows the kind of device, and has the objects, the bus and the free slot that
+ * the options name. What only the host knows of a device of its own shows when it is plugged in. */
 int device_check(struct qmp *qmp, const json_t *options, double timeout, struct error *err);
 
 #endif
