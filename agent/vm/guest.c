@@ -26,6 +26,37 @@ static void take_greeting(struct guest *guest, const json_t *greeting)
 {
     const char *boot = json_string_value(json_object_get(greeting, "boot"));
     snprintf(guest->boot, sizeof guest->boot, "%s", boot ? boot : "");
+    guest->num_greetings++;
+}
+
+static bool host_is_lost(const struct guest *guest)
+{
+    return guest->host && guest->host->is_lost;
+}
+
+static const char *error_class_of(const json_t *answer)
+{
+    const json_t *error = json_object_get(answer, "error");
+    const char *class = json_string_value(json_object_get(error, "class"));
+    return class ? class : "";
+}
+
+/* The agent may be at work with this very command, of which it heard before, or bring back what an
+ * agent before it has left: both end. */
+static bool is_worth_waiting(const struct guest *guest, const json_t *answer)
+{
+    return !strcmp(error_class_of(answer), "Busy") &&
+           (guest->num_sent > 1 || guest->num_greetings > 1);
+}
+
+static void take_message(struct guest *guest, json_t *message)
+{
+    if (!is_worth_waiting(guest, message)) {
+        guest->answer = json_incref(message);
+        return;
+    }
+    json_decref(guest->busy);
+    guest->busy = json_incref(message);
 }
 
 static void on_message(void *data, json_t *message)
@@ -41,7 +72,7 @@ static void on_message(void *data, json_t *message)
         if (guest->on_event)
             guest->on_event(guest->data, event, json_object_get(message, "data"));
     } else if (id && !strcmp(id, guest->id) && !guest->answer) {
-        guest->answer = json_incref(message);
+        take_message(guest, message);
     }
 }
 
@@ -71,7 +102,8 @@ void guest_close(struct guest *guest)
     guest->dialled = -1;
     json_decref(guest->message);
     json_decref(guest->answer);
-    guest->message = guest->answer = NULL;
+    json_decref(guest->busy);
+    guest->message = guest->answer = guest->busy = NULL;
 }
 
 /* One step towards a connection. */
@@ -106,7 +138,7 @@ static bool is_connected(void *data)
     struct guest *guest = data;
     if (!guest->lines)
         dial(guest);
-    return guest->lines || guest->is_refused || guest->host->is_lost;
+    return guest->lines || guest->is_refused || host_is_lost(guest);
 }
 
 static bool is_answered(void *data)
@@ -118,9 +150,10 @@ static bool is_answered(void *data)
     if (guest->lines && now >= guest->next_send && !guest->answer) {
         guest->next_send = now + guest->wait;
         guest->wait = guest->wait * 2 < most_wait ? guest->wait * 2 : most_wait;
+        guest->num_sent++;
         lines_send(guest->lines, guest->message);
     }
-    return guest->answer || guest->host->is_lost;
+    return guest->answer || host_is_lost(guest);
 }
 
 static int no_answer(const struct guest *guest, enum turns_end end, double timeout,
@@ -175,7 +208,7 @@ static int take_answer(struct guest *guest, json_t **out, struct error *err)
     json_t *answer = guest->answer;
     json_t *error = json_object_get(answer, "error");
     json_t *result = json_object_get(answer, "return");
-    const char *class = json_string_value(json_object_get(error, "class"));
+    const char *class = error_class_of(answer);
     guest->answer = NULL;
     if (result) {
         if (out)
@@ -183,7 +216,7 @@ static int take_answer(struct guest *guest, json_t **out, struct error *err)
         json_decref(answer);
         return 0;
     }
-    snprintf(guest->error_class, sizeof guest->error_class, "%s", class ? class : "Internal");
+    snprintf(guest->error_class, sizeof guest->error_class, "%s", *class ? class : "Internal");
     error_set(err, 0, "the agent's answer says neither `return` nor why not");
     error_todo(err, "see the agent's messages in the guest");
     copy_text(err->reason, sizeof err->reason, error, "desc");
@@ -201,7 +234,9 @@ int guest_call(struct guest *guest, const char *command, json_t *arguments, json
     make_id(guest->id);
     json_decref(guest->message);
     json_decref(guest->answer);
-    guest->answer = NULL;
+    json_decref(guest->busy);
+    guest->answer = guest->busy = NULL;
+    guest->num_sent = 0;
     guest->error_class[0] = 0;
     guest->next_dial = guest->next_send = 0;
     guest->wait = first_wait;
@@ -213,6 +248,10 @@ int guest_call(struct guest *guest, const char *command, json_t *arguments, json
     if (turns_are_over(guest->turns))
         return no_answer(guest, TURNS_STOPPED, timeout, what, err);
     enum turns_end end = turns_wait(guest->turns, is_answered, guest, text_clock() + timeout);
+    if (!guest->answer && end == TURNS_TIMED_OUT && guest->lines) {
+        guest->answer = guest->busy;
+        guest->busy = NULL;
+    }
     if (guest->answer)
         return take_answer(guest, out, err);
     return no_answer(guest, end, timeout, what, err);

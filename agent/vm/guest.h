@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The agent in a guest, seen from the host (docs/protocol.md): one command at a time. The channel
  * is a virtio-serial port as a rule, which loses what is said while a virtual machine stops: a
- * command without an answer is sent again with the same id, and a lost connection is made again. */
+ * command without an answer is sent again with the same id, and a lost connection is made again.
+ * An agent that is busy with what it has heard before, or with what an agent before it has left,
+ * is asked again too. */
 #ifndef SHADOWCL_AGENT_VM_GUEST_H
 #define SHADOWCL_AGENT_VM_GUEST_H
 
@@ -9,9 +11,11 @@
 
 struct guest {
     struct turns *turns;
-    const char *name;       /* "guest at the source": for messages */
-    const char *address;    /* borrowed */
-    const struct qmp *host; /* the virtual machine it is in: without it there is no answer */
+    const char *name;    /* "guest at the source": for messages */
+    const char *address; /* borrowed */
+    /* The virtual machine it is in: without it there is no answer. NULL: its monitor is not gone
+     * by. */
+    const struct qmp *host;
     void (*on_event)(void *data, const char *event, const json_t *details);
     void *data;
     struct lines *lines; /* NULL when not connected */
@@ -22,6 +26,9 @@ struct guest {
     char id[40];
     json_t *message;      /* owned; sent and not answered */
     json_t *answer;       /* owned */
+    json_t *busy;         /* owned; an answer that is not taken for the last one */
+    int num_sent;         /* times that the message was */
+    int num_greetings;    /* more than one: the agent was started anew, or the port opened */
     char boot[64];        /* of the latest greeting; "" where none came */
     char error_class[32]; /* of the latest error; "" when it was none of the agent's */
     struct error lost;    /* the latest reason of a loss */
