@@ -2,6 +2,8 @@
 /* Before anything is touched: who is there, and what would prevent the move. */
 #include "agent/vm/move.h"
 
+#include "agent/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -170,13 +172,15 @@ int side_check_guest(struct side *side, struct error *err)
     if (check_protocol(side, err) < 0 ||
         guest_call(&side->guest, "status", NULL, &status, move_timeout(move), err) < 0)
         return -1;
+    char text[33];
     const char *state = json_string_value(json_object_get(status, "state"));
     bool is_resting = state && (!strcmp(state, "running") || !strcmp(state, "suspended"));
     int result = 0;
     if (!is_resting) {
         error_object(err, "%s", side->guest.name);
         error_todo(err, "wait until what is at work there has ended");
-        result = error_set(err, 0, "its programs are `%.32s`", state ? state : "unknown");
+        result = error_set(err, 0, "its programs are `%s`",
+                           text_clean(text, sizeof text, state ? state : "unknown"));
     } else {
         bool is_running = !strcmp(state, "running");
         move->programs = is_running ? PROGRAMS_RUNNING : PROGRAMS_SUSPENDED;
@@ -191,22 +195,31 @@ int side_check_guest(struct side *side, struct error *err)
     return result;
 }
 
-/* A device that is named by something of the source's host is another one elsewhere. */
-static int check_is_portable(const struct side *from, struct error *err)
+/* The option that names something of the host, NULL where there is none. */
+static const char *host_option(const json_t *device, const char **value)
 {
     static const char *const names[] = {"host", "sysfsdev", "iommufd", "fd", "hostdevice"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *value = json_string_value(json_object_get(from->device, names[i]));
-        if (!value)
-            continue;
-        error_object(err, "device `%.60s`", from->move->options.device);
-        error_todo(err, "say with --destination-device how it is plugged in at the destination");
-        return error_set(err, 0,
-                         "at the source it is `%s=%.100s`, which says nothing of the "
-                         "destination's host",
-                         names[i], value);
+        *value = json_string_value(json_object_get(device, names[i]));
+        if (*value)
+            return names[i];
     }
-    return 0;
+    return NULL;
+}
+
+/* A device that is named by something of the source's host is another one elsewhere. */
+static int check_is_portable(const struct side *from, struct error *err)
+{
+    const char *value;
+    const char *name = host_option(from->device, &value);
+    if (!name)
+        return 0;
+    error_object(err, "device `%.60s`", from->move->options.device);
+    error_todo(err, "say with --destination-device how it is plugged in at the destination");
+    return error_set(err, 0,
+                     "at the source it is `%s=%.100s`, which says nothing of the destination's "
+                     "host",
+                     name, value);
 }
 
 static int find_destination_device(struct move *move, struct error *err)
@@ -221,6 +234,18 @@ static int find_destination_device(struct move *move, struct error *err)
         return -1;
     move->destination.device = json_copy(source->device);
     return 0;
+}
+
+/* No command of QEMU's tries a device without plugging it in. */
+static void say_what_is_not_known(struct move *move)
+{
+    const char *value;
+    const char *name = host_option(move->destination.device, &value);
+    if (name && move->options.dry_run)
+        move_note(move,
+                  "not known before it is plugged in: whether the destination's host has "
+                  "`%s=%.100s`, and lets QEMU have it (bound to vfio-pci, in use by nobody else)",
+                  name, value);
 }
 
 static int check_destination_device(struct move *move, struct error *err)
@@ -242,6 +267,7 @@ static int check_destination_device(struct move *move, struct error *err)
         error_todo(err, "say with --destination-device how it is plugged in at the destination");
         return -1;
     }
+    say_what_is_not_known(move);
     return 0;
 }
 
@@ -283,6 +309,9 @@ int move_check(struct move *move, struct error *err)
     count(move, check_destination_device(move, problem(move)));
     count(move, side_check_guest(source, problem(move)));
     count(move, check_is_silent(&destination->guest, problem(move)));
+    /* A setting that a QEMU does not take is refused here, before anything is unplugged. */
+    if (!move->num_problems && !move->options.dry_run)
+        count(move, move_set_up_migration(move, problem(move)));
     if (move->num_problems)
         *err = move->problems[0];
     return move->num_problems ? -1 : 0;

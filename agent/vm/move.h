@@ -89,6 +89,8 @@ int step_verify(struct move *move, struct error *err);
 int step_learn(struct move *move, struct error *err);
 
 /* transfer.c */
+/* QEMU's settings for it, at both sides: nothing is touched by them yet. */
+int move_set_up_migration(struct move *move, struct error *err);
 int step_migrate(struct move *move, struct error *err);
 int step_start(struct move *move, struct error *err);
 /* The machine's run state, "running" or "paused"; "" when it can't be asked. */

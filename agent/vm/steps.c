@@ -162,22 +162,43 @@ static void look_again(struct side *side)
         side->plug = PLUG_OUT;
 }
 
+/* -1 when the device stays; 0 when it leaves, or has left. */
+static int judge_refusal(struct side *side, const struct error *err)
+{
+    struct error unsaid;
+    const struct move *move = side->move;
+    /* One that was asked before, and by others too: that can't be withdrawn either. */
+    if (strstr(err->reason, "in the process of unplug"))
+        return 0;
+    int is_there = device_is_there(&side->qmp, move->options.device, move_timeout(move), &unsaid);
+    if (is_there == 0)
+        side->plug = PLUG_OUT;
+    if (is_there > 0)
+        side->plug = PLUG_IN;
+    return is_there == 0 ? 0 : -1;
+}
+
+static int ask_to_leave(struct side *side, struct error *err)
+{
+    const struct move *move = side->move;
+    json_t *arguments = json_pack("{s:s}", "id", move->options.device);
+    if (qmp_call(&side->qmp, "device_del", arguments, NULL, move_timeout(move), err) == 0)
+        return 0;
+    return *side->qmp.error_class ? judge_refusal(side, err) : -1;
+}
+
 int step_unplug(struct move *move, struct error *err)
 {
     struct side *side = move->holder;
     if (side->plug == PLUG_OUT)
         return 0;
-    json_t *arguments = json_pack("{s:s}", "id", move->options.device);
     side->is_refused = false;
     side->plug = PLUG_LEAVING;
     side->leave_until = text_clock() + move->options.unplug_timeout;
     move->is_touched = true;
     timeline_mark(&move->timeline, ROW_DEVICE, "leaving");
-    if (qmp_call(&side->qmp, "device_del", arguments, NULL, move_timeout(move), err) < 0) {
-        if (*side->qmp.error_class)
-            side->plug = PLUG_IN;
+    if (ask_to_leave(side, err) < 0)
         return -1;
-    }
     enum turns_end end = turns_wait(&move->turns, has_left, side, side->leave_until);
     if (end == TURNS_TIMED_OUT)
         look_again(side);
@@ -290,6 +311,7 @@ static bool is_running(const json_t *process)
 
 int step_verify(struct move *move, struct error *err)
 {
+    char text[33];
     json_t *status = NULL;
     size_t i;
     json_t *process;
@@ -300,8 +322,8 @@ int step_verify(struct move *move, struct error *err)
     error_object(err, "%s", guest->name);
     error_todo(err, "see `shadowcl ps` in the guest");
     if (strcmp(state_of(status), "running"))
-        result =
-            error_set(err, 0, "the agent says that its programs are `%.32s`", state_of(status));
+        result = error_set(err, 0, "the agent says that its programs are `%s`",
+                           text_clean(text, sizeof text, state_of(status)));
     json_array_foreach(json_object_get(status, "processes"), i, process)
     {
         if (!is_running(process))

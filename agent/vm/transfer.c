@@ -129,8 +129,9 @@ static int ask_destination(struct move *move, struct error *err)
 {
     char state[32];
     struct error unsaid;
-    if (!move->source.qmp.is_lost || side_run_state(&move->destination, state, &unsaid) < 0 ||
-        !strcmp(state, "inmigrate"))
+    if (!move->source.qmp.is_lost)
+        return -1;
+    if (side_run_state(&move->destination, state, &unsaid) < 0 || !strcmp(state, "inmigrate"))
         return error_set(err, 0, "%s", move->source.qmp.lost.reason);
     move->has_completed = true;
     move->is_migrating = false;
@@ -165,12 +166,18 @@ static int follow_migration(struct move *move, struct error *err)
     }
 }
 
-int step_migrate(struct move *move, struct error *err)
+int move_set_up_migration(struct move *move, struct error *err)
 {
     struct side *source = &move->source, *destination = &move->destination;
-    if (set_capabilities(destination, err) < 0 || set_capabilities(source, err) < 0 ||
-        set_parameters(destination, false, err) < 0 || set_parameters(source, true, err) < 0 ||
-        hold_destination(move, err) < 0 || start_listening(move, err) < 0)
+    if (set_capabilities(destination, err) < 0 || set_capabilities(source, err) < 0)
+        return -1;
+    return set_parameters(destination, false, err) < 0 ? -1 : set_parameters(source, true, err);
+}
+
+int step_migrate(struct move *move, struct error *err)
+{
+    struct side *source = &move->source;
+    if (hold_destination(move, err) < 0 || start_listening(move, err) < 0)
         return -1;
     move->is_migrating = true;
     timeline_mark(&move->timeline, ROW_VM, "copying");
@@ -193,7 +200,7 @@ int side_run_state(struct side *side, char out[32], struct error *err)
     if (qmp_call(&side->qmp, "query-status", NULL, &answer, move_timeout(side->move), err) < 0)
         return -1;
     const char *state = json_string_value(json_object_get(answer, "status"));
-    snprintf(out, 32, "%s", state ? state : "unknown");
+    text_clean(out, 32, state ? state : "unknown");
     json_decref(answer);
     return 0;
 }
