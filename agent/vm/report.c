@@ -47,20 +47,82 @@ static const char *programs_word(const struct move *move)
     return move->on_meanwhile ? "meanwhile" : "running";
 }
 
+/* For a shell; what stands in it may come from a guest. */
+static void print_quoted(FILE *out, const char *before, const char *text)
+{
+    fprintf(out, " %s '", before);
+    for (; *text; text++)
+        fprintf(out, *text == '\'' ? "'\\''" : "%c", *text);
+    fputc('\'', out);
+}
+
+/* The command that goes on from here. */
+static void print_resume(FILE *out, const struct move *move)
+{
+    const struct side *side = move->holder;
+    char *text = side->device ? device_text(side->device) : NULL;
+    fputs("shadowcl vm-resume", out);
+    print_quoted(out, "--agent", side->guest.address);
+    if (side->qmp.address) {
+        print_quoted(out, "--qmp", side->qmp.address);
+        print_quoted(out, "--device", move->options.device);
+    }
+    if (move->options.address)
+        print_quoted(out, "--address", move->options.address);
+    if (text && side->plug != PLUG_IN)
+        print_quoted(out, "--device-options", text);
+    char *map = move->on_meanwhile ? json_dumps(move->map, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    if (map)
+        print_quoted(out, "--resume-map", map);
+    fputs("\n", out);
+    free(text);
+    free(map);
+}
+
 /* Nobody can be asked any more. A source that has sent all still holds the guest, as it was then;
  * that it must not run beside the destination is for a person to judge. */
-static void print_loss(const struct move *move)
+static void print_loss_of_destination(const struct move *move)
 {
-    fprintf(stderr, "  now: the guest was at the %s, whose monitor does not answer any more\n",
-            move->holder->name);
-    if (move->holder != &move->destination)
-        return;
     fprintf(
         stderr,
         "  to do: if the destination's QEMU lives, go on there: `shadowcl vm-resume`. If it has "
         "ended, and its guest has not run for long enough to write to its disks, the source "
         "holds the guest as it was before: `cont` on `%s`, then `shadowcl vm-resume` there\n",
         move->source.qmp.address);
+}
+
+/* As it was known last. */
+static void print_loss_of_source(const struct move *move)
+{
+    static const char *const devices[] = {[PLUG_UNKNOWN] = "was not looked for",
+                                          [PLUG_IN] = "was plugged in",
+                                          [PLUG_LEAVING] = "was asked to leave",
+                                          [PLUG_OUT] = "was not plugged in"};
+    if (move->options.device)
+        fprintf(stderr, "  now: the device `%s` %s; %s\n", move->options.device,
+                devices[move->holder->plug],
+                move->is_touched ? "the programs may be suspended, and could not be asked"
+                                 : "the programs were not touched");
+    if (!move->is_touched)
+        return;
+    fputs("  to do: if its QEMU lives, the programs go on with `shadowcl resume --all`, as root in "
+          "the guest, or when its monitor can be reached again: ",
+          stderr);
+    print_resume(stderr, move);
+}
+
+static void print_loss(const struct move *move)
+{
+    const char *name = move->holder->name;
+    if (move->options.verb == VM_MIGRATE)
+        fprintf(stderr, "  now: the guest was at the %s, whose monitor does not answer any more\n",
+                name);
+    else
+        fprintf(stderr, "  now: the %s's monitor does not answer any more\n", name);
+    if (move->holder == &move->destination)
+        print_loss_of_destination(move);
+    else
+        print_loss_of_source(move);
 }
 
 struct phrase {
@@ -97,26 +159,6 @@ static void print_state(const struct move *move)
     fprintf(stderr, "the programs %s\n", phrase(programs, programs_word(move)));
 }
 
-/* The command that goes on from here. */
-static void print_resume(FILE *out, const struct move *move)
-{
-    const struct side *side = move->holder;
-    char *text = side->device ? device_text(side->device) : NULL;
-    fprintf(out, "shadowcl vm-resume --agent '%s'", side->guest.address);
-    if (side->qmp.address)
-        fprintf(out, " --qmp '%s' --device '%s'", side->qmp.address, move->options.device);
-    if (move->options.address)
-        fprintf(out, " --address '%s'", move->options.address);
-    if (text && side->plug != PLUG_IN)
-        fprintf(out, " --device-options '%s'", text);
-    char *map = move->on_meanwhile ? json_dumps(move->map, JSON_COMPACT) : NULL;
-    if (map)
-        fprintf(out, " --resume-map '%s'", map);
-    fputs("\n", out);
-    free(text);
-    free(map);
-}
-
 static void print_failure(const struct move *move, const struct error *err)
 {
     fprintf(stderr, "shadowcl %s: %s: %s\n", verb_name(move), err->object, err->reason);
@@ -125,10 +167,17 @@ static void print_failure(const struct move *move, const struct error *err)
     print_state(move);
     if (*err->todo)
         fprintf(stderr, "  to do: %s\n", err->todo);
-    if (move->programs == PROGRAMS_SUSPENDED || move->on_meanwhile) {
+    bool is_unknown = move->programs == PROGRAMS_UNKNOWN && move->is_touched && !move->is_lost &&
+                      !move->is_foreign;
+    if (is_unknown)
+        fputs("  to do: if the programs do not run, once the agent answers: ", stderr);
+    else if (move->programs == PROGRAMS_SUSPENDED || move->on_meanwhile)
         fputs("  to do: when the device can be had: ", stderr);
-        print_resume(stderr, move);
-    }
+    else
+        return;
+    print_resume(stderr, move);
+    if (is_unknown)
+        fputs("  or, as root in the guest: shadowcl resume --all\n", stderr);
 }
 
 static json_t *error_json(const struct error *err)

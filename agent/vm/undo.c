@@ -9,19 +9,28 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Seconds: for what answers at once if at all, and for a QEMU that has not ended its migration, as
+ * which it refuses device_add. */
+static const double short_time = 5, plug_every = 0.25;
+
 static void note_error(struct move *move, const char *what, const struct error *err)
 {
     move_note(move, "%s: %s: %s", what, err->object, err->reason);
+}
+
+static double short_timeout(const struct move *move)
+{
+    double timeout = move_timeout(move);
+    return timeout < short_time ? timeout : short_time;
 }
 
 /* 0 when the machine's monitor answers, after a loss too. */
 static int reach(struct side *side)
 {
     struct error err = {0};
-    double timeout = move_timeout(side->move);
     if (!side->qmp.address || (side->qmp.lines && !side->qmp.is_lost))
         return 0;
-    if (qmp_connect(&side->qmp, timeout < 5 ? timeout : 5, &err) == 0)
+    if (qmp_connect(&side->qmp, short_timeout(side->move), &err) == 0)
         return 0;
     note_error(side->move, "not reached", &err);
     return -1;
@@ -71,11 +80,16 @@ static void end_destination(struct move *move)
 {
     struct error err = {0};
     struct side *side = &move->destination;
-    if (!move->has_completed || !side->qmp.lines)
+    if (!move->has_completed || !side->was_stopped)
         return;
-    if (qmp_call(&side->qmp, "quit", NULL, NULL, move_timeout(move), &err) < 0 &&
-        !side->qmp.is_lost)
+    bool is_reached = reach(side) == 0;
+    if (is_reached && (qmp_call(&side->qmp, "quit", NULL, NULL, move_timeout(move), &err) == 0 ||
+                       side->qmp.is_lost))
+        return;
+    if (is_reached)
         note_error(move, "the destination was not ended", &err);
+    move_note(move, "if the destination's QEMU still lives, it has a copy of the guest, stopped: "
+                    "end it, and never let it run beside the source");
 }
 
 /* -1 when it does not run in the end. */
@@ -179,17 +193,50 @@ static bool has_left(void *data)
     return side->plug == PLUG_OUT || side->is_refused || side->qmp.is_lost;
 }
 
+/* What QEMU or the agent refuses now may go well in a moment. */
+static int plug_in_time(struct move *move, struct error *err)
+{
+    struct side *side = move->holder;
+    double until = text_clock() + short_timeout(move);
+    while (step_plug(move, err) < 0) {
+        bool is_refused = *side->qmp.error_class || *side->guest.error_class;
+        if (!is_refused || text_clock() > until ||
+            turns_wait(&move->turns, never, NULL, text_clock() + plug_every) == TURNS_STOPPED)
+            return -1;
+    }
+    return 0;
+}
+
 static void plug_again(struct move *move)
 {
     struct error err = {0};
-    if (step_plug(move, &err) == 0) {
+    if (plug_in_time(move, &err) == 0) {
         resume_here(move);
         return;
     }
     bool is_in = move->holder->plug == PLUG_IN;
-    note_error(move, is_in ? "the guest does not have the device" : "the device was not plugged in",
-               &err);
+    note_error(
+        move, is_in ? "the guest was not seen to have the device" : "the device was not plugged in",
+        &err);
+    if (learn(move) < 0)
+        return;
+    /* Programs that stand still anyway find out best whether the device is there. */
+    if (is_in && move->programs == PROGRAMS_SUSPENDED)
+        resume_here(move);
     resume_without(move);
+}
+
+/* Until the device has left, also through a loss of the monitor. */
+static void listen_for_leaving(struct side *side, double until)
+{
+    struct move *move = side->move;
+    while (turns_wait(&move->turns, has_left, side, until) == TURNS_DONE && side->qmp.is_lost) {
+        if (reach(side) < 0) {
+            move_note(move, "so it was not seen whether the guest lets the device go");
+            return;
+        }
+        look_at_device(side);
+    }
 }
 
 /* device_del can't be withdrawn. The programs run again; a guest that lets the device go only now
@@ -204,7 +251,7 @@ static void linger(struct move *move)
               "late",
               linger);
     timeline_begin(&move->timeline, "linger");
-    turns_wait(&move->turns, has_left, side, text_clock() + linger);
+    listen_for_leaving(side, text_clock() + linger);
     timeline_end(&move->timeline, true);
     if (side->plug == PLUG_LEAVING && side->is_refused)
         side->plug = PLUG_IN;
@@ -223,7 +270,7 @@ static void wait_for_leaving(struct side *side)
 {
     if (side->plug != PLUG_LEAVING)
         return;
-    turns_wait(&side->move->turns, has_left, side, side->leave_until);
+    listen_for_leaving(side, side->leave_until);
     if (side->is_refused)
         side->plug = PLUG_IN;
 }
@@ -259,6 +306,45 @@ static void choose_holder(struct move *move)
         move->holder = destination;
 }
 
+/* The monitor is lost, or does not answer, and the guest runs on: with the device still plugged in
+ * its programs can go on. The agent alone is asked then. -1 when it does not answer either. */
+static int do_without_monitor(struct move *move)
+{
+    struct error unsaid;
+    struct side *side = move->holder;
+    if (side != &move->source || move->is_migrating || move->has_completed)
+        return -1;
+    side->guest.host = NULL;
+    if (guest_call(&side->guest, "ping", NULL, NULL, short_timeout(move), &unsaid) < 0)
+        return -1;
+    move_note(move, "the %s's monitor does not answer, its guest's agent does", side->name);
+    withdraw(move);
+    if (side->plug == PLUG_IN)
+        resume_here(move);
+    else if (side->plug == PLUG_OUT)
+        resume_without(move);
+    else
+        learn(move);
+    return 0;
+}
+
+/* Where the guest is, where it can be: both QEMUs, then the programs. -1 when its monitor was of no
+ * use. */
+static int undo_by_monitor(struct move *move)
+{
+    struct side *side = move->holder;
+    if (reach(side) < 0)
+        return -1;
+    if (side == &move->source) {
+        cancel_migration(move);
+        end_destination(move);
+    }
+    int result = make_run(side);
+    if (result == 0)
+        bring_back(move);
+    return side->qmp.is_lost ? -1 : result;
+}
+
 void move_undo(struct move *move)
 {
     move->is_undoing = true;
@@ -271,14 +357,8 @@ void move_undo(struct move *move)
         move_say_undoing();
     timeline_begin(&move->timeline, "undo");
     choose_holder(move);
-    bool is_reached = reach(move->holder) == 0;
-    if (is_reached && move->holder == &move->source) {
-        cancel_migration(move);
-        end_destination(move);
-    }
-    if (is_reached && make_run(move->holder) == 0)
-        bring_back(move);
-    move->is_lost = move->holder->qmp.is_lost || !is_reached;
+    bool is_done = undo_by_monitor(move) == 0 || do_without_monitor(move) == 0;
+    move->is_lost = !is_done && (move->holder->qmp.is_lost || !move->holder->qmp.lines);
     if (move->is_lost)
         move->programs = PROGRAMS_UNKNOWN;
     if (turns_are_over(&move->turns))
