@@ -8,6 +8,12 @@
 
 enum { TICK_MS = 50 };
 
+/* Seconds. A terminal that is closed sends SIGHUP, and so does the shell in it: what comes so soon
+ * is no second wish. */
+static const double same_wish = 1;
+
+static const int signals[TURNS_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
+
 static void on_tick(uv_timer_t *timer)
 {
     struct turns *turns = timer->data;
@@ -15,9 +21,19 @@ static void on_tick(uv_timer_t *timer)
         turns->on_tick(turns->data);
 }
 
+static bool is_repeated(const struct turns *turns, int signal)
+{
+    return turns->stops > 0 &&
+           (text_clock() - turns->last_stop < same_wish || (signal == SIGHUP && turns->is_hung_up));
+}
+
 static void on_signal(uv_signal_t *handle, int signal)
 {
     struct turns *turns = handle->data;
+    if (is_repeated(turns, signal))
+        return;
+    turns->is_hung_up |= signal == SIGHUP;
+    turns->last_stop = text_clock();
     turns->stops++;
     if (turns->on_stop)
         turns->on_stop(turns->data);
@@ -25,7 +41,6 @@ static void on_signal(uv_signal_t *handle, int signal)
 
 int turns_init(struct turns *turns, struct error *err)
 {
-    static const int signals[TURNS_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
     *turns = (struct turns){.patience = 1};
     signal(SIGPIPE, SIG_IGN);
     int status = uv_loop_init(&turns->loop);
@@ -44,6 +59,12 @@ int turns_init(struct turns *turns, struct error *err)
 
 void turns_finish(struct turns *turns)
 {
+    sigset_t late;
+    /* All is said by now: one more interruption does not take the exit code away. */
+    sigemptyset(&late);
+    for (int i = 0; i < TURNS_SIGNALS; i++)
+        sigaddset(&late, signals[i]);
+    pthread_sigmask(SIG_BLOCK, &late, NULL);
     uv_close((uv_handle_t *)&turns->tick, NULL);
     for (int i = 0; i < TURNS_SIGNALS; i++)
         uv_close((uv_handle_t *)&turns->signals[i], NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waiting, on one event loop: the host side does one thing after the other, and while it waits for
- * one of them everything else that happens is seen too. SIGINT, SIGTERM and SIGHUP end a wait. */
+ * one of them everything else that happens is seen too. SIGINT, SIGTERM and SIGHUP end a wait;
+ * those that come together count once. */
 #ifndef SHADOWCL_AGENT_VM_TURNS_H
 #define SHADOWCL_AGENT_VM_TURNS_H
 
@@ -15,8 +16,10 @@ struct turns {
     uv_loop_t loop;
     uv_timer_t tick;
     uv_signal_t signals[TURNS_SIGNALS];
-    int stops;    /* signals so far */
+    int stops;    /* times that somebody wanted an end */
     int patience; /* a wait ends when there were so many */
+    double last_stop;
+    bool is_hung_up; /* a terminal is closed once */
     void (*on_tick)(void *data);
     void (*on_stop)(void *data);
     void *data;

@@ -76,9 +76,12 @@ class Port:
     def close(self):
         if self.listener.fileno() < 0:
             return
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        os.unlink(self.path)
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self.listener.close()
+            os.unlink(self.path)
+        except OSError:  # another thread has been here
+            pass
         self.drop()
 
 
@@ -93,7 +96,7 @@ class Machine:
         self.migration = {}
         self.listening = False
         self.objects = {"mem-gpu"}
-        self.dead = False
+        self.dead = self.deaf = False
         self.monitor = Port(f"{world.folder}/{name}.qmp", self.serve_monitor)
         self.port = Port(f"{world.folder}/{name}.agent", self.serve_agent)
 
@@ -126,6 +129,10 @@ class Machine:
             self.world.answer(port, self.name, message, self.execute)
             if self.dead:
                 return
+
+    def lose_monitor(self):
+        """The guest runs on."""
+        self.monitor.close()
 
     def execute(self, command, arguments):
         method = getattr(self, "do_" + command.replace("-", "_"), None)
@@ -183,6 +190,8 @@ class Machine:
         return {}
 
     def do_migrate_set_parameters(self, **parameters):
+        if parameters.get("multifd_channels", 1) > 255:
+            raise Refusal("Parameter 'multifd_channels' expects a value between 1 and 255")
         self.world.parameters.append((self.name, parameters))
         return {}
 
@@ -219,6 +228,9 @@ class Machine:
             raise Refusal("vfio 0000:05:00.0: failed to open: No such device")
         if self.world.no_effect == self.name:
             return {}
+        if self.world.device_refusals:
+            self.world.device_refusals -= 1
+            raise Refusal("device_add is not allowed while migrating")
         self.device = {"driver": driver, "id": id, **options}
         self.world.appeared = time.monotonic() + 0.05
         return {}
@@ -227,6 +239,12 @@ class Machine:
         if not self.device:
             raise Refusal(f"Device '{id}' not found", "DeviceNotFound")
         how = self.world.unplug
+        if self.world.vanishes:
+            self.device = None
+            raise Refusal(f"Device '{id}' not found", "DeviceNotFound")
+        if self.world.is_leaving:
+            self.later(how, self.leave)
+            raise Refusal(f"Device {id} is already in the process of unplug")
         if how == "refused":
             self.later(0.05, self.event, "DEVICE_UNPLUG_GUEST_ERROR", device=GPU)
         elif how is not None:
@@ -410,6 +428,12 @@ class World:
         self.other_boot = False       # at the destination
         self.speaks_early = False     # an agent at the destination's port
         self.greets, self.protocol = True, 1
+        self.vanishes = False         # the device, at device_del
+        self.is_leaving = False       # another has sent device_del before
+        self.device_refusals = 0      # times that device_add is refused
+        self.answers_busy = False     # the agent, to a command that it is at work with
+        self.recovering = 0           # times that the agent has another thing to do first
+        self.has_greeted_again = False
         self.commands = []  # (channel, command), each id once
         self.seen = set()
         self.is_over = self.holder_died = False
@@ -449,7 +473,17 @@ class World:
             return self.cursed.get(key)
 
     def answer(self, port, channel, message, execute):
+        if self.machine(channel).deaf and channel != "agent":
+            return
         fault = self.fault_for(channel, message)
+        if fault == "deaf":  # the monitor, from here on
+            self.machine(channel).deaf = True
+            return
+        if fault == "monitor lost":
+            self.machine(channel).lose_monitor()
+            return
+        if fault == "source's monitor lost":  # what was asked is done
+            threading.Timer(0.1, self.source.lose_monitor).start()
         if fault == "fail":
             kind = "GenericError" if channel != "agent" else "Failed"
             port.send({"error": {"class": kind, "desc": "told to fail"}, "id": message.get("id")})
@@ -478,12 +512,20 @@ class World:
             self.agent.do_cancel = self.ignore_cancel
             for _ in range(2):
                 self.process.send_signal(signal.SIGINT)
-                time.sleep(0.3)
-        reply = self.reply(channel, message, execute)
+                time.sleep(1.2)
+        if fault == "hang up":  # a terminal is closed: its kernel says so, and its shell
+            self.agent.cancelled.clear()
+            for _ in range(2):
+                self.process.send_signal(signal.SIGHUP)
+                time.sleep(0.005)
+        reply = self.reply(port, channel, message, execute)
         if fault == "late":
             time.sleep(0.5)
         if isinstance(fault, tuple):  # done, and answered with what makes no sense
             reply = {"return": fault[0], "id": reply["id"]}
+        if fault == "source deaf":  # done, and nobody answers any more
+            self.source.deaf = True
+            return
         if fault == "lost":  # done, and never answered
             return
         if fault == "lost once":
@@ -498,16 +540,21 @@ class World:
     def machine(self, channel):
         return self.holder if channel == "agent" else getattr(self, channel)
 
-    def reply(self, channel, message, execute):
+    def reply(self, port, channel, message, execute):
         """An agent gives the same answer to the same id."""
         key = message.get("id")
         if channel == "agent":
             with self.lock:
                 first = key not in self.agent.answers
                 slot = self.agent.answers.setdefault(key, [threading.Event(), None])
+            if not first and self.answers_busy and not slot[0].is_set():
+                return {"error": {"class": "Busy", "desc": f"`{message['execute']}` is at work"},
+                        "id": key}
             if not first:
                 slot[0].wait()
                 return slot[1]
+            if self.recovering and message["execute"] in ("prepare", "suspend", "resume"):
+                return self.recover(port, key)
         try:
             reply = {"return": execute(message["execute"], message.get("arguments", {}))}
         except Refusal as refusal:
@@ -517,6 +564,15 @@ class World:
             slot[1] = reply
             slot[0].set()
         return reply
+
+    def recover(self, port, key):
+        """An agent that was started anew, and resumes what one before it has left."""
+        self.recovering -= 1
+        del self.agent.answers[key]
+        if not self.has_greeted_again:
+            port.send(self.agent.greeting())
+        self.has_greeted_again = True
+        return {"error": {"class": "Busy", "desc": "`resume` is at work"}, "id": key}
 
     def truth(self):
         """What a report must say."""

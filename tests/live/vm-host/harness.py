@@ -56,11 +56,11 @@ def run(*arguments, verb="vm-migrate", **settings):
             if name == "source_device":
                 world.source.device = value
             else:
-                setattr(world.agent if name in ("residue", "refusals", "state") else world, name, value)
+                setattr(world.agent if name in ("residue", "refusals", "state", "place") else world, name, value)
         return Run(world, *arguments, verb=verb)
     finally:
         world.close()
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # a machine may be ending
 
 
 class Case(unittest.TestCase):

@@ -248,9 +248,18 @@ class Interrupted(Case):
                   fault=(("agent", "suspend"), "interrupt twice"))
         self.assertEqual(ran.code, 1)
         self.says(ran, "once more leaves that undone", "interrupted again",
-                  "the programs could not be asked")
+                  "the programs could not be asked",
+                  "to do: if the programs do not run, once the agent answers: shadowcl vm-resume",
+                  "shadowcl resume --all")
         self.assertEqual(ran.answer["state"]["programs"], "unknown")
-        self.assertLess(sum(phase["ms"] for phase in ran.answer["phases"]), 1500)
+        self.assertLess(sum(phase["ms"] for phase in ran.answer["phases"]), 2500)
+
+    def test_terminal_is_closed(self):
+        """Its kernel sends SIGHUP, and so does the shell in it: that is one interruption."""
+        ran = run("--json", suspend_time=0.5, fault=(("agent", "suspend"), "hang up"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertIn("undo", self.phases(ran))
+        self.assertNotIn("interrupted again", ran.stderr)
 
     def test_nothing_is_begun_after_the_second(self):
         ran = run("--json", "--timeout", "20", suspend_time=2,
@@ -299,6 +308,25 @@ class Check(Case):
         self.check(ran, 1, **AT_SOURCE)
         self.says(ran, "host=0000:01:00.0", "--destination-device")
         self.assertEqual(call(ran, "suspend"), [])
+
+    def test_missing_bus(self):
+        ran = run("--json", "--destination-device",
+                  "driver=ivshmem-plain,memdev=mem-gpu,bus=port7")
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "no port or bridge `port7` for the device's `bus`")
+        self.assertEqual(call(ran, "suspend"), [])
+
+    def test_setting_that_qemu_refuses(self):
+        ran = run("--json", "--multifd", "300")
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "expects a value between 1 and 255")
+        self.assertEqual(call(ran, "suspend"), [])
+        self.assertNotIn(("source", "device_del"), ran.world.commands)
+
+    def test_dry_run_says_what_it_cannot_know(self):
+        ran = run("--dry-run", "--destination-device", "driver=vfio-pci,host=0000:17:00.0")
+        self.check(ran, 0, **AT_SOURCE)
+        self.says(ran, "not known before it is plugged in: .* `host=0000:17:00.0`")
 
     def test_dry_run(self):
         ran = run("--dry-run")

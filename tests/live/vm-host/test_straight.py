@@ -213,7 +213,7 @@ class Usage(Case):
                    "--address", "0000:00:05.0")
         self.usage("unrecognized option", "vm-suspend", "--destination", "x")
         self.usage("`more` is too much", "vm-migrate", "more")
-        for value in ("0", "-1", "x", "1x", "", "inf", "nan", "1K"):
+        for value in ("0", "-1", "x", "1x", "", "inf", "nan", "1K", "86401", "1e300"):
             self.usage("--timeout: .* is not a number", "vm-migrate", "--timeout", value)
         self.usage("--bandwidth: `1X` is not a number", "vm-migrate", "--bandwidth", "1X")
         self.usage("--source: the value is empty", "vm-migrate", "--source", "")
@@ -249,7 +249,10 @@ class Usage(Case):
                               ({"sourse": "x"}, "`sourse` is no option"),
                               ({"source": 5}, "`source` has a value of another kind"),
                               ({"json": "yes"}, "`json` has a value of another kind"),
-                              ({"timeout": -1}, "`timeout` has a value of another kind")):
+                              ({"timeout": -1}, "`timeout` is not a number above 0"),
+                              ({"timeout": 86401}, "above 0, and at most 86400"),
+                              ({"timeout": "86401"}, "above 0, and at most 86400"),
+                              ({"bandwidth": 1e16}, "above 0, and at most 1e.15")):
             self.usage(pattern, "vm-migrate", "--config", self.config(text))
         self.usage("No such file|unable to open", "vm-migrate", "--config", "/nowhere.json")
 

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A monitor that is lost while the guest runs on, agents that are busy, devices that leave or come
+of themselves: what can go on does so, and what can't is said."""
+import json
+import shlex
+
+from harness import AT_DESTINATION, AT_SOURCE, Case, run, run_tests
+
+
+def sent(ran, command):
+    return [machine for machine, name in ran.world.commands if name == command]
+
+
+class Busy(Case):
+    def test_with_the_same(self):
+        """A command is sent again while it takes its time: the agent may call itself busy."""
+        ran = run("--json", suspend_time=3, answers_busy=True)
+        self.check(ran, 0, **AT_DESTINATION)
+
+    def test_after_its_restart(self):
+        """An agent that was started anew resumes what one before it has left."""
+        ran = run("--json", "--timeout", "5", recovering=2)
+        self.check(ran, 0, **AT_DESTINATION)
+
+    def test_for_too_long(self):
+        """That is an answer, too."""
+        ran = run("--json", recovering=1000)
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "`resume` is at work")
+
+
+class Monitor(Case):
+    def test_lost_before_unplug(self):
+        """The device is in the guest: nobody waits for a monitor."""
+        ran = run("--json", suspend_time=0.5,
+                  fault=(("agent", "suspend"), "source's monitor lost"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "source: its monitor .* was closed", "its guest's agent does")
+
+    def test_hangs_before_unplug(self):
+        """The programs are suspended, and neither the agent says so nor the monitor anything."""
+        ran = run("--json", "--deadline", "0.3", fault=(("agent", "suspend"), "source deaf"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertIn("resume", [name for name, _ in ran.world.agent.calls])
+
+    def test_lost_before_unplug_of_vm_suspend(self):
+        ran = run("--json", suspend_time=0.5, verb="vm-suspend",
+                  fault=(("agent", "suspend"), "source's monitor lost"))
+        self.assertEqual((ran.code, ran.truth), (1, AT_SOURCE))
+        self.assertEqual(ran.answer["state"]["programs"], "running")
+
+    def test_lost_at_unplug(self):
+        """The device may go at any moment: the programs wait, and it is said how they go on."""
+        ran = run("--json", fault=(("source", "device_del"), "monitor lost"))
+        self.assertEqual((ran.code, ran.truth["programs"]), (1, "suspended"))
+        self.assertEqual(ran.answer["state"], {"guest": "source", "device": "leaving",
+                                               "programs": "suspended"})
+        self.says(ran, "to do: when the device can be had: shadowcl vm-resume .*--device-options")
+
+    def test_source_ends(self):
+        ran = run("--json", fault=(("source", "device_del"), "die"))
+        self.assertEqual(ran.code, 1)
+        self.says(ran, "the guest was at the source", "`gpu0` was asked to leave",
+                  "programs may be suspended", "shadowcl resume --all", "shadowcl vm-resume")
+
+    def test_lost_after_the_copy(self):
+        """A destination that has all of the guest holds its disks: it is reached again and ended."""
+        ran = run("--json", fault=(("destination", "query-status", 1), "drop"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(sent(ran, "quit"), ["destination"])
+
+    def test_gone_after_the_copy(self):
+        ran = run("--json", fault=(("destination", "query-status", 1), "monitor lost"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "has a copy of the guest, stopped: end it")
+
+    def test_lost_while_listening_for_a_late_guest(self):
+        ran = run("--json", "--linger", "2", unplug=None,
+                  fault=(("agent", "resume"), "source's monitor lost"))
+        self.assertEqual((ran.code, ran.truth["programs"]), (1, "running"))
+        self.assertEqual(ran.answer["state"]["programs"], "running")
+        self.says(ran, "not seen whether the guest lets the device go")
+
+    def test_refuses_to_tell_of_the_migration(self):
+        ran = run("--json", migration_time=0.5, fault=(("source", "query-migrate"), "fail"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "source: QEMU refused `query-migrate`: told to fail")
+
+
+class Device(Case):
+    NO_SLOT = ["--destination-device", "driver=ivshmem-plain,memdev=mem-gpu"]
+
+    def test_plugged_and_not_seen(self):
+        """The agent does not find it; the programs do."""
+        ran = run("--json", fault=(("agent", "device-wait"), "fail", "always"))
+        self.check(ran, 1, **AT_DESTINATION)
+
+    def test_plugged_and_not_located(self):
+        ran = run("--json", *self.NO_SLOT, fault=(("destination", "query-pci"), "fail", "always"))
+        self.check(ran, 1, **AT_DESTINATION)
+
+    def test_asked_to_leave_before(self):
+        ran = run("--json", unplug=0.3, is_leaving=True)
+        self.check(ran, 0, **AT_DESTINATION)
+
+    def test_asked_to_leave_before_and_stays(self):
+        """What is refused as asked already is still awaited, and may still be done."""
+        ran = run("--json", unplug=0.8, is_leaving=True)
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "let the device go, late")
+
+    def test_gone_before(self):
+        ran = run("--json", vanishes=True)
+        self.check(ran, 0, **AT_DESTINATION)
+
+    def test_refused_for_a_moment_on_the_way_back(self):
+        ran = run("--json", "--migrate-timeout", "0.3", migration_time=30, device_refusals=3)
+        self.check(ran, 1, **AT_SOURCE)
+
+
+class Said(Case):
+    def test_what_comes_from_the_guest_is_quoted(self):
+        """A name with a quote in it ends no word of the command that is printed."""
+        ran = run("--json", "--meanwhile", "pocl:0", no_device="destination",
+                  place="o'gpu; date #:0")
+        self.assertEqual(ran.code, 1)
+        words = shlex.split(ran.stderr.split("can be had: ")[1].splitlines()[0])
+        self.assertEqual(json.loads(words[words.index("--resume-map") + 1]),
+                         {"42": "o'gpu; date #:0"})
+
+    def test_what_comes_from_the_guest_is_safe_for_a_terminal(self):
+        for nth in range(2):
+            ran = run("--json", fault=(("agent", "status", nth), ({"state": "\x1b[31mred"},)))
+            self.assertEqual(ran.code, 1)
+            self.says(ran, "programs are `.*red`")
+            self.assertNotIn("\x1b", ran.stderr)
+
+
+run_tests()
