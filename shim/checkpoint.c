@@ -277,15 +277,20 @@ static int copy_beforehand(const struct precopy_wish *wish, struct report *repor
     precopy(wish, report);
     if (!report->precopy.rounds)
         return 0;
-    if (precopy_asker_gone(wish)) {
-        error_set(err, 0, "who asked for the suspend has gone away");
-        return error_todo(err, "ask again");
-    }
     if (residue_foreign(err) != 0 || loader_prepare(err) != 0)
         return -1;
     uint64_t missing = mem_missing_bytes();
     size_t room = staging_room();
     return missing > room ? staging_reserve(missing - room, err) : 0;
+}
+
+/* Who did not wait has told somebody that we run: a suspend now would be found by nobody. */
+static int check_asker(const struct precopy_wish *wish, struct error *err)
+{
+    if (!precopy_asker_gone(wish))
+        return 0;
+    error_set(err, 0, "who asked for the suspend has gone away");
+    return error_todo(err, "ask again");
 }
 
 static int suspend(double deadline, const struct precopy_wish *wish, struct report *report,
@@ -300,7 +305,7 @@ static int suspend(double deadline, const struct precopy_wish *wish, struct repo
         staging_drop();
         return -1;
     }
-    if (copy_beforehand(wish, report, err) != 0)
+    if (copy_beforehand(wish, report, err) != 0 || check_asker(wish, err) != 0)
         return never_mind();
     int64_t closing = now_ns();
     int64_t end = closing + (int64_t)(deadline * 1e9);
