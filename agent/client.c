@@ -195,7 +195,7 @@ static void give_up(struct exchange *list, size_t count, double timeout)
         error_object(&list[i].error, "process %d", (int)list[i].peer->pid);
         if (interrupted) {
             error_set(&list[i].error, 0,
-                      "interrupted before its answer; it goes on with the "
+                      "interrupted before its answer; it may go on with the "
                       "request all the same");
             error_todo(&list[i].error, "see how it ends with `shadowcl ps`");
         } else {

@@ -10,8 +10,8 @@
 
 /* Seconds beyond the deadline for capture and release. */
 static const double capture_time = 120;
-/* Seconds that a process without an answer is looked after, when the others are resumed. */
-static const double settle_time = 10;
+/* A process that does not answer is not waited for: --timeout says how long. */
+static const double settle_time = 0;
 
 static const struct argp_option suspend_options[] = {
     OPTIONS_ALL,

@@ -65,7 +65,7 @@ void together_settle(struct report *list, size_t count, double seconds)
 {
     double until = text_clock() + seconds;
     struct report *now = calloc(count + 1, sizeof *now);
-    while (now && look_at_open(list, now, count) && text_clock() < until)
+    while (now && text_clock() < until && look_at_open(list, now, count))
         usleep(LOOK_US);
     free(now);
 }

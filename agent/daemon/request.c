@@ -44,7 +44,8 @@ static const struct argument arguments[COMMAND_COUNT][MOST_ARGUMENTS + 1] = {
     [COMMAND_SUSPEND] = {{"deadline", SECONDS},
                          {"policy", POLICY},
                          {"devices", DEVICES},
-                         {"hooks", FLAG}},
+                         {"hooks", FLAG},
+                         {"prepare", FLAG}},
     [COMMAND_RESUME] =
         {{"device", SPEC}, {"map", MAP}, {"strict", FLAG}, {"hooks", FLAG}, {"devices", DEVICES}},
     [COMMAND_CANCEL] = {{"id", ANY}},

@@ -9,6 +9,7 @@
 #include "agent/daemon/logbook.h"
 #include "agent/daemon/reply.h"
 #include "agent/daemon/users.h"
+#include "agent/options.h"
 #include "agent/text.h"
 #include "agent/together.h"
 
@@ -47,6 +48,7 @@ static int fail(struct suspension *s, const char *class, const struct error *err
     return -1;
 }
 
+/* From when the programs stop. */
 static double suspend_time(const struct suspension *s)
 {
     double deadline = request_number(s->job->request.arguments, "deadline", default_deadline);
@@ -171,8 +173,11 @@ static int suspend_processes(struct suspension *s)
 {
     double deadline = request_number(s->job->request.arguments, "deadline", default_deadline);
     struct report *list = s->crowd.targets.list;
+    struct ask_prepare prepare = {.wanted =
+                                      request_flag(s->job->request.arguments, "prepare", false)};
     char name[32];
-    ask_suspend(list, s->crowd.num_asked, deadline, NULL, suspend_time(s));
+    ask_suspend(list, s->crowd.num_asked, deadline, &prepare,
+                suspend_time(s) + (prepare.wanted ? OPTIONS_PREPARE_TIME : 0));
     forget_ended(s);
     s->suspended = text_clock();
     const struct report *culprit = together_first_failed(list, s->crowd.num_asked);

@@ -70,7 +70,9 @@ int step_prepare(struct move *move, struct error *err)
 
 static int suspend(struct move *move, json_t *arguments, struct error *err)
 {
-    double timeout = move->options.deadline + move_long_timeout(move);
+    /* The contents are copied while the programs run, for as long as another such time. */
+    double timeout = move->options.deadline + 2 * move_long_timeout(move);
+    json_object_set_new(arguments, "prepare", json_true());
     json_object_set_new(arguments, "deadline", json_real(move->options.deadline));
     json_object_set_new(arguments, "policy", json_string(move->options.force ? "force" : "abort"));
     mark_programs(move, "suspending");
@@ -130,6 +132,8 @@ int step_resume(struct move *move, struct error *err)
     else if (move->map && (move->options.meanwhile || move->options.resume_map))
         /* The device that they had last is that of --meanwhile. */
         json_object_set(arguments, "map", move->map);
+    if (*move->holder->place.address) /* where it is now */
+        json_object_set_new(arguments, "devices", addresses(move->holder));
     return resume(move, arguments, err);
 }
 

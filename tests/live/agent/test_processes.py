@@ -158,6 +158,15 @@ class Processes(Case):
         host.done("suspend")
         host.done("resume")
 
+    def test_prepared(self):
+        """Each is asked as the host wants it."""
+        self.peer()
+        host = self.started()
+        host.done("suspend", prepare=True, deadline=5)
+        host.done("resume")
+        host.done("suspend", prepare=False)
+        self.assertEqual(self.logs(), [["suspend 5, prepare 0 0 0", "resume  0", "suspend 10"]])
+
     def test_suspended_before(self):
         """By hand: it is left alone, also when the suspend leads back, and resumed with the others."""
         self.peer("state=3")
@@ -253,6 +262,34 @@ class Real(Case):
         contents = [self.read(result) for result in results]
         self.assertEqual(len(contents[0]), 16384 * 4)
         self.assertTrue(all(content == contents[0] for content in contents), "results differ")
+
+    def test_asked_too_early(self):
+        """A process that comes to a request when nobody waits for the answer any more leaves it."""
+        program = self.program()
+        host = self.started()
+        pid, = self.states(host)
+        os.kill(pid, signal.SIGSTOP)
+        asked = self.shadowcl("suspend", pid, "--timeout", "1")
+        self.assertEqual(asked.returncode, 1)
+        self.assertIn("state: not answering", asked.stderr)
+        os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: b"has gone away" in self.read(program.log), "it has come to the request")
+        self.expect_running(host)
+        host.done("suspend")
+        host.done("resume")
+        self.expect_running(host)
+
+    def test_prepared(self):
+        """Contents are copied while the programs run; afterwards only what was written since."""
+        self.program(env={"SHADOWCL_MAPPING": "copy"})
+        host = self.started()
+        for prepare in (True, False):
+            process, = host.done("suspend", prepare=prepare)["processes"]
+            self.assertGreater(process["captured_bytes"], 0)
+            self.assertEqual(process["prepare_rounds"] > 0, prepare, process)
+            self.assertEqual(process["prepared_bytes"] > 0, prepare, process)
+            host.done("resume")
+        self.expect_running(host)
 
 
 if __name__ == "__main__":

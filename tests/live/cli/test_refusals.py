@@ -158,7 +158,7 @@ class Refusals(Case):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
         self.assertEqual(process.returncode, 1, err)
-        self.assertRegex(err, "interrupted before its answer; it goes on")
+        self.assertRegex(err, "interrupted before its answer; it may go on")
         self.assertRegex(err, "state: draining\n  to do: .*shadowcl ps")
 
 

@@ -358,7 +358,7 @@ class Agent:
     def do_prepare(self, devices=None):
         return {"processes": [], "refusals": self.refusals or []}
 
-    def do_suspend(self, deadline, policy, devices=None, hooks=True):
+    def do_suspend(self, deadline, policy, devices=None, hooks=True, prepare=False):
         if self.state == "suspended":
             return {"already": True}
         self.begin("suspend", "suspending")
@@ -372,7 +372,7 @@ class Agent:
         self.end("suspended")
         return {"already": False, "bytes": 64}
 
-    def do_resume(self, device=None, map=None, strict=False, hooks=True):
+    def do_resume(self, device=None, map=None, strict=False, hooks=True, devices=None):
         if self.state == "running":
             return {"already": True}
         self.begin("resume", "resuming")

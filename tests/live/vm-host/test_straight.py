@@ -54,8 +54,11 @@ class Move(Case):
         self.assertEqual(self.phases(ran), MEANWHILE)
         self.assertLess(ran.answer["downtime_ms"]["programs"], 400)
         self.assertEqual(call(ran, "resume"), [{"device": "pocl:0", "hooks": False},
-                                               {"map": {"42": "gpu:0"}}])
+                                               {"map": {"42": "gpu:0"}, "devices": ["0000:00:05.0"]}])
         self.assertEqual(call(ran, "suspend")[1]["hooks"], False)
+
+    def test_contents_are_prepared(self):
+        self.assertIs(call(run("--json"), "suspend")[0]["prepare"], True)
 
     def test_agent_is_asked_for_the_right_device(self):
         ran = run("--json", "--destination-device",
@@ -65,11 +68,12 @@ class Move(Case):
         wait = call(ran, "device-wait")[0]
         self.assertEqual((wait["address"], wait["vendor"], wait["device"]),
                          ("0000:00:09.0", "1af4", "1110"))
+        self.assertEqual(call(ran, "resume")[0]["devices"], ["0000:00:09.0"])
         self.assertEqual(ran.world.destination.device["id"], fake.GPU)
 
     def test_resume_device(self):
         ran = run("--json", "--resume-device", "gpu:0")
-        self.assertEqual(call(ran, "resume"), [{"device": "gpu:0"}])
+        self.assertEqual(call(ran, "resume"), [{"device": "gpu:0", "devices": ["0000:00:05.0"]}])
 
     def test_agent_that_does_not_greet(self):
         self.check(run("--json", greets=False), 0, **AT_DESTINATION)
