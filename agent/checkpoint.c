@@ -15,7 +15,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,7 @@
 #include <unistd.h>
 
 enum { OPTION_LEAVE = 'R', OPTION_TREE = 'T', OPTION_EXPLAIN = 'x', SETTLE_TRIES = 200 };
-static const double default_deadline = 10, max_deadline = 86400;
+static const double default_deadline = 10;
 
 struct checkpoint {
     pid_t pid;
@@ -64,16 +63,6 @@ static void parse_word(struct checkpoint *checkpoint, char *text, struct argp_st
     }
 }
 
-static double parse_deadline(const char *text, struct argp_state *state)
-{
-    char *end;
-    double seconds = strtod(text, &end);
-    if (!*text || *end || !isfinite(seconds) || seconds <= 0 || seconds > max_deadline)
-        argp_error(state, "--deadline: `%s` is not a number of seconds above 0 and up to %.0f",
-                   text, max_deadline);
-    return seconds;
-}
-
 static error_t parse_one(int key, char *text, struct argp_state *state)
 {
     struct checkpoint *checkpoint = state->input;
@@ -91,7 +80,7 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
         checkpoint->json = true;
         return 0;
     case OPTION_DEADLINE:
-        checkpoint->deadline = parse_deadline(text, state);
+        checkpoint->deadline = options_parse_seconds("deadline", text, state);
         return 0;
     case ARGP_KEY_ARG:
         parse_word(checkpoint, text, state);

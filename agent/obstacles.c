@@ -7,7 +7,6 @@
 #include "agent/text.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -103,9 +102,9 @@ static uint64_t socket_inode(const char *target)
     return sscanf(target, "socket:[%" SCNu64, &inode) == 1 ? inode : 0;
 }
 
-static void check_descriptor(struct search *search, pid_t pid, const char *number,
-                             const char *target)
+static void check_descriptor(pid_t pid, const char *number, const char *target, void *data)
 {
+    struct search *search = data;
     uint64_t inode = socket_inode(target);
     if (inode)
         check_socket(search, pid, number, inode);
@@ -116,8 +115,9 @@ static void check_descriptor(struct search *search, pid_t pid, const char *numbe
         add(search, pid, "descriptor %s is the device %s", number, target);
 }
 
-static void note_inode(struct search *search, pid_t pid, const char *number, const char *target)
+static void note_inode(pid_t pid, const char *number, const char *target, void *data)
 {
+    struct search *search = data;
     uint64_t inode = socket_inode(target);
     uint64_t *longer =
         inode ? realloc(search->inodes, (search->num_inodes + 1) * sizeof *longer) : NULL;
@@ -125,27 +125,6 @@ static void note_inode(struct search *search, pid_t pid, const char *number, con
         return;
     search->inodes = longer;
     longer[search->num_inodes++] = inode;
-}
-
-static void each_descriptor(struct search *search, pid_t pid,
-                            void (*visit)(struct search *search, pid_t pid, const char *number,
-                                          const char *target))
-{
-    char path[64 + NAME_MAX], target[PATH_MAX];
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    DIR *folder = opendir(path);
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        if (!isdigit((unsigned char)entry->d_name[0]))
-            continue;
-        snprintf(path, sizeof path, "/proc/%d/fd/%s", (int)pid, entry->d_name);
-        ssize_t length = readlink(path, target, sizeof target - 1);
-        if (length < 0)
-            continue;
-        target[length] = 0;
-        visit(search, pid, entry->d_name, target);
-    }
-    if (folder)
-        closedir(folder);
 }
 
 static void check_mappings(struct search *search, pid_t pid)
@@ -187,11 +166,11 @@ void obstacles_find(struct obstacles *obstacles, const struct tree *tree, int wh
     if ((what & OBSTACLES_UNIX) && shares_network(tree->pids[0]))
         search.num_links = sockets_list_unix(&search.links);
     for (size_t i = 0; i < tree->count; i++)
-        each_descriptor(&search, tree->pids[i], note_inode);
+        process_each_descriptor(tree->pids[i], note_inode, &search);
     for (size_t i = 0; i < tree->count; i++) {
         if (what & OBSTACLES_TCP)
             search.num_connections = sockets_list_tcp(tree->pids[i], &search.connections);
-        each_descriptor(&search, tree->pids[i], check_descriptor);
+        process_each_descriptor(tree->pids[i], check_descriptor, &search);
         if (what & OBSTACLES_DEVICES)
             check_mappings(&search, tree->pids[i]);
         free(search.connections);

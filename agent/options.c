@@ -39,7 +39,7 @@ static bool is_number(const char *text, char **end, double *number)
     return plain && *end == text + plain && isfinite(*number) && *number > 0;
 }
 
-static double parse_seconds(const char *name, const char *text, struct argp_state *state)
+double options_parse_seconds(const char *name, const char *text, struct argp_state *state)
 {
     char *end;
     double seconds;
@@ -156,10 +156,10 @@ error_t options_parse_one(int key, char *text, struct argp_state *state)
         options->strict = true;
         return 0;
     case OPTION_DEADLINE:
-        options->deadline = parse_seconds("deadline", text, state);
+        options->deadline = options_parse_seconds("deadline", text, state);
         return 0;
     case OPTION_TIMEOUT:
-        options->timeout = parse_seconds("timeout", text, state);
+        options->timeout = options_parse_seconds("timeout", text, state);
         return 0;
     case OPTION_DEVICE:
         options->device = parse_device(text, state);

@@ -59,6 +59,8 @@ enum {
 
 enum { OPTIONS_PREPARE_TIME = 600 }; /* seconds to wait longer for an answer with --prepare */
 
+/* A number of seconds above 0, for `--NAME`. */
+double options_parse_seconds(const char *name, const char *text, struct argp_state *state);
 error_t options_parse_one(int key, char *text, struct argp_state *state);
 /* Fills in the defaults first; `argp` has options_parse_one as its parser. */
 void options_parse(struct options *options, const struct argp *argp, int argc, char **argv);

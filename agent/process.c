@@ -3,11 +3,15 @@
 #include "agent/process.h"
 #include "agent/text.h"
 
+#include <ctype.h>
+#include <dirent.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* A loader or a driver: its file's name starts so. */
 static const char *const opencl_names[] = {
@@ -117,4 +121,24 @@ const char *process_user(uid_t uid, char *out, size_t size)
     else
         snprintf(out, size, "%u", (unsigned)uid);
     return out;
+}
+
+void process_each_descriptor(pid_t pid,
+                             void (*visit)(pid_t pid, const char *number, const char *target,
+                                           void *data),
+                             void *data)
+{
+    char path[64 + NAME_MAX], target[PATH_MAX];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        if (!isdigit((unsigned char)entry->d_name[0]))
+            continue;
+        snprintf(path, sizeof path, "/proc/%d/fd/%s", (int)pid, entry->d_name);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        target[length < 0 ? 0 : length] = 0;
+        visit(pid, entry->d_name, target, data);
+    }
+    if (folder)
+        closedir(folder);
 }

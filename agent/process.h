@@ -20,6 +20,12 @@ void process_command(pid_t pid, char *out, size_t size);
 /* PROCESS_* flags; 0 also for a process that we may not look into. The name of the first foreign
  * OpenCL library goes to `library`. */
 int process_opencl(pid_t pid, char *library, size_t size);
+/* Calls `visit` for each descriptor that the process has open, with its number in /proc and what it
+ * is (a path, `socket:[1]`, …; "" where that can't be read). */
+void process_each_descriptor(pid_t pid,
+                             void (*visit)(pid_t pid, const char *number, const char *target,
+                                           void *data),
+                             void *data);
 /* The name of a user, or the number. */
 const char *process_user(uid_t uid, char *out, size_t size);
 

@@ -7,7 +7,6 @@
 #include "agent/text.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -68,22 +67,15 @@ static void add_file(json_t *files, pid_t pid, const char *number, const char *t
                                            access_mode != O_RDONLY));
 }
 
-static void add_descriptors(json_t *files, json_t *pipes, pid_t pid)
+struct descriptors {
+    json_t *files, *pipes; /* borrowed */
+};
+
+static void add_descriptor(pid_t pid, const char *number, const char *target, void *data)
 {
-    char path[64 + NAME_MAX], target[PATH_MAX];
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    DIR *folder = opendir(path);
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        if (!isdigit((unsigned char)entry->d_name[0]))
-            continue;
-        snprintf(path, sizeof path, "/proc/%d/fd/%s", (int)pid, entry->d_name);
-        ssize_t length = readlink(path, target, sizeof target - 1);
-        target[length < 0 ? 0 : length] = 0;
-        add_file(files, pid, entry->d_name, target);
-        add_pipe(pipes, entry->d_name, target);
-    }
-    if (folder)
-        closedir(folder);
+    const struct descriptors *to = data;
+    add_file(to->files, pid, number, target);
+    add_pipe(to->pipes, number, target);
 }
 
 static void add_mapped(json_t *mapped, const char *path)
@@ -127,7 +119,7 @@ int saved_describe(struct saved *saved, const struct tree *tree, const bool *res
         json_array_append_new(processes,
                               json_pack("{s:i, s:o, s:b}", "pid", (int)tree->pids[i], "command",
                                         text(command), "resumes", resumes[i]));
-        add_descriptors(files, pipes, tree->pids[i]);
+        process_each_descriptor(tree->pids[i], add_descriptor, &(struct descriptors){files, pipes});
         add_mappings(mapped, tree->pids[i]);
     }
     saved->json = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "version", (int)SAVED_VERSION,
