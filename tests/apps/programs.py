@@ -13,6 +13,8 @@ import zlib
 from cycles import after_start, at_byte, at_count, at_fraction, at_line
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# Whose packages Debian installs; another Python may come first in PATH.
+PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 
 
 class Program:
@@ -117,7 +119,7 @@ class PythonScript(Program):
     module = None
 
     def installed(self):
-        return subprocess.run([sys.executable, "-c", f"import {self.module}, numpy"],
+        return subprocess.run([PYTHON, "-c", f"import {self.module}, numpy"],
                               stderr=subprocess.DEVNULL).returncode == 0
 
     def moments(self, native):
@@ -138,7 +140,7 @@ class PyopenclArray(PythonScript):
     name, packages, module = "pyopencl", "python3-pyopencl python3-mako", "pyopencl, mako"
 
     def command(self, work):
-        return [sys.executable, os.path.join(HERE, "pyopencl_array.py"),
+        return [PYTHON, os.path.join(HERE, "pyopencl_array.py"),
                 *(["24"] if self.short else ["80", "--sort"])]
 
 
@@ -153,11 +155,11 @@ class PyopenclSuite(Program):
 
     def installed(self):
         return os.path.exists(self.tests) and subprocess.run(
-            [sys.executable, "-c", "import pyopencl, mako, pytest"],
+            [PYTHON, "-c", "import pyopencl, mako, pytest"],
             stderr=subprocess.DEVNULL).returncode == 0
 
     def command(self, work):
-        command = [sys.executable, "-u", "-m", "pytest", "-p", "no:cacheprovider", "-v",
+        command = [PYTHON, "-u", "-m", "pytest", "-p", "no:cacheprovider", "-v",
                    "-W", "ignore", "--tb=short", self.tests]
         return command + (["-k", f"not ({self.leave_out})"] if self.short else [])
 
@@ -187,7 +189,7 @@ class Opencv(PythonScript):
         return {"OPENCV_OPENCL_DEVICE": os.environ.get("OPENCV_OPENCL_DEVICE", ":CPU:")}
 
     def command(self, work):
-        return [sys.executable, os.path.join(HERE, "opencv_tapi.py"), "50" if self.short else "300"]
+        return [PYTHON, os.path.join(HERE, "opencv_tapi.py"), "50" if self.short else "300"]
 
 
 class Ffmpeg(Program):
