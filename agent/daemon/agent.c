@@ -3,6 +3,7 @@
 #include "agent/daemon/agent.h"
 
 #include "agent/daemon/logbook.h"
+#include "agent/daemon/reply.h"
 
 #include <sys/time.h>
 
@@ -13,6 +14,7 @@ void agent_send_event(struct agent *agent, const char *name, json_t *data)
     json_t *event =
         json_pack("{s:s, s:o, s:{s:I, s:I}}", "event", name, "data", data, "timestamp", "seconds",
                   (json_int_t)now.tv_sec, "microseconds", (json_int_t)now.tv_usec);
+    reply_fit(event);
     channels_send_all(&agent->channels, event);
     json_decref(event);
 }

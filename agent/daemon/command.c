@@ -21,6 +21,7 @@ static void (*const runs[COMMAND_COUNT])(struct job *job) = {
 /* Takes `reply`. */
 static void send_reply(struct agent *agent, uint64_t channel, json_t *reply, json_t *id)
 {
+    reply_fit(reply);
     json_t *whole = reply_with_id(reply, id);
     channels_send(&agent->channels, channel, whole);
     json_decref(whole);

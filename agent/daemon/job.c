@@ -104,6 +104,7 @@ void job_finish(struct job *job)
         error_set(&err, ENOMEM, "there is no answer");
         job->reply = reply_error(REPLY_INTERNAL, &err, NULL);
     }
+    reply_fit(job->reply);
     /* Before it is sent: an agent that dies in between gives the same answer again. */
     if (job->request.key && job->request.command != COMMAND_STATUS)
         journal_add(&agent->journal, job->request.key, job->request.text, job->reply);

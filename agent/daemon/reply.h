@@ -24,4 +24,8 @@ json_t *reply_error(const char *class, const struct error *err, json_t *data);
 /* The same with `id`, which may be NULL; the caller's. */
 json_t *reply_with_id(const json_t *reply, json_t *id);
 
+/* Cuts the lists and texts of a message that is too long for a line; it says so with `cut`. What is
+ * in it is changed in place. */
+void reply_fit(json_t *message);
+
 #endif

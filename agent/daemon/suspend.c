@@ -136,7 +136,7 @@ static size_t find_residue(struct suspension *s, bool with_shim, struct error *e
     users_finish(&users);
     pci_finish(&pci);
     if (json_array_size(s->residue))
-        job_post(s->job, "residue", json_pack("{s:O}", "users", s->residue));
+        job_post(s->job, "residue", json_pack("{s:o}", "users", json_deep_copy(s->residue)));
     return json_array_size(s->residue);
 }
 

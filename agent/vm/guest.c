@@ -79,7 +79,9 @@ static void on_message(void *data, json_t *message)
 static void on_bad_line(void *data, const struct error *err)
 {
     struct guest *guest = data;
-    guest->next_send = 0; /* what was garbled may have been our answer */
+    /* What was garbled may have been our answer: the command is sent again when its time has come.
+     */
+    error_set(&guest->lost, 0, "a line of the agent's was not taken: %s", err->reason);
 }
 
 static void on_end(void *data, const struct error *err)

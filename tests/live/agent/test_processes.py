@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many processes as one: those that refuse, hang or die half way; several users and pid namespaces."""
+import json
 import os
 import signal
 import subprocess
@@ -166,6 +167,23 @@ class Processes(Case):
         host.done("resume")
         host.done("suspend", prepare=False)
         self.assertEqual(self.logs(), [["suspend 5, prepare 0 0 0", "resume  0", "suspend 10"]])
+
+    def test_much_to_say(self):
+        """An answer that does not fit in a line is cut: a host must not be left without one."""
+        for _ in range(8):
+            self.peer("suspend=many", "resume=many")
+        host = self.started()
+        for name in ("suspend", "resume"):
+            answer = host.ask(name, id=name)
+            self.assertIs(answer["cut"], True)
+            self.assertLess(len(json.dumps(answer)), 1 << 20)
+            processes = answer["return"]["processes"]
+            self.assertEqual(len(processes), 8)
+            for process in processes:
+                warnings = process["warnings"]
+                self.assertEqual(warnings[-1], f"and {40000 - len(warnings) + 1} more")
+            self.assertEqual(host.ask(name, id=name), answer)
+        self.expect_running(host)
 
     def test_suspended_before(self):
         """By hand: it is left alone, also when the suspend leads back, and resumed with the others."""

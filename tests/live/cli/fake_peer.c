@@ -23,7 +23,9 @@ typedef Shadowcl__Control__Response control_response;
 
 /* ok; refuse; close: no answer; half: part of one; garbage; oversized: claims 1 GiB; empty: zero
  * bytes; silent: nothing until the end; die: ends; die-half; slow: after a second; lost: does it,
- * but does not say; odd: control characters, bad UTF-8, NaN; warn: with warnings and residue. */
+ * but does not say; odd: control characters, bad UTF-8, NaN; warn: with warnings and residue; many:
+ * with so many warnings that they fill megabytes. */
+enum { MANY = 40000 };
 enum { MAX_VERBS = 5 };
 static const char *behaviour[MAX_VERBS] = {"ok", "ok", "ok", "ok", "ok"};
 static const char *const verb_names[MAX_VERBS] = {"", "", "status", "suspend", "resume"};
@@ -67,12 +69,15 @@ static control_request *read_request(int fd)
 
 static void send_response(int fd, const control_response *response, bool half)
 {
-    uint8_t frame[8192];
     size_t size = shadowcl__control__response__get_packed_size(response);
+    uint8_t *frame = malloc(size + 4);
+    if (!frame)
+        abort();
     for (int i = 0; i < 4; i++)
         frame[i] = (uint8_t)(size >> (8 * i));
     shadowcl__control__response__pack(response, frame + 4);
     write_all(fd, frame, half ? 4 + size / 2 : 4 + size);
+    free(frame);
 }
 
 /* The wrong answers; true if that was it. */
@@ -156,7 +161,13 @@ static void answer(int fd, const control_request *request, const char *how)
         response.n_warnings = 1, response.warnings = warnings;
         response.n_residue = 1, response.residue = residue;
     }
+    char **many = calloc(MANY, sizeof *many);
+    for (size_t i = 0; many && i < MANY; i++)
+        many[i] = warnings[0];
+    if (many && !strcmp(how, "many"))
+        response.n_warnings = MANY, response.warnings = many;
     send_response(fd, &response, !strcmp(how, "half") || !strcmp(how, "die-half"));
+    free(many);
     if (!strcmp(how, "die-half"))
         _exit(0);
 }

@@ -437,6 +437,7 @@ class World:
         self.commands = []  # (channel, command), each id once
         self.seen = set()
         self.is_over = self.holder_died = False
+        self.num_long = 0   # answers that were longer than a line may be
         self.fault = None   # (index or (channel, command), what)
         self.cursed = {}    # id: what
         self.process = None
@@ -502,6 +503,10 @@ class World:
         if fault == "garbage":
             port.send(b"\x00\xff{\"return\": }" + b"x" * 2000)
             port.send({"return": {}, "id": "no one's"})
+        if fault == "long":
+            self.num_long += 1
+            port.send(b"x" * ((1 << 20) + 1))
+            return
         while fault and self.process is None:
             time.sleep(0.01)  # whoever asked was started a moment ago
         if fault == "interrupt":

@@ -73,6 +73,13 @@ class Programs(Case):
         self.check(ran, 0, **AT_DESTINATION)
         self.assertEqual(call(ran, "suspend")[0]["policy"], "force")
 
+    def test_answers_too_long(self):
+        """They are no answers; the agent is asked again when it is time, not at once."""
+        ran = run("--json", "--timeout", "3", fault=(("agent", "prepare"), "long"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertGreater(ran.world.num_long, 1)
+        self.assertLess(ran.world.num_long, 10)
+
     def test_residue(self):
         ran = run("--json", residue="it holds /dev/gpu")
         self.check(ran, 1, **AT_SOURCE)
