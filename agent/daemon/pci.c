@@ -165,6 +165,30 @@ bool pci_is_in(const struct pci_device *device, const char *list)
     return false;
 }
 
+static bool is_there(const struct pci *pci, const char *address)
+{
+    for (size_t i = 0; i < pci->count; i++)
+        if (pci_is_in(&pci->list[i], address))
+            return true;
+    return false;
+}
+
+int pci_check(const struct pci *pci, const char *list, struct error *err)
+{
+    while (*list) {
+        char address[sizeof pci->list->address];
+        size_t length = strcspn(list, " ");
+        snprintf(address, sizeof address, "%.*s", (int)length, list);
+        if (!is_there(pci, address)) {
+            error_object(err, "device %s", address);
+            error_todo(err, "name one that `status` or lspci lists, or leave out `devices`");
+            return error_set(err, 0, "there is no such device here: who holds it can't be known");
+        }
+        list += length + (list[length] == ' ');
+    }
+    return 0;
+}
+
 json_t *pci_describe(const struct pci_device *device)
 {
     return json_pack("{s:o, s:s, s:s, s:s, s:o, s:O}", "address", answer_string(device->address),

@@ -3,6 +3,8 @@
 #ifndef SHADOWCL_DAEMON_PCI_H
 #define SHADOWCL_DAEMON_PCI_H
 
+#include "shim/error.h"
+
 #include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -29,6 +31,8 @@ bool pci_is_compute(const struct pci_device *device);
 bool pci_owns(const struct pci_device *device, const char *path);
 /* Does one of its nodes, or the device, have this address? `list` is separated by blanks. */
 bool pci_is_in(const struct pci_device *device, const char *list);
+/* -1 and which of the addresses in `list` is none of a device here. */
+int pci_check(const struct pci *pci, const char *list, struct error *err);
 /* {"address", "vendor", "device", "class", "driver", "nodes"}; the caller's. */
 json_t *pci_describe(const struct pci_device *device);
 

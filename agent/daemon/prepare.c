@@ -41,7 +41,10 @@ static void look_at_users(const json_t *arguments, json_t *refusals)
     struct pci pci;
     struct users users;
     request_devices(arguments, devices, sizeof devices);
+    struct error missing = {0};
     pci_list(&pci);
+    if (pci_check(&pci, devices, &missing) < 0)
+        refuse(refusals, &missing);
     users_find(&users, &pci, NULL, 0);
     users_keep(&users, &pci, devices);
     for (size_t i = 0; i < users.count; i++) {

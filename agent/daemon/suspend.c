@@ -140,6 +140,20 @@ static size_t find_residue(struct suspension *s, bool with_shim, struct error *e
     return json_array_size(s->residue);
 }
 
+/* Later the device may be away already. */
+static int check_devices(struct suspension *s, struct error *err)
+{
+    char devices[1024];
+    struct pci pci;
+    if (s->job->was != STATE_RUNNING)
+        return 0;
+    request_devices(s->job->request.arguments, devices, sizeof devices);
+    pci_list(&pci);
+    int result = pci_check(&pci, devices, err);
+    pci_finish(&pci);
+    return result;
+}
+
 /* Before anything is touched: what can't go well. */
 static int check(struct suspension *s)
 {
@@ -154,6 +168,8 @@ static int check(struct suspension *s)
         err = crowd_blame(silent);
         return fail(s, REPLY_REFUSED, &err);
     }
+    if (check_devices(s, &err) < 0)
+        return fail(s, REPLY_REFUSED, &err);
     return find_residue(s, false, &err) ? fail(s, REPLY_REFUSED, &err) : 0;
 }
 

@@ -215,6 +215,13 @@ class Case(unittest.TestCase):
             wait_until(self.listens, "the agent listens")
         return self.agent
 
+    def bus(self, *addresses):
+        """A made-up sysfs with nothing but devices at these addresses."""
+        sysfs = os.path.join(self.top, "sys")
+        for address in addresses:
+            os.makedirs(os.path.join(sysfs, "bus/pci/devices", address), exist_ok=True)
+        return {"SHADOWCL_SYSFS": sysfs}
+
     def listens(self):
         if self.agent.poll() is not None:
             raise AssertionError(f"the agent ended: {self.agent.returncode}: {self.messages()}")

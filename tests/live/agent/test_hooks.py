@@ -43,7 +43,7 @@ class Hooks(Case):
     def test_environment(self):
         self.hook("10-a", "say $SHADOWCL_DEVICES; say $(env | cut -d= -f1 | sort | tr '\\n' ' ');"
                           "say $(ls -l /proc/self/fd | wc -l)")
-        host = self.started(env={"SECRET": "x"})
+        host = self.started(env={"SECRET": "x", **self.bus("0000:01:00.0")})
         host.done("suspend", devices=["0000:01:00.0"])
         said = self.said()
         self.assertEqual(said[0], "10-a 0000:01:00.0")
@@ -152,7 +152,7 @@ class Hooks(Case):
     def test_another_place(self):
         """Where programs are resumed the device may have another address."""
         self.hook("10-a", "say $1 $SHADOWCL_DEVICES")
-        host = self.started()
+        host = self.started(env=self.bus("0000:01:00.0"))
         host.done("suspend", devices=["0000:01:00.0"])
         host.done("resume", devices=["0000:07:00.0", "0000:08:00.0"])
         self.assertEqual(self.said(), ["10-a release 0000:01:00.0",

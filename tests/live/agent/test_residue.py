@@ -125,6 +125,25 @@ class Residue(Case):
             error = host.fails("Refused", "suspend", **devices)
             self.assertIn(f"process {holder.pid}", error["object"])
 
+    def test_no_such_device(self):
+        """Nobody can be found who holds it: that must not look like nobody does."""
+        peer = self.peer()
+        host = self.started()
+        devices = ["0000:00:05.0", "0000:00:1f.7"]
+        refusal, = host.done("prepare", devices=devices)["refusals"]
+        self.assertEqual(refusal["object"], "device 0000:00:1f.7")
+        error = host.fails("Refused", "suspend", devices=devices)
+        self.assertIn("device 0000:00:1f.7: there is no such device here", error["desc"])
+        self.expect_running(host)
+        host.done("suspend", devices=devices, policy="force")
+        host.done("resume")
+        host.done("suspend", devices=devices[:1])
+        self.unplug("0000:00:05.0")
+        self.assertTrue(host.done("suspend", devices=devices[:1])["already"])
+        host.done("resume")
+        self.assertEqual(peer.stop(), ["suspend 10", "resume  0"] * 2)
+        self.peers = []
+
     def test_comes_meanwhile(self):
         """Somebody opens the device while the others let go of it."""
         self.peer("suspend=slow")

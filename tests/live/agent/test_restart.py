@@ -63,12 +63,12 @@ class Restart(Case):
     def test_suspended(self):
         self.peer()
         self.hook("10-a", "say $1 $SHADOWCL_DEVICES")
-        host = self.started()
+        host = self.started(env=self.bus("0000:00:05.0", "0001:00:00.1"))
         first = host.ask("suspend", id="one", devices=["0000:00:05.0", "0001:00:00.1"])
         for end in (self.kill, self.stop):
             end()
             self.assertTrue(os.path.lexists(self.mark), "the mark went with the agent")
-            host = self.started()
+            host = self.started(env=self.bus("0000:00:05.0", "0001:00:00.1"))
             self.assertEqual(host.greeting["shadowcl"]["state"], "suspended")
             self.assertEqual(host.ask("suspend", id="one",
                                       devices=["0000:00:05.0", "0001:00:00.1"]), first)
