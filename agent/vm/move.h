@@ -32,6 +32,7 @@ struct side {
     double leave_until; /* how long the guest may take to let the device go */
     bool is_refused;    /* the guest said that it does not let the device go */
     bool has_news;      /* of the migration */
+    bool is_mute;       /* its monitor is there, and gave no answer when it mattered */
     bool was_stopped;   /* told to come up paused: it does not run before we say so */
 };
 
@@ -80,6 +81,8 @@ int step_suspend(struct move *move, struct error *err);
 int step_unplug(struct move *move, struct error *err);
 int step_plug(struct move *move, struct error *err);
 int step_find_agent(struct move *move, struct error *err);
+/* Whether the agent that has greeted is another guest's; sets move->is_foreign. */
+bool move_is_foreign(struct move *move);
 int step_resume(struct move *move, struct error *err);
 /* On the device of --meanwhile, and away from it again. */
 int step_meanwhile(struct move *move, struct error *err);

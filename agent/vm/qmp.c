@@ -41,8 +41,8 @@ static void on_end(void *data, const struct error *err)
     struct qmp *qmp = data;
     qmp->is_lost = true;
     error_object(&qmp->lost, "%s", qmp->name);
-    error_set(&qmp->lost, 0, "its monitor `%s` was closed%s%s: the virtual machine has ended",
-              qmp->address, *err->reason ? ": " : "", err->reason);
+    error_set(&qmp->lost, 0, "its monitor `%s` was closed%s%s", qmp->address,
+              *err->reason ? ": " : "", err->reason);
     lines_close(qmp->lines);
     qmp->lines = NULL;
 }

@@ -99,8 +99,11 @@ static void print_loss_of_source(const struct move *move)
                                           [PLUG_LEAVING] = "was asked to leave",
                                           [PLUG_OUT] = "was not plugged in"};
     if (move->options.device)
-        fprintf(stderr, "  now: the device `%s` %s; %s\n", move->options.device,
+        fprintf(stderr, "  now: the device `%s` %s; %s%s\n", move->options.device,
                 devices[move->holder->plug],
+                move->is_migrating ? "the migration may still end well, and the destination must "
+                                     "not run beside the source; "
+                                   : "",
                 move->is_touched ? "the programs may be suspended, and could not be asked"
                                  : "the programs were not touched");
     if (!move->is_touched)
@@ -141,7 +144,7 @@ static void print_state(const struct move *move)
     static const struct phrase devices[] = {{"plugged", "is plugged in there"},
                                             {"leaving", "is asked to leave, and may still do so"},
                                             {"nowhere", "is not plugged in"},
-                                            {NULL, "was not looked for"}},
+                                            {NULL, "could not be looked for"}},
                                programs[] = {{"running", "run"},
                                              {"meanwhile", "run on the device of --meanwhile"},
                                              {"suspended", "are suspended, with all their state"},

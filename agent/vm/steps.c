@@ -233,13 +233,18 @@ static int plug(struct side *side, struct error *err)
     double timeout = move_timeout(move);
     timeline_mark(&move->timeline, ROW_DEVICE, "coming");
     move->is_touched = true;
-    if (device_plug(&side->qmp, side->device, timeout, err) < 0)
+    side->plug = PLUG_UNKNOWN;
+    if (device_plug(&side->qmp, side->device, timeout, err) < 0) {
+        if (*side->qmp.error_class)
+            side->plug = PLUG_OUT;
         return -1;
+    }
     int is_there = device_is_there(&side->qmp, move->options.device, timeout, err);
     if (is_there > 0)
         side->plug = PLUG_IN;
     if (is_there != 0)
         return is_there < 0 ? -1 : 0;
+    side->plug = PLUG_OUT;
     error_object(err, "device `%.60s`", move->options.device);
     error_todo(err, "see what the %s's QEMU says", side->name);
     return error_set(err, 0, "QEMU has taken device_add, and has no such device");
@@ -292,14 +297,20 @@ int step_learn(struct move *move, struct error *err)
     return 0;
 }
 
+bool move_is_foreign(struct move *move)
+{
+    const char *boot = move->holder->guest.boot;
+    move->is_foreign = *move->boot && *boot && strcmp(move->boot, boot);
+    return move->is_foreign;
+}
+
 /* By its boot, where both agents told theirs. A `ping` and no more: the programs stand still. */
 int step_find_agent(struct move *move, struct error *err)
 {
     struct guest *guest = &move->holder->guest;
     if (guest_call(guest, "ping", NULL, NULL, move_timeout(move), err) < 0)
         return -1;
-    move->is_foreign = *move->boot && *guest->boot && strcmp(move->boot, guest->boot);
-    if (!move->is_foreign)
+    if (!move_is_foreign(move))
         return 0;
     error_object(err, "%s", guest->name);
     error_todo(err, "is `%s` the port of the machine that `%s` belongs to?", guest->address,

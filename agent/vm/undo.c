@@ -104,8 +104,10 @@ static int make_run(struct side *side)
     while (side_run_state(side, state, &err) == 0 && strcmp(state, "running")) {
         bool is_paused = !strcmp(state, "paused") || !strcmp(state, "postmigrate") ||
                          !strcmp(state, "prelaunch");
-        if (is_paused && qmp_call(&side->qmp, "cont", NULL, NULL, move_timeout(move), &err) < 0)
+        if (is_paused && qmp_call(&side->qmp, "cont", NULL, NULL, move_timeout(move), &err) < 0) {
+            side->is_mute = !*side->qmp.error_class;
             break;
+        }
         error_set(&err, 0, "its state is `%s`", state);
         if (text_clock() > until ||
             turns_wait(&move->turns, never, NULL, text_clock() + 0.05) == TURNS_STOPPED)
@@ -115,7 +117,10 @@ static int make_run(struct side *side)
         timeline_mark(&move->timeline, ROW_VM, side->name);
         return 0;
     }
-    note_error(move, "the guest does not run", &err);
+    side->is_mute |= !*state && !*side->qmp.error_class;
+    note_error(move,
+               side->is_mute ? "whether the guest runs is not known" : "the guest does not run",
+               &err);
     return -1;
 }
 
@@ -306,22 +311,40 @@ static void choose_holder(struct move *move)
         move->holder = destination;
 }
 
-/* The monitor is lost, or does not answer, and the guest runs on: with the device still plugged in
- * its programs can go on. The agent alone is asked then. -1 when it does not answer either. */
+/* A guest may take a moment to have what was plugged in just now. */
+static void resume_in_time(struct move *move)
+{
+    struct error unsaid;
+    double until = text_clock() + short_timeout(move);
+    while (learn(move) == 0 && move->programs == PROGRAMS_SUSPENDED && text_clock() < until &&
+           step_resume(move, &unsaid) < 0 &&
+           turns_wait(&move->turns, never, NULL, text_clock() + plug_every) != TURNS_STOPPED)
+        continue;
+    if (move->programs != PROGRAMS_RUNNING)
+        resume_here(move);
+}
+
+/* The monitor is lost, or does not answer, and the guest may run on: where the device is plugged in
+ * its programs can go on. The agent alone is asked then: that it answers says where the guest is.
+ * -1 when it does not. */
 static int do_without_monitor(struct move *move)
 {
     struct error unsaid;
     struct side *side = move->holder;
-    if (side != &move->source || move->is_migrating || move->has_completed)
+    bool may_leave = side == &move->source && (move->is_migrating || move->has_completed);
+    if (may_leave || move->is_foreign)
         return -1;
     side->guest.host = NULL;
     if (guest_call(&side->guest, "ping", NULL, NULL, short_timeout(move), &unsaid) < 0)
         return -1;
+    if (move_is_foreign(move))
+        return -1;
     move_note(move, "the %s's monitor does not answer, its guest's agent does", side->name);
     withdraw(move);
-    if (side->plug == PLUG_IN)
-        resume_here(move);
-    else if (side->plug == PLUG_OUT)
+    bool may_have_it = side->plug == PLUG_IN || side->plug == PLUG_UNKNOWN;
+    if (may_have_it && !move->on_meanwhile)
+        resume_in_time(move);
+    else if (may_have_it || side->plug == PLUG_OUT)
         resume_without(move);
     else
         learn(move);
@@ -358,7 +381,8 @@ void move_undo(struct move *move)
     timeline_begin(&move->timeline, "undo");
     choose_holder(move);
     bool is_done = undo_by_monitor(move) == 0 || do_without_monitor(move) == 0;
-    move->is_lost = !is_done && (move->holder->qmp.is_lost || !move->holder->qmp.lines);
+    const struct side *holder = move->holder;
+    move->is_lost = !is_done && (holder->qmp.is_lost || !holder->qmp.lines || holder->is_mute);
     if (move->is_lost)
         move->programs = PROGRAMS_UNKNOWN;
     if (turns_are_over(&move->turns))

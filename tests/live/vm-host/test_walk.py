@@ -69,6 +69,40 @@ class Nonsense(Case):
                 self.assertEqual(wrong, [])
 
 
+class Silence(Case):
+    def judge(self, ran):
+        """What is not known is said, and what does not run, with what to do."""
+        if ran.world.wrong:
+            return "; ".join(ran.world.wrong)
+        if not all(word in ("unknown", ran.truth[name]) or
+                   (word == "leaving" and ran.truth[name] == "plugged")
+                   for name, word in ran.answer["state"].items()):
+            return f"it says {ran.answer['state']}, and {ran.truth} is true"
+        runs = ran.truth["programs"] == "running" and ran.status == "running"
+        if not runs and "shadowcl vm-resume" not in ran.stderr:
+            return f"{ran.truth}, and nothing to do is said"
+        if ran.is_touched and not runs and ran.truth["device"] == "plugged" and \
+                "`gpu0` is asked to leave" not in ran.stderr:
+            return f"{ran.truth}: they could run"
+        return None
+
+    def test_monitor(self):
+        """From each command on a monitor is lost, or mute, and the guest runs on: then its programs
+        run with the device that is there, unless that has been asked to leave."""
+        commands = run("--json").world.commands
+        jobs = [(index, way) for index, (channel, _) in enumerate(commands) if channel != "agent"
+                for way in ("monitor lost", "deaf")]
+
+        def one(job):
+            ran = run("--json", fault=job)
+            return self.judge(ran), ran.stderr
+
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            wrong = [f"{commands[index]} {way}: {what}\n{said}"
+                     for (index, way), (what, said) in zip(jobs, pool.map(one, jobs)) if what]
+        self.assertEqual(wrong, [], f"{len(wrong)} of {len(jobs)}:\n" + "\n".join(wrong))
+
+
 def judge_half(verb, ran):
     """The same for vm-suspend and vm-resume: all the way, or back; what is suspended may stay so."""
     truth = ran.truth
