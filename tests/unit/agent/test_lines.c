@@ -85,10 +85,11 @@ static void test_too_long_line_is_told_once(void **state)
 {
     struct heard heard = {0};
     struct line_reader reader = {0};
+    static const char message[9] = "{\"n\":\"a\"}"; /* without a NUL */
     char *text = malloc(LINES_LONGEST);
     assert_non_null(text);
     memset(text, ' ', LINES_LONGEST);
-    memcpy(text, "{\"n\":\"a\"}", 9);
+    memcpy(text, message, sizeof message);
     feed(&reader, text, LINES_LONGEST, &heard); /* just fits */
     feed(&reader, "\n", 1, &heard);
     assert_string_equal(heard.text, "a");
