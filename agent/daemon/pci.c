@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum { MOST_DEVICES = 4096 };
@@ -45,6 +47,22 @@ static void read_driver(struct pci_device *device)
              slash ? slash + 1 : target);
 }
 
+static void add_node(struct pci_device *device, const char *path, dev_t number)
+{
+    size_t count = json_array_size(device->nodes);
+    if (json_array_append_new(device->nodes, answer_string(path)) == 0 && count < PCI_MOST_NUMBERS)
+        device->numbers[count] = number;
+}
+
+/* "226:0" */
+static dev_t read_number(const char *folder)
+{
+    char text[32];
+    unsigned major, minor;
+    read_word(folder, "dev", text, sizeof text);
+    return sscanf(text, "%u:%u", &major, &minor) == 2 ? makedev(major, minor) : 0;
+}
+
 /* Files of the device's folder that tell of a node: drm/card0 is /dev/dri/card0. */
 static void add_nodes(struct pci_device *device, const char *kind, const char *dev)
 {
@@ -55,7 +73,7 @@ static void add_nodes(struct pci_device *device, const char *kind, const char *d
         return;
     for (size_t i = 0; i < found.gl_pathc; i++) {
         snprintf(node, sizeof node, "%s/%.250s", dev, strrchr(found.gl_pathv[i], '/') + 1);
-        json_array_append_new(device->nodes, answer_string(node));
+        add_node(device, node, read_number(found.gl_pathv[i]));
     }
     globfree(&found);
 }
@@ -66,8 +84,11 @@ static void add_there(struct pci_device *device, const char *pattern)
     glob_t found;
     if (glob(pattern, 0, NULL, &found))
         return;
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        json_array_append_new(device->nodes, answer_string(found.gl_pathv[i]));
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct stat status;
+        bool is_node = stat(found.gl_pathv[i], &status) == 0 && S_ISCHR(status.st_mode);
+        add_node(device, found.gl_pathv[i], is_node ? status.st_rdev : 0);
+    }
     globfree(&found);
 }
 
@@ -151,6 +172,15 @@ bool pci_owns(const struct pci_device *device, const char *path)
             return true;
     }
     return false;
+}
+
+const char *pci_find_number(const struct pci *pci, dev_t number)
+{
+    for (size_t i = 0; number && i < pci->count; i++)
+        for (size_t j = 0; j < PCI_MOST_NUMBERS; j++)
+            if (pci->list[i].numbers[j] == number)
+                return json_string_value(json_array_get(pci->list[i].nodes, j));
+    return NULL;
 }
 
 bool pci_is_in(const struct pci_device *device, const char *list)

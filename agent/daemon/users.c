@@ -8,9 +8,12 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum { MOST_USERS = 4096, MOST_PER_PROCESS = 64 };
@@ -52,6 +55,17 @@ static void add(struct users *users, pid_t pid, const char *path, const char *wh
     snprintf(user->what, sizeof user->what, "%s", what);
 }
 
+/* The device's node behind a descriptor, where it is not called so: a node of one's own, or another
+ * root. What a server that is away would have to be asked for is left alone. */
+static const char *find_alias(const struct pci *pci, int folder, const char *name)
+{
+    struct statx status;
+    if (statx(folder, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &status) < 0 ||
+        !S_ISCHR(status.stx_mode))
+        return NULL;
+    return pci_find_number(pci, makedev(status.stx_rdev_major, status.stx_rdev_minor));
+}
+
 static void find_descriptors(struct users *users, const struct pci *pci, pid_t pid)
 {
     char folder[64], target[512], what[600];
@@ -63,10 +77,12 @@ static void find_descriptors(struct users *users, const struct pci *pci, pid_t p
         if (length <= 0 || target[0] != '/' || users->count - before >= MOST_PER_PROCESS)
             continue;
         target[length] = 0;
-        if (!is_node(pci, target))
+        const char *node =
+            is_node(pci, target) ? target : find_alias(pci, dirfd(stream), entry->d_name);
+        if (!node)
             continue;
         snprintf(what, sizeof what, "fd %.20s -> %s", entry->d_name, target);
-        add(users, pid, target, what);
+        add(users, pid, node, what);
     }
     if (stream)
         closedir(stream);

@@ -10,7 +10,7 @@ from harness import Case, run_tests
 
 HOLD = """
 import mmap, sys, time
-file = open(sys.argv[1], "r+b")
+file = open(sys.argv[1], "r+b", 0)
 if sys.argv[2] == "map":
     memory = mmap.mmap(file.fileno(), 4096)
     file.close()
@@ -106,6 +106,21 @@ class Residue(Case):
 
     def test_mapped(self):
         self.found("map", "mapping of ")
+
+    def test_other_name(self):
+        """A node is known by its number, whatever it is called."""
+        node = os.path.join(self.gpu, "drm/card7")
+        os.makedirs(node)
+        number = os.stat("/dev/full").st_rdev
+        with open(os.path.join(node, "dev"), "w", encoding="ascii") as file:
+            file.write(f"{os.major(number)}:{os.minor(number)}\n")
+        holder = self.hold("/dev/full")
+        host = self.started()
+        error = host.fails("Refused", "suspend", devices=["0000:00:05.0"])
+        self.assertIn(f"process {holder.pid}", error["object"])
+        self.assertIn("-> /dev/full", error["reason"])
+        host.done("suspend", devices=["0000:00:06.0"])
+        host.done("resume")
 
     def test_unlinked(self):
         """A device that was pulled out is held all the same."""
