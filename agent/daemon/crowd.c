@@ -73,7 +73,7 @@ json_t *crowd_states(const struct crowd *crowd)
     return array;
 }
 
-/* Where a device is on the bus is not known to the processes. */
+/* Where a device is on the bus is not known to the processes; `status` looks. */
 static void add_addresses(json_t *process)
 {
     json_t *devices = json_object_get(process, "devices");

@@ -35,21 +35,40 @@ static json_t *describe_device(const struct pci_device *device, const struct use
     return value;
 }
 
-static json_t *describe_devices(void)
+static json_t *describe_devices(const struct pci *pci, const struct users *users)
 {
-    struct pci pci;
-    struct users users;
     json_t *array = json_array();
-    pci_list(&pci);
-    users_find(&users, &pci, NULL, 0);
-    for (size_t i = 0; i < pci.count; i++) {
-        json_t *device = describe_device(&pci.list[i], &users);
+    for (size_t i = 0; i < pci->count; i++) {
+        json_t *device = describe_device(&pci->list[i], users);
         if (device)
             json_array_append_new(array, device);
     }
-    users_finish(&users);
-    pci_finish(&pci);
     return array;
+}
+
+static bool holds(const struct users *users, json_int_t pid, const struct pci_device *device)
+{
+    for (size_t i = 0; i < users->count; i++)
+        if (users->list[i].pid == pid && pci_owns(device, users->list[i].path))
+            return true;
+    return false;
+}
+
+/* Where a device is on the bus is not known to the processes. It is where the only one is that the
+ * process holds; which of several it is can't be told. */
+static void add_address(json_t *process, const struct pci *pci, const struct users *users)
+{
+    const struct pci_device *held = NULL;
+    size_t count = 0;
+    json_int_t pid = json_integer_value(json_object_get(process, "pid"));
+    json_t *devices = json_object_get(process, "devices");
+    for (size_t i = 0; i < pci->count; i++)
+        if (holds(users, pid, &pci->list[i])) {
+            held = &pci->list[i];
+            count++;
+        }
+    if (count == 1 && json_array_size(devices) == 1)
+        json_object_set_new(json_array_get(devices, 0), "pci", answer_string(held->address));
 }
 
 /* The drivers that are installed: each file names a library in its first line. */
@@ -79,6 +98,8 @@ static json_t *describe_drivers(void)
 void status_run(struct job *job)
 {
     struct crowd crowd;
+    struct pci pci;
+    struct users users;
     struct error err = {0};
     if (crowd_find(&crowd, &err) < 0) {
         crowd_finish(&crowd);
@@ -88,9 +109,16 @@ void status_run(struct job *job)
     json_t *uncovered = json_array();
     targets_each_uncovered(&crowd.targets.peers, add_uncovered, uncovered);
     job->processes = crowd_states(&crowd);
+    pci_list(&pci);
+    users_find(&users, &pci, NULL, 0);
+    json_t *processes = crowd_processes(&crowd);
+    for (size_t i = 0; i < json_array_size(processes); i++)
+        add_address(json_array_get(processes, i), &pci, &users);
     job->reply =
-        reply_return(json_pack("{s:o, s:I, s:o, s:o, s:o}", "processes", crowd_processes(&crowd),
-                               "bytes", crowd_bytes(&crowd), "uncovered", uncovered, "devices",
-                               describe_devices(), "drivers", describe_drivers()));
+        reply_return(json_pack("{s:o, s:I, s:o, s:o, s:o}", "processes", processes, "bytes",
+                               crowd_bytes(&crowd), "uncovered", uncovered, "devices",
+                               describe_devices(&pci, &users), "drivers", describe_drivers()));
+    users_finish(&users);
+    pci_finish(&pci);
     crowd_finish(&crowd);
 }

@@ -151,11 +151,11 @@ def as_user(user, command):
 class Peer:
     """A process that listens as one under shadowcl, and answers as told (tests/live/cli)."""
 
-    def __init__(self, path, *behaviour, user=None):
+    def __init__(self, path, *behaviour, user=None, fds=()):
         self.path = path
         self.process = subprocess.Popen(
             as_user(user, [os.path.join(BIN, "fake_peer"), path, *behaviour]),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=fds)
         self.pid = self.process.pid
         line = self.process.stdout.readline()
         assert line == "ready\n", f"fake peer at {path}: {line!r}"
@@ -256,10 +256,10 @@ class Case(unittest.TestCase):
 
     # Processes.
 
-    def peer(self, *behaviour, dir=None, user=None):
+    def peer(self, *behaviour, dir=None, user=None, fds=()):
         self.num_peers += 1
         path = os.path.join(dir or self.run, f"1-{self.num_peers}.sock")
-        peer = Peer(path, *behaviour, user=user)
+        peer = Peer(path, *behaviour, user=user, fds=fds)
         self.peers.append(peer)
         return peer
 

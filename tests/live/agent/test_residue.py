@@ -107,6 +107,18 @@ class Residue(Case):
     def test_mapped(self):
         self.found("map", "mapping of ")
 
+    def test_addresses_of_processes(self):
+        """A process is where the only device is that it holds."""
+        node = os.path.join(self.gpu, "resource2")
+        self.peer()
+        with open(node, "rb") as file:
+            os.set_inheritable(file.fileno(), True)
+            holder = self.peer(fds=[file.fileno()])
+        host = self.started()
+        at = {each["pid"]: each["devices"][0]["pci"] for each in host.done("status")["processes"]}
+        self.assertEqual(sorted(at.values(), key=str), sorted([None, "0000:00:05.0"], key=str))
+        self.assertEqual(at[holder.pid], "0000:00:05.0")
+
     def test_other_name(self):
         """A node is known by its number, whatever it is called."""
         node = os.path.join(self.gpu, "drm/card7")
