@@ -97,10 +97,12 @@ int step_suspend(struct move *move, struct error *err)
 int step_suspend_again(struct move *move, struct error *err)
 {
     /* The hooks of release have run. Nothing is to be unplugged; what others hold elsewhere does
-     * not matter. */
+     * not matter, and a device that has left is held by nobody. */
     json_t *arguments = json_pack("{s:b}", "hooks", 0);
-    if (*move->holder->place.address)
-        json_object_set_new(arguments, "devices", addresses(move->holder));
+    const struct side *side = move->holder;
+    bool may_be_there = side->plug == PLUG_IN || side->plug == PLUG_UNKNOWN;
+    if (may_be_there && *side->place.address)
+        json_object_set_new(arguments, "devices", addresses(side));
     return suspend(move, arguments, err);
 }
 

@@ -361,6 +361,8 @@ class Agent:
     def do_suspend(self, deadline, policy, devices=None, hooks=True, prepare=False):
         if self.state == "suspended":
             return {"already": True}
+        if devices and not self.device():
+            raise Refusal(f"device {devices[0]}: there is no such device here", "Refused")
         self.begin("suspend", "suspending")
         stopped = self.cancelled.wait(self.world.suspend_time)
         if stopped or self.residue or (self.lost_device and self.place == "gpu:0"):
