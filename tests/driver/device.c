@@ -114,6 +114,7 @@ void devices_stop(void)
     for (unsigned i = 0; i < num_devices; i++) {
         /* pocl's devices stay behind: they must not lead into unloaded code. */
         *(void **)devices[i].id = devices[i].pocl_dispatch;
+        heap_clear(&devices[i]);
         free(devices[i].path);
         free(devices[i].bar);
         devices[i].path = devices[i].bar = NULL;

@@ -152,6 +152,8 @@ void heap_free(struct device *device, size_t offset);
 void heap_clear(struct device *device);
 
 /* mem.c */
+/* Forgets what pocl has not dropped yet: nobody tells us of it any more. */
+void mems_stop(void);
 struct mem *mem_find(cl_mem id);
 cl_int mem_check_flags(cl_mem_flags flags, const void *host_ptr);
 cl_mem_flags mem_pocl_flags(cl_mem_flags flags);

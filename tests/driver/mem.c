@@ -43,6 +43,17 @@ static void on_destroyed(void *mem)
     forget(mem);
 }
 
+void mems_stop(void)
+{
+    pthread_mutex_lock(&lock);
+    while (mems) {
+        struct mem *next = mems->next;
+        free(mems);
+        mems = next;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 static void remember(struct mem *mem, cl_mem id)
 {
     mem->id = id;

@@ -32,6 +32,7 @@ __attribute__((destructor)) static void stop(void)
     stall_stop();
     nodes_settle();
     landing_close(&dispatch);
+    mems_stop();
     devices_stop();
     faults_stop();
 }
