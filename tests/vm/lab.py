@@ -97,13 +97,14 @@ class Lab:
         return self.saved
 
     def source(self, size=64 * MIB):
-        """A warm guest with its programs and a GPU, as `machine.bars[0]`."""
+        """A warm guest with its programs and a GPU, as `machine.bars[0]`. Without one: size=0."""
         machine = Machine(self.image, "source", load_uri(self.warm_guest()))
         try:
             machine.wait_status("running")
             machine.guest.wait_ready()
             machine.guest.put_tree(self.programs(), HOME)
-            machine.plug(machine.add_memory(size))
+            if size:
+                machine.plug(machine.add_memory(size))
         except BaseException as problem:
             machine.__exit__(None, problem)
             raise
