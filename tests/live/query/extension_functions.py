@@ -50,6 +50,7 @@ def check(folder, source):
     known = set(re.findall(r'^    "(cl_\w+)",$', (shim / "extensions.c").read_text(), re.M))
     wrapped = set(re.findall(r"X\(\d_\d, (cl\w+)\)", (shim / "calls.h").read_text()))
     wrapped |= set(re.findall(r"^    X\((cl\w+), \w+\)", (shim / "dispatch.c").read_text(), re.M))
+    wrapped |= set(re.findall(r"\bX\((cl\w+)\)", (shim / "dispatch.c").read_text()))
     calls = (pathlib.Path(source) / "state" / "command_buffer.h").read_text()
     wrapped |= set(re.findall(r"^    X\((cl\w+)\)", calls, re.M))
     wrapped |= set(re.findall(r'\{"(cl\w+)", ', (shim / "dispatch.c").read_text()))
