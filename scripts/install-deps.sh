@@ -15,7 +15,7 @@ END
 }
 
 build=(build-essential cmake ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler
-    libjansson-dev libuv1-dev libcmocka-dev scdoc opencl-headers ocl-icd-opencl-dev)
+    libjansson-dev libuv1-dev libzstd-dev libxxhash-dev libcmocka-dev scdoc opencl-headers ocl-icd-opencl-dev)
 drivers=(ocl-icd-libopencl1 pocl-opencl-icd mesa-opencl-icd oclgrind clinfo)
 checks=(clang clang-format clang-tidy libclang-rt-14-dev valgrind)
 tools=(python3 python3-jsonschema util-linux libcap2-bin procps git ca-certificates)
