@@ -151,6 +151,10 @@ size_t heap_allocate(struct device *device, size_t size);
 void heap_free(struct device *device, size_t offset);
 void heap_clear(struct device *device);
 
+/* context.c: calls the notify function of every context that has one, in this thread; the text is
+ * the private information too. */
+void contexts_notify(const char *text);
+
 /* mem.c */
 /* Forgets what pocl has not dropped yet: nobody tells us of it any more. */
 void mems_stop(void);
@@ -172,6 +176,12 @@ void faults_stop(void);
 cl_int faults_apply(const char *name);
 bool faults_stalled(void);
 long faults_linger(void); /* ms */
+/* With what the command that this thread's call enqueues is to end; CL_SUCCESS: as it should. */
+cl_int faults_spoiled(void);
+
+/* event.c: a command that ends with this error, after its waits, and does nothing. */
+cl_int spoil_command(cl_command_queue queue, cl_int error, cl_uint num_waits, const cl_event *waits,
+                     cl_event *event);
 
 /* stall.c: an event that a kernel has to wait for while `stall` is told; NULL otherwise.
  * The caller's reference. */
