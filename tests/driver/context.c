@@ -29,7 +29,7 @@ static cl_int open_nodes(unsigned mask)
 
 /* The contexts that want to be told of errors: a place each, whose number goes with the mask of the
  * devices through a pointer. */
-#define MAX_LISTENERS 64
+#define MAX_LISTENERS 256
 #define MASK_BITS 16
 
 typedef void(CL_CALLBACK *notify_function)(const char *, const void *, size_t, void *);

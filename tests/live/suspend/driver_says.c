@@ -99,6 +99,59 @@ static void test_notices_reach_the_program_once(void **state)
         ok(clReleaseContext(contexts[i]));
 }
 
+/* A context with a kernel in flight, and all of it released. */
+static void leave_context_in_flight(struct heard *it)
+{
+    cl_int err;
+    size_t one = 1;
+    static const char *source = "kernel void f(void) {}";
+    cl_context context = listening(it);
+    cl_command_queue queue = clCreateCommandQueue(context, live.device, 0, &err);
+    made(queue);
+    cl_program program = clCreateProgramWithSource(context, 1, &source, NULL, &err);
+    made(program);
+    ok(clBuildProgram(program, 1, &live.device, NULL, NULL, NULL));
+    cl_kernel kernel = clCreateKernel(program, "f", &err);
+    made(kernel);
+    tell("stall 1\n");
+    ok(clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &one, NULL, 0, NULL, NULL));
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseProgram(program));
+    ok(clReleaseCommandQueue(queue));
+    ok(clReleaseContext(context));
+}
+
+/* The driver keeps the context while its kernel runs. Its slot is another's by then. */
+static void test_notices_of_a_context_that_is_gone_reach_nobody_else(void **state)
+{
+    cl_int err;
+    cl_context others[200];
+    leave_context_in_flight(&heard[0]);
+    for (int i = 0; i < 5000; i++)
+        ok(clReleaseEvent(clCreateUserEvent(live.context, &err)));
+    for (int i = 0; i < 200; i++)
+        others[i] = listening(&heard[1]);
+    heard[0].expected = heard[1].expected = "too hot";
+    tell("stall 1\nnotice 1 too hot\n");
+    ok(clFinish(live.queue));
+    live_wait_for(&heard[1].times, 200);
+    live_sleep(50);
+    assert_int_equal(atomic_load(&heard[1].times), 200);
+    assert_int_equal(atomic_load(&heard[1].wrong), 0);
+    tell("");
+    for (int i = 0; i < 200; i++)
+        ok(clReleaseContext(others[i]));
+}
+
+/* Nothing of it is left to be asked for, but it runs on the device. */
+static void test_suspend_waits_for_a_context_that_is_gone(void **state)
+{
+    leave_context_in_flight(&heard[0]);
+    assert_false(live_try_suspend_in("1"));
+    tell("");
+    live_cycle();
+}
+
 static void expect_count(cl_mem mem, cl_uint expected)
 {
     cl_uint count = 0;
@@ -161,6 +214,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_notices_reach_the_program_once),
+        cmocka_unit_test(test_notices_of_a_context_that_is_gone_reach_nobody_else),
+        cmocka_unit_test(test_suspend_waits_for_a_context_that_is_gone),
         cmocka_unit_test(test_unmap_that_fails_in_the_driver_leaves_the_region_mapped),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
