@@ -9,6 +9,8 @@
 #include "state/roster.h"
 
 /* One clEnqueueMapBuffer or clEnqueueMapImage that is not unmapped. */
+struct mem;
+
 struct mapping {
     struct mapping *next;
     char *pointer; /* what the application holds */
@@ -22,6 +24,9 @@ struct mapping {
     size_t row_pitch;
     size_t slice_pitch;
     bool leaving; /* the application has unmapped it, but the command is held back */
+    /* Whose it is, while the driver has the unmap; not held. */
+    struct mem *mem;
+    uint32_t generation;
 };
 
 typedef void(CL_CALLBACK *mem_destructor)(cl_mem mem, void *data);
