@@ -9,11 +9,13 @@
 #include <time.h>
 
 #include "shim/cancel.h"
+#include "shim/config.h"
 #include "shim/drain.h"
 #include "shim/event.h"
 #include "shim/gate.h"
 #include "shim/handlers.h"
 #include "shim/hold.h"
+#include "shim/lazy.h"
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/objects.h"
@@ -84,7 +86,9 @@ static int prepare(struct error *err)
 {
     if (residue_foreign(err) != 0 || loader_prepare(err) != 0)
         return -1;
-    return staging_reserve(mem_staging_bytes(), err);
+    uint64_t missing = mem_missing_bytes();
+    size_t room = staging_room();
+    return missing > room ? staging_reserve(missing - room, err) : 0;
 }
 
 /* With the gate closed and nothing running: reads all that the driver knows. */
@@ -142,9 +146,21 @@ static void release_again(struct report *report)
         report_warn(report, "%s: %s", err.object, err.reason);
 }
 
+/* Contents go up, or are left for later. */
+static int bring_up(struct object *const *objects, size_t count, bool lazy, struct report *report,
+                    struct error *err)
+{
+    int result = 0;
+    mem_owe_nothing();
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = lazy ? objects_owe(objects[i], err) : objects_upload(objects[i], err);
+    report->owed_bytes = mem_owed_bytes();
+    return result == 0 ? objects_finish_copies(objects, count, err) : -1;
+}
+
 /* Makes every object again where its device is placed, parents first; the drivers are loaded. On an
  * error everything is released again. */
-static int rebuild(struct object *const *objects, size_t count, struct report *report,
+static int rebuild(struct object *const *objects, size_t count, bool lazy, struct report *report,
                    struct error *err)
 {
     int64_t start = now_ns();
@@ -158,10 +174,8 @@ static int rebuild(struct object *const *objects, size_t count, struct report *r
         result = objects_rebuild(objects[i], err);
     if (result == 0)
         result = svm_check_rebuilt(err);
-    for (size_t i = 0; i < count && result == 0; i++)
-        result = objects_upload(objects[i], err);
     if (result == 0)
-        result = objects_finish_copies(objects, count, err);
+        result = bring_up(objects, count, lazy, report, err);
     if (residue_leave(watching))
         loader_note_device(NULL);
     pthread_sigmask(SIG_SETMASK, &signals, NULL);
@@ -173,11 +187,23 @@ static int rebuild(struct object *const *objects, size_t count, struct report *r
     return result;
 }
 
-/* The program runs on: contents in staging have been copied or were not needed. */
-static void run_on(struct object *const *objects, size_t count)
+/* Contents in staging have been copied or were not needed, but for what is still owed. */
+static void drop_contents(void)
 {
+    if (atomic_load(&lazy_owed)) {
+        lazy_start();
+        return;
+    }
     mem_forget_contents();
     staging_drop();
+}
+
+/* The program runs on. */
+static void run_on(struct object *const *objects, size_t count)
+{
+    if (!atomic_load(&lazy_owed))
+        objects_drop_copiers(objects, count);
+    drop_contents();
     object_reap();
     atomic_store(&state, STATE_RUNNING);
     gate_open();
@@ -192,8 +218,7 @@ static int undo_release(struct object *const *objects, size_t count, struct erro
     struct error why = {0};
     atomic_store(&state, STATE_REBUILDING);
     loader_reload();
-    if (rebuild(objects, count, &ignored, &why) == 0) {
-        objects_drop_copiers(objects, count);
+    if (rebuild(objects, count, false, &ignored, &why) == 0) {
         run_on(objects, count);
     } else {
         atomic_store(&state, STATE_SUSPENDED);
@@ -244,7 +269,6 @@ static int suspend_closed(int64_t deadline, struct report *report, struct error 
     if (result == 0)
         result = capture(objects, count, deadline, report, err);
     if (result != 0) {
-        objects_drop_copiers(objects, count);
         run_on(objects, count);
         free(objects);
         return -1;
@@ -265,8 +289,7 @@ static int suspend_closed(int64_t deadline, struct report *report, struct error 
 static int never_mind(void)
 {
     precopy_end(true);
-    mem_forget_contents();
-    staging_drop();
+    drop_contents();
     return -1;
 }
 
@@ -301,8 +324,9 @@ static int suspend(double deadline, const struct precopy_wish *wish, struct repo
         error_set(err, 0, "it is %s, not running", state_name());
         return error_todo(err, "resume it first");
     }
+    lazy_stop();
     if (prepare(err) != 0) {
-        staging_drop();
+        drop_contents();
         return -1;
     }
     if (copy_beforehand(wish, report, err) != 0 || check_asker(wish, err) != 0)
@@ -327,8 +351,10 @@ static int suspend(double deadline, const struct precopy_wish *wish, struct repo
     return result;
 }
 
-static int resume_closed(const char *device, bool strict, struct report *report, struct error *err)
+static int resume_closed(const struct resume_wish *wish, struct report *report, struct error *err)
 {
+    /* Who ends the program has no time for the rest. */
+    bool lazy = (wish->lazy || config.lazy) && !checkpoint_ending();
     size_t count = 0;
     object_reap();
     struct object **objects = object_list(false, &count);
@@ -337,24 +363,22 @@ static int resume_closed(const char *device, bool strict, struct report *report,
     int64_t start = now_ns();
     loader_reload();
     report->load = ms_since(start);
-    int result = placement_choose(device, strict, objects, count, report, err);
+    int result = placement_choose(wish->device, wish->strict, objects, count, report, err);
     if (result != 0) {
         loader_unload();
         release_again(report);
     } else {
-        result = rebuild(objects, count, report, err);
+        result = rebuild(objects, count, lazy, report, err);
         if (result != 0)
             placement_undo(objects, count);
     }
-    if (result == 0) {
-        objects_drop_copiers(objects, count);
+    if (result == 0)
         run_on(objects, count);
-    }
     free(objects);
     return result;
 }
 
-static int resume(const char *device, bool strict, struct report *report, struct error *err)
+static int resume(const struct resume_wish *wish, struct report *report, struct error *err)
 {
     int64_t start = now_ns();
     if (checkpoint_state() != STATE_SUSPENDED) {
@@ -363,7 +387,7 @@ static int resume(const char *device, bool strict, struct report *report, struct
     }
     atomic_store(&state, STATE_REBUILDING);
     gate_lend();
-    int result = resume_closed(device, strict, report, err);
+    int result = resume_closed(wish, report, err);
     gate_unlend();
     if (result != 0)
         atomic_store(&state, STATE_SUSPENDED);
@@ -453,6 +477,7 @@ void checkpoint_before_exit(void)
 {
     ending = wait_and_take(OWNER_END);
     storm_end();
+    lazy_stop();
 }
 
 void checkpoint_waits_at_gate(bool waits)
@@ -472,14 +497,14 @@ int checkpoint_suspend(double deadline, const struct precopy_wish *wish, struct 
     return result;
 }
 
-int checkpoint_resume(const char *device, bool strict, struct report *report, struct error *err)
+int checkpoint_resume(const struct resume_wish *wish, struct report *report, struct error *err)
 {
     bool taken = take(), waits = true;
     /* A suspended program that ends may yet make a call, in a destructor, and is stuck there: then
      * that thread can't unload the drivers at the same time. */
     if (!taken && !atomic_compare_exchange_strong(&end_waits, &waits, false))
         return refuse_second(err);
-    int result = resume(device, strict, report, err);
+    int result = resume(wish, report, err);
     if (taken)
         give_back();
     else if (result != 0)
@@ -489,32 +514,33 @@ int checkpoint_resume(const char *device, bool strict, struct report *report, st
 }
 
 /* To the new place, or else back to the old one. */
-static int move(double deadline, const struct precopy_wish *wish, const char *device, bool strict,
-                struct report *report, struct error *err)
+static int move(double deadline, const struct precopy_wish *beforehand,
+                const struct resume_wish *wish, struct report *report, struct error *err)
 {
+    static const struct resume_wish back = {.device = ""};
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING &&
-        placement_check(end, device, strict, report, err) != 0)
+        placement_check(end, wish->device, wish->strict, report, err) != 0)
         return -1;
-    if (suspend(deadline, wish, report, err) != 0)
+    if (suspend(deadline, beforehand, report, err) != 0)
         return -1;
-    if (resume(device, strict, report, err) == 0)
+    if (resume(wish, report, err) == 0)
         return 0;
     struct report ignored = {0};
     struct error why = {0};
-    if (resume("", false, &ignored, &why) != 0)
+    if (resume(&back, &ignored, &why) != 0)
         error_todo(err, "going back failed too (%s: %s): the program is suspended; try a resume",
                    why.object, why.reason);
     report_finish(&ignored);
     return -1;
 }
 
-int checkpoint_move(double deadline, const struct precopy_wish *wish, const char *device,
-                    bool strict, struct report *report, struct error *err)
+int checkpoint_move(double deadline, const struct precopy_wish *beforehand,
+                    const struct resume_wish *wish, struct report *report, struct error *err)
 {
     if (!take())
         return refuse_second(err);
-    int result = move(deadline, wish, device, strict, report, err);
+    int result = move(deadline, beforehand, wish, report, err);
     give_back();
     log_info("move: %s", result == 0 ? "done" : err->reason);
     return result;
