@@ -30,10 +30,13 @@ static void print_suspend(const control_response *response)
 
 static void print_resume(const control_response *response)
 {
-    char name[MAX_TEXT], platform[MAX_TEXT];
+    char name[MAX_TEXT], platform[MAX_TEXT], bytes[32];
     const Shadowcl__Control__ResumeTimes *times = response->resume_times;
     if (times)
         printf(" in %.1f ms (load %.1f, rebuild %.1f)", times->total, times->load, times->rebuild);
+    if (response->owed_bytes)
+        printf(", %s to be copied while it runs",
+               text_bytes(bytes, sizeof bytes, response->owed_bytes));
     for (size_t i = 0; i < response->n_devices; i++) {
         const Shadowcl__Control__Device *device = response->devices[i];
         printf("%s%s:%" PRIu32 " (%s)", i ? ", " : " on ",

@@ -144,27 +144,29 @@ void ask_leave(struct report *list, size_t count, double deadline, double timeou
     ask_to_suspend(list, count, deadline, NULL, true, timeout);
 }
 
-void ask_resume(struct report *list, size_t count, const char *device, bool strict, double timeout)
+void ask_resume(struct report *list, size_t count, const struct ask_resume *how, double timeout)
 {
     control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
     Shadowcl__Control__Resume resume = SHADOWCL__CONTROL__RESUME__INIT;
-    resume.device = (char *)device;
-    resume.strict = strict;
+    resume.device = (char *)how->device;
+    resume.strict = how->strict;
+    resume.lazy = how->lazy;
     request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_RESUME;
     request.resume = &resume;
     ask(list, count, &request, timeout, "resuming");
 }
 
 void ask_move(struct report *list, size_t count, double deadline, const struct ask_prepare *prepare,
-              const char *device, bool strict, double timeout)
+              const struct ask_resume *how, double timeout)
 {
     Shadowcl__Control__Prepare beforehand;
     control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
     Shadowcl__Control__Move move = SHADOWCL__CONTROL__MOVE__INIT;
     move.deadline = deadline;
     move.prepare = fill_prepare(&beforehand, prepare);
-    move.device = (char *)device;
-    move.strict = strict;
+    move.device = (char *)how->device;
+    move.strict = how->strict;
+    move.lazy = how->lazy;
     request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_MOVE;
     request.move = &move;
     ask(list, count, &request, timeout, "moving");

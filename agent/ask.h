@@ -22,9 +22,14 @@ void ask_suspend(struct report *list, size_t count, double deadline,
 /* As above, also those that are suspended already; each then closes its socket and waits for
  * away_wake. */
 void ask_leave(struct report *list, size_t count, double deadline, double timeout);
-/* `device` may be "". */
-void ask_resume(struct report *list, size_t count, const char *device, bool strict, double timeout);
+/* How a program goes on. */
+struct ask_resume {
+    const char *device; /* "": where it was */
+    bool strict, lazy;
+};
+
+void ask_resume(struct report *list, size_t count, const struct ask_resume *how, double timeout);
 void ask_move(struct report *list, size_t count, double deadline, const struct ask_prepare *prepare,
-              const char *device, bool strict, double timeout);
+              const struct ask_resume *how, double timeout);
 
 #endif

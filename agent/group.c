@@ -168,7 +168,7 @@ int group_return(struct group *group, const char *device, bool strict, struct er
     for (size_t i = 0; i < targets->count; i++)
         if (resumes(group, targets->list[i].pid) && !strcmp(targets->list[i].state, "suspended"))
             list[count++] = targets->list[i];
-    ask_resume(list, count, device, strict, resume_time);
+    ask_resume(list, count, &(struct ask_resume){.device = device, .strict = strict}, resume_time);
     for (size_t i = 0; i < targets->count && at < count; i++)
         if (targets->list[i].pid == list[at].pid)
             targets->list[i] = list[at++];

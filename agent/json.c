@@ -93,10 +93,11 @@ static json_t *ps_element(const struct report *report)
 {
     const control_response *response = report->response;
     const char *line = response && response->command[0] ? response->command : report->command;
-    return json_pack("{s:i, s:I, s:o, s:s, s:o, s:o, s:o}", "pid", (int)report->pid, "uid",
+    return json_pack("{s:i, s:I, s:o, s:s, s:o, s:o, s:o, s:o}", "pid", (int)report->pid, "uid",
                      (json_int_t)report->uid, "command", answer_string(line), "state",
                      report->state, "devices", devices(response), "objects", objects(response),
-                     "device_bytes", whole(response ? response->device_bytes : 0));
+                     "device_bytes", whole(response ? response->device_bytes : 0), "owed_bytes",
+                     whole(response ? response->owed_bytes : 0));
 }
 
 static void add_suspend(json_t *element, const control_response *response)
@@ -118,8 +119,10 @@ json_t *answer_element(enum answer_kind kind, const struct report *report)
     json_t *element = json_pack("{s:i, s:s}", "pid", (int)report->pid, "state", report->state);
     if (kind != ANSWER_RESUME)
         add_suspend(element, response);
-    if (kind != ANSWER_SUSPEND)
+    if (kind != ANSWER_SUSPEND) {
         json_object_set_new(element, "devices", devices(response));
+        json_object_set_new(element, "owed_bytes", whole(response ? response->owed_bytes : 0));
+    }
     size_t count = response ? response->n_warnings : 0;
     json_object_set_new(element, "warnings", strings(count ? response->warnings : NULL, count));
     json_t *ms = kind == ANSWER_SUSPEND  ? suspend_ms(response)

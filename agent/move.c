@@ -17,6 +17,7 @@ static const struct argp_option move_options[] = {
     OPTIONS_DEADLINE,
     OPTIONS_PREPARE,
     OPTIONS_STRICT,
+    OPTIONS_LAZY,
     OPTIONS_JSON,
     {"timeout", OPTION_TIMEOUT, "SEC", 0,
      "Stop waiting for the answer after so many seconds; by default 720 more than the deadline", 0},
@@ -50,8 +51,8 @@ int verb_move(int argc, char **argv)
         double most = options.deadline + capture_time + resume_time +
                       (options.prepare.wanted ? OPTIONS_PREPARE_TIME : 0);
         exchange_catch_signals();
-        ask_move(targets.list, targets.count, options.deadline, &options.prepare, options.device,
-                 options.strict, options.timeout > 0 ? options.timeout : most);
+        ask_move(targets.list, targets.count, options.deadline, &options.prepare, &options.resume,
+                 options.timeout > 0 ? options.timeout : most);
         code = answer(ANSWER_MOVE, options.json, targets.list, targets.count);
     }
     targets_finish(&targets);

@@ -138,7 +138,7 @@ static void check(const struct options *options, struct argp_state *state)
                                            : "a process id or --all is missing");
     if (options->one_pid && options->num_pids > 1)
         argp_error(state, "one process id at a time");
-    if (options->needs_device && !*options->device)
+    if (options->needs_device && !*options->resume.device)
         argp_error(state, "--device is missing: where to?");
 }
 
@@ -153,7 +153,10 @@ error_t options_parse_one(int key, char *text, struct argp_state *state)
         options->json = true;
         return 0;
     case OPTION_STRICT:
-        options->strict = true;
+        options->resume.strict = true;
+        return 0;
+    case OPTION_LAZY:
+        options->resume.lazy = true;
         return 0;
     case OPTION_DEADLINE:
         options->deadline = options_parse_seconds("deadline", text, state);
@@ -162,7 +165,7 @@ error_t options_parse_one(int key, char *text, struct argp_state *state)
         options->timeout = options_parse_seconds("timeout", text, state);
         return 0;
     case OPTION_DEVICE:
-        options->device = parse_device(text, state);
+        options->resume.device = parse_device(text, state);
         return 0;
     case OPTION_PREPARE:
     case OPTION_ROUNDS:
@@ -186,7 +189,7 @@ error_t options_parse_one(int key, char *text, struct argp_state *state)
 void options_parse(struct options *options, const struct argp *argp, int argc, char **argv)
 {
     options->deadline = default_deadline;
-    options->device = "";
+    options->resume.device = "";
     argp_parse(argp, argc, argv, 0, NULL, options);
 }
 

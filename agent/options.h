@@ -10,13 +10,13 @@
 #include <sys/types.h>
 
 struct options {
-    bool all, json, strict;
+    bool all, json;
     bool one_pid;       /* set by the verb: exactly one process */
     bool needs_device;  /* set by the verb */
     bool takes_no_pids; /* set by the verb */
     double deadline;    /* seconds */
     double timeout;     /* seconds; 0 where not given */
-    const char *device; /* "" where not given */
+    struct ask_resume resume;
     struct ask_prepare prepare;
     pid_t *pids; /* owned; each once */
     size_t num_pids;
@@ -28,6 +28,7 @@ enum {
     OPTION_DEADLINE = 't',
     OPTION_DEVICE = 'd',
     OPTION_STRICT = 's',
+    OPTION_LAZY = 'l',
     OPTION_TIMEOUT = 'w',
     OPTION_PREPARE = 'p',
     OPTION_ROUNDS = 'n',
@@ -46,6 +47,10 @@ enum {
     {"strict", OPTION_STRICT, 0, 0, \
      "The device must have all that the program was told of the old one, not only what its " \
      "objects use", 0}
+#define OPTIONS_LAZY \
+    {"lazy", OPTION_LAZY, 0, 0, \
+     "Let the program run as soon as its objects stand: their contents go up in the order in which " \
+     "it needs them", 0}
 #define OPTIONS_PREPARE \
     {"prepare", OPTION_PREPARE, 0, 0, \
      "Copy contents while the program still runs, in rounds, so that it stands still for no longer " \

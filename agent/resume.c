@@ -17,6 +17,7 @@ static const struct argp_option resume_options[] = {
      "each device in use. The device it had, by default",
      0},
     OPTIONS_STRICT,
+    OPTIONS_LAZY,
     OPTIONS_JSON,
     {"timeout", OPTION_TIMEOUT, "SEC", 0,
      "Stop waiting for the answer after so many seconds, 600 by default", 0},
@@ -51,7 +52,7 @@ int verb_resume(int argc, char **argv)
             answer_json_empty();
     } else {
         exchange_catch_signals();
-        ask_resume(targets.list, targets.count, options.device, options.strict,
+        ask_resume(targets.list, targets.count, &options.resume,
                    options.timeout > 0 ? options.timeout : resume_time);
         code = answer(ANSWER_RESUME, options.json, targets.list, targets.count);
     }

@@ -105,7 +105,7 @@ static void resume_some(struct report *list, struct report *now, size_t count, c
         now[i].response = NULL;
         now[i].failed = open[i] != which || !is_to_undo(&list[i]);
     }
-    ask_resume(now, count, "", false, resume_time);
+    ask_resume(now, count, &(struct ask_resume){.device = ""}, resume_time);
     for (size_t i = 0; i < count; i++) {
         if (open[i] == which && is_to_undo(&list[i]))
             tell_undone(&list[i], &now[i], culprit);

@@ -15,6 +15,7 @@
 #include "shim/gate.h"
 #include "shim/handlers.h"
 #include "shim/hold.h"
+#include "shim/lazy.h"
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/objects.h"
@@ -89,7 +90,9 @@ static int prepare(const struct precopy_wish *wish, const struct store_wish *ima
         return -1;
     if (store_sink() && !wish->wanted && !config.prepare)
         return 0;
-    return staging_reserve(mem_staging_bytes(), err);
+    uint64_t missing = mem_missing_bytes();
+    size_t room = staging_room();
+    return missing > room ? staging_reserve(missing - room, err) : 0;
 }
 
 static int capture_one(struct object *object, int64_t deadline, struct report *report,
@@ -160,9 +163,21 @@ static void release_again(struct report *report)
         report_warn(report, "%s: %s", err.object, err.reason);
 }
 
+/* Contents go up, or are left for later. */
+static int bring_up(struct object *const *objects, size_t count, bool lazy, struct report *report,
+                    struct error *err)
+{
+    int result = 0;
+    mem_owe_nothing();
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = lazy ? objects_owe(objects[i], err) : objects_upload(objects[i], err);
+    report->owed_bytes = mem_owed_bytes();
+    return result == 0 ? objects_finish_copies(objects, count, err) : -1;
+}
+
 /* Makes every object again where its device is placed, parents first; the drivers are loaded. On an
  * error everything is released again. */
-static int rebuild(struct object *const *objects, size_t count, struct report *report,
+static int rebuild(struct object *const *objects, size_t count, bool lazy, struct report *report,
                    struct error *err)
 {
     int64_t start = now_ns();
@@ -176,10 +191,8 @@ static int rebuild(struct object *const *objects, size_t count, struct report *r
         result = objects_rebuild(objects[i], err);
     if (result == 0)
         result = svm_check_rebuilt(err);
-    for (size_t i = 0; i < count && result == 0; i++)
-        result = objects_upload(objects[i], err);
     if (result == 0)
-        result = objects_finish_copies(objects, count, err);
+        result = bring_up(objects, count, lazy, report, err);
     if (residue_leave(watching))
         loader_note_device(NULL);
     pthread_sigmask(SIG_SETMASK, &signals, NULL);
@@ -191,11 +204,23 @@ static int rebuild(struct object *const *objects, size_t count, struct report *r
     return result;
 }
 
-/* The program runs on: contents in staging have been copied or were not needed. */
-static void run_on(struct object *const *objects, size_t count)
+/* Contents in staging have been copied or were not needed, but for what is still owed. */
+static void drop_contents(void)
 {
+    if (atomic_load(&lazy_owed)) {
+        lazy_start();
+        return;
+    }
     mem_forget_contents();
     staging_drop();
+}
+
+/* The program runs on. */
+static void run_on(struct object *const *objects, size_t count)
+{
+    if (!atomic_load(&lazy_owed))
+        objects_drop_copiers(objects, count);
+    drop_contents();
     store_drop();
     object_reap();
     atomic_store(&state, STATE_RUNNING);
@@ -211,8 +236,7 @@ static int undo_release(struct object *const *objects, size_t count, struct erro
     struct error why = {0};
     atomic_store(&state, STATE_REBUILDING);
     loader_reload();
-    if (rebuild(objects, count, &ignored, &why) == 0) {
-        objects_drop_copiers(objects, count);
+    if (rebuild(objects, count, false, &ignored, &why) == 0) {
         run_on(objects, count);
     } else {
         atomic_store(&state, STATE_SUSPENDED);
@@ -272,7 +296,6 @@ static int capture_closed(int64_t deadline, bool keep, struct object ***list, si
     if (result == 0)
         return 0;
     stream_drop();
-    objects_drop_copiers(objects, count);
     run_on(objects, count);
     free(objects);
     return -1;
@@ -302,7 +325,6 @@ static int save_closed(int64_t deadline, struct report *report, struct error *er
     size_t count;
     if (capture_closed(deadline, false, &objects, &count, report, err) != 0)
         return -1;
-    objects_drop_copiers(objects, count);
     run_on(objects, count);
     free(objects);
     return 0;
@@ -312,8 +334,7 @@ static int save_closed(int64_t deadline, struct report *report, struct error *er
 static int never_mind(void)
 {
     precopy_end(true);
-    mem_forget_contents();
-    staging_drop();
+    drop_contents();
     store_drop();
     return -1;
 }
@@ -348,6 +369,7 @@ static int with_closed_gate(double deadline, const struct precopy_wish *wish,
                             struct report *report, struct error *err)
 {
     int64_t start = now_ns();
+    lazy_stop();
     if (prepare(wish, image, err) != 0 || copy_beforehand(wish, report, err) != 0 ||
         check_asker(wish, err) != 0)
         return never_mind();
@@ -436,8 +458,10 @@ static int check_suspended(const char *device, bool strict, struct report *repor
     return result;
 }
 
-static int resume_closed(const char *device, bool strict, struct report *report, struct error *err)
+static int resume_closed(const struct resume_wish *wish, struct report *report, struct error *err)
 {
+    /* Who ends the program has no time for the rest. */
+    bool lazy = (wish->lazy || config.lazy) && !checkpoint_ending();
     size_t count = 0;
     object_reap();
     struct object **objects = object_list(false, &count);
@@ -446,31 +470,29 @@ static int resume_closed(const char *device, bool strict, struct report *report,
     int64_t start = now_ns();
     loader_reload();
     report->load = ms_since(start);
-    int result = placement_choose(device, strict, objects, count, report, err);
+    int result = placement_choose(wish->device, wish->strict, objects, count, report, err);
     if (result != 0) {
         loader_unload();
         release_again(report);
     } else {
-        result = rebuild(objects, count, report, err);
+        result = rebuild(objects, count, lazy, report, err);
         if (result != 0)
             placement_undo(objects, count);
     }
-    if (result == 0) {
-        objects_drop_copiers(objects, count);
+    if (result == 0)
         run_on(objects, count);
-    }
     free(objects);
     return result;
 }
 
-static int resume(const char *device, bool strict, struct report *report, struct error *err)
+static int resume(const struct resume_wish *wish, struct report *report, struct error *err)
 {
     int64_t start = now_ns();
     if (checkpoint_state() != STATE_SUSPENDED)
         return refuse_state("suspended", "suspend it first", err);
     atomic_store(&state, STATE_REBUILDING);
     gate_lend();
-    int result = resume_closed(device, strict, report, err);
+    int result = resume_closed(wish, report, err);
     gate_unlend();
     if (result != 0)
         atomic_store(&state, STATE_SUSPENDED);
@@ -560,6 +582,7 @@ void checkpoint_before_exit(void)
 {
     ending = wait_and_take(OWNER_END);
     storm_end();
+    lazy_stop();
 }
 
 void checkpoint_waits_at_gate(bool waits)
@@ -590,14 +613,14 @@ int checkpoint_save(double deadline, const struct precopy_wish *wish,
     return result;
 }
 
-int checkpoint_resume(const char *device, bool strict, struct report *report, struct error *err)
+int checkpoint_resume(const struct resume_wish *wish, struct report *report, struct error *err)
 {
     bool taken = take(), waits = true;
     /* A suspended program that ends may yet make a call, in a destructor, and is stuck there: then
      * that thread can't unload the drivers at the same time. */
     if (!taken && !atomic_compare_exchange_strong(&end_waits, &waits, false))
         return refuse_second(err);
-    int result = resume(device, strict, report, err);
+    int result = resume(wish, report, err);
     if (taken)
         give_back();
     else if (result != 0)
@@ -607,32 +630,33 @@ int checkpoint_resume(const char *device, bool strict, struct report *report, st
 }
 
 /* To the new place, or else back to the old one. */
-static int move(double deadline, const struct precopy_wish *wish, const char *device, bool strict,
-                struct report *report, struct error *err)
+static int move(double deadline, const struct precopy_wish *beforehand,
+                const struct resume_wish *wish, struct report *report, struct error *err)
 {
+    static const struct resume_wish back = {.device = ""};
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING &&
-        placement_check(end, device, strict, report, err) != 0)
+        placement_check(end, wish->device, wish->strict, report, err) != 0)
         return -1;
-    if (suspend(deadline, wish, NULL, report, err) != 0)
+    if (suspend(deadline, beforehand, NULL, report, err) != 0)
         return -1;
-    if (resume(device, strict, report, err) == 0)
+    if (resume(wish, report, err) == 0)
         return 0;
     struct report ignored = {0};
     struct error why = {0};
-    if (resume("", false, &ignored, &why) != 0)
+    if (resume(&back, &ignored, &why) != 0)
         error_todo(err, "going back failed too (%s: %s): the program is suspended; try a resume",
                    why.object, why.reason);
     report_finish(&ignored);
     return -1;
 }
 
-int checkpoint_move(double deadline, const struct precopy_wish *wish, const char *device,
-                    bool strict, struct report *report, struct error *err)
+int checkpoint_move(double deadline, const struct precopy_wish *beforehand,
+                    const struct resume_wish *wish, struct report *report, struct error *err)
 {
     if (!take())
         return refuse_second(err);
-    int result = move(deadline, wish, device, strict, report, err);
+    int result = move(deadline, beforehand, wish, report, err);
     give_back();
     log_info("move: %s", result == 0 ? "done" : err->reason);
     return result;

@@ -27,6 +27,7 @@ struct report {
     double load, rebuild, resume;
     uint64_t captured_bytes;
     uint64_t copied_bytes; /* of those: with the gate closed */
+    uint64_t owed_bytes;   /* that go up after the gate has opened */
     struct precopy_result precopy;
     struct {
         struct image_summary summary;
@@ -59,6 +60,13 @@ bool checkpoint_is_awaited(void);
 /* Said by a thread that begins or ends to wait at the closed gate. */
 void checkpoint_waits_at_gate(bool waits);
 
+struct resume_wish {
+    /* PLATFORM:INDEX for each device in use, separated by commas; empty: where they were. */
+    const char *device;
+    bool strict; /* the device must have all that the program was told */
+    bool lazy;   /* don't wait for contents: see shim/lazy.h */
+};
+
 /* One at a time; a second caller is refused. The caller is a thread of ours that is not inside the
  * gate. `deadline` in seconds, from the closing of the gate to the end of the drain. With an image
  * (NULL: none) contents go there instead of to memory. */
@@ -70,9 +78,8 @@ int checkpoint_save(double deadline, const struct precopy_wish *wish,
 /* Would it find all it needs on these devices? Nothing changes. */
 int checkpoint_check(double deadline, const char *device, bool strict, struct report *report,
                      struct error *err);
-/* `device`: PLATFORM:INDEX for each device in use, separated by commas; empty: where they were. */
-int checkpoint_resume(const char *device, bool strict, struct report *report, struct error *err);
-int checkpoint_move(double deadline, const struct precopy_wish *wish, const char *device,
-                    bool strict, struct report *report, struct error *err);
+int checkpoint_resume(const struct resume_wish *wish, struct report *report, struct error *err);
+int checkpoint_move(double deadline, const struct precopy_wish *beforehand,
+                    const struct resume_wish *wish, struct report *report, struct error *err);
 
 #endif

@@ -144,6 +144,22 @@ static void run_wrote(const struct issue *to, const void *args)
     atomic_fetch_add_explicit(&to->queue->context->writes, 1, memory_order_release);
 }
 
+static cl_int recorded_needs(const struct recorded *command)
+{
+    if (command->kernel)
+        return kernel_needs(command->kernel, command->args->args, lazy_need);
+    return lazy_need_both(command->source, command->target);
+}
+
+static cl_int run_needs(const struct issue *to, const void *args)
+{
+    const struct command_buffer *buffer = ((const struct run *)args)->buffer;
+    cl_int err = CL_SUCCESS;
+    for (cl_uint i = 0; i < buffer->num_commands && err == CL_SUCCESS; i++)
+        err = recorded_needs(buffer->commands[i]);
+    return err;
+}
+
 static const struct command_type run_type = {.name = "clEnqueueCommandBufferKHR",
                                              .type = CL_COMMAND_COMMAND_BUFFER_KHR,
                                              .size = sizeof(struct run),
@@ -151,7 +167,8 @@ static const struct command_type run_type = {.name = "clEnqueueCommandBufferKHR"
                                              .issue = issue_run,
                                              .keep = keep_run,
                                              .drop = drop_run,
-                                             .wrote = run_wrote};
+                                             .wrote = run_wrote,
+                                             .needs = run_needs};
 
 cl_int CL_API_CALL clEnqueueCommandBufferKHR(cl_uint num_queues, cl_command_queue *queues,
                                              cl_command_buffer_khr command_buffer,

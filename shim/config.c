@@ -39,6 +39,18 @@ static void read_storm(const char *text)
     }
 }
 
+static void read_lazy(const char *text)
+{
+    if (!text || strcmp(text, "0") == 0)
+        config.lazy = LAZY_ASKED;
+    else if (strcmp(text, "1") == 0)
+        config.lazy = LAZY_ALWAYS;
+    else if (strcmp(text, "needed") == 0)
+        config.lazy = LAZY_NEEDED;
+    else
+        log_warn("SHADOWCL_LAZY=%s is not 0, 1 or needed: taken as 0", text);
+}
+
 static bool is_on(const char *name)
 {
     const char *text = config_text(name);
@@ -51,6 +63,7 @@ void config_read(void)
     read_storm(config_text("SHADOWCL_STORM"));
     const char *directory = config_text("SHADOWCL_STORM_IMAGE");
     config.storm_image = directory ? strdup(directory) : NULL;
+    read_lazy(config_text("SHADOWCL_LAZY"));
     config.prepare = is_on("SHADOWCL_PREPARE");
     config.check_writes = is_on("SHADOWCL_CHECK_WRITES");
 }

@@ -11,11 +11,18 @@ enum mapping_mode {
     MAPPING_COPY,   /* each map has a region of its own, read at map and written at unmap */
 };
 
+enum lazy_mode {
+    LAZY_ASKED,  /* as the request says */
+    LAZY_ALWAYS, /* 1: no resume waits for contents */
+    LAZY_NEEDED, /* `needed`: and nothing goes up that no command needs; for tests */
+};
+
 struct config {
     enum mapping_mode mapping; /* SHADOWCL_MAPPING */
     unsigned long storm; /* SHADOWCL_STORM=N[,SEED]: a cycle every N calls on average; 0: none */
     unsigned long storm_seed;
     const char *storm_image; /* SHADOWCL_STORM_IMAGE=DIR: with contents in a file there; or NULL */
+    enum lazy_mode lazy;     /* SHADOWCL_LAZY */
     bool prepare;            /* SHADOWCL_PREPARE=1: every suspend copies beforehand */
     bool check_writes;       /* SHADOWCL_CHECK_WRITES=1: and looks whether a write was missed */
 };

@@ -202,7 +202,8 @@ static void *resume_unasked(void *data)
     struct wake_call *call = data;
     struct report report = {0};
     struct error err = {0};
-    if (checkpoint_resume(call->device, false, &report, &err) != 0)
+    struct resume_wish wish = {.device = call->device};
+    if (checkpoint_resume(&wish, &report, &err) != 0)
         log_error("it stays suspended: %s: %s", err.object, err.reason);
     report_finish(&report);
     free(call);

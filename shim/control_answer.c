@@ -265,12 +265,17 @@ static int carry_out(const Shadowcl__Control__Request *request, int asker, int a
         return checkpoint_check(request->check->deadline, request->check->device,
                                 request->check->strict, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_RESUME:
-        return checkpoint_resume(request->resume->device, request->resume->strict, report, err);
+        return checkpoint_resume(&(struct resume_wish){request->resume->device,
+                                                       request->resume->strict,
+                                                       request->resume->lazy},
+                                 report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_MOVE:
         if (check_deadline(request->move->deadline, err) != 0)
             return -1;
-        return checkpoint_move(request->move->deadline, &wish, request->move->device,
-                               request->move->strict, report, err);
+        return checkpoint_move(request->move->deadline, &wish,
+                               &(struct resume_wish){request->move->device, request->move->strict,
+                                                     request->move->lazy},
+                               report, err);
     default:
         error_set(err, 0, "the request has no verb that this process knows");
         return error_todo(err, "use the command of the same release as the process's library");
@@ -310,6 +315,8 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     answer->copied_bytes = report.copied_bytes;
     answer->prepared_bytes = report.precopy.bytes;
     answer->prepare_rounds = report.precopy.rounds;
+    /* To a status: what is still to go up. */
+    answer->owed_bytes = report.owed_bytes ? report.owed_bytes : mem_owed_bytes();
     add_devices(answer);
     size_t counts[KIND_COUNT];
     object_count(counts);

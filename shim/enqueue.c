@@ -74,6 +74,16 @@ cl_int enqueue_issue_behind_ended(const struct command_type *type, struct issue 
     return err;
 }
 
+cl_int enqueue_bring_up(const struct command_type *type, struct issue *to, void *args)
+{
+    cl_int err = type->needs ? type->needs(to, args) : CL_SUCCESS;
+    if (err != CL_SUCCESS && (type->flags & COMMAND_TOLD)) {
+        to->failed = err;
+        type->issue(to, args);
+    }
+    return err;
+}
+
 static cl_int issue_now(struct queue *queue, const struct command_type *type, void *args,
                         cl_bool blocking, cl_uint num_waits, const cl_event *waits,
                         struct event *event)

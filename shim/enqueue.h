@@ -6,6 +6,7 @@
 #ifndef SHADOWCL_SHIM_ENQUEUE_H
 #define SHADOWCL_SHIM_ENQUEUE_H
 
+#include "shim/lazy.h"
 #include "state/event.h"
 
 /* Where a command goes; all handles are the driver's. */
@@ -45,7 +46,13 @@ struct command_type {
     void (*drop)(void *args);
     /* Notes what the command may write (mem_wrote), once the driver has it. NULL: nothing. */
     void (*wrote)(const struct issue *to, const void *args);
+    /* Has the contents of every object that the command uses brought up (lazy_need), after a resume
+     * that did not wait for them. NULL: it uses none. */
+    cl_int (*needs)(const struct issue *to, const void *args);
 };
+
+/* After such a resume: what `needs` says. */
+cl_int enqueue_bring_up(const struct command_type *type, struct issue *to, void *args);
 
 /* For a marker or barrier whose waits have all ended, on a queue out of order: to the driver no
  * event at all would mean every command before, so it gets one that has ended. */
@@ -56,7 +63,11 @@ cl_int enqueue_issue_behind_ended(const struct command_type *type, struct issue 
 static inline cl_int enqueue_issue(const struct command_type *type, struct issue *to, void *args,
                                    cl_uint num_waits)
 {
-    cl_int err;
+    cl_int err = CL_SUCCESS;
+    if (__builtin_expect(atomic_load_explicit(&lazy_owed, memory_order_relaxed) != 0, 0))
+        err = enqueue_bring_up(type, to, args);
+    if (err != CL_SUCCESS)
+        return err;
     if (num_waits && !to->num_waits && (type->flags & COMMAND_WAITS_ALL) &&
         !queue_in_order(to->queue)) {
         err = enqueue_issue_behind_ended(type, to, args);

@@ -8,6 +8,7 @@ struct error {
     char object[128]; /* "buffer 12", "kernel `solve`", "driver `libfoo.so`" */
     char reason[384];
     char todo[256];
+    int code; /* the driver's error, where that is known; else 0 */
 };
 
 /* Fills in `reason`; errnum (an errno, or 0) adds its text. Always returns -1. */

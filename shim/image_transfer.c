@@ -98,6 +98,11 @@ static void drop_transfer(void *data)
     object_drop(((struct transfer *)data)->image);
 }
 
+static cl_int transfer_needs(const struct issue *to, const void *args)
+{
+    return lazy_need(((const struct transfer *)args)->image);
+}
+
 static const struct command_type read_image = {"clEnqueueReadImage",
                                                CL_COMMAND_READ_IMAGE,
                                                0,
@@ -106,7 +111,8 @@ static const struct command_type read_image = {"clEnqueueReadImage",
                                                issue_read,
                                                keep_transfer,
                                                drop_transfer,
-                                               NULL};
+                                               NULL,
+                                               transfer_needs};
 
 static void wrote_image(const struct issue *to, const void *args)
 {
@@ -121,7 +127,8 @@ static const struct command_type write_image = {"clEnqueueWriteImage",
                                                 issue_write,
                                                 keep_transfer,
                                                 drop_transfer,
-                                                wrote_image};
+                                                wrote_image,
+                                                transfer_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueReadImage(cl_command_queue command_queue, cl_mem image,
                                              cl_bool blocking_read, const size_t *origin,
@@ -215,10 +222,17 @@ static void wrote_copy_image(const struct issue *to, const void *args)
     mem_wrote(((const struct image_copy *)args)->target);
 }
 
+static cl_int copy_image_needs(const struct issue *to, const void *data)
+{
+    const struct image_copy *args = data;
+    return lazy_need_both(args->source, args->target);
+}
+
 static const struct command_type copy_image = {
     "clEnqueueCopyImage",      CL_COMMAND_COPY_IMAGE, 0,
     sizeof(struct image_copy), check_copy_image,      issue_copy_image,
-    keep_copy_image,           drop_copy_image,       wrote_copy_image};
+    keep_copy_image,           drop_copy_image,       wrote_copy_image,
+    copy_image_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyImage(cl_command_queue command_queue, cl_mem src_image,
                                              cl_mem dst_image, const size_t *src_origin,
@@ -279,10 +293,16 @@ static void wrote_fill_image(const struct issue *to, const void *args)
     mem_wrote(((const struct image_fill *)args)->image);
 }
 
+static cl_int fill_image_needs(const struct issue *to, const void *args)
+{
+    return lazy_need(((const struct image_fill *)args)->image);
+}
+
 static const struct command_type fill_image = {
     "clEnqueueFillImage",      CL_COMMAND_FILL_IMAGE, 0,
     sizeof(struct image_fill), check_fill_image,      issue_fill_image,
-    keep_fill_image,           drop_fill_image,       wrote_fill_image};
+    keep_fill_image,           drop_fill_image,       wrote_fill_image,
+    fill_image_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueFillImage(cl_command_queue command_queue, cl_mem image,
                                              const void *fill_color, const size_t *origin,
@@ -362,6 +382,12 @@ static void wrote_to_image(const struct issue *to, const void *args)
     mem_wrote(((const struct buffer_copy *)args)->image);
 }
 
+static cl_int buffer_copy_needs(const struct issue *to, const void *data)
+{
+    const struct buffer_copy *args = data;
+    return lazy_need_both(args->image, args->buffer);
+}
+
 static const struct command_type copy_image_to_buffer = {"clEnqueueCopyImageToBuffer",
                                                          CL_COMMAND_COPY_IMAGE_TO_BUFFER,
                                                          0,
@@ -370,7 +396,8 @@ static const struct command_type copy_image_to_buffer = {"clEnqueueCopyImageToBu
                                                          issue_to_buffer,
                                                          keep_buffer_copy,
                                                          drop_buffer_copy,
-                                                         wrote_to_buffer};
+                                                         wrote_to_buffer,
+                                                         buffer_copy_needs};
 
 static const struct command_type copy_buffer_to_image = {"clEnqueueCopyBufferToImage",
                                                          CL_COMMAND_COPY_BUFFER_TO_IMAGE,
@@ -380,7 +407,8 @@ static const struct command_type copy_buffer_to_image = {"clEnqueueCopyBufferToI
                                                          issue_to_image,
                                                          keep_buffer_copy,
                                                          drop_buffer_copy,
-                                                         wrote_to_image};
+                                                         wrote_to_image,
+                                                         buffer_copy_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyImageToBuffer(
     cl_command_queue command_queue, cl_mem src_image, cl_mem dst_buffer, const size_t *src_origin,

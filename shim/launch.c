@@ -115,6 +115,13 @@ static void launch_wrote(const struct issue *to, const void *args)
     kernel_wrote(launch->kernel, to->held ? launch->args->args : launch->kernel->args);
 }
 
+static cl_int launch_needs(const struct issue *to, const void *args)
+{
+    const struct launch *launch = args;
+    return kernel_needs(launch->kernel, to->held ? launch->args->args : launch->kernel->args,
+                        lazy_need);
+}
+
 static const struct command_type ndrange = {
     .name = "clEnqueueNDRangeKernel",
     .type = CL_COMMAND_NDRANGE_KERNEL,
@@ -124,6 +131,7 @@ static const struct command_type ndrange = {
     .keep = launch_keep,
     .drop = launch_drop,
     .wrote = launch_wrote,
+    .needs = launch_needs,
 };
 
 static const struct command_type task = {
@@ -135,6 +143,7 @@ static const struct command_type task = {
     .keep = launch_keep,
     .drop = launch_drop,
     .wrote = launch_wrote,
+    .needs = launch_needs,
 };
 
 EXPORT cl_int CL_API_CALL clEnqueueNDRangeKernel(cl_command_queue command_queue, cl_kernel kernel,

@@ -127,6 +127,11 @@ static cl_int map_buffer_issue(const struct issue *to, void *data)
                                            args->map.pointer, to->num_waits, to->waits, to->event);
 }
 
+static cl_int map_needs(const struct issue *to, const void *args)
+{
+    return lazy_need(((const struct map *)args)->mem);
+}
+
 static const struct command_type map_buffer_type = {"clEnqueueMapBuffer",
                                                     CL_COMMAND_MAP_BUFFER,
                                                     0,
@@ -135,7 +140,8 @@ static const struct command_type map_buffer_type = {"clEnqueueMapBuffer",
                                                     map_buffer_issue,
                                                     map_keep,
                                                     map_drop,
-                                                    NULL};
+                                                    NULL,
+                                                    map_needs};
 
 /* The pointer for the application, or what was recorded taken back. */
 static void *finish_map(struct map *args, cl_int err, cl_int *errcode_ret)
@@ -195,7 +201,8 @@ static const struct command_type map_image_type = {"clEnqueueMapImage",
                                                    map_image_issue,
                                                    map_keep,
                                                    map_drop,
-                                                   NULL};
+                                                   NULL,
+                                                   map_needs};
 
 /* §5.3.6: those whose slice pitch must be asked for. */
 static bool has_slices(const struct mem *mem)
@@ -373,6 +380,12 @@ static void unmap_wrote(const struct issue *to, const void *args)
     mem_wrote(((const struct unmap *)args)->mem);
 }
 
+/* What is written back must not be written over by what was there before. */
+static cl_int unmap_needs(const struct issue *to, const void *args)
+{
+    return lazy_need(((const struct unmap *)args)->mem);
+}
+
 static const struct command_type unmap_type = {"clEnqueueUnmapMemObject",
                                                CL_COMMAND_UNMAP_MEM_OBJECT,
                                                COMMAND_TOLD,
@@ -381,7 +394,8 @@ static const struct command_type unmap_type = {"clEnqueueUnmapMemObject",
                                                unmap_issue,
                                                unmap_keep,
                                                unmap_drop,
-                                               unmap_wrote};
+                                               unmap_wrote,
+                                               unmap_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueUnmapMemObject(cl_command_queue command_queue, cl_mem memobj,
                                                   void *mapped_ptr, cl_uint num_events_in_wait_list,

@@ -161,6 +161,12 @@ static void native_wrote(const struct issue *to, const void *args)
             mem_wrote(native->mems[i]);
 }
 
+/* It may make calls from inside the driver, where nothing can be waited for. */
+static cl_int native_needs(const struct issue *to, const void *args)
+{
+    return lazy_need_all();
+}
+
 static const struct command_type native_type = {
     .name = "clEnqueueNativeKernel",
     .type = CL_COMMAND_NATIVE_KERNEL,
@@ -170,6 +176,7 @@ static const struct command_type native_type = {
     .keep = native_keep,
     .drop = native_drop,
     .wrote = native_wrote,
+    .needs = native_needs,
 };
 
 EXPORT cl_int CL_API_CALL clEnqueueNativeKernel(cl_command_queue command_queue,

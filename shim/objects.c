@@ -200,9 +200,22 @@ int objects_rebuild(struct object *object, struct error *err)
 
 int objects_upload(struct object *object, struct error *err)
 {
-    if (object->was != KIND_MEM)
+    struct mem *mem = (struct mem *)object;
+    if (object->was != KIND_MEM || !mem_has_contents(mem))
         return 0;
-    return name_object(object, mem_upload((struct mem *)object, err), err);
+    int result = context_copier(mem->context, err);
+    if (result == 0)
+        result = mem_upload(mem, mem->context->copier, err);
+    return name_object(object, result, err);
+}
+
+int objects_owe(struct object *object, struct error *err)
+{
+    struct mem *mem = (struct mem *)object;
+    if (object->was != KIND_MEM || !mem_can_owe(mem))
+        return objects_upload(object, err);
+    mem_owe(mem);
+    return name_object(object, context_open_lifter(mem->context, err), err);
 }
 
 int objects_finish_copies(struct object *const *objects, size_t count, struct error *err)

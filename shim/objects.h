@@ -16,6 +16,8 @@ int objects_capture(struct object *object, int64_t deadline, struct error *err);
 void objects_release(struct object *object);
 int objects_rebuild(struct object *object, struct error *err);
 int objects_upload(struct object *object, struct error *err);
+/* The same, where it can't be left for later (shim/lazy.c). */
+int objects_owe(struct object *object, struct error *err);
 
 /* Waits for the copies that capture or upload has enqueued. */
 int objects_finish_copies(struct object *const *objects, size_t count, struct error *err);

@@ -15,6 +15,7 @@
 #include "shim/config.h"
 #include "shim/drain.h"
 #include "shim/gate.h"
+#include "shim/lazy.h"
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "state/mem.h"
@@ -243,7 +244,7 @@ void precopy_end(bool give_back)
     gate_lend();
     gate_enter("precopy");
     for (size_t i = 0; i < num_contexts; i++) {
-        if (give_back)
+        if (give_back && !atomic_load(&lazy_owed))
             context_drop_copier(contexts[i]);
         contexts[i]->copying = false;
         object_drop(contexts[i]);

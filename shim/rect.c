@@ -66,6 +66,13 @@ static void rect_drop(void *data)
     object_drop(args->other.mem);
 }
 
+/* `other` is NULL where the other side is the application's memory. */
+static cl_int rect_needs(const struct issue *to, const void *data)
+{
+    const struct rect *args = data;
+    return lazy_need_both(args->buffer.mem, args->other.mem);
+}
+
 static cl_int read_rect_check(struct queue *queue, void *args)
 {
     return rect_check(queue, args, false);
@@ -88,7 +95,8 @@ static const struct command_type read_rect_type = {"clEnqueueReadBufferRect",
                                                    read_rect_issue,
                                                    rect_keep,
                                                    rect_drop,
-                                                   NULL};
+                                                   NULL,
+                                                   rect_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueReadBufferRect(
     cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_read,
@@ -136,7 +144,8 @@ static const struct command_type write_rect_type = {"clEnqueueWriteBufferRect",
                                                     write_rect_issue,
                                                     rect_keep,
                                                     rect_drop,
-                                                    write_rect_wrote};
+                                                    write_rect_wrote,
+                                                    rect_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueWriteBufferRect(
     cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_write,
@@ -194,7 +203,8 @@ static const struct command_type copy_rect_type = {"clEnqueueCopyBufferRect",
                                                    copy_rect_issue,
                                                    rect_keep,
                                                    rect_drop,
-                                                   copy_rect_wrote};
+                                                   copy_rect_wrote,
+                                                   rect_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyBufferRect(cl_command_queue command_queue, cl_mem src_buffer,
                                                   cl_mem dst_buffer, const size_t *src_origin,

@@ -14,6 +14,7 @@
 #include "shim/dispatch.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
+#include "shim/lazy.h"
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/residue.h"
@@ -31,12 +32,14 @@ static bool started;
 static void before_fork(void)
 {
     checkpoint_before_fork();
+    lazy_before_fork();
     roster_before_fork();
 }
 
 static void after_fork_here(void)
 {
     roster_after_fork();
+    lazy_after_fork();
     checkpoint_after_fork();
 }
 
@@ -51,6 +54,7 @@ static void after_fork(void)
     loader_forked();
     gate_forked();
     hold_forked();
+    lazy_forked();
     callback_forked();
     storm_forked();
     store_forked();

@@ -213,7 +213,7 @@ void store_drop(void)
     store_end();
     image_reader_close(reader);
     reader = NULL;
-    mem_source = NULL;
+    mem_unstore();
     if (kept >= 0)
         close(kept);
     kept = -1;

@@ -61,6 +61,7 @@ static bool cycle(void)
     struct report report = {0};
     struct error err = {0};
     const struct precopy_wish none = {.asker = -1};
+    const struct resume_wish back = {.device = ""};
     struct store_wish image = image_wish();
     bool done = checkpoint_suspend(DEADLINE, &none, &image, &report, &err) == 0;
     if (image.fd >= 0)
@@ -70,7 +71,7 @@ static bool cycle(void)
     if (!done)
         log_warn("storm: no suspend: %s: %s", err.object, err.reason);
     report_finish(&report);
-    while (done && checkpoint_resume("", false, &report, &err) != 0) {
+    while (done && checkpoint_resume(&back, &report, &err) != 0) {
         log_error("storm: no resume: %s: %s", err.object, err.reason);
         report_finish(&report);
         done = false;

@@ -129,6 +129,12 @@ static void drop_release(void *data)
     free_list(&((struct svm_release *)data)->list);
 }
 
+/* The application's function may make calls from inside the driver: see native_needs. */
+static cl_int release_needs(const struct issue *to, const void *args)
+{
+    return ((const struct svm_release *)args)->function ? lazy_need_all() : CL_SUCCESS;
+}
+
 static const struct command_type svm_free_type = {"clEnqueueSVMFree",
                                                   CL_COMMAND_SVM_FREE,
                                                   0,
@@ -137,7 +143,8 @@ static const struct command_type svm_free_type = {"clEnqueueSVMFree",
                                                   issue_release,
                                                   keep_release,
                                                   drop_release,
-                                                  NULL};
+                                                  NULL,
+                                                  release_needs};
 
 EXPORT cl_int CL_API_CALL
 clEnqueueSVMFree(cl_command_queue command_queue, cl_uint num_svm_pointers, void *svm_pointers[],
@@ -198,6 +205,7 @@ static const struct command_type svm_migrate_type = {"clEnqueueSVMMigrateMem",
                                                      issue_migration,
                                                      keep_migration,
                                                      drop_migration,
+                                                     NULL,
                                                      NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMMigrateMem(cl_command_queue command_queue,

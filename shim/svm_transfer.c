@@ -46,6 +46,7 @@ static const struct command_type svm_memcpy = {"clEnqueueSVMMemcpy",
                                                issue_copy,
                                                keep_copy,
                                                NULL,
+                                               NULL,
                                                NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMMemcpy(cl_command_queue command_queue, cl_bool blocking_copy,
@@ -99,6 +100,7 @@ static const struct command_type svm_memfill = {"clEnqueueSVMMemFill",
                                                 check_fill,
                                                 issue_fill,
                                                 keep_fill,
+                                                NULL,
                                                 NULL,
                                                 NULL};
 
@@ -156,6 +158,7 @@ static const struct command_type svm_map_type = {"clEnqueueSVMMap",
                                                  issue_map,
                                                  keep_map,
                                                  NULL,
+                                                 NULL,
                                                  NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMMap(cl_command_queue command_queue, cl_bool blocking_map,
@@ -181,6 +184,7 @@ static const struct command_type svm_unmap_type = {"clEnqueueSVMUnmap",
                                                    sizeof(struct svm_map),
                                                    check_map,
                                                    issue_unmap,
+                                                   NULL,
                                                    NULL,
                                                    NULL,
                                                    NULL};

@@ -62,6 +62,11 @@ static void linear_drop(void *args)
     object_drop(((struct linear *)args)->buffer.mem);
 }
 
+static cl_int linear_needs(const struct issue *to, const void *args)
+{
+    return lazy_need(((const struct linear *)args)->buffer.mem);
+}
+
 static cl_int read_check(struct queue *queue, void *args)
 {
     return linear_check(queue, args, false);
@@ -83,7 +88,8 @@ static const struct command_type read_type = {"clEnqueueReadBuffer",
                                               read_issue,
                                               linear_keep,
                                               linear_drop,
-                                              NULL};
+                                              NULL,
+                                              linear_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueReadBuffer(cl_command_queue command_queue, cl_mem buffer,
                                               cl_bool blocking_read, size_t offset, size_t size,
@@ -121,7 +127,8 @@ static const struct command_type write_type = {"clEnqueueWriteBuffer",
                                                write_issue,
                                                linear_keep,
                                                linear_drop,
-                                               write_wrote};
+                                               write_wrote,
+                                               linear_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueWriteBuffer(cl_command_queue command_queue, cl_mem buffer,
                                                cl_bool blocking_write, size_t offset, size_t size,
@@ -179,6 +186,12 @@ static void copy_wrote(const struct issue *to, const void *args)
     mem_wrote(((const struct copy *)args)->destination.mem);
 }
 
+static cl_int copy_needs(const struct issue *to, const void *args)
+{
+    const struct copy *copy = args;
+    return lazy_need_both(copy->source.mem, copy->destination.mem);
+}
+
 static const struct command_type copy_type = {"clEnqueueCopyBuffer",
                                               CL_COMMAND_COPY_BUFFER,
                                               0,
@@ -187,7 +200,8 @@ static const struct command_type copy_type = {"clEnqueueCopyBuffer",
                                               copy_issue,
                                               copy_keep,
                                               copy_drop,
-                                              copy_wrote};
+                                              copy_wrote,
+                                              copy_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyBuffer(cl_command_queue command_queue, cl_mem src_buffer,
                                               cl_mem dst_buffer, size_t src_offset,
@@ -253,6 +267,11 @@ static void fill_wrote(const struct issue *to, const void *args)
     mem_wrote(((const struct fill *)args)->buffer.mem);
 }
 
+static cl_int fill_needs(const struct issue *to, const void *args)
+{
+    return lazy_need(((const struct fill *)args)->buffer.mem);
+}
+
 static const struct command_type fill_type = {"clEnqueueFillBuffer",
                                               CL_COMMAND_FILL_BUFFER,
                                               0,
@@ -261,7 +280,8 @@ static const struct command_type fill_type = {"clEnqueueFillBuffer",
                                               fill_issue,
                                               fill_keep,
                                               fill_drop,
-                                              fill_wrote};
+                                              fill_wrote,
+                                              fill_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueFillBuffer(cl_command_queue command_queue, cl_mem buffer,
                                               const void *pattern, size_t pattern_size,
@@ -342,6 +362,15 @@ static void migrate_wrote(const struct issue *to, const void *data)
         mem_wrote((struct mem *)args->handles[i]);
 }
 
+static cl_int migrate_needs(const struct issue *to, const void *data)
+{
+    const struct migrate *args = data;
+    cl_int err = CL_SUCCESS;
+    for (cl_uint i = 0; i < args->count && err == CL_SUCCESS; i++)
+        err = lazy_need((struct mem *)args->handles[i]);
+    return err;
+}
+
 static const struct command_type migrate_type = {"clEnqueueMigrateMemObjects",
                                                  CL_COMMAND_MIGRATE_MEM_OBJECTS,
                                                  0,
@@ -350,7 +379,8 @@ static const struct command_type migrate_type = {"clEnqueueMigrateMemObjects",
                                                  migrate_issue,
                                                  migrate_keep,
                                                  migrate_drop,
-                                                 migrate_wrote};
+                                                 migrate_wrote,
+                                                 migrate_needs};
 
 EXPORT cl_int CL_API_CALL clEnqueueMigrateMemObjects(
     cl_command_queue command_queue, cl_uint num_mem_objects, const cl_mem *mem_objects,

@@ -243,41 +243,58 @@ int context_carriable(const struct context *context, struct error *err)
     return error_todo(err, "release the context before the suspend, or make it without sharing");
 }
 
-int context_copier(struct context *context, struct error *err)
+/* An ordinary queue in order, on the first device. */
+static int open_queue(struct context *context, cl_command_queue *queue, struct error *err)
 {
     const struct driver *driver = context->object.driver;
     cl_device_id device = device_real(context->devices[0]);
     cl_int status = CL_SUCCESS;
-    if (context->copier && ++context->copies % MOST_COPIES == 0)
-        status = driver->clFinish(context->copier);
-    if (status != CL_SUCCESS)
-        return error_set(err, 0, "copying its contents failed (%d)", status);
-    if (context->copier)
-        return 0;
     if (driver->version >= 200 && driver->clCreateCommandQueueWithProperties)
-        context->copier = driver->clCreateCommandQueueWithProperties(context_real(context), device,
-                                                                     NULL, &status);
+        *queue = driver->clCreateCommandQueueWithProperties(context_real(context), device, NULL,
+                                                            &status);
     else
-        context->copier = driver->clCreateCommandQueue(context_real(context), device, 0, &status);
+        *queue = driver->clCreateCommandQueue(context_real(context), device, 0, &status);
     if (status == CL_SUCCESS)
         return 0;
-    context->copier = NULL;
+    *queue = NULL;
     return error_set(err, 0, "the driver does not make a queue to copy its contents (%d)", status);
+}
+
+int context_copier(struct context *context, struct error *err)
+{
+    cl_int status = CL_SUCCESS;
+    if (context->copier && ++context->copies % MOST_COPIES == 0)
+        status = context->object.driver->clFinish(context->copier);
+    if (status != CL_SUCCESS)
+        return error_set(err, 0, "copying its contents failed (%d)", status);
+    return context->copier ? 0 : open_queue(context, &context->copier, err);
+}
+
+int context_open_lifter(struct context *context, struct error *err)
+{
+    if (!context->copier && open_queue(context, &context->copier, err) != 0)
+        return -1;
+    return context->lifter ? 0 : open_queue(context, &context->lifter, err);
+}
+
+static void drop_queue(const struct driver *driver, cl_command_queue *queue)
+{
+    if (!*queue)
+        return;
+    /* Copies may be on their way from or to staging memory, also after a call that failed. */
+    cl_int status = driver->clFinish(*queue);
+    if (status != CL_SUCCESS)
+        status = driver->clFinish(*queue);
+    if (status != CL_SUCCESS)
+        staging_abandon();
+    RELEASE(driver, clReleaseCommandQueue, *queue);
+    *queue = NULL;
 }
 
 void context_drop_copier(struct context *context)
 {
-    const struct driver *driver = context->object.driver;
-    if (!context->copier)
-        return;
-    /* Copies may be on their way from or to staging memory, also after a call that failed. */
-    cl_int status = driver->clFinish(context->copier);
-    if (status != CL_SUCCESS)
-        status = driver->clFinish(context->copier);
-    if (status != CL_SUCCESS)
-        staging_abandon();
-    RELEASE(driver, clReleaseCommandQueue, context->copier);
-    context->copier = NULL;
+    drop_queue(context->object.driver, &context->copier);
+    drop_queue(context->object.driver, &context->lifter);
 }
 
 void context_release(struct context *context)

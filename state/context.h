@@ -32,8 +32,9 @@ struct context {
     struct post *_Atomic callbacks; /* owned; each is a context_callback */
     struct info_cache formats;      /* of images: what clGetSupportedImageFormats has answered */
     cl_command_queue copier;        /* the driver's; while capturing or rebuilding, else NULL */
-    _Atomic unsigned writes;        /* commands that may have written any of its objects */
-    bool copying;                   /* it is on the list of shim/precopy.c */
+    cl_command_queue lifter; /* the same, for commands that bring up what they need: shim/lazy.c */
+    _Atomic unsigned writes; /* commands that may have written any of its objects */
+    bool copying;            /* it is on the list of shim/precopy.c */
     struct straggler *_Atomic stragglers; /* owned; see state/straggler.h */
     unsigned copies; /* the copier was lent so often since it was last emptied */
 };
@@ -64,7 +65,9 @@ int context_carriable(const struct context *context, struct error *err);
 /* The copier queue: made at need, in order, on the first device. Asked for before each copy: that
  * empties it now and then, so that a driver has no hundred thousand commands to keep. */
 int context_copier(struct context *context, struct error *err);
-/* Waits for its copies and gives it back. */
+/* The copier and the lifter, with the gate closed. */
+int context_open_lifter(struct context *context, struct error *err);
+/* Waits for their copies and gives both back. */
 void context_drop_copier(struct context *context);
 void context_release(struct context *context);
 int context_rebuild(struct context *context, struct error *err);

@@ -60,9 +60,9 @@ cl_int image_capture(struct mem *mem)
     return read_whole(mem, mem->host_ptr, row_pitch, slice_pitch);
 }
 
-cl_int image_upload(struct mem *mem)
+cl_int image_upload(struct mem *mem, cl_command_queue queue)
 {
-    return mem->object.driver->clEnqueueWriteImage(mem->context->copier, mem_real(mem), CL_FALSE,
+    return mem->object.driver->clEnqueueWriteImage(queue, mem_real(mem), CL_FALSE,
                                                    (const size_t[3]){0, 0, 0}, mem->image->extent,
                                                    0, 0, mem->contents, 0, NULL, NULL);
 }

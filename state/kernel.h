@@ -6,6 +6,8 @@
 
 #include "state/program.h"
 
+struct mem;
+
 enum arg_kind {
     ARG_UNSET,
     ARG_BYTES,
@@ -94,6 +96,9 @@ cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t 
                        const void *value);
 /* Notes what a launch with these arguments may write. */
 void kernel_wrote(const struct kernel *kernel, const struct kernel_arg *args);
+/* Has `need` look at each memory object that such a launch may use, until one fails. */
+cl_int kernel_needs(const struct kernel *kernel, const struct kernel_arg *args,
+                    cl_int (*need)(struct mem *mem));
 /* Have all arguments been set, to what is still there? */
 bool kernel_args_set(const struct kernel *kernel);
 /* A copy that holds the objects, those that are still there; NULL without memory. */

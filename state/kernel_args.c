@@ -222,6 +222,26 @@ void kernel_wrote(const struct kernel *kernel, const struct kernel_arg *args)
     }
 }
 
+/* The memory object that an argument names, where that is still there; else NULL. */
+static struct mem *mem_of(const struct kernel_arg *arg)
+{
+    struct object *object = arg->kind == ARG_OBJECT ? arg->object : NULL;
+    bool is_mem = object && object->was == KIND_MEM && object_alive(object, arg->generation);
+    return is_mem ? (struct mem *)object : NULL;
+}
+
+cl_int kernel_needs(const struct kernel *kernel, const struct kernel_arg *args,
+                    cl_int (*need)(struct mem *mem))
+{
+    cl_int err = CL_SUCCESS;
+    for (cl_uint i = 0; i < kernel->num_args && err == CL_SUCCESS; i++) {
+        struct mem *mem = mem_of(&args[i]);
+        if (mem)
+            err = need(mem);
+    }
+    return err;
+}
+
 /* Is it set, to something that is still there? */
 static bool is_set(const struct kernel_arg *arg)
 {

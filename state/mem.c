@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shim/callback.h"
+#include "shim/lazy.h"
 #include "state/staging.h"
 
 /* What is to be done once the driver has let go of the real object: then nothing that was enqueued
@@ -146,6 +147,8 @@ static void CL_CALLBACK driver_let_go(cl_mem real, void *data)
 static void free_parts(struct mem *mem)
 {
     roster_remove(&mem_roster, &mem->member);
+    if (atomic_load(&mem->owed) != MEM_UP)
+        lazy_forget(mem);
     while (mem->mappings) {
         struct mapping *next = mem->mappings->next;
         mapping_destroy(mem->mappings);

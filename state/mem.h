@@ -51,6 +51,13 @@ struct image {
     size_t told_size;        /* CL_MEM_SIZE */
 };
 
+/* Where contents are after a resume that did not wait for them (shim/lazy.c). */
+enum mem_owed {
+    MEM_UP,     /* on the device: so it is with every other object */
+    MEM_OWED,   /* in staging memory only */
+    MEM_RISING, /* the same, and a thread is about to bring them up */
+};
+
 struct mem {
     struct object object;
     struct context *context; /* held */
@@ -76,6 +83,7 @@ struct mem {
     atomic_flag lock;         /* held for a few instructions only */
     _Atomic bool written;     /* since the note was taken away: see mem_wrote */
     bool copied;              /* `contents` has what it held when the note was taken away */
+    _Atomic uint8_t owed;     /* enum mem_owed; 0 for what has no contents of its own */
     unsigned written_as_all;  /* the context's `writes` at that moment */
     struct member member;     /* of mem_roster */
 };
@@ -84,6 +92,8 @@ extern struct roster mem_roster;
 
 /* Has the contents that are not in memory, while suspended (state/stream.h). */
 extern struct stream_source *mem_source;
+/* They are not there any more. */
+void mem_unstore(void);
 
 static inline struct mem *mem_check(cl_mem handle)
 {
@@ -184,12 +194,31 @@ int mem_carriable(struct mem *mem, struct error *err);
 int mem_capture(struct mem *mem, struct error *err);
 void mem_release(struct mem *mem);
 int mem_rebuild(struct mem *mem, struct error *err);
-/* Writes the contents up: enqueued on the copier. */
-int mem_upload(struct mem *mem, struct error *err);
+/* Has it contents that have to be brought up after a rebuild? */
+bool mem_has_contents(const struct mem *mem);
+/* Brings one object's contents up: enqueued on a queue of the context, done when that is finished.
+ * Contents stay what they were. Several threads may call it at once, for different objects;
+ * err->code is the driver's error, or 0. */
+int mem_upload(struct mem *mem, cl_command_queue queue, struct error *err);
+
+/* --- Contents that go up while the program runs (shim/lazy.c) --- */
+
+extern _Atomic uint32_t mem_num_owed; /* objects that are not MEM_UP */
+/* May its contents wait? Those in the program's own memory can't: they are the program's again
+ * after its next call. Nor those in a file, which is let go of by then. */
+bool mem_can_owe(const struct mem *mem);
+/* Leaves the contents in staging memory. Until they are up nothing can write the object, so that
+ * they are a copy of it, too. With the gate closed. */
+void mem_owe(struct mem *mem);
+void mem_not_owed(struct mem *mem);
+/* Nothing is owed: with the gate closed. */
+void mem_owe_nothing(void);
+/* Bytes that are not up. */
+uint64_t mem_owed_bytes(void);
 
 /* state/image.c: the image's part of the above. */
 cl_int image_capture(struct mem *mem);
-cl_int image_upload(struct mem *mem);
+cl_int image_upload(struct mem *mem, cl_command_queue queue);
 /* Makes the real image from what is remembered; host_data (may be NULL), laid out as the descriptor
  * says, becomes its contents. */
 cl_int image_make(struct mem *mem, const void *host_data);

@@ -21,6 +21,7 @@ int mem_carriable(struct mem *mem, struct error *err)
 
 static int driver_failed(struct error *err, const char *call, cl_int status)
 {
+    err->code = status;
     return error_set(err, 0, "%s failed (%d)", call, status);
 }
 
@@ -43,9 +44,17 @@ static int synchronise(struct mem *mem, struct error *err)
     return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueUnmapMemObject", status);
 }
 
-/* Is its copy in staging memory the same as what the device has? */
+/* Are its contents still in staging memory only, after a resume that did not wait for them? */
+static bool is_owed(const struct mem *mem)
+{
+    return atomic_load(&mem->owed) != MEM_UP;
+}
+
+/* Is its copy in staging memory the same as what the device has, or is to have? */
 static bool is_copied(const struct mem *mem)
 {
+    if (is_owed(mem))
+        return true;
     return mem->copied && !atomic_load(&mem->written) &&
            mem->written_as_all == atomic_load(&mem->context->writes);
 }
@@ -116,12 +125,22 @@ static void forget(void *object, void *unused)
     struct mem *mem = object;
     mem->copied = false;
     mem->contents = NULL;
-    mem->stored = false;
 }
 
 void mem_forget_contents(void)
 {
     roster_each(&mem_roster, forget, NULL);
+}
+
+static void unstore(void *object, void *unused)
+{
+    ((struct mem *)object)->stored = false;
+}
+
+void mem_unstore(void)
+{
+    mem_source = NULL;
+    roster_each(&mem_roster, unstore, NULL);
 }
 
 static void add_contents(void *object, void *data)
@@ -193,7 +212,7 @@ int mem_capture(struct mem *mem, struct error *err)
     if (mem->parent)
         return 0;
     if (is_copied(mem))
-        return config.check_writes ? check_copy(mem, err) : 0;
+        return config.check_writes && !is_owed(mem) ? check_copy(mem, err) : 0;
     if (context_copier(mem->context, err))
         return -1;
     if (mem->host && !atomic_load(&mem->maps))
@@ -338,17 +357,68 @@ int mem_rebuild(struct mem *mem, struct error *err)
     return 0;
 }
 
-int mem_upload(struct mem *mem, struct error *err)
+bool mem_has_contents(const struct mem *mem)
+{
+    return mem->stored || (!mem->parent && !mem->host && mem->contents);
+}
+
+int mem_upload(struct mem *mem, cl_command_queue queue, struct error *err)
 {
     if (mem->stored)
-        return stream_up(mem, mem_source, err);
-    if (mem->parent || mem->host || !mem->contents)
-        return 0;
-    if (context_copier(mem->context, err))
-        return -1;
-    cl_int status = mem->image ? image_upload(mem)
-                               : mem->object.driver->clEnqueueWriteBuffer(
-                                     mem->context->copier, mem_real(mem), CL_FALSE, 0, mem->size,
-                                     mem->contents, 0, NULL, NULL);
+        return stream_up(mem, mem_source, queue, err);
+    cl_int status =
+        mem->image
+            ? image_upload(mem, queue)
+            : mem->object.driver->clEnqueueWriteBuffer(queue, mem_real(mem), CL_FALSE, 0, mem->size,
+                                                       mem->contents, 0, NULL, NULL);
     return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
+}
+
+_Atomic uint32_t mem_num_owed;
+
+bool mem_can_owe(const struct mem *mem)
+{
+    return mem_has_contents(mem) && !mem->stored && mem->contents != mem->host_ptr;
+}
+
+void mem_owe(struct mem *mem)
+{
+    atomic_store(&mem->owed, MEM_OWED);
+    atomic_fetch_add(&mem_num_owed, 1);
+    mem->copied = true;
+    mem->written_as_all = atomic_load(&mem->context->writes);
+    atomic_store(&mem->written, false);
+}
+
+void mem_not_owed(struct mem *mem)
+{
+    atomic_store(&mem->owed, MEM_UP);
+    atomic_fetch_sub(&mem_num_owed, 1);
+}
+
+static void owe_not(void *object, void *unused)
+{
+    atomic_store(&((struct mem *)object)->owed, MEM_UP);
+}
+
+void mem_owe_nothing(void)
+{
+    roster_each(&mem_roster, owe_not, NULL);
+    atomic_store(&mem_num_owed, 0);
+}
+
+static void add_owed(void *object, void *data)
+{
+    const struct mem *mem = object;
+    uint64_t *bytes = data;
+    if (is_owed(mem))
+        *bytes += mem->size;
+}
+
+uint64_t mem_owed_bytes(void)
+{
+    uint64_t bytes = 0;
+    if (atomic_load(&mem_num_owed))
+        roster_each(&mem_roster, add_owed, &bytes);
+    return bytes;
 }

@@ -121,14 +121,14 @@ static int read_chunk(struct slot *slot, size_t at, struct error *err)
     return status == CL_SUCCESS ? 0 : failed(mem, "clEnqueueReadBuffer", status, err);
 }
 
-static int write_chunk(struct slot *slot, size_t at, struct error *err)
+static int write_chunk(struct slot *slot, size_t at, cl_command_queue queue, struct error *err)
 {
     struct mem *mem = slot->mem;
     const struct driver *driver = mem->object.driver;
-    cl_int status = driver->clEnqueueWriteBuffer(mem->context->copier, mem_real(mem), CL_FALSE, at,
-                                                 slot->size, bytes_of(slot), 0, NULL, &slot->event);
+    cl_int status = driver->clEnqueueWriteBuffer(queue, mem_real(mem), CL_FALSE, at, slot->size,
+                                                 bytes_of(slot), 0, NULL, &slot->event);
     if (status == CL_SUCCESS)
-        status = driver->clFlush(mem->context->copier);
+        status = driver->clFlush(queue);
     slot->driver = driver;
     return status == CL_SUCCESS ? 0 : failed(mem, "clEnqueueWriteBuffer", status, err);
 }
@@ -263,7 +263,8 @@ int stream_memory(uint64_t serial, const void *bytes, size_t size, struct stream
     return sink->end(sink, err);
 }
 
-static int buffer_up(struct mem *mem, struct stream_source *source, struct error *err)
+static int buffer_up(struct mem *mem, struct stream_source *source, cl_command_queue queue,
+                     struct error *err)
 {
     for (size_t at = 0; at < mem->size; at += STREAM_CHUNK) {
         struct slot *slot = take_slot(mem, NULL, err);
@@ -272,7 +273,7 @@ static int buffer_up(struct mem *mem, struct stream_source *source, struct error
         slot->size = left(mem, at);
         if (source->get(source, mem, at / STREAM_CHUNK, bytes_of(slot), err) != 0)
             return name_mem(mem, err);
-        if (write_chunk(slot, at, err) != 0)
+        if (write_chunk(slot, at, queue, err) != 0)
             return -1;
     }
     return 0;
@@ -295,7 +296,8 @@ static int get_piece(struct mem *mem, char *to, size_t size, size_t *at, struct 
     return 0;
 }
 
-static int image_up(struct mem *mem, struct stream_source *source, struct error *err)
+static int image_up(struct mem *mem, struct stream_source *source, cl_command_queue queue,
+                    struct error *err)
 {
     struct piece piece;
     size_t at = 0, size;
@@ -319,11 +321,12 @@ static int image_up(struct mem *mem, struct stream_source *source, struct error 
     return result;
 }
 
-int stream_up(struct mem *mem, struct stream_source *source, struct error *err)
+int stream_up(struct mem *mem, struct stream_source *source, cl_command_queue queue,
+              struct error *err)
 {
-    if (stream_prepare(err) != 0 || context_copier(mem->context, err) != 0)
+    if (stream_prepare(err) != 0)
         return -1;
-    return mem->image ? image_up(mem, source, err) : buffer_up(mem, source, err);
+    return mem->image ? image_up(mem, source, queue, err) : buffer_up(mem, source, queue, err);
 }
 
 void stream_drop(void)

@@ -31,8 +31,9 @@ int stream_down(struct mem *mem, struct stream_sink *sink, struct error *err);
  * its way before is finished. */
 int stream_memory(uint64_t serial, const void *bytes, size_t size, struct stream_sink *sink,
                   struct error *err);
-/* Writes an object's contents to the device: done when the context's copier has ended. */
-int stream_up(struct mem *mem, struct stream_source *source, struct error *err);
+/* Writes an object's contents to the device by that queue: done when that has ended. */
+int stream_up(struct mem *mem, struct stream_source *source, cl_command_queue queue,
+              struct error *err);
 /* Waits for all that is on its way. */
 int stream_finish(struct stream_sink *sink, struct error *err);
 /* Waits for it, whatever comes of it, and frees the memory. Before the driver goes. */

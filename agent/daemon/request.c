@@ -37,7 +37,7 @@ struct argument {
     enum kind kind;
 };
 
-enum { MOST_ARGUMENTS = 5 };
+enum { MOST_ARGUMENTS = 6 };
 
 static const struct argument arguments[COMMAND_COUNT][MOST_ARGUMENTS + 1] = {
     [COMMAND_PREPARE] = {{"devices", DEVICES}},
@@ -46,8 +46,12 @@ static const struct argument arguments[COMMAND_COUNT][MOST_ARGUMENTS + 1] = {
                          {"devices", DEVICES},
                          {"hooks", FLAG},
                          {"prepare", FLAG}},
-    [COMMAND_RESUME] =
-        {{"device", SPEC}, {"map", MAP}, {"strict", FLAG}, {"hooks", FLAG}, {"devices", DEVICES}},
+    [COMMAND_RESUME] = {{"device", SPEC},
+                        {"map", MAP},
+                        {"strict", FLAG},
+                        {"lazy", FLAG},
+                        {"hooks", FLAG},
+                        {"devices", DEVICES}},
     [COMMAND_CANCEL] = {{"id", ANY}},
     [COMMAND_DEVICE_WAIT] = {{"address", ADDRESS},
                              {"vendor", HEX},

@@ -83,16 +83,18 @@ static void resume_group(struct resumption *r, size_t first, bool *asked)
 {
     struct report *list = r->crowd.targets.list;
     size_t count = r->crowd.targets.count;
-    const char *device = device_of(r, &list[first]);
-    bool strict = request_flag(r->job->request.arguments, "strict", false);
+    const json_t *arguments = r->job->request.arguments;
+    struct ask_resume how = {.device = device_of(r, &list[first]),
+                             .strict = request_flag(arguments, "strict", false),
+                             .lazy = request_flag(arguments, "lazy", false)};
     struct report *group = calloc(count, sizeof *group);
     for (size_t i = first; group && i < count; i++) {
         group[i] = list[i];
-        if (asked[i] || strcmp(device_of(r, &list[i]), device))
+        if (asked[i] || strcmp(device_of(r, &list[i]), how.device))
             group[i].peer = NULL; /* is not asked */
     }
     if (group)
-        ask_resume(group + first, count - first, device, strict, resume_time);
+        ask_resume(group + first, count - first, &how, resume_time);
     for (size_t i = first; group && i < count; i++)
         if (group[i].peer) {
             list[i] = group[i];
