@@ -6,17 +6,19 @@ set -euo pipefail
 
 usage() {
     cat <<END
-usage: scripts/install-deps.sh [--apps] [--vm] [--bench]
+usage: scripts/install-deps.sh [--apps] [--vm] [--bench] [--fuzz]
 
 Installs what building, testing and the demonstration need (Debian 12; as root or with sudo).
   --apps  also the programs that tests/apps runs: hashcat, OpenCV, ffmpeg and others
   --vm    also what tests/vm needs: QEMU, and the tools that make a guest
   --bench also what scripts/bench.sh draws its plots with: gnuplot
+  --fuzz  also what tests/fuzz/afl.sh needs: AFL++
 END
 }
 
 build=(build-essential cmake ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler
-    libjansson-dev libuv1-dev libzstd-dev libxxhash-dev libcmocka-dev scdoc opencl-headers ocl-icd-opencl-dev)
+    libjansson-dev libuv1-dev libzstd-dev libxxhash-dev libcmocka-dev scdoc
+    opencl-headers ocl-icd-opencl-dev)
 drivers=(ocl-icd-libopencl1 pocl-opencl-icd mesa-opencl-icd oclgrind clinfo)
 checks=(clang clang-format clang-tidy libclang-rt-14-dev valgrind)
 tools=(python3 python3-jsonschema util-linux libcap2-bin procps git ca-certificates)
@@ -24,6 +26,7 @@ apps=(hashcat python3-pyopencl python-pyopencl-doc python3-mako python3-opencv p
     python3-numpy ffmpeg gegl clpeak)
 vm=(qemu-system-x86 mmdebstrap squashfs-tools busybox-static cpio kmod lz4 xz-utils zstd)
 bench=(gnuplot-nox)
+fuzz=(afl++)
 
 wanted=("${build[@]}" "${drivers[@]}" "${checks[@]}" "${tools[@]}")
 for argument; do
@@ -31,6 +34,7 @@ for argument; do
     --apps) wanted+=("${apps[@]}") ;;
     --vm) wanted+=("${vm[@]}") ;;
     --bench) wanted+=("${bench[@]}") ;;
+    --fuzz) wanted+=("${fuzz[@]}") ;;
     --help | -h) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
     esac

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "serialize/image_hash_avx2.h"
 #include "serialize/image_layout.h"
 
 #define XXH_INLINE_ALL
@@ -20,6 +21,12 @@ uint64_t image_checksum(const void *bytes, size_t size)
 
 void image_hash(const void *bytes, size_t size, uint64_t hash[2])
 {
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2")) {
+        image_hash_avx2(bytes, size, hash);
+        return;
+    }
+#endif
     XXH128_hash_t both = XXH3_128bits(bytes, size);
     hash[0] = both.low64;
     hash[1] = both.high64;

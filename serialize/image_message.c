@@ -86,7 +86,7 @@ int image_file_message(const struct image_file *file, uint64_t offset, enum imag
                        struct error *err)
 {
     struct image_record record;
-    uint8_t *payload;
+    uint8_t *payload = NULL;
     if (image_file_record(file, offset, &record, err) < 0)
         return -1;
     if (record.type != type)
