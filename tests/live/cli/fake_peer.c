@@ -156,6 +156,8 @@ static void answer(int fd, const control_request *request, const char *how)
     response.n_devices = 1, response.devices = devices;
     response.n_objects = 2, response.objects = objects;
     response.device_bytes = 13002342, response.captured_bytes = 13002342;
+    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_RESUME && request->resume->lazy)
+        response.owed_bytes = 13002342;
     response.suspend_times = &suspend, response.resume_times = &resume;
     if (!strcmp(how, "warn")) {
         response.n_warnings = 1, response.warnings = warnings;
@@ -184,7 +186,8 @@ static void log_request(const control_request *request)
         printf("suspend %g", request->suspend->deadline);
         log_prepare(request->suspend->prepare);
     } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_RESUME) {
-        printf("resume %s %d", request->resume->device, request->resume->strict);
+        printf("resume %s %d%s", request->resume->device, request->resume->strict,
+               request->resume->lazy ? ", lazy" : "");
     } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_MOVE) {
         printf("move %g %s %d", request->move->deadline, request->move->device,
                request->move->strict);

@@ -17,10 +17,10 @@ NOBODY = 65534
 ROOT = os.geteuid() == 0
 needs_root = unittest.skipUnless(ROOT, "needs root to become another user")
 
-PS = {"pid", "uid", "command", "state", "devices", "objects", "device_bytes"}
+PS = {"pid", "uid", "command", "state", "devices", "objects", "device_bytes", "owed_bytes"}
 SUSPEND = {"pid", "state", "captured_bytes", "copied_bytes", "prepared_bytes", "prepare_rounds",
            "objects", "residue", "warnings", "ms", "error"}
-RESUME = {"pid", "state", "devices", "warnings", "ms", "error"}
+RESUME = {"pid", "state", "devices", "owed_bytes", "warnings", "ms", "error"}
 SUSPEND_MS = {"prepare", "drain", "capture", "release", "total"}
 RESUME_MS = {"load", "rebuild", "total"}
 

@@ -17,7 +17,8 @@ class Answers(Case):
             "pid": peer.pid, "uid": os.geteuid(), "command": "/usr/bin/hashcat -m 0 hashes",
             "state": "running",
             "devices": [{"platform": "Fake Platform", "name": "fake-gpu", "index": 0}],
-            "objects": {"buffer": 40, "queue": 2}, "device_bytes": 13002342})
+            "objects": {"buffer": 40, "queue": 2}, "device_bytes": 13002342,
+            "owed_bytes": 0})
         self.shadowcl("ps")
         self.expect(0, out=[r"PID +USER +COMMAND +STATE +DEVICES +OBJECTS +BYTES",
                             rf"{peer.pid} +\S+ +hashcat -m 0 hashes +running +Fake Platform:0 +42 "
@@ -43,7 +44,8 @@ class Answers(Case):
         self.equal(self.answer(RESUME), [{
             "pid": peer.pid, "state": "running",
             "devices": [{"platform": "Fake Platform", "name": "fake-gpu", "index": 0}],
-            "warnings": [], "ms": {"load": 20.5, "rebuild": 35.1, "total": 55.6}, "error": None}])
+            "owed_bytes": 0, "warnings": [],
+            "ms": {"load": 20.5, "rebuild": 35.1, "total": 55.6}, "error": None}])
         self.peers = []
         self.equal(peer.stop(), ["suspend 0.5", "resume pocl:0, gpu 1"])
 
@@ -59,6 +61,15 @@ class Answers(Case):
         self.equal(peer.stop(), ["suspend 10, prepare 0 0 0", "resume  0",
                                  "suspend 10, prepare 3 2.5 0", "resume  0",
                                  "move 10 1 0, prepare 0 0 1536"])
+
+    def test_lazy(self):
+        peer = self.peer()
+        self.shadowcl("suspend", peer.pid)
+        self.shadowcl("resume", peer.pid, "--lazy")
+        self.expect(0, out=[r"\(load 20\.5, rebuild 35\.1\), 12\.4 MiB to be copied while it runs"
+                            r" on Fake Platform:0"])
+        self.peers = []
+        self.equal(peer.stop(), ["suspend 10", "resume  0, lazy"])
 
     def test_text(self):
         peer = self.peer()
