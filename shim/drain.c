@@ -112,6 +112,7 @@ static int mark_all(struct object *const *objects, size_t count, struct marker *
             continue;
         struct marker *marker = &markers[*num_markers];
         marker->serial = objects[i]->serial;
+        atomic_fetch_add(&queue->flushes, 1);
         int result = add_marker(queue->object.driver, queue_real(queue), marker, err);
         *num_markers += marker->event != NULL;
         if (result != 0) {

@@ -252,7 +252,9 @@ EXPORT cl_int CL_API_CALL clGetEventProfilingInfo(cl_event event, cl_profiling_i
     struct event *it = event_check(event);
     if (!it)
         return CL_INVALID_EVENT;
-    if (event_place(it) == EVENT_ISSUED) {
+    /* §5.13: without profiling there are no times, though rusticl and oclgrind tell some. */
+    bool has_times = it->queue && it->queue->flags & CL_QUEUE_PROFILING_ENABLE;
+    if (has_times && event_place(it) == EVENT_ISSUED) {
         cl_int err = ask_driver(it, param_name, to);
         if (event_place(it) == EVENT_ISSUED || err == CL_SUCCESS)
             return err;

@@ -129,7 +129,7 @@ static void hand_over(struct held *held)
         held->event->object.real = real;
         atomic_store_explicit(&held->event->place, EVENT_ISSUED, memory_order_release);
         event_arm_callbacks(held->event);
-        to.driver->clFlush(to.real);
+        queue_flush(held->queue);
     } else {
         end_event(held->event, status);
     }

@@ -160,7 +160,7 @@ EXPORT cl_int CL_API_CALL clReleaseCommandQueue(cl_command_queue command_queue)
 {
     struct queue *queue = queue_check(command_queue);
     if (queue && gate_try_enter("clReleaseCommandQueue")) {
-        queue->object.driver->clFlush(queue_real(queue));
+        queue_flush(queue);
         gate_leave();
     }
     return queue && object_release(queue) ? CL_SUCCESS : CL_INVALID_COMMAND_QUEUE;
@@ -238,5 +238,5 @@ EXPORT cl_int CL_API_CALL clFinish(cl_command_queue command_queue)
         hold_wait_queue(queue);
     NOT_CANCELLED();
     GATE(clFinish);
-    return queue->object.driver->clFinish(queue_real(queue));
+    return queue_finish(queue);
 }

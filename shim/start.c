@@ -21,6 +21,7 @@
 #include "shim/store.h"
 #include "shim/storm.h"
 #include "state/device.h"
+#include "state/recipe.h"
 #include "state/roster.h"
 #include "state/svm.h"
 
@@ -61,6 +62,7 @@ static void after_fork(void)
     residue_forked();
     platform_forked();
     svm_forked();
+    recipe_forked();
     control_forked();
 }
 

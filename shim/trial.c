@@ -30,7 +30,7 @@ static struct recipe *portable(struct recipe *recipe)
 {
     if (recipe->origin->kind != ORIGIN_BINARY)
         return recipe;
-    return recipe->origin->num_binaries ? recipe_of_binary(&recipe->origin->binaries[0]) : NULL;
+    return recipe->origin->num_binaries ? origin_known(recipe->origin, 0) : NULL;
 }
 
 static int note(struct trial *trial, struct program *program, int index, struct device *to,

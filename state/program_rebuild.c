@@ -258,7 +258,7 @@ static const struct recipe *source_of(const struct program *program, const struc
 {
     if (recipe->origin->kind != ORIGIN_BINARY || (all_same(program) && !program->from_known))
         return recipe;
-    const struct recipe *known = recipe_of_binary(&recipe->origin->binaries[0]);
+    const struct recipe *known = origin_known(recipe->origin, 0);
     return known ? known : recipe;
 }
 
@@ -305,12 +305,12 @@ cl_int program_make_known(struct program *program)
 {
     struct targets to;
     for (cl_uint i = 0; i < program->origin->num_binaries; i++)
-        if (!recipe_of_binary(&program->origin->binaries[i]))
+        if (!origin_known(program->origin, i))
             return CL_INVALID_BINARY;
     if (!aim(program, &to))
         return CL_OUT_OF_HOST_MEMORY;
     cl_program real = NULL;
-    cl_int status = make_program(&to, recipe_of_binary(&program->origin->binaries[0]), &real);
+    cl_int status = make_program(&to, origin_known(program->origin, 0), &real);
     if (status != CL_SUCCESS && real)
         RELEASE(to.driver, clReleaseProgram, real);
     if (status == CL_SUCCESS)

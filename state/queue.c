@@ -21,6 +21,27 @@ void queue_destroy(void *object)
     object_drop(queue->context);
 }
 
+/* Waits for the last command by its event, which rusticl does. */
+static void wait_for_last(struct queue *queue)
+{
+    const struct driver *driver = queue->object.driver;
+    cl_event last = NULL;
+    if (driver->clEnqueueMarkerWithWaitList(queue_real(queue), 0, NULL, &last) != CL_SUCCESS)
+        return;
+    driver->clWaitForEvents(1, &last);
+    RELEASE(driver, clReleaseEvent, last);
+}
+
+cl_int queue_finish(struct queue *queue)
+{
+    unsigned flushes = atomic_load(&queue->flushes);
+    if (flushes != atomic_load_explicit(&queue->finished, memory_order_relaxed)) {
+        wait_for_last(queue);
+        atomic_store(&queue->finished, flushes);
+    }
+    return queue->object.driver->clFinish(queue_real(queue));
+}
+
 int queue_carriable(const struct queue *queue, struct error *err)
 {
     if (!(queue->flags & CL_QUEUE_ON_DEVICE))

@@ -19,6 +19,8 @@ struct queue {
     uint64_t blocked_in;    /* of shim/hold.c's passes: guarded by hold_lock */
     uint64_t barrier_in;
     struct member member; /* of queue_roster */
+    /* How often it was flushed by us, and not by the program; and when it was last finished. */
+    _Atomic unsigned flushes, finished;
 };
 
 extern struct roster queue_roster;
@@ -33,11 +35,20 @@ static inline cl_command_queue queue_real(const struct queue *queue)
     return queue->object.real;
 }
 
+/* What the program has not asked for, see queue_finish. */
+static inline cl_int queue_flush(struct queue *queue)
+{
+    atomic_fetch_add(&queue->flushes, 1);
+    return queue->object.driver->clFlush(queue_real(queue));
+}
+
 static inline bool queue_in_order(const struct queue *queue)
 {
     return !(queue->flags & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
 }
 
+/* clFinish, also of what we have flushed: rusticl 22.3 waits only for what comes after a flush. */
+cl_int queue_finish(struct queue *queue);
 int queue_carriable(const struct queue *queue, struct error *err);
 void queue_release(struct queue *queue);
 int queue_rebuild(struct queue *queue, struct error *err);

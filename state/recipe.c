@@ -2,6 +2,7 @@
 /* Origins and recipes of programs, and the list of binaries whose recipe is known: see recipe.h. */
 #include "state/recipe.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,11 @@ struct origin *origin_from_binaries(cl_uint count, const size_t *sizes,
                                     const unsigned char **binaries)
 {
     struct origin *origin = origin_create(ORIGIN_BINARY, NULL, 0);
-    if (!origin || !(origin->binaries = calloc(count, sizeof *origin->binaries))) {
+    if (!origin)
+        return NULL;
+    origin->binaries = calloc(count, sizeof *origin->binaries);
+    origin->known = calloc(count, sizeof *origin->known);
+    if (!origin->binaries || !origin->known) {
         origin_unref(origin);
         return NULL;
     }
@@ -61,6 +66,7 @@ struct origin *origin_from_binaries(cl_uint count, const size_t *sizes,
         }
         memcpy(bytes, binaries[i], sizes[i]);
         origin->binaries[i] = (struct blob){sizes[i], bytes};
+        origin_known(origin, i); /* kept from now on */
     }
     return origin;
 }
@@ -77,6 +83,9 @@ void origin_unref(struct origin *origin)
         return;
     for (cl_uint i = 0; i < origin->num_binaries; i++)
         free(origin->binaries[i].bytes);
+    for (cl_uint i = 0; i < origin->num_binaries; i++)
+        recipe_unref(atomic_load(&origin->known[i]));
+    free(origin->known);
     free(origin->binaries);
     free(origin->text);
     free(origin);
@@ -146,19 +155,27 @@ bool recipe_portable(const struct recipe *recipe)
     if (recipe->origin->kind != ORIGIN_BINARY)
         return !recipe->mixed;
     for (cl_uint i = 0; i < recipe->origin->num_binaries; i++)
-        if (!recipe_of_binary(&recipe->origin->binaries[i]))
+        if (!origin_known(recipe->origin, i))
             return false;
     return true;
 }
+
+/* The binaries whose recipe is known, the one that was last asked for first. A program that makes
+ * others without end, and asks for each one's binary, must not grow without end: so the list has a
+ * budget, and what was not asked for longest is forgotten. */
+#define BUDGET ((size_t)64 << 20) /* bytes */
 
 struct known {
     struct known *next;
     uint64_t hash;
     size_t size;
+    size_t cost; /* bytes that the recipe keeps */
     struct recipe *recipe;
 };
 
-static struct known *_Atomic known; /* grows at the front only */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct known *known; /* guarded by lock, as the next two */
+static size_t known_cost, budget = BUDGET;
 
 /* FNV-1a, eight bytes at a time: tells binaries apart, guards against nothing. */
 static uint64_t hash_blob(const struct blob *blob)
@@ -176,12 +193,58 @@ static uint64_t hash_blob(const struct blob *blob)
     return hash;
 }
 
-static struct recipe *find_known(uint64_t hash, size_t size)
+/* What others share is counted again: rather too much than too little. */
+static size_t cost_of(const struct recipe *recipe)
 {
-    for (struct known *entry = atomic_load(&known); entry; entry = entry->next)
-        if (entry->hash == hash && entry->size == size)
-            return entry->recipe;
+    size_t cost = sizeof(struct known) + sizeof *recipe + recipe->origin->size +
+                  (recipe->options ? strlen(recipe->options) : 0);
+    for (cl_uint i = 0; i < recipe->num_headers; i++)
+        cost += recipe->headers[i].origin->size;
+    for (cl_uint i = 0; i < recipe->num_inputs; i++)
+        cost += cost_of(recipe->inputs[i]);
+    return cost;
+}
+
+/* With the lock: to the front of the list. */
+static struct known *find_known(uint64_t hash, size_t size)
+{
+    for (struct known **p = &known; *p; p = &(*p)->next) {
+        struct known *entry = *p;
+        if (entry->hash != hash || entry->size != size)
+            continue;
+        *p = entry->next;
+        entry->next = known;
+        known = entry;
+        return entry;
+    }
     return NULL;
+}
+
+/* With the lock: what is over the budget is taken off the list. The newest stays, whatever it
+ * costs.
+ */
+static struct known *take_surplus(void)
+{
+    size_t cost = 0;
+    struct known **p = &known;
+    while (*p && (p == &known || cost + (*p)->cost <= budget)) {
+        cost += (*p)->cost;
+        p = &(*p)->next;
+    }
+    struct known *surplus = *p;
+    *p = NULL;
+    known_cost = cost;
+    return surplus;
+}
+
+static void forget(struct known *entry)
+{
+    while (entry) {
+        struct known *next = entry->next;
+        recipe_unref(entry->recipe);
+        free(entry);
+        entry = next;
+    }
 }
 
 void recipe_remember(const struct blob *binary, struct recipe *recipe)
@@ -189,17 +252,64 @@ void recipe_remember(const struct blob *binary, struct recipe *recipe)
     if (!binary->bytes || recipe->origin->kind == ORIGIN_BINARY)
         return;
     uint64_t hash = hash_blob(binary);
-    struct known *entry;
-    if (find_known(hash, binary->size) || !(entry = malloc(sizeof *entry)))
+    struct known *entry = malloc(sizeof *entry), *surplus = NULL;
+    if (!entry)
         return;
-    *entry = (struct known){atomic_load(&known), hash, binary->size, recipe_ref(recipe)};
-    while (!atomic_compare_exchange_weak(&known, &entry->next, entry))
-        ;
+    pthread_mutex_lock(&lock);
+    if (find_known(hash, binary->size)) {
+        surplus = entry;
+        *surplus = (struct known){0};
+    } else {
+        *entry = (struct known){known, hash, binary->size, cost_of(recipe), recipe_ref(recipe)};
+        known = entry;
+        known_cost += entry->cost;
+        if (known_cost > budget)
+            surplus = take_surplus();
+    }
+    pthread_mutex_unlock(&lock);
+    forget(surplus);
 }
 
-struct recipe *recipe_of_binary(const struct blob *binary)
+static struct recipe *look_up(const struct blob *binary)
 {
-    if (!binary->bytes || !atomic_load(&known))
+    if (!binary->bytes)
         return NULL;
-    return find_known(hash_blob(binary), binary->size);
+    uint64_t hash = hash_blob(binary);
+    pthread_mutex_lock(&lock);
+    struct known *entry = find_known(hash, binary->size);
+    struct recipe *recipe = entry ? recipe_ref(entry->recipe) : NULL;
+    pthread_mutex_unlock(&lock);
+    return recipe;
+}
+
+struct recipe *origin_known(const struct origin *origin, cl_uint i)
+{
+    struct recipe *recipe = atomic_load(&origin->known[i]), *none = NULL;
+    if (recipe || !(recipe = look_up(&origin->binaries[i])))
+        return recipe;
+    if (atomic_compare_exchange_strong(&origin->known[i], &none, recipe))
+        return recipe;
+    recipe_unref(recipe);
+    return none;
+}
+
+size_t recipe_set_budget(size_t bytes)
+{
+    pthread_mutex_lock(&lock);
+    size_t before = budget;
+    budget = bytes;
+    pthread_mutex_unlock(&lock);
+    return before;
+}
+
+void recipe_forked(void)
+{
+    if (pthread_mutex_trylock(&lock) == 0) {
+        pthread_mutex_unlock(&lock);
+        return;
+    }
+    /* A thread that is not there was changing the list. */
+    pthread_mutex_init(&lock, NULL);
+    known = NULL;
+    known_cost = 0;
 }

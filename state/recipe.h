@@ -18,6 +18,8 @@ enum origin_kind {
     ORIGIN_LINK, /* of other programs: the recipe's inputs */
 };
 
+struct recipe;
+
 struct blob {
     size_t size;
     unsigned char *bytes; /* owned; NULL: none */
@@ -30,6 +32,7 @@ struct origin {
     size_t size;
     struct blob *binaries; /* owned: one for each device of the program, as it was given */
     cl_uint num_binaries;
+    struct recipe *_Atomic *known; /* owned, references: what each came from, see origin_known */
 };
 
 enum step { STEP_NONE, STEP_COMPILE, STEP_BUILD, STEP_LINK };
@@ -82,8 +85,13 @@ void recipe_unref(struct recipe *recipe);
 bool recipe_portable(const struct recipe *recipe);
 
 /* Where binaries came from that the application was given: it may load them again, and move on to a
- * device that can't use them. Entries stay as long as the process. */
+ * device that can't use them. Those that were asked for longest ago are forgotten in the end. */
 void recipe_remember(const struct blob *binary, struct recipe *recipe);
-struct recipe *recipe_of_binary(const struct blob *binary);
+/* What the i-th binary of the origin came from, NULL: not known. It lives as long as the origin. */
+struct recipe *origin_known(const struct origin *origin, cl_uint i);
+/* How many bytes of recipes are remembered; returns what it was. For tests. */
+size_t recipe_set_budget(size_t bytes);
+/* In a forked child. */
+void recipe_forked(void);
 
 #endif
