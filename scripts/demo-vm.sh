@@ -6,11 +6,21 @@
 # takes some minutes more, to make the guest from Debian's packages.
 set -euo pipefail
 
+usage() {
+    cat <<END
+usage: scripts/demo-vm.sh [--by-hand]
+
+Installs what is missing, builds, and shows the move of a virtual machine.
+  --by-hand  only prepares two machines and a program, and says what to type to move it
+END
+}
+
 cd "$(dirname "$0")/.."
-if (($#)); then
-    echo 'usage: scripts/demo-vm.sh   (no arguments; installs what is missing, builds, shows)'
-    [[ $1 == --help || $1 == -h ]] && exit 0 || exit 2
-fi
+case $* in
+'' | --by-hand) ;;
+--help | -h) usage && exit 0 ;;
+*) usage >&2 && exit 2 ;;
+esac
 
 scripts/install-deps.sh --vm
 log=$(mktemp)
@@ -20,4 +30,4 @@ if ! { cmake --preset release && cmake --build --preset release; } >"$log" 2>&1;
     echo 'demo-vm: the build FAILED (see above)' >&2
     exit 1
 fi
-exec tests/vm/demo.py --build build
+exec tests/vm/demo.py --build build "$@"

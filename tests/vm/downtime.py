@@ -56,8 +56,9 @@ class Marks(threading.Thread):
         self.join()
         gaps = [(after - before) * 1e3 for before, after in zip(self.times, self.times[1:])]
         assert len(gaps) > 20, f"{len(gaps)} steps: nothing is shown by this"
-        return {"longest": max(gaps), "together": sum(gap for gap in gaps if gap > PAUSE),
-                "number": sum(gap > PAUSE for gap in gaps), "step": statistics.median(gaps)}
+        each = [gap for gap in gaps if gap > PAUSE]
+        return {"longest": max(gaps), "together": sum(each), "each": each,
+                "step": statistics.median(gaps)}
 
 
 def steady(guest, mib, under, env):
@@ -186,16 +187,22 @@ def print_phases(results):
 
 
 def print_pauses(results):
-    print("\n| | the program's longest pause, ms | all its pauses, ms | their number | QEMU's "
-          "downtime, ms | QEMU's migration, ms | sent, MiB | load |\n|---|---|---|---|---|---|---|---|")
+    print("\n| | the program's longest pause, ms | all its pauses, ms | the same as `vm-migrate` has it "
+          "| QEMU's downtime, ms | QEMU's migration, ms | sent, MiB | load |"
+          "\n|---|---|---|---|---|---|---|---|")
     for result in results:
         rows = result["rows"]
         cells = [spread([row["seen"][key] for row in rows]) for key in ("longest", "together")]
-        cells.append(f"{median([row['seen']['number'] for row in rows]):.0f}")
+        said = [row["downtime"]["programs"] for row in rows if "downtime" in row]
+        cells.append(spread(said) if said else "")
         cells += [spread([row["qemu"][key] for row in rows]) for key in ("downtime", "total")]
         cells.append(f"{median([row['qemu']['sent_mib'] for row in rows]):.0f}")
         cells.append(f"{median([row['load'] for row in rows]):.1f}")
         print(f"| {result['name']} | {' | '.join(cells)} |")
+    print(f"\nEach pause longer than {PAUSE} ms, in order, of each move:\n")
+    for result in results:
+        moves = [" + ".join(f"{ms:.0f}" for ms in row["seen"]["each"]) for row in result["rows"]]
+        print(f"- {result['name']}: {'; '.join(moves)}")
 
 
 def print_all(answer):

@@ -178,30 +178,64 @@ def agent_killed(lab):
         move.finish()
 
 
-def program_refuses(lab):
-    """A program has a pipe, which can't be carried. Once it is released the move goes well."""
+def hook_fails(lab):
+    """An executable of hooks.d fails once the device is free: all run on at the source. Mended, it
+    runs at the source when nobody has the device, and at the destination with the new one's place."""
+    hook = ("#!/bin/sh\n"
+            "users=$(grep -l /resource2 /proc/[0-9]*/maps 2>/dev/null | wc -l)\n"
+            "echo $1 $SHADOWCL_DEVICES $users >>/tmp/hooks\n"
+            "[ $1 = return ] || [ ! -e /tmp/hook-fails ]\n")
     with begin(lab) as move:
         guest = move.here.guest
-        guest.run("mkfifo", "/tmp/orders")
-        command = "exec shadowcl run -- refusals-holder pipe <>/tmp/orders"
-        pid = guest.start("/tmp/holder", "/bin/sh", "-c", command,
-                          env=dict(ENVIRONMENT, SHADOWCL_TEST_CAPS="extras"))
-        wait_said(guest, "ready")
-        move.stayed(move.migrate(), "pipe", str(pid))
-        guest.shell("echo drop >/tmp/orders")
-        wait_said(guest, "dropped")
+        guest.put("/etc/shadowcl/hooks.d/50-note", hook.encode(), mode=0o755)
+        guest.put("/tmp/hook-fails", b"")
+        move.stayed(move.migrate(), "50-note")
+        assert hooks_ran(guest) == ["release 0000:00:08.0 0", "return 0000:00:08.0 0"], hooks_ran(guest)
+        guest.run("rm", "/tmp/hook-fails", "/tmp/hooks")
         move.destination()
         move.moved(move.migrate())
-        move.here.guest.shell("echo check >/tmp/orders")
-        wait_said(move.here.guest, "right")
+        ran = hooks_ran(move.here.guest)
+        assert ran == ["release 0000:00:08.0 0", "return 0000:00:09.0 0"], ran
         move.finish()
 
 
-def wait_said(guest, word, timeout=120):
+def hooks_ran(guest):
+    return guest.get("/tmp/hooks").decode().splitlines()
+
+
+def program_refuses(lab):
+    """A program has a pipe, then another a context that shares with OpenGL: neither can be carried.
+    Once it is released the move goes well."""
+    with begin(lab) as move:
+        for kind, reason in (("pipe", "pipe"), ("context", "shares objects with an OpenGL context")):
+            name = f"/tmp/{kind}"
+            pid = hold(move.here.guest, kind)
+            move.stayed(move.migrate(), reason, str(pid))
+            move.here.guest.shell(f"echo drop >{name}.orders")
+            wait_said(move.here.guest, "dropped", name)
+            move.destination()
+        move.moved(move.migrate())
+        for kind in ("pipe", "context"):
+            move.here.guest.shell(f"echo check >/tmp/{kind}.orders")
+            wait_said(move.here.guest, "right", f"/tmp/{kind}")
+        move.finish()
+
+
+def hold(guest, kind):
+    """A program that holds one object of this kind, which only the test driver claims to have."""
+    guest.run("mkfifo", f"/tmp/{kind}.orders")
+    command = f"exec shadowcl run -- refusals-holder {kind} <>/tmp/{kind}.orders"
+    pid = guest.start(f"/tmp/{kind}", "/bin/sh", "-c", command,
+                      env=dict(ENVIRONMENT, SHADOWCL_TEST_CAPS="extras"))
+    wait_said(guest, "ready", f"/tmp/{kind}")
+    return pid
+
+
+def wait_said(guest, word, name="/tmp/holder", timeout=120):
     end = time.monotonic() + timeout
-    while word not in guest.get("/tmp/holder.out").decode():
+    while word not in guest.get(f"{name}.out").decode():
         if time.monotonic() > end:
-            said = guest.get("/tmp/holder.out") + guest.get("/tmp/holder.err")
+            said = guest.get(f"{name}.out") + guest.get(f"{name}.err")
             raise Timeout(f"waited {timeout} s for `{word}`: {said}")
         time.sleep(0.2)
 

@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "OCL_ICD_VENDORS": f"{HOME}/vendors/testdriver.icd",
     "POCL_CACHE_DIR": "/var/cache/pocl",
 }
+WARM_UP_TIME = 1200  # s, at most; a tenth of it where nothing else runs
 # Run before the guest is saved, until all have been suspended once: then their kernels are built,
 # and the binaries of them that a suspend asks for.
 WARM_UP = {
@@ -138,9 +139,9 @@ def warm_up(guest):
     pids = [guest.start(f"/tmp/{name}", "shadowcl", "run", "--", *command, env=ENVIRONMENT)
             for name, command in WARM_UP.items()]
     for name, pid in zip(WARM_UP, pids):
-        wait_step(guest, f"/tmp/{name}", pid, 1, timeout=400)
-    guest.run("shadowcl", "suspend", "--all", env=ENVIRONMENT, timeout=400)
-    guest.run("shadowcl", "resume", "--all", env=ENVIRONMENT, timeout=400)
+        wait_step(guest, f"/tmp/{name}", pid, 1, timeout=WARM_UP_TIME)
+    guest.run("shadowcl", "suspend", "--all", env=ENVIRONMENT, timeout=WARM_UP_TIME)
+    guest.run("shadowcl", "resume", "--all", env=ENVIRONMENT, timeout=WARM_UP_TIME)
     guest.run("kill", *map(str, pids))
 
 

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs scenarios in virtual machines. Exit code 0: all as it should be; 1: not; 2: wrong usage."""
+"""Runs scenarios in virtual machines. Exit code 0: all as it should be; 1: not; 2: wrong usage;
+77: this machine has no QEMU, or not what a guest is made from."""
 import argparse
 import inspect
 import os
+import platform
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -17,6 +20,7 @@ from lab import Lab
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = (core, moves, faults)
+SKIPPED = 77
 
 
 def scenarios():
@@ -44,6 +48,14 @@ def options(known):
     return given
 
 
+def what_is_missing():
+    if platform.machine() != "x86_64":
+        yield "the programs under test are not for the guest's processor, x86_64"
+    for tool in ("qemu-system-x86_64", "setpriv"):
+        if not shutil.which(tool):
+            yield f"no {tool}: run scripts/install-deps.sh --vm"
+
+
 def run(name, scenario, lab):
     start = time.monotonic()
     try:
@@ -63,14 +75,17 @@ def main():
         for name, scenario in known.items():
             print(f"{name:24} {scenario.__doc__.split(chr(10))[0]}")
         return 0
-    if not shutil.which("qemu-system-x86_64"):
-        print("vm.py: no qemu-system-x86_64: run scripts/install-deps.sh --vm", file=sys.stderr)
-        return 1
+    for missing in what_is_missing():
+        print(f"vm.py: {missing}: skipped", file=sys.stderr)
+        return SKIPPED
     # Ends what was started, and leaves nothing in /dev/shm.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     start = time.monotonic()
-    lab = Lab(given.build, lambda text: print(f"{time.monotonic() - start:7.1f} s  {text}",
-                                              flush=True))
+    try:
+        lab = Lab(given.build, lambda text: print(f"{time.monotonic() - start:7.1f} s  {text}",
+                                                  flush=True))
+    except subprocess.CalledProcessError as problem:
+        return SKIPPED if problem.returncode == SKIPPED else 1  # image.sh has said why
     if given.prepare:
         lab.warm_guest()
         if not given.scenario:
