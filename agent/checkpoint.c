@@ -6,29 +6,33 @@
 #include "agent/criu.h"
 #include "agent/group.h"
 #include "agent/obstacles.h"
+#include "agent/options.h"
 #include "agent/process.h"
 #include "agent/saved.h"
 #include "agent/text.h"
 #include "agent/verbs.h"
 
 #include <argp.h>
-#include <ctype.h>
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_LEAVE = 'R', OPTION_TREE = 'T', OPTION_EXPLAIN = 'x', SETTLE_TRIES = 200 };
-static const double default_deadline = 10;
+enum {
+    OPTION_LEAVE = 'R',
+    OPTION_TREE = 'T',
+    OPTION_FILES = 'f',
+    OPTION_EXPLAIN = 'x',
+    SETTLE_TRIES = 200,
+};
 
 struct checkpoint {
     pid_t pid;
     const char *dir;
-    bool leave_running, tree, json, explain;
-    double deadline;
+    bool leave_running, tree, with_files, explain;
+    struct options options;
     struct criu criu;
     struct group group;
     struct saved saved;
@@ -40,27 +44,24 @@ static const struct argp_option checkpoint_options[] = {
     {"leave-running", OPTION_LEAVE, 0, 0, "Let the program go on afterwards; it ends by default",
      0},
     {"tree", OPTION_TREE, 0, 0, "Take its child processes along", 0},
+    {"with-files", OPTION_FILES, 0, 0,
+     "Put the files that it has mapped there too, for a place that lacks them", 0},
     {"explain", OPTION_EXPLAIN, 0, 0,
      "Touch nothing: print what stands against it, and which files must be there where it is "
      "restored",
      0},
     OPTIONS_DEADLINE,
-    {"json", OPTION_JSON, 0, 0, "Answer with a JSON array, also when refused", 0},
+    OPTIONS_JSON,
     {0}};
 
 static void parse_word(struct checkpoint *checkpoint, char *text, struct argp_state *state)
 {
-    char *end;
-    if (!checkpoint->pid) {
-        long pid = strtol(text, &end, 10);
-        if (!isdigit((unsigned char)text[0]) || *end || pid < 1 || pid > INT_MAX)
-            argp_error(state, "`%s` is not a process id; `shadowcl ps` lists them", text);
-        checkpoint->pid = (pid_t)pid;
-    } else if (!checkpoint->dir) {
+    if (!checkpoint->pid)
+        checkpoint->pid = options_parse_pid(text, state);
+    else if (!checkpoint->dir)
         checkpoint->dir = text;
-    } else {
+    else
         argp_error(state, "`%s` is too much; options for CRIU go behind `--`", text);
-    }
 }
 
 static error_t parse_one(int key, char *text, struct argp_state *state)
@@ -73,14 +74,11 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
     case OPTION_TREE:
         checkpoint->tree = true;
         return 0;
+    case OPTION_FILES:
+        checkpoint->with_files = true;
+        return 0;
     case OPTION_EXPLAIN:
         checkpoint->explain = true;
-        return 0;
-    case OPTION_JSON:
-        checkpoint->json = true;
-        return 0;
-    case OPTION_DEADLINE:
-        checkpoint->deadline = options_parse_seconds("deadline", text, state);
         return 0;
     case ARGP_KEY_ARG:
         parse_word(checkpoint, text, state);
@@ -92,7 +90,7 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
             argp_error(state, "a directory is missing: where to?");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return options_take(&checkpoint->options, key, text, state);
     }
 }
 
@@ -190,6 +188,14 @@ static void continue_all(const struct tree *tree)
         kill(tree->pids[i], SIGCONT);
 }
 
+/* No more is needed of the program for this. */
+static int complete(struct checkpoint *checkpoint, struct error *err)
+{
+    if (checkpoint->with_files && saved_keep_files(&checkpoint->saved, err) < 0)
+        return -1;
+    return saved_commit(&checkpoint->saved, err);
+}
+
 static int dump(struct checkpoint *checkpoint, struct error *err)
 {
     struct group *group = &checkpoint->group;
@@ -205,7 +211,7 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
     saved_take_sizes(&checkpoint->saved);
     if (checkpoint->leave_running)
         return 0; /* it need not wait for the disk */
-    int result = saved_commit(&checkpoint->saved, err);
+    int result = complete(checkpoint, err);
     if (result == 0)
         end_all(&group->tree);
     else
@@ -234,7 +240,10 @@ static int finish_running(struct checkpoint *checkpoint, struct error *err)
         return -1;
     }
     checkpoint->resume_ms = ms_since(start);
-    return saved_commit(&checkpoint->saved, err);
+    if (complete(checkpoint, err) == 0)
+        return 0;
+    saved_abandon(&checkpoint->saved);
+    return -1;
 }
 
 static int carry_out(struct checkpoint *checkpoint, struct error *err)
@@ -245,7 +254,7 @@ static int carry_out(struct checkpoint *checkpoint, struct error *err)
     *err = (struct error){0};
     exchange_catch_signals();
     double suspending = text_clock();
-    if (group_leave(&checkpoint->group, checkpoint->deadline, err) < 0)
+    if (group_leave(&checkpoint->group, checkpoint->options.deadline, err) < 0)
         return -1;
     checkpoint->suspend_ms = ms_since(suspending);
     if (dump(checkpoint, err) < 0) {
@@ -280,7 +289,7 @@ static int explain(struct checkpoint *checkpoint, struct error *err)
         saved_describe(saved, &checkpoint->group.tree, checkpoint->group.resumes, &checkpoint->criu,
                        err) < 0)
         return -1;
-    if (checkpoint->json) {
+    if (checkpoint->options.json) {
         json_dumpf(saved->json, stdout, JSON_INDENT(2));
         putchar('\n');
         return 0;
@@ -288,8 +297,8 @@ static int explain(struct checkpoint *checkpoint, struct error *err)
     printf("%d can be copied by CRIU %s: nothing stands against it.\n", (int)checkpoint->pid,
            checkpoint->criu.version);
     print_files(json_object_get(saved->json, "mapped"), "build_id",
-                "These must be the same where it is restored (drivers that it has let go by then "
-                "may still be mapped):");
+                "These must be the same where it is restored, or be put into the directory by "
+                "--with-files (drivers that it has let go by then may still be mapped):");
     print_files(json_object_get(saved->json, "files"), "written",
                 "These are open, and must be there as they are:");
     return 0;
@@ -298,9 +307,7 @@ static int explain(struct checkpoint *checkpoint, struct error *err)
 static void print_json(const struct checkpoint *checkpoint, int result, const struct error *err)
 {
     const struct saved *saved = &checkpoint->saved;
-    json_t *failure = result == 0 ? json_null()
-                                  : json_pack("{s:s, s:s, s:s}", "object", err->object, "reason",
-                                              err->reason, "todo", err->todo);
+    json_t *failure = result == 0 ? json_null() : answer_failure(err);
     json_t *processes = json_deep_copy(json_object_get(saved->json, "processes"));
     json_t *answer =
         json_pack("[{s:i, s:s, s:s, s:I, s:o, s:{s:f, s:f, s:f, s:f}, s:o}]", "pid",
@@ -330,16 +337,11 @@ static void print_done(const struct checkpoint *checkpoint)
 
 int verb_checkpoint(int argc, char **argv)
 {
-    struct checkpoint checkpoint = {.deadline = default_deadline, .state = "running"};
+    struct checkpoint checkpoint = {.state = "running"};
     struct error err = {0};
-    char **more = NULL;
-    for (int i = 1; i < argc && !more; i++)
-        if (!strcmp(argv[i], "--")) {
-            more = argv + i + 1;
-            argc = i;
-        }
+    checkpoint.criu.more = options_split(&argc, argv);
+    options_set_defaults(&checkpoint.options);
     argp_parse(&checkpoint_argp, argc, argv, 0, NULL, &checkpoint);
-    checkpoint.criu.more = more;
     int result = checkpoint.explain ? explain(&checkpoint, &err) : carry_out(&checkpoint, &err);
     if (result < 0) {
         if (checkpoint.pid && !process_lives(checkpoint.pid))
@@ -347,7 +349,7 @@ int verb_checkpoint(int argc, char **argv)
         report_error("checkpoint", &err);
         fprintf(stderr, "  state: %s\n", checkpoint.state);
     }
-    if (checkpoint.json && (!checkpoint.explain || result < 0))
+    if (checkpoint.options.json && (!checkpoint.explain || result < 0))
         print_json(&checkpoint, result, &err);
     else if (result == 0 && !checkpoint.explain)
         print_done(&checkpoint);

@@ -12,13 +12,19 @@
 static const double default_deadline = 10, max_seconds = 86400;
 enum { MAX_SPEC = 4096, MAX_ROUNDS = 1000 };
 
-static void add_pid(struct options *options, const char *text, struct argp_state *state)
+pid_t options_parse_pid(const char *text, struct argp_state *state)
 {
     char *end;
     errno = 0;
     long pid = strtol(text, &end, 10);
     if (!isdigit((unsigned char)text[0]) || *end || errno || pid < 1 || pid > INT_MAX)
         argp_error(state, "`%s` is not a process id; `shadowcl ps` lists them", text);
+    return (pid_t)pid;
+}
+
+static void add_pid(struct options *options, const char *text, struct argp_state *state)
+{
+    pid_t pid = options_parse_pid(text, state);
     for (size_t i = 0; i < options->num_pids; i++)
         if (options->pids[i] == pid)
             return;
@@ -28,7 +34,7 @@ static void add_pid(struct options *options, const char *text, struct argp_state
         return;
     }
     options->pids = pids;
-    options->pids[options->num_pids++] = (pid_t)pid;
+    options->pids[options->num_pids++] = pid;
 }
 
 /* A plain number above 0; *end is behind it. */
@@ -142,13 +148,9 @@ static void check(const struct options *options, struct argp_state *state)
         argp_error(state, "--device is missing: where to?");
 }
 
-error_t options_parse_one(int key, char *text, struct argp_state *state)
+error_t options_take(struct options *options, int key, const char *text, struct argp_state *state)
 {
-    struct options *options = state->input;
     switch (key) {
-    case OPTION_ALL:
-        options->all = true;
-        return 0;
     case OPTION_JSON:
         options->json = true;
         return 0;
@@ -161,11 +163,23 @@ error_t options_parse_one(int key, char *text, struct argp_state *state)
     case OPTION_DEADLINE:
         options->deadline = options_parse_seconds("deadline", text, state);
         return 0;
-    case OPTION_TIMEOUT:
-        options->timeout = options_parse_seconds("timeout", text, state);
-        return 0;
     case OPTION_DEVICE:
         options->resume.device = parse_device(text, state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+error_t options_parse_one(int key, char *text, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case OPTION_ALL:
+        options->all = true;
+        return 0;
+    case OPTION_TIMEOUT:
+        options->timeout = options_parse_seconds("timeout", text, state);
         return 0;
     case OPTION_PREPARE:
     case OPTION_ROUNDS:
@@ -182,15 +196,30 @@ error_t options_parse_one(int key, char *text, struct argp_state *state)
         check(options, state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return options_take(options, key, text, state);
     }
+}
+
+void options_set_defaults(struct options *options)
+{
+    options->deadline = default_deadline;
+    options->resume.device = "";
 }
 
 void options_parse(struct options *options, const struct argp *argp, int argc, char **argv)
 {
-    options->deadline = default_deadline;
-    options->resume.device = "";
+    options_set_defaults(options);
     argp_parse(argp, argc, argv, 0, NULL, options);
+}
+
+char **options_split(int *argc, char **argv)
+{
+    for (int i = 1; i < *argc; i++)
+        if (!strcmp(argv[i], "--")) {
+            *argc = i;
+            return argv + i + 1;
+        }
+    return NULL;
 }
 
 void options_finish(struct options *options)

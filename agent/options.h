@@ -66,7 +66,14 @@ enum { OPTIONS_PREPARE_TIME = 600 }; /* seconds to wait longer for an answer wit
 
 /* A number of seconds above 0, for `--NAME`. */
 double options_parse_seconds(const char *name, const char *text, struct argp_state *state);
+pid_t options_parse_pid(const char *text, struct argp_state *state);
 error_t options_parse_one(int key, char *text, struct argp_state *state);
+/* For a verb with a parser of its own: json, deadline, device and strict; ARGP_ERR_UNKNOWN for all
+ * else. */
+error_t options_take(struct options *options, int key, const char *text, struct argp_state *state);
+void options_set_defaults(struct options *options);
+/* Takes what stands behind `--` off the arguments, and returns it, ended by NULL; or NULL. */
+char **options_split(int *argc, char **argv);
 /* Fills in the defaults first; `argp` has options_parse_one as its parser. */
 void options_parse(struct options *options, const struct argp *argp, int argc, char **argv);
 void options_finish(struct options *options);

@@ -25,8 +25,9 @@
 enum { OPTION_DETACH = 'D', OPTION_TRUNCATE = 'c', MAX_PIPES = 3, BURIAL_TRIES = 300 };
 
 struct restore {
-    const char *dir, *device;
-    bool detach, json, strict, truncate;
+    const char *dir;
+    bool detach, truncate;
+    struct options options;
     struct periodic periodic;
     struct criu criu;
     struct group group;
@@ -48,7 +49,7 @@ static const struct argp_option restore_options[] = {
     OPTIONS_STRICT,
     {"truncate", OPTION_TRUNCATE, 0, 0,
      "Cut files that the program writes to and that have grown since to the size they had", 0},
-    {"json", OPTION_JSON, 0, 0, "Answer with a JSON array, also when refused", 0},
+    OPTIONS_JSON,
     {0}};
 
 static error_t parse_one(int key, char *text, struct argp_state *state)
@@ -58,19 +59,8 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
     case OPTION_DETACH:
         restore->detach = true;
         return 0;
-    case OPTION_DEVICE:
-        restore->device = text;
-        if (!*text || strpbrk(text, "\n\r"))
-            argp_error(state, "--device: `%s` is not PLATFORM:INDEX, a name or a number", text);
-        return 0;
-    case OPTION_STRICT:
-        restore->strict = true;
-        return 0;
     case OPTION_TRUNCATE:
         restore->truncate = true;
-        return 0;
-    case OPTION_JSON:
-        restore->json = true;
         return 0;
     case ARGP_KEY_ARG:
         if (restore->dir)
@@ -82,7 +72,9 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
             argp_error(state, "a directory is missing: where from?");
         return periodic_parse(&restore->periodic, key, text, state);
     default:
-        return periodic_parse(&restore->periodic, key, text, state);
+        if (periodic_parse(&restore->periodic, key, text, state) == 0)
+            return 0;
+        return options_take(&restore->options, key, text, state);
     }
 }
 
@@ -161,7 +153,7 @@ static int prepare(struct restore *restore, struct error *err)
         return -1;
     *err = (struct error){0};
     inherit_pipes(restore);
-    return check_pids(restore, err);
+    return check_pids(restore, err) < 0 ? -1 : saved_make_ready(&restore->saved, err);
 }
 
 /* By the numbers of the copy, which are those of here. */
@@ -184,7 +176,7 @@ static int resume(struct restore *restore, struct error *err)
         return -1;
     for (size_t i = 0; i < group->tree.count; i++)
         group->resumes[i] = ran_before(&restore->saved, group->tree.pids[i]);
-    int result = group_return(group, restore->device ? restore->device : "", restore->strict, err);
+    int result = group_return(group, restore->options.resume.device, restore->options.resume.strict, err);
     restore->resume_ms = (text_clock() - start) * 1e3;
     return result;
 }
@@ -211,9 +203,7 @@ static void print_json(const struct restore *restore, int result, const struct e
     for (size_t i = 0; i < targets->count; i++)
         json_array_append_new(processes, json_pack("{s:i, s:s}", "pid", (int)targets->list[i].pid,
                                                    "state", targets->list[i].state));
-    json_t *failure = result == 0 ? json_null()
-                                  : json_pack("{s:s, s:s, s:s}", "object", err->object, "reason",
-                                              err->reason, "todo", err->todo);
+    json_t *failure = result == 0 ? json_null() : answer_failure(err);
     const char *state = result == 0 ? "running" : restore->pid ? "suspended" : "not started";
     json_t *answer =
         json_pack("[{s:i, s:s, s:s, s:o, s:{s:f, s:f}, s:o}]", "pid", (int)restore->pid, "state",
@@ -262,21 +252,16 @@ int verb_restore(int argc, char **argv)
 {
     struct restore restore = {0};
     struct error err = {0};
-    char **more = NULL;
-    for (int i = 1; i < argc && !more; i++)
-        if (!strcmp(argv[i], "--")) {
-            more = argv + i + 1;
-            argc = i;
-        }
+    restore.criu.more = options_split(&argc, argv);
+    options_set_defaults(&restore.options);
     argp_parse(&restore_argp, argc, argv, 0, NULL, &restore);
-    restore.criu.more = more;
     int result = carry_out(&restore, &err);
     int code = result == 0 ? EXIT_DONE : EXIT_REFUSED;
     if (result < 0) {
         report_error("restore", &err);
         fprintf(stderr, "  state: %s\n", restore.pid ? "suspended" : "not started");
     }
-    if (restore.json)
+    if (restore.options.json)
         print_json(&restore, result, &err);
     else if (result == 0)
         print_done(&restore);

@@ -84,7 +84,7 @@ int saved_create(struct saved *saved, const char *dir, struct error *err)
 
 static int remove_image(int dir, const char *file, void *unused)
 {
-    if (ends_in(file, ".img"))
+    if (ends_in(file, ".img") || ends_in(file, ".mapped"))
         unlinkat(dir, file, 0);
     return 0;
 }

@@ -29,14 +29,25 @@ int saved_describe(struct saved *saved, const struct tree *tree, const bool *res
                    const struct criu *criu, struct error *err);
 /* After the dump: corrects the sizes of files, which CRIU has seen when everything stood still. */
 void saved_take_sizes(struct saved *saved);
+/* Puts the files that are mapped there too; not those that the program writes to. */
+int saved_keep_files(struct saved *saved, struct error *err);
 /* Writes it, when all else is on the disk. */
 int saved_commit(const struct saved *saved, struct error *err);
 uint64_t saved_bytes(const struct saved *saved);
 
 /* Opens a directory that is whole, or the newest such directory in it. */
 int saved_open(struct saved *saved, const char *dir, struct error *err);
-/* Is everything there that it names? With `truncate`, files that have grown since are cut. */
-int saved_check(const struct saved *saved, bool truncate, struct error *err);
+/* Is everything there that it names, or in the directory? Nothing is touched; files that have grown
+ * since are well where they may be cut. */
+int saved_check(const struct saved *saved, bool may_cut, struct error *err);
+/* Of one that is mapped, an element of its list: is there a copy in the directory, and is it whole?
+ */
+bool saved_has_kept(const struct saved *saved, const json_t *file);
+int saved_check_kept(const struct saved *saved, const json_t *file, struct error *err);
+/* After the check: puts files that are missing back where they were, and cuts those that have
+ * grown. */
+int saved_make_ready(const struct saved *saved, struct error *err);
+int saved_put_files(const struct saved *saved, struct error *err);
 void saved_finish(struct saved *saved);
 
 #endif

@@ -45,21 +45,22 @@ static void add_pipe(json_t *pipes, const char *number, const char *target)
         json_array_append_new(pipes, json_pack("{s:i, s:I}", "fd", fd, "inode", (json_int_t)inode));
 }
 
-static bool has_path(const json_t *files, const char *path)
+static json_t *find_path(const json_t *files, const char *path)
 {
     for (size_t i = 0; i < json_array_size(files); i++) {
-        const char *other = json_string_value(json_object_get(json_array_get(files, i), "path"));
+        json_t *file = json_array_get(files, i);
+        const char *other = json_string_value(json_object_get(file, "path"));
         if (other && !strcmp(other, path))
-            return true;
+            return file;
     }
-    return false;
+    return NULL;
 }
 
 static void add_file(json_t *files, pid_t pid, const char *number, const char *target)
 {
     struct stat status;
     if (target[0] != '/' || stat(target, &status) < 0 || !S_ISREG(status.st_mode) ||
-        has_path(files, target))
+        find_path(files, target))
         return;
     int access_mode = open_flags(pid, number) & O_ACCMODE;
     json_array_append_new(files, json_pack("{s:o, s:I, s:b}", "path", text(target), "size",
@@ -78,34 +79,38 @@ static void add_descriptor(pid_t pid, const char *number, const char *target, vo
     add_pipe(to->pipes, number, target);
 }
 
-static void add_mapped(json_t *mapped, const char *path)
+static json_t *add_mapped(json_t *mapped, const char *path)
 {
     char id[BUILD_ID_TEXT];
     struct stat status;
-    if (has_path(mapped, path) || stat(path, &status) < 0 || !S_ISREG(status.st_mode))
-        return;
+    json_t *file = find_path(mapped, path);
+    if (file || stat(path, &status) < 0 || !S_ISREG(status.st_mode))
+        return file;
     bool has_id = build_id_read(path, id);
-    json_array_append_new(mapped, json_pack("{s:o, s:o, s:I}", "path", text(path), "build_id",
-                                            has_id ? json_string(id) : json_null(), "size",
-                                            (json_int_t)status.st_size));
+    file = json_pack("{s:o, s:o, s:I}", "path", text(path), "build_id",
+                     has_id ? json_string(id) : json_null(), "size", (json_int_t)status.st_size);
+    json_array_append_new(mapped, file);
+    return file;
 }
 
 static void add_mappings(json_t *mapped, pid_t pid)
 {
-    char path[64], *line = NULL;
+    char path[64], access[8], *line = NULL;
     size_t room = 0;
     snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
-    FILE *file = fopen(path, "re");
-    while (file && getline(&line, &room, file) > 0) {
+    FILE *maps = fopen(path, "re");
+    while (maps && getline(&line, &room, maps) > 0) {
         char *start = strchr(line, '/');
-        if (!start)
+        if (!start || sscanf(line, "%*s %4s", access) != 1)
             continue;
         start[strcspn(start, "\n")] = 0;
-        add_mapped(mapped, start);
+        json_t *file = add_mapped(mapped, start);
+        if (file && access[1] == 'w' && access[3] == 's')
+            json_object_set_new(file, "written", json_true());
     }
     free(line);
-    if (file)
-        fclose(file);
+    if (maps)
+        fclose(maps);
 }
 
 int saved_describe(struct saved *saved, const struct tree *tree, const bool *resumes,
@@ -129,7 +134,7 @@ int saved_describe(struct saved *saved, const struct tree *tree, const bool *res
 }
 
 /* CRIU wants the size that it was. */
-static int check_file(const json_t *file, bool truncate_it, struct error *err)
+static int check_file(const json_t *file, bool may_cut, struct error *err)
 {
     const char *path = json_string_value(json_object_get(file, "path"));
     json_int_t size = json_integer_value(json_object_get(file, "size"));
@@ -144,8 +149,8 @@ static int check_file(const json_t *file, bool truncate_it, struct error *err)
     }
     if (!json_is_true(json_object_get(file, "written")) || status.st_size == size)
         return 0;
-    if (status.st_size > size && truncate_it && S_ISREG(status.st_mode))
-        return truncate(path, size) < 0 ? error_set(err, errno, "cut it") : 0;
+    if (status.st_size > size && may_cut && S_ISREG(status.st_mode))
+        return 0;
     error_set(err, 0, "the program writes to it, and it has %lld bytes where it had %lld",
               (long long)status.st_size, (long long)size);
     return error_todo(err, status.st_size > size
@@ -153,7 +158,19 @@ static int check_file(const json_t *file, bool truncate_it, struct error *err)
                                : "put it back as it was");
 }
 
-static int check_mapped(const json_t *file, struct error *err)
+static int cut_file(const json_t *file, struct error *err)
+{
+    const char *path = json_string_value(json_object_get(file, "path"));
+    json_int_t size = json_integer_value(json_object_get(file, "size"));
+    struct stat status;
+    if (!path || path[0] != '/' || !json_is_true(json_object_get(file, "written")) ||
+        lstat(path, &status) < 0 || status.st_size <= size)
+        return 0;
+    error_object(err, "file `%.100s`", path);
+    return truncate(path, size) < 0 ? error_set(err, errno, "cut it") : 0;
+}
+
+static int check_mapped(const struct saved *saved, const json_t *file, struct error *err)
 {
     const char *path = json_string_value(json_object_get(file, "path"));
     const char *wanted = json_string_value(json_object_get(file, "build_id"));
@@ -162,6 +179,8 @@ static int check_mapped(const json_t *file, struct error *err)
         return 0;
     error_object(err, "file `%.100s`", path);
     error_todo(err, "put the same file there as when the copy was made (the same package)");
+    if (access(path, R_OK) < 0 && errno == ENOENT && saved_has_kept(saved, file))
+        return saved_check_kept(saved, file, err);
     if (access(path, R_OK) < 0)
         return error_set(err, errno, "it was mapped by the program");
     if (wanted && (!build_id_read(path, id) || strcmp(id, wanted)))
@@ -170,14 +189,23 @@ static int check_mapped(const json_t *file, struct error *err)
     return 0;
 }
 
-int saved_check(const struct saved *saved, bool truncate, struct error *err)
+int saved_check(const struct saved *saved, bool may_cut, struct error *err)
 {
     const json_t *mapped = json_object_get(saved->json, "mapped");
     const json_t *files = json_object_get(saved->json, "files");
     int result = 0;
     for (size_t i = 0; result == 0 && i < json_array_size(mapped); i++)
-        result = check_mapped(json_array_get(mapped, i), err);
+        result = check_mapped(saved, json_array_get(mapped, i), err);
     for (size_t i = 0; result == 0 && i < json_array_size(files); i++)
-        result = check_file(json_array_get(files, i), truncate, err);
+        result = check_file(json_array_get(files, i), may_cut, err);
+    return result;
+}
+
+int saved_make_ready(const struct saved *saved, struct error *err)
+{
+    const json_t *files = json_object_get(saved->json, "files");
+    int result = saved_put_files(saved, err);
+    for (size_t i = 0; result == 0 && i < json_array_size(files); i++)
+        result = cut_file(json_array_get(files, i), err);
     return result;
 }

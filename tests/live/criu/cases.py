@@ -271,6 +271,57 @@ class Cases:
             program.forget_answer()
             check(self.expected(), restore(self.setup, program, directory, "--truncate"))
 
+    # Files that travel along.
+
+    def case_with_files(self):
+        """The driver's cached kernels are gone when it is made again."""
+        cache = self.setup.work / "cache"
+        self.setup.environment["POCL_CACHE_DIR"] = str(cache)
+        expected = self.expected()
+        with self.heat() as program:
+            program.wait_until(0.1)
+            without, directory = self.directory(), self.directory()
+            checkpoint(self.setup, program, without, "--leave-running")
+            checkpoint(self.setup, program, directory, "--leave-running", "--with-files")
+            program.kill()
+        kernels = mapped_in(directory, cache)
+        expect(kernels, f"no kernel in {cache} is mapped: nothing is tested")
+        for kept in directory.glob("*.mapped"):
+            expect(kept.stat().st_mode & 0o777 == 0o600, f"{kept} can be read by others")
+        was = {kernel: (kernel.read_bytes(), kernel.stat().st_mode) for kernel in kernels}
+        shutil.rmtree(cache)
+        said = call(self.setup, "restore", "--truncate", without, code=1)
+        expect("it was mapped by the program" in said, said)
+        program.forget_answer()
+        check(expected, restore(self.setup, program, directory, "--truncate"))
+        is_now = {kernel: (kernel.read_bytes(), kernel.stat().st_mode) for kernel in kernels}
+        expect(is_now == was, "the kernels were put back as others")
+
+    def case_other_files(self):
+        """Nothing is put over a file that is another one, nor from a copy that is damaged."""
+        cache = self.setup.work / "cache"
+        self.setup.environment["POCL_CACHE_DIR"] = str(cache)
+        with self.heat() as program:
+            program.wait_until(0.1)
+            directory = self.directory()
+            checkpoint(self.setup, program, directory, "--with-files")
+            program.process.wait(timeout=PATIENCE)
+        kernel = mapped_in(directory, cache)[0]
+        shutil.rmtree(cache)
+        other = Path("/usr/bin/sh").read_bytes()
+        kernel.parent.mkdir(parents=True)
+        kernel.write_bytes(other)
+        said = call(self.setup, "restore", directory, code=1)
+        expect("it is another than the program had mapped: build-id" in said and
+               "state: not started" in said, said)
+        expect(kernel.read_bytes() == other, "it was overwritten")
+        shutil.rmtree(cache)
+        kept = directory / kept_in(directory, kernel)
+        kept.write_bytes(kept.read_bytes()[:-1])
+        said = call(self.setup, "restore", directory, code=1)
+        expect("is damaged" in said and str(kernel)[:90] in said, said)
+        expect(not cache.exists(), "something was put back by a restore that was refused")
+
     def case_newest(self):
         """Of several copies in a directory, the newest whole one is taken."""
         with self.heat() as program:
@@ -371,6 +422,19 @@ class Cases:
             program.process.wait(timeout=PATIENCE)
             program.forget_answer()
             check(expected, restore(self.setup, program, directory))
+
+
+def mapped(directory):
+    """What a copy says of the files that the program has mapped."""
+    return json.loads((directory / "shadowcl.json").read_text())["mapped"]
+
+
+def mapped_in(directory, folder):
+    return [Path(file["path"]) for file in mapped(directory) if file["path"].startswith(f"{folder}/")]
+
+
+def kept_in(directory, path):
+    return next(file["kept"]["name"] for file in mapped(directory) if file["path"] == str(path))
 
 
 def descriptors(pid):
