@@ -21,11 +21,11 @@ const struct info_entry *info_cache_find(struct info_cache *cache, cl_uint param
 const struct info_entry *info_cache_add(struct info_cache *cache, cl_uint param, const void *bytes,
                                         size_t size)
 {
-    struct info_entry *entry = malloc(sizeof *entry + size);
+    struct info_entry *entry = size <= UINT32_MAX ? malloc(sizeof *entry + size) : NULL;
     if (!entry)
         return NULL;
     entry->param = param;
-    entry->size = size;
+    entry->size = (uint32_t)size;
     if (size)
         memcpy(entry->bytes, bytes, size);
     entry->next = atomic_load(&cache->first);

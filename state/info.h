@@ -7,6 +7,7 @@
 #include <CL/cl.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /* Where a query's answer goes; the three last parameters of every clGet*Info. */
@@ -39,7 +40,7 @@ cl_int info_string(struct answer to, const char *string);
 struct info_entry {
     struct info_entry *next;
     cl_uint param;
-    size_t size;
+    uint32_t size;
     unsigned char bytes[];
 };
 
@@ -49,8 +50,8 @@ struct info_cache {
 };
 
 const struct info_entry *info_cache_find(struct info_cache *cache, cl_uint param);
-/* Remembers an answer unless there is one already; returns what is remembered now, NULL without
- * memory. */
+/* Remembers an answer of less than 4 GiB unless there is one already; returns what is remembered
+ * now, NULL without memory. */
 const struct info_entry *info_cache_add(struct info_cache *cache, cl_uint param, const void *bytes,
                                         size_t size);
 void info_cache_finish(struct info_cache *cache);

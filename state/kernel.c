@@ -61,11 +61,19 @@ static void copy_facts(struct kernel *kernel)
         info_cache_add(&kernel->info, entry->param, entry->bytes, entry->size);
 }
 
+/* Most kernels have few arguments. Then they lie in the kernel's own slot: nothing has to be
+ * allocated, and no two kernels, which may be two threads', share a cache line. */
+static bool args_inside(const struct kernel *kernel)
+{
+    return kernel->args == (const struct kernel_arg *)(kernel + 1);
+}
+
 /* Arguments that are not set, and the name behind them. */
 static bool make_args(struct kernel *kernel, const char *name)
 {
     size_t size = kernel->num_args * sizeof *kernel->args, length = strlen(name) + 1;
-    kernel->args = malloc(size + length);
+    bool fits = size + length <= OBJECT_SLOT - sizeof *kernel;
+    kernel->args = fits ? (struct kernel_arg *)(kernel + 1) : malloc(size + length);
     if (!kernel->args)
         return false;
     memset(kernel->args, 0, size);
@@ -100,7 +108,8 @@ void kernel_destroy(void *object)
     struct kernel *kernel = object;
     kernel_release(kernel);
     kernel_forget_args(kernel);
-    free(kernel->args);
+    if (!args_inside(kernel))
+        free(kernel->args);
     info_cache_finish(&kernel->info);
     atomic_fetch_sub(&kernel->program->kernels, 1);
     object_drop(kernel->program);

@@ -19,19 +19,22 @@ enum arg_kind {
 /* What the driver says that an argument is, where it does. */
 enum arg_class { CLASS_UNKNOWN, CLASS_SCALAR, CLASS_MEM, CLASS_SAMPLER, CLASS_QUEUE };
 
-#define ARG_INSIDE 32
+#define ARG_INSIDE 16
 
 struct kernel_arg {
     uint8_t kind;        /* enum arg_kind */
     uint8_t class;       /* enum arg_class */
     bool is_read;        /* __constant, or a read_only image: no kernel can write there */
+    bool is_outside;     /* the value is at `outside`, where `room` bytes are */
     uint32_t generation; /* of the object: who was meant, should the slot be used again */
-    size_t room;         /* bytes at `outside`; 0: the value is `inside` */
     size_t size;
     struct object *object; /* of ARG_OBJECT; held in kernel_args only */
     union {
         unsigned char inside[ARG_INSIDE];
-        unsigned char *outside; /* owned */
+        struct {
+            unsigned char *outside; /* owned */
+            size_t room;
+        };
     };
 };
 
@@ -52,7 +55,7 @@ struct kernel_exec {
 struct kernel {
     struct object object;
     struct program *program; /* held, and counted in program->kernels */
-    struct kernel_arg *args; /* owned */
+    struct kernel_arg *args; /* behind the struct where its slot has room for them, else owned */
     const char *name;        /* behind the arguments, in the same memory */
     cl_uint num_args;
     bool classified;              /* the arguments' classes were asked for */

@@ -75,18 +75,22 @@ static void classify(struct kernel *kernel)
 
 static inline const unsigned char *bytes_of(const struct kernel_arg *arg)
 {
-    return arg->room ? arg->outside : arg->inside;
+    return arg->is_outside ? arg->outside : arg->inside;
+}
+
+static inline void free_outside(struct kernel_arg *arg)
+{
+    if (arg->is_outside)
+        free(arg->outside);
+    arg->is_outside = false;
 }
 
 /* A place for that many bytes, or NULL; what was there is lost. */
 static unsigned char *make_room(struct kernel_arg *arg, size_t size)
 {
-    if (arg->room >= size && arg->room)
+    if (arg->is_outside && arg->room >= size)
         return arg->outside;
-    if (arg->room) {
-        free(arg->outside);
-        arg->room = 0;
-    }
+    free_outside(arg);
     if (size <= ARG_INSIDE)
         return arg->inside;
     unsigned char *outside = malloc(size);
@@ -94,6 +98,7 @@ static unsigned char *make_room(struct kernel_arg *arg, size_t size)
         return NULL;
     arg->outside = outside;
     arg->room = size;
+    arg->is_outside = true;
     return outside;
 }
 
@@ -275,9 +280,7 @@ static bool copy_arg(struct kernel_arg *to, const struct kernel_arg *from)
 
 static void finish_arg(struct kernel_arg *arg)
 {
-    if (arg->room)
-        free(arg->outside);
-    arg->room = 0;
+    free_outside(arg);
     arg->kind = ARG_UNSET;
 }
 

@@ -104,15 +104,29 @@ def round_trip(sides):
     return times[len(times) // 2], times[len(times) * 99 // 100]
 
 
+def as_json(told, middle, late, rows):
+    print(json.dumps({**machine(told.build), "ping_ms": middle, "ping_late_ms": late,
+                      "results": [{"programs": count, "suspend_ms": suspend,
+                                   "slowest_ms": slowest, "resume_ms": resume,
+                                   "copied_bytes": copied}
+                                  for count, (suspend, slowest, resume, copied) in rows]},
+                     indent=2))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", required=True)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--size", type=int, default=1 << 20, help="numbers in each vector")
     parser.add_argument("--rounds", type=int, default=7)
     told = parser.parse_args()
     with Sides(told.build) as sides:
         sides.environment["SHADOWCL_MAPPING"] = "copy"
+        if told.json:
+            as_json(told, *round_trip(sides), [(count, measure(sides, count, told.size, told.rounds))
+                                               for count in told.counts])
+            return
         for name, value in machine(told.build).items():
             print(f"{name}: {value}")
         middle, late = round_trip(sides)

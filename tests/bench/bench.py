@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Cost per OpenCL call, natively and under the shim: two processes, a round of each in turn, the
-minimum of all rounds; several pairs of processes, since addresses differ from one to the next."""
+"""Cost per OpenCL call: natively, under the shim, and under Intel's Intercept Layer where
+SHADOWCL_BENCH_CLINTERCEPT names its library. One process of each, a round in turn; several sets of
+processes, since addresses differ from one to the next. The minimum of all rounds, and the median of
+what each pair of rounds differs by, with its 95 % interval. With several threads: the processor time
+of each thread per call, so that who waits for a core does not count, and how it grows."""
 
 import argparse
 import json
-import subprocess
+import statistics
 import sys
 
-from common import Sides, machine, print_table
+from common import Asked, Sides, conditions, in_turn, load, machine, print_table, spread
 
 # What may be added, ns. The other calls are shown without a limit.
 LIMITS = {
@@ -26,54 +29,112 @@ LIMITS = {
 
 
 def read_round(process):
-    process.stdin.write("round\n")
-    process.stdin.flush()
+    """{call: (wall, cpu)}, ns."""
     times = {}
-    while (line := process.stdout.readline().rstrip("\n")):
-        name, ns = line.split("\t")
-        times[name] = float(ns)
-    if not times:
-        raise SystemExit(f"bench: a program ended early ({process.wait()})")
+    line = process.ask()
+    while line:
+        name, wall, cpu = line.split("\t")
+        times[name] = (float(wall), float(cpu))
+        line = process.line()
     return times
 
 
-def measure(sides, pairs, rounds):
-    best = {"native": {}, "shim": {}}
-    for _ in range(pairs):
-        running = {side: sides.start(side, "bench-calls", stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE) for side in best}
-        for _ in range(rounds):
-            for side, process in running.items():
-                for name, ns in read_round(process).items():
-                    best[side][name] = min(ns, best[side].get(name, ns))
+def measure(sides, threads, sets, rounds):
+    """[{side: {call: (wall, cpu)}}], one for each round."""
+    done = []
+    for _ in range(sets):
+        running = {side: Asked(sides, side, "bench-calls", *([threads] if threads > 1 else []))
+                   for side in sides.names}
+        for number in range(rounds):
+            done.append({side: read_round(running[side])
+                         for side in in_turn(sides.names, number)})
         for process in running.values():
-            process.stdin.close()
-            process.wait()
-    return best
+            process.end()
+    return done
+
+
+def summarize(rounds, call, which):
+    """`which`: 0 wall, 1 processor."""
+    row = {"call": call, "limit_ns": LIMITS.get(call)}
+    for side in rounds[0]:
+        row[f"{side}_ns"] = min(each[side][call][which] for each in rounds)
+        row[f"{side}_median_ns"] = statistics.median(each[side][call][which] for each in rounds)
+        if side != "native":
+            row[f"{side}_added_ns"] = row[f"{side}_ns"] - row["native_ns"]
+            row[f"{side}_pairs_ns"] = spread([each[side][call][which] - each["native"][call][which]
+                                              for each in rounds])
+    return row
+
+
+def scaling(one, many):
+    """How much more a call costs on many threads at once: 1 is perfect."""
+    return [{"call": a["call"], **{f"{side}_ratio": b[f"{side}_ns"] / a[f"{side}_ns"]
+                                   for side in Sides.names},
+             **{f"{side}_{count}_ns": row[f"{side}_ns"] for side in Sides.names
+                for count, row in (("one", a), ("many", b))}}
+            for a, b in zip(one, many)]
+
+
+def plus(value):
+    return f"{value:+.1f}"
+
+
+def show_calls(rows):
+    others = [side for side in Sides.names if side != "native"]
+    heads = ["ns per call", "native"]
+    for side in others:
+        heads += [side, "added", "median added", "95 %"]
+    table = []
+    for row in rows:
+        cells = [row["call"], f"{row['native_ns']:.1f}"]
+        for side in others:
+            pairs = row[f"{side}_pairs_ns"]
+            within = "-" if pairs["low"] is None else f"{plus(pairs['low'])} … {plus(pairs['high'])}"
+            cells += [f"{row[f'{side}_ns']:.1f}", plus(row[f"{side}_added_ns"]),
+                      plus(pairs["median"]), within]
+        missed = row["limit_ns"] and row["shim_added_ns"] > row["limit_ns"]
+        table.append([*cells, row["limit_ns"] or "-", "MISSED" if missed else ""])
+    print_table([*heads, "limit", ""], table)
+
+
+def show_scaling(threads, rows):
+    print_table([f"processor ns per call, 1 and {threads} threads",
+                 *(f"{side} {what}" for side in Sides.names for what in ("1", threads, "ratio"))],
+                [[r["call"], *(cell for side in Sides.names for cell in (
+                    f"{r[f'{side}_one_ns']:.1f}", f"{r[f'{side}_many_ns']:.1f}",
+                    f"{r[f'{side}_ratio']:.2f}"))] for r in rows])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build", help="the build's folder (default: build)")
-    parser.add_argument("--pairs", type=int, default=3, help="pairs of processes (default: 3)")
-    parser.add_argument("--rounds", type=int, default=20, help="rounds per pair (default: 20)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--pairs", type=int, default=3, help="sets of processes (default: 3)")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds per set (default: 20)")
+    parser.add_argument("--threads", type=int, default=1,
+                        help="also on so many threads at once (8 is usual)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args()
     with Sides(arguments.build) as sides:
-        best = measure(sides, arguments.pairs, arguments.rounds)
-    results = [{"call": name, "native_ns": native, "shim_ns": best["shim"][name],
-                "added_ns": best["shim"][name] - native, "limit_ns": LIMITS.get(name)}
-               for name, native in best["native"].items()]
-    missed = [r["call"] for r in results if r["limit_ns"] and r["added_ns"] > r["limit_ns"]]
+        one = measure(sides, 1, arguments.pairs, arguments.rounds)
+        calls = list(one[0]["native"])
+        results = [summarize(one, call, 0) for call in calls]
+        scaled = []
+        if arguments.threads > 1:
+            many = measure(sides, arguments.threads, arguments.pairs,
+                           max(arguments.rounds // 4, 1))
+            scaled = scaling([summarize(one, call, 1) for call in calls],
+                             [summarize(many, call, 1) for call in calls])
+    missed = [r["call"] for r in results if r["limit_ns"] and r["shim_added_ns"] > r["limit_ns"]]
     if arguments.json:
-        print(json.dumps({**machine(arguments.build), "results": results, "missed": missed},
-                         indent=2))
+        print(json.dumps({**machine(arguments.build), "results": results, "missed": missed,
+                          "rounds": len(one), "threads": arguments.threads, "scaling": scaled,
+                          "load_after": load()}, indent=2))
         return 1 if missed else 0
-    print(", ".join(f"{key}: {value}" for key, value in machine(arguments.build).items()))
-    print_table(["ns per call", "native", "shim", "added", "limit", ""],
-                [[r["call"], f"{r['native_ns']:.1f}", f"{r['shim_ns']:.1f}",
-                  f"{r['added_ns']:+.1f}", f"{r['limit_ns']}" if r["limit_ns"] else "-",
-                  "MISSED" if r["call"] in missed else ""] for r in results])
+    print(conditions(arguments.build))
+    show_calls(results)
+    if scaled:
+        print()
+        show_scaling(arguments.threads, scaled)
     return 1 if missed else 0
 
 

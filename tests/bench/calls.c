@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What single OpenCL calls cost. An ordinary OpenCL program: each line `round` on its input makes
- * it print one round, `name ns` per line and an empty line. bench.py runs one natively and one
- * under the shim, a round of each in turn. With --count it instead runs under callgrind, which
- * counts the instructions of each benchmark's loop apart. */
-#include <CL/cl.h>
+ * it print one round, `name wall cpu` per line (ns per call) and an empty line. bench.py runs one
+ * natively and one under the shim, a round of each in turn. With a number it does so on that many
+ * threads at once, each on objects of its own; `cpu` is then the mean of all threads. With --count
+ * it instead runs under callgrind, which counts the instructions of each benchmark's loop apart. */
+#include "calls.h"
+
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,211 +19,73 @@
 #define CALLGRIND_DUMP_STATS_AT(name)
 #endif
 
-static const char source[] = "__kernel void empty(__global int *a, int b, long c) {}\n";
+static pthread_barrier_t start, end;
+static const struct benchmark *next; /* what the threads run when they pass `start` */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static double cpu_seconds; /* of all threads; guarded by lock */
 
-static cl_context context;
-static cl_device_id device;
-static cl_command_queue queue;
-static cl_program program;
-static cl_kernel kernel;
-static cl_mem mems[2];
-static cl_event event;
-
-static void check(cl_int status, const char *call)
-{
-    if (status == CL_SUCCESS)
-        return;
-    fprintf(stderr, "calls: %s failed: %d\n", call, status);
-    exit(1);
-}
-#define CHECK(call) check(call, #call)
-
-static void set_int(long n)
-{
-    for (cl_int i = 0; i < n; i++)
-        clSetKernelArg(kernel, 1, sizeof i, &i);
-}
-
-static void set_long(long n)
-{
-    for (cl_long i = 0; i < n; i++)
-        clSetKernelArg(kernel, 2, sizeof i, &i);
-}
-
-static void set_same_mem(long n)
-{
-    for (long i = 0; i < n; i++)
-        clSetKernelArg(kernel, 0, sizeof mems[0], &mems[0]);
-}
-
-static void set_other_mem(long n)
-{
-    for (long i = 0; i < n; i++)
-        clSetKernelArg(kernel, 0, sizeof mems[0], &mems[i & 1]);
-}
-
-static void event_info(long n)
-{
-    cl_int status;
-    for (long i = 0; i < n; i++)
-        clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL);
-}
-
-static void mem_info(long n)
-{
-    size_t size;
-    for (long i = 0; i < n; i++)
-        clGetMemObjectInfo(mems[0], CL_MEM_SIZE, sizeof size, &size, NULL);
-}
-
-static void flush(long n)
-{
-    for (long i = 0; i < n; i++)
-        clFlush(queue);
-}
-
-static void retain_mem(long n)
-{
-    for (long i = 0; i < n; i++) {
-        clRetainMemObject(mems[0]);
-        clReleaseMemObject(mems[0]);
-    }
-}
-
-static void retain_kernel(long n)
-{
-    for (long i = 0; i < n; i++) {
-        clRetainKernel(kernel);
-        clReleaseKernel(kernel);
-    }
-}
-
-static void retain_event(long n)
-{
-    for (long i = 0; i < n; i++) {
-        clRetainEvent(event);
-        clReleaseEvent(event);
-    }
-}
-
-static void make_buffer(long n)
-{
-    for (long i = 0; i < n; i++)
-        clReleaseMemObject(clCreateBuffer(context, CL_MEM_READ_WRITE, 64, NULL, NULL));
-}
-
-static void make_kernel(long n)
-{
-    for (long i = 0; i < n; i++)
-        clReleaseKernel(clCreateKernel(program, "empty", NULL));
-}
-
-static void make_user_event(long n)
-{
-    for (long i = 0; i < n; i++) {
-        cl_event user = clCreateUserEvent(context, NULL);
-        clSetUserEventStatus(user, CL_COMPLETE);
-        clReleaseEvent(user);
-    }
-}
-
-static void enqueue_finish(long n)
-{
-    const size_t one = 1;
-    for (long i = 0; i < n; i++) {
-        clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &one, NULL, 0, NULL, NULL);
-        clFinish(queue);
-    }
-}
-
-/* The enqueue's own cost: the queue is emptied every 64 commands. */
-static void enqueue_event(long n)
-{
-    const size_t one = 1;
-    for (long i = 0; i < n; i++) {
-        cl_event done;
-        clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &one, NULL, 0, NULL, &done);
-        clReleaseEvent(done);
-        if (i % 64 == 63)
-            clFinish(queue);
-    }
-    clFinish(queue);
-}
-
-static void write_blocking(long n)
-{
-    char bytes[64] = {0};
-    for (long i = 0; i < n; i++)
-        clEnqueueWriteBuffer(queue, mems[1], CL_TRUE, 0, sizeof bytes, bytes, 0, NULL, NULL);
-}
-
-static const struct benchmark {
-    const char *name;
-    void (*run)(long n);
-    long n;       /* calls per round */
-    long counted; /* calls under callgrind */
-} benchmarks[] = {
-    {"clSetKernelArg int", set_int, 200000, 10000},
-    {"clSetKernelArg long", set_long, 200000, 10000},
-    {"clSetKernelArg same mem", set_same_mem, 200000, 10000},
-    {"clSetKernelArg other mem", set_other_mem, 200000, 10000},
-    {"clGetEventInfo", event_info, 200000, 10000},
-    {"clGetMemObjectInfo", mem_info, 400000, 10000},
-    {"clFlush", flush, 200000, 10000},
-    {"retain + release mem", retain_mem, 100000, 10000},
-    {"retain + release kernel", retain_kernel, 100000, 10000},
-    {"retain + release event", retain_event, 100000, 10000},
-    {"buffer create + release", make_buffer, 10000, 2000},
-    {"kernel create + release", make_kernel, 10000, 2000},
-    {"user event create + set + release", make_user_event, 10000, 2000},
-    {"enqueue + finish", enqueue_finish, 200, 500},
-    {"enqueue with event, 64 in a row", enqueue_event, 1280, 512},
-    {"blocking write of 64 bytes", write_blocking, 200, 500},
-};
-#define NUM_BENCHMARKS (sizeof benchmarks / sizeof *benchmarks)
-
-static void set_up(void)
-{
-    const char *text = source;
-    const size_t one = 1;
-    cl_platform_id platform;
-    cl_int status;
-    CHECK(clGetPlatformIDs(1, &platform, NULL));
-    CHECK(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL));
-    context = clCreateContext(NULL, 1, &device, NULL, NULL, &status);
-    check(status, "clCreateContext");
-    queue = clCreateCommandQueue(context, device, 0, &status);
-    check(status, "clCreateCommandQueue");
-    program = clCreateProgramWithSource(context, 1, &text, NULL, &status);
-    check(status, "clCreateProgramWithSource");
-    CHECK(clBuildProgram(program, 1, &device, "", NULL, NULL));
-    kernel = clCreateKernel(program, "empty", &status);
-    check(status, "clCreateKernel");
-    for (int i = 0; i < 2; i++) {
-        mems[i] = clCreateBuffer(context, CL_MEM_READ_WRITE, 4096, NULL, &status);
-        check(status, "clCreateBuffer");
-    }
-    set_same_mem(1);
-    set_int(1);
-    set_long(1);
-    CHECK(clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &one, NULL, 0, NULL, &event));
-    CHECK(clFinish(queue));
-}
-
-static double seconds(void)
+static double seconds(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static void print_round(void)
+static void run_one(const struct benchmark *it)
 {
-    for (size_t i = 0; i < NUM_BENCHMARKS; i++) {
+    double cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
+    it->run(it->n);
+    cpu = seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    pthread_mutex_lock(&lock);
+    cpu_seconds += cpu;
+    pthread_mutex_unlock(&lock);
+}
+
+static void *run_thread(void *unused)
+{
+    calls_set_up_thread();
+    pthread_barrier_wait(&end);
+    for (;;) {
+        pthread_barrier_wait(&start);
+        run_one(next);
+        pthread_barrier_wait(&end);
+    }
+    return NULL;
+}
+
+static void start_threads(unsigned threads)
+{
+    pthread_barrier_init(&start, NULL, threads + 1);
+    pthread_barrier_init(&end, NULL, threads + 1);
+    for (unsigned i = 0; i < threads; i++) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, run_thread, NULL) != 0)
+            exit(1);
+    }
+    pthread_barrier_wait(&end);
+}
+
+static void run_in_threads(const struct benchmark *it)
+{
+    next = it;
+    pthread_barrier_wait(&start);
+    pthread_barrier_wait(&end);
+}
+
+/* Without threads the only one that runs is the first. */
+static void print_round(unsigned threads)
+{
+    for (size_t i = 0; i < num_benchmarks; i++) {
         const struct benchmark *it = &benchmarks[i];
-        double start = seconds();
-        it->run(it->n);
-        printf("%s\t%.3f\n", it->name, (seconds() - start) * 1e9 / (double)it->n);
+        double wall = seconds(CLOCK_MONOTONIC);
+        cpu_seconds = 0;
+        if (threads)
+            run_in_threads(it);
+        else
+            run_one(it);
+        wall = seconds(CLOCK_MONOTONIC) - wall;
+        double calls = (double)it->n * (threads ? threads : 1);
+        printf("%s\t%.3f\t%.3f\n", it->name, wall * 1e9 / (double)it->n, cpu_seconds * 1e9 / calls);
     }
     printf("\n");
     fflush(stdout);
@@ -228,7 +93,7 @@ static void print_round(void)
 
 static void count_all(void)
 {
-    for (size_t i = 0; i < NUM_BENCHMARKS; i++) {
+    for (size_t i = 0; i < num_benchmarks; i++) {
         const struct benchmark *it = &benchmarks[i];
         char name[80];
         it->run(256);
@@ -243,12 +108,17 @@ static void count_all(void)
 int main(int argc, char **argv)
 {
     char line[64];
-    set_up();
+    unsigned threads = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0;
+    calls_set_up();
+    if (threads)
+        start_threads(threads);
+    else
+        calls_set_up_thread();
     if (argc > 1 && strcmp(argv[1], "--count") == 0) {
         count_all();
         return 0;
     }
     while (fgets(line, sizeof line, stdin))
-        print_round();
+        print_round(threads);
     return 0;
 }

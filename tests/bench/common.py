@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the benchmarks share: one driver for both sides, the machine in words, tables."""
+"""What the benchmarks share: one driver for all sides, what can be said of pairs of numbers, the
+machine in words, tables."""
 
+import math
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import tempfile
 from pathlib import Path
 
+# Intel's Intercept Layer, where somebody has built it: its libOpenCL.so.1.
+INTERCEPT = os.environ.get("SHADOWCL_BENCH_CLINTERCEPT")
+# The machine's own loader, for that layer.
+LOADER = os.environ.get("SHADOWCL_BENCH_LOADER", "/usr/lib/x86_64-linux-gnu/libOpenCL.so.1")
+
 
 class Sides:
-    """Runs programs natively and under the shim, with the same single driver."""
+    """Runs programs natively, under the shim, and under Intel's layer where there is one, with the
+    same single driver."""
+
+    names = ["native", "shim"] + (["intercept"] if INTERCEPT else [])
 
     def __init__(self, build, driver="libpocl.so.2", under=()):
         self.build = Path(build).resolve()
@@ -32,13 +43,19 @@ class Sides:
 
     def command(self, side, program, *arguments):
         own = [str(self.bin / program), *map(str, arguments)]
-        if side == "native":
+        if side in ("native", "intercept"):
             return [*self.under, *own]
         return [str(self.bin / "shadowcl"), "run", "--", *self.under, *own]
 
+    def environment_of(self, side):
+        if side != "intercept":
+            return self.environment
+        return {**self.environment, "LD_PRELOAD": INTERCEPT, "CLI_OpenCLFileName": LOADER,
+                "CLI_SuppressLogging": "1"}
+
     def start(self, side, program, *arguments, **options):
         return subprocess.Popen(self.command(side, program, *arguments), text=True,
-                                env=self.environment, **options)
+                                env=self.environment_of(side), **options)
 
     def shadowcl(self, *arguments):
         return subprocess.run([str(self.bin / "shadowcl"), *map(str, arguments)], text=True,
@@ -49,6 +66,60 @@ class Sides:
 
     def __exit__(self, *unused):
         shutil.rmtree(self.work, ignore_errors=True)
+
+
+class Asked:
+    """A program that answers each line on its input. Several run at the same time, one of each side,
+    and only the one that is asked does anything: what disturbs the machine meets all of them."""
+
+    def __init__(self, sides, side, program, *arguments):
+        self.program = program
+        self.process = sides.start(side, program, *arguments, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def ask(self):
+        """One line."""
+        self.process.stdin.write("round\n")
+        self.process.stdin.flush()
+        return self.line()
+
+    def line(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"bench: {self.program} ended early ({self.process.wait()})")
+        return line.rstrip("\n")
+
+    def end(self):
+        self.process.stdin.close()
+        if self.process.wait() != 0:
+            raise SystemExit(f"bench: {self.program} failed ({self.process.returncode})")
+
+
+def interval(values, level=0.95):
+    """A confidence interval for the median, from the order of the values alone (the sign test's):
+    nothing is supposed of how they are spread. None where there are too few of them."""
+    count, ordered = len(values), sorted(values)
+    outside, below = -1, 0.0
+    while True:
+        below += math.comb(count, outside + 1) / 2 ** count
+        if 2 * below > 1 - level:
+            break
+        outside += 1
+    return (ordered[outside], ordered[count - 1 - outside]) if outside >= 0 else None
+
+
+def spread(values):
+    """Median, interval of the median, quartiles."""
+    low, high = interval(values) or (None, None)
+    quartiles = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
+    return {"median": statistics.median(values), "low": low, "high": high, "count": len(values),
+            "quartiles": [quartiles[0], quartiles[2]]}
+
+
+def in_turn(names, number):
+    """Each round begins with another side."""
+    start = number % len(names)
+    return names[start:] + names[:start]
 
 
 def first_line(*command):
@@ -74,8 +145,21 @@ def machine(build):
         "compiler": first_line(cache_value(build, "CMAKE_C_COMPILER"), "--version"),
         "build": cache_value(build, "CMAKE_BUILD_TYPE"),
         "pocl": first_line("dpkg-query", "-W", "-f=${Version}\n", "libpocl2"),
-        "load": os.getloadavg()[0],
+        "loader": first_line("dpkg-query", "-W", "-f=${Version}\n", "ocl-icd-libopencl1"),
+        "commit": first_line("git", "-c", "safe.directory=*", "-C", str(Path(__file__).parent),
+                             "describe", "--always", "--dirty"),
+        "load": load(),
     }
+
+
+def load():
+    """Of the last minute: every time stands beside it."""
+    return float(Path("/proc/loadavg").read_text().split()[0])
+
+
+def conditions(build):
+    """machine() in a line."""
+    return ", ".join(f"{key}: {value}" for key, value in machine(build).items())
 
 
 def print_table(heads, rows):

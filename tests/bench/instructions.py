@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions that our own library executes per OpenCL call, counted by callgrind: the same from run
-to run, where times are not. They are compared with instructions.json; more than 5 % more (and
-more than two) is a failure. A count holds for one compiler and one set of flags only: for others
-there is nothing to compare with, and the exit code is 77."""
+"""Instructions that our own library executes per OpenCL call, and in whole programs, counted by
+callgrind: the same from run to run, where times are not. They are compared with instructions.json;
+more than 5 % more (and more than two) is a failure. For whole programs it also tells what share of
+all instructions they are. A count holds for one compiler and one set of flags only: for others there
+is nothing to compare with, and the exit code is 77."""
 
 import argparse
 import json
@@ -18,6 +19,7 @@ from common import Sides, cache_value, first_line, print_table
 TABLE = Path(__file__).with_name("instructions.json")
 ROOM = 1.05
 SKIPPED = 77
+PROGRAM = "program: "
 
 
 def conditions(build):
@@ -45,8 +47,8 @@ class Dump:
         return self.names.get(number, "")
 
     def read(self, path):
-        """(benchmark, calls, instructions in our library)."""
-        what, total, ours, skip = None, 0, False, False
+        """(benchmark, calls, instructions in our library, all instructions)."""
+        what, total, everything, ours, skip = None, 0, 0, False, False
         for line in path.read_text().splitlines():
             if line.startswith("desc: Trigger: Client Request: "):
                 what = line.split(": ", 3)[3].split("\t")
@@ -57,27 +59,47 @@ class Dump:
             elif line.startswith("calls="):
                 skip = True  # the next line is what the callee cost
             elif re.match(r"[0-9+*-]", line):
-                if ours and not skip:
-                    total += int(line.split()[1])
+                spent = 0 if skip else int(line.split()[1])
+                total += spent if ours else 0
+                everything += spent
                 skip = False
-        return (what[0], int(what[1]), total) if what else None
+        return (what[0], int(what[1]), total, everything) if what else None
 
 
-def count(build):
-    out = "callgrind.out"
+def count(sides, program):
+    """[(benchmark, calls, instructions in our library, all instructions)]."""
+    out = f"{program}.out"
+    library = str(sides.build / "lib/shadowcl/libOpenCL.so.1")
+    sides.under = ["valgrind", "--tool=callgrind", "--collect-atstart=no",
+                   f"--callgrind-out-file={sides.work / out}"]
+    run = sides.start("shim", program, "--count", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    _, messages = run.communicate()
+    if run.returncode != 0:
+        raise SystemExit(f"instructions: {program} failed ({run.returncode}):\n{messages}")
+    dump = Dump(library)
+    parts = sorted(sides.work.glob(out + ".*"), key=lambda path: int(path.suffix[1:]))
+    return list(filter(None, (dump.read(path) for path in parts)))
+
+
+def count_all(build):
+    """What is compared, by name, and the programs' shares of all instructions."""
     with Sides(build) as sides:
-        library = str(sides.build / "lib/shadowcl/libOpenCL.so.1")
-        sides.under = ["valgrind", "--tool=callgrind", "--collect-atstart=no",
-                       f"--callgrind-out-file={sides.work / out}"]
-        run = sides.start("shim", "bench-calls", "--count", stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE)
-        _, messages = run.communicate()
-        if run.returncode != 0:
-            raise SystemExit(f"instructions: bench-calls failed ({run.returncode}):\n{messages}")
-        dump = Dump(library)
-        parts = sorted(sides.work.glob(out + ".*"), key=lambda path: int(path.suffix[1:]))
-        counts = [dump.read(path) for path in parts]
-    return {name: round(total / calls, 1) for name, calls, total in filter(None, counts)}
+        calls = count(sides, "bench-calls")
+        programs = count(sides, "bench-programs")
+    counts = {name: round(ours / number, 1) for name, number, ours, _ in calls}
+    counts |= {PROGRAM + name: ours for name, _, ours, _ in programs}
+    shares = {PROGRAM + name: ours / everything for name, _, ours, everything in programs}
+    return counts, shares
+
+
+def show(key, before, counts, shares, worse):
+    print(key)
+    print_table(["instructions per call", "before", "now", ""],
+                [[name, before.get(name, "-"), now, "WORSE" if name in worse else ""]
+                 for name, now in counts.items() if name not in shares])
+    print_table(["instructions per run", "before", "now", "of all", ""],
+                [[name.removeprefix(PROGRAM), before.get(name, "-"), counts[name], f"{share:.3%}",
+                  "WORSE" if name in worse else ""] for name, share in shares.items()])
 
 
 def main():
@@ -94,20 +116,17 @@ def main():
     if key not in tables and not arguments.update:
         print(f"instructions: nothing to compare with for `{key}`; --update adds it")
         return SKIPPED
-    counts = count(arguments.build)
+    counts, shares = count_all(arguments.build)
     before = tables.get(key, {})
     if arguments.update:
         TABLE.write_text(json.dumps({**tables, key: counts}, indent=2, sort_keys=True) + "\n")
     worse = [name for name, now in counts.items()
              if now > before.get(name, now) * ROOM and now > before.get(name, now) + 2]
     if arguments.json:
-        print(json.dumps({"conditions": key, "before": before, "now": counts, "worse": worse},
-                         indent=2))
+        print(json.dumps({"conditions": key, "before": before, "now": counts, "shares": shares,
+                          "worse": worse}, indent=2))
     else:
-        print(key)
-        print_table(["instructions per call", "before", "now", ""],
-                    [[name, before.get(name, "-"), now, "WORSE" if name in worse else ""]
-                     for name, now in counts.items()])
+        show(key, before, counts, shares, worse)
     if set(before) - set(counts):
         print(f"instructions: not counted: {', '.join(sorted(set(before) - set(counts)))}")
         return 0 if arguments.update else 1

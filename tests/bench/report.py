@@ -1,0 +1,377 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes what scripts/bench.sh has measured into docs/performance.md, between the markers
+`<!-- bench: NAME -->` and `<!-- end -->`, and as plots into docs/img (gnuplot). Prose is left alone,
+as is what has not been measured. Each table says under which conditions it stands."""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+STYLE = """set terminal svg size 760,440 font "sans-serif,13" background "white" noenhanced
+set grid ytics linecolor "#dddddd"
+set border 3
+set tics nomirror out
+set key tmargin center horizontal reverse Left
+set autoscale xfix
+set offsets graph 0.02, graph 0.02, 0, 0
+"""
+COLOURS = {"native": "#555555", "shim": "#1f77b4", "other": "#d95f02", "limit": "#cc0000"}
+MIB = 1 << 20
+
+
+def read(results, name):
+    path = results / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def conditions(data):
+    """Under a table: where the numbers are from. The load is the machine's when they were taken."""
+    told = {key: data.get(key) for key in ("machine", "kernel", "compiler", "build", "pocl",
+                                           "loader", "commit")}
+    words = ", ".join(f"{key} {value}" for key, value in told.items() if value)
+    loads = f"load {data['load']:.1f}" if "load" in data else ""
+    return f"*{words}; {loads}.*" if loads else f"*{words}.*"
+
+
+def table(heads, rows):
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
+
+
+def within(pairs, form):
+    if pairs["low"] is None:
+        return form.format(pairs["median"])
+    return " ".join((form.format(pairs["median"]),
+                     f"({form.format(pairs['low'])} … {form.format(pairs['high'])})"))
+
+
+def sides_of(row):
+    return [side for side in ("shim", "intercept") if f"{side}_ns" in row]
+
+
+# --- Tables ---
+
+def calls(results):
+    data = read(results, "calls")
+    if not data:
+        return None
+    sides = sides_of(data["results"][0])
+    heads = ["call", "native"]
+    for side in sides:
+        heads += [side, "added", "median of pairs"]
+    rows = [[r["call"], f"{r['native_ns']:.1f}",
+             *(cell for side in sides for cell in (
+                 f"{r[f'{side}_ns']:.1f}", f"{r[f'{side}_added_ns']:+.1f}",
+                 within(r[f"{side}_pairs_ns"], "{:+.1f}"))),
+             r["limit_ns"] or "–"] for r in data["results"]]
+    missed = ", ".join(data["missed"])
+    end = f"Missed: {missed}." if missed else "All limits are met."
+    return f"{table([*heads, 'limit'], rows)}\n\n{end}\n\n{conditions(data)}"
+
+
+def threads(results):
+    data = read(results, "calls")
+    if not data or not data["scaling"]:
+        return None
+    sides = [s for s in ("native", "shim", "intercept") if f"{s}_ratio" in data["scaling"][0]]
+    many = data["threads"]
+    heads = ["call", *(f"{side}, {what}" for side in sides
+                       for what in ("1 thread", f"{many} threads", "ratio"))]
+    rows = [[r["call"], *(cell for side in sides for cell in (
+        f"{r[f'{side}_one_ns']:.1f}", f"{r[f'{side}_many_ns']:.1f}",
+        f"{r[f'{side}_ratio']:.2f}"))] for r in data["scaling"]]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
+
+
+def lines(results):
+    data = read(results, "lines")
+    if not data:
+        return None
+    rows = [[r["call"], r["touched"], r["written"], r["shared"], r["on_the_way"]]
+            for r in data["results"]]
+    heads = ["call", "touched", "written", "ever shared", "shared by every call"]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
+
+
+def instructions(results):
+    data = read(results, "instructions")
+    if not data:
+        return None
+    rows = [[name, f"{count:g}"] for name, count in data["now"].items()
+            if name not in data["shares"]]
+    return f"{table(['call', 'instructions'], rows)}\n\n*{data['conditions']}.*"
+
+
+def program_instructions(results):
+    data = read(results, "instructions")
+    if not data:
+        return None
+    rows = [[name.split(": ")[1], f"{data['now'][name]:,}", f"{share:.3%}"]
+            for name, share in data["shares"].items()]
+    return (f"{table(['program', 'instructions of ours', 'of all'], rows)}\n\n"
+            f"*{data['conditions']}.*")
+
+
+def programs(results):
+    data = read(results, "programs")
+    if not data:
+        return None
+    sides = [side for side in ("shim", "intercept") if f"{side}_cpu" in data["results"][0]]
+    heads = ["program", "native, ms", "pairs", *(f"{side}, {what}" for side in sides
+                                                 for what in ("time", "processor time")), "load"]
+    rows = [[r["program"], f"{r['native_wall_ms']['median']:.1f}", r["native_wall_ms"]["count"],
+             *(within(r[f"{side}_{what}"], "{:+.2%}") for side in sides for what in ("wall", "cpu")),
+             f"{r['load']:.1f}"] for r in data["results"]]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
+
+
+def memory(results):
+    data = read(results, "memory")
+    if not data:
+        return None
+    rows = [[r["what"], f"{r['count']:,}", f"{r['native_bytes']:.1f}", f"{r['added_bytes']:+.1f}",
+             r["limit"], "met" if r["met"] else f"missed: {r['why']}" if r["why"] else "missed"]
+            for r in data["results"]]
+    heads = ["bytes of each", "how many", "native", "added", "limit", ""]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
+
+
+def start(results):
+    data = read(results, "start")
+    if not data:
+        return None
+    rows = []
+    for r in data["results"]:
+        count = r["instructions"]
+        added = f"{(count['shim'] - count['native']) / 1e6:+.2f}" if count else "–"
+        rows.append([r["what"], f"{r['native_min_ms']:.2f}", f"{r['shim_min_ms']:.2f}",
+                     f"{r['added_ms']:+.2f}", within(r["pairs_ms"], "{:+.2f}"), r["limit_ms"],
+                     added])
+    heads = ["ms", "native, least", "shim, least", "added", "median of pairs", "limit",
+             "millions of instructions added"]
+    told = f"Threads of a program that never calls: {data['threads']}."
+    return f"{table(heads, rows)}\n\n{told}\n\n{conditions(data)}"
+
+
+def objects(results):
+    data = read(results, "objects")
+    if not data:
+        return None
+    rows = [[r["objects"], *(f"{r['ms'][key]:.1f}" for key in
+                             ("release", "suspend", "capture", "create", "resume"))]
+            for r in data["results"]]
+    heads = ["objects", "driver's release", "suspend", "of it capture", "driver's creation",
+             "resume"]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
+
+
+def processes(results):
+    data = read(results, "processes")
+    if not data:
+        return None
+    rows = [[r["programs"], f"{r['copied_bytes'] / MIB:.0f}", f"{r['suspend_ms']:.0f}",
+             f"{r['slowest_ms']:.0f}", f"{r['resume_ms']:.0f}"] for r in data["results"]]
+    heads = ["programs", "copied, MiB", "suspend, ms", "slowest program's own part, ms",
+             "resume, ms"]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
+
+
+def pauses(results):
+    found = [read(results, path.stem) for path in results.glob("pause-*.json")]
+    return sorted(found, key=lambda data: data["share"])
+
+
+def pause_share(results):
+    found = pauses(results)
+    if not found:
+        return None
+    rows = [[f"{d['share']} %", *(f"{d['medians'][key]:.1f}" for key in
+                                  ("plain", "prepared", "read")),
+             f"{d['limit_ms']:.1f}", "met" if d["met"] else "missed", f"{d['load']:.1f}"]
+            for d in found]
+    heads = ["written in a round", "standing still", "with `--prepare`", "plain reads of that",
+             "limit", "", "load"]
+    what = f"{found[0]['mib']} MiB in buffers of {found[0]['kib']} KiB on {found[0]['driver']}, ms."
+    return f"{table(heads, rows)}\n\n{what}\n\n{conditions(found[0])}"
+
+
+TABLES = [calls, threads, lines, instructions, program_instructions, programs, memory, start,
+          objects, processes, pause_share]
+
+
+def write_tables(results, page):
+    text, written = page.read_text(), []
+    for make in TABLES:
+        name = make.__name__.replace("_", "-")
+        made = make(results)
+        place = re.compile(rf"(<!-- bench: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        if made and place.search(text):
+            text = place.sub(lambda found, made=made: found[1] + made + found[2], text)
+            written.append(name)
+    page.write_text(text)
+    print(f"{page}: {', '.join(written) or 'nothing'}")
+
+
+# --- Plots ---
+
+def block(name, rows):
+    return f"${name} << END\n" + "\n".join(" ".join(map(str, row)) for row in rows) + "\nEND\n"
+
+
+def quoted(text):
+    return '"' + text + '"'
+
+
+def plot_calls(results):
+    data = read(results, "calls")
+    if not data:
+        return None
+    rows = [r for r in data["results"] if r["limit_ns"]]
+    sides = sides_of(rows[0])
+    text = block("data", [[quoted(r["call"]), *(r[f"{side}_added_ns"] for side in sides),
+                           r["limit_ns"]] for r in rows])
+    text += f"""set title "What is added to a call (least of all rounds), load {data['load']:.1f}"
+set ylabel "nanoseconds"
+set style data histogram
+set style histogram cluster gap 1
+set style fill solid 0.9
+set xtics rotate by -30
+set bmargin 7
+set xzeroaxis linetype -1
+plot """
+    colours = {"shim": COLOURS["shim"], "intercept": COLOURS["other"]}
+    titles = {"shim": "shim", "intercept": "Intel's Intercept Layer"}
+    parts = [f'$data using {2 + i}:xtic(1) title "{titles[side]}" linecolor "{colours[side]}"'
+             for i, side in enumerate(sides)]
+    parts.append(f'$data using 0:{2 + len(sides)} with points pointtype 7 pointsize 0.5 '
+                 f'linecolor "{COLOURS["limit"]}" title "limit"')
+    return text + ", ".join(parts) + "\n"
+
+
+def plot_programs(results):
+    data = read(results, "programs")
+    if not data or data["results"][0]["shim_cpu"]["low"] is None:
+        return None
+    text = block("data", [[quoted(r["program"]), *(100 * r["shim_cpu"][key]
+                                                   for key in ("median", "low", "high"))]
+                          for r in data["results"]])
+    loads = [r["load"] for r in data["results"]]
+    return text + f"""set title "Processor time under the shim, beyond native: median of pairs, \
+95 %; load {min(loads):.0f} to {max(loads):.0f}"
+set ylabel "percent"
+set xtics rotate by -20
+set bmargin 5
+set xrange [-0.5:{len(data['results']) - 0.5}]
+set xzeroaxis linetype -1
+plot 1 title "limit of the worst (1 %)" linecolor "{COLOURS['limit']}" dashtype 2, \
+ $data using 0:2:3:4:xtic(1) with yerrorbars pointtype 7 linewidth 2 \
+ linecolor "{COLOURS['shim']}" title "shim"
+"""
+
+
+def lines_plot(title, labels, logscale, rows, columns, log_x_ticks=None):
+    """`columns`: (title, colour, dash) for each column of rows after the first."""
+    text = block("data", rows)
+    text += f'set title "{title}"\nset xlabel "{labels[0]}"\nset ylabel "{labels[1]}"\n'
+    text += f"set logscale {logscale}\nset offsets 0, 0, 0, 0\n" if logscale else "set yrange [0:*]\n"
+    if log_x_ticks:
+        ticks = ", ".join(f'"{label}" {at}' for label, at in log_x_ticks)
+        text += f"set xtics ({ticks})\n"
+    return text + "plot " + ", ".join(
+        f'$data using 1:{2 + i} with linespoints pointtype 7 pointsize 0.6 linewidth 2 '
+        f'dashtype {dash} linecolor "{colour}" title "{name}"'
+        for i, (name, colour, dash) in enumerate(columns)) + "\n"
+
+
+def plot_pause(results):
+    found = pauses(results)
+    if len(found) < 2:
+        return None
+    first = found[0]
+    rows = [[d["share"], d["medians"]["plain"], d["medians"]["prepared"], d["medians"]["read"],
+             d["limit_ms"]] for d in found]
+    title = (f"Standing still: {first['mib']} MiB on {first['driver']}, "
+             f"load {first['load']:.1f}")
+    return lines_plot(title, ("percent of the buffers written in a round", "milliseconds"), "",
+                      rows, [("suspend", COLOURS["other"], 1),
+                             ("suspend --prepare", COLOURS["shim"], 1),
+                             ("plain reads of what is written", COLOURS["native"], 1),
+                             ("limit: 1.3 times that and 50 ms", COLOURS["limit"], 2)])
+
+
+def plot_objects(results):
+    data = read(results, "objects")
+    if not data or len(data["results"]) < 2:
+        return None
+    rows = [[r["objects"], *(r["ms"][key] for key in ("suspend", "resume", "release", "create"))]
+            for r in data["results"]]
+    return lines_plot(f"Many small objects, load {data['load']:.1f}", ("objects", "milliseconds"),
+                      "xy", rows, [("suspend", COLOURS["shim"], 1), ("resume", COLOURS["other"], 1),
+                                   ("the driver's own release", COLOURS["shim"], 2),
+                                   ("the driver's own creation", COLOURS["other"], 2)])
+
+
+def plot_processes(results):
+    data = read(results, "processes")
+    if not data or len(data["results"]) < 2:
+        return None
+    rows = [[r["programs"], r["suspend_ms"], r["slowest_ms"], r["resume_ms"]]
+            for r in data["results"]]
+    each = data["results"][0]["copied_bytes"] / MIB
+    return lines_plot(f"Programs suspended together by the agent, {each:.0f} MiB each, "
+                      f"load {data['load']:.1f}", ("programs", "milliseconds"), "", rows,
+                      [("suspend", COLOURS["shim"], 1),
+                       ("the slowest program's own part", COLOURS["native"], 2),
+                       ("resume", COLOURS["other"], 1)])
+
+
+def plot_rates(results):
+    """Rows with `mib` in one buffer, and the times of capture, rebuild, plain reads and writes."""
+    data = read(results, "rates")
+    keys = ("capture_ms", "rebuild_ms", "read_ms", "write_ms")
+    rows = [[r["mib"], *(r[key] for key in keys)] for r in (data or {}).get("results", [])
+            if "mib" in r and all(key in r for key in keys)]
+    if len(rows) < 2:
+        return None
+    return lines_plot(f"One buffer on {data.get('driver', 'the test driver')}, "
+                      f"load {data['load']:.1f}", ("MiB", "milliseconds"), "xy", sorted(rows),
+                      [("capture", COLOURS["shim"], 1), ("rebuild", COLOURS["other"], 1),
+                       ("plain reads into touched memory", COLOURS["shim"], 2),
+                       ("plain writes into fresh buffers", COLOURS["other"], 2)])
+
+
+PLOTS = {"calls": plot_calls, "programs": plot_programs, "pause": plot_pause,
+         "objects": plot_objects, "processes": plot_processes, "rates": plot_rates}
+
+
+def write_plots(results, folder):
+    for name, make in PLOTS.items():
+        script = make(results)
+        if not script:
+            continue
+        target = folder / f"bench-{name}.svg"
+        try:
+            done = subprocess.run(["gnuplot"], input=f'{STYLE}set output "{target}"\n{script}',
+                                  text=True, check=False, capture_output=True)
+        except FileNotFoundError as gone:
+            raise SystemExit("report: no gnuplot; scripts/install-deps.sh --bench") from gone
+        if done.returncode != 0:
+            raise SystemExit(f"report: gnuplot: {done.stderr}")
+        print(target)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=Path("build-bench/results"))
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    arguments = parser.parse_args()
+    write_tables(arguments.results, arguments.docs / "performance.md")
+    write_plots(arguments.results, arguments.docs / "img")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
