@@ -8,9 +8,9 @@
 #include "serialize/image_error.h"
 #include "serialize/image_hash.h"
 
-/* An empty message within a message takes two bytes in the file and a hundred in memory. What is
- * large is made of large things, of which none takes more than eight times what it has there. */
-#define ROOM_ALWAYS ((size_t)1 << 20)
+/* An empty message within a message takes two bytes in the file and some hundred in memory. Those
+ * of a program are not empty, and what is large is made of large things. */
+#define ROOM_ALWAYS ((size_t)64 << 20)
 #define ROOM_PER_BYTE 24
 #define SMALL ((size_t)16 << 20)
 #define ROOM_PER_BYTE_LARGE 8

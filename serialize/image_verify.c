@@ -66,7 +66,9 @@ static int begin(struct walk *walk, struct error *err)
         malloc((index->n_objects + index->n_contents + 2) * sizeof *walk->references);
     walk->summer = image_summer_create();
     walk->chunk = malloc(IMAGE_CHUNK);
-    if (!walk->references || !walk->summer || !walk->chunk)
+    walk->room_seen = 256;
+    walk->seen = malloc(walk->room_seen * sizeof *walk->seen);
+    if (!walk->references || !walk->summer || !walk->chunk || !walk->seen)
         return image_fail(err, 0, ENOMEM, "verifying");
     walk->references[walk->num_references++] = (struct reference){index->about, IMAGE_ABOUT, 0};
     walk->references[walk->num_references++] =
@@ -120,7 +122,7 @@ static int check_data(struct walk *walk, uint64_t offset, struct error *err)
         image_file_chunk(file, &stored, &walk->buffers, walk->chunk, err) < 0)
         return -1;
     if (walk->num_seen == walk->room_seen) {
-        size_t room = walk->room_seen ? 2 * walk->room_seen : 256;
+        size_t room = 2 * walk->room_seen;
         struct seen *seen = realloc(walk->seen, room * sizeof *seen);
         if (!seen)
             return image_fail(err, offset, ENOMEM, "verifying");

@@ -100,12 +100,128 @@ static void test_bytes_behind_the_end_are_found(void **state)
     small_destroy(&small);
 }
 
+/* Where the first data record of that image begins, and how long it is. */
+static size_t find_data(const uint8_t *image, size_t size, struct image_record *record)
+{
+    size_t at = sizeof(struct image_header);
+    while (at < size) {
+        memcpy(record, image + at, sizeof *record);
+        if (record->type == IMAGE_DATA)
+            return at;
+        at += sizeof *record + record->length;
+    }
+    fail_msg("no data");
+    return 0;
+}
+
+/* Two chunks of one object, each right by itself, and of one length. */
+static void test_swapped_records_are_found(void **state)
+{
+    struct image_record record = {0};
+    struct error err = {0};
+    struct sample sample = sample_create(2, 2 * IMAGE_CHUNK, SAMPLE_RANDOM, 1);
+    int fd = sample_memfd();
+    size_t size = sample_image(fd, IMAGE_COMPRESS_OFF, &sample, 1).file_bytes;
+    uint8_t *image = malloc(size);
+    assert_int_equal(pread(fd, image, size, 0), size);
+    size_t at = find_data(image, size, &record), whole = sizeof record + record.length;
+    assert_int_equal(pwrite(fd, image + at, whole, (off_t)(at + whole)), whole);
+    assert_int_equal(pwrite(fd, image + at + whole, whole, (off_t)at), whole);
+    assert_int_equal(open_and_verify(fd, &err), -1);
+    assert_non_null(strstr(err.reason, "checksum of the record's head is wrong"));
+    free(image);
+    sample_destroy(&sample);
+    close(fd);
+}
+
+/* The same program saved twice: all lies at the same place. Reading the chunk finds it alone. */
+static void test_record_of_another_image_is_found(void **state)
+{
+    struct image_record record = {0};
+    struct image_reader *reader;
+    struct error err = {0};
+    struct sample samples[] = {sample_create(2, 100, SAMPLE_RANDOM, 1),
+                               sample_create(2, 100, SAMPLE_RANDOM, 2)};
+    int fds[] = {sample_memfd(), sample_memfd()};
+    uint8_t image[4096], bytes[100];
+    size_t size = sample_image(fds[0], IMAGE_COMPRESS_OFF, &samples[0], 1).file_bytes;
+    assert_int_equal(sample_image(fds[1], IMAGE_COMPRESS_OFF, &samples[1], 1).file_bytes, size);
+    assert_int_equal(pread(fds[0], image, sizeof image, 0), size);
+    size_t at = find_data(image, size, &record), whole = sizeof record + record.length;
+    assert_int_equal(pwrite(fds[1], image + at, whole, (off_t)at), whole);
+    assert_int_equal(image_reader_open(&reader, fds[1], &err), 0);
+    assert_int_equal(image_reader_chunk(reader, image_reader_contents(reader, 2), 0, bytes, &err),
+                     -1);
+    image_reader_close(reader);
+    for (int i = 0; i < 2; i++) {
+        sample_destroy(&samples[i]);
+        close(fds[i]);
+    }
+}
+
+static void test_file_cut_while_it_is_read_is_said(void **state)
+{
+    struct image_reader *reader;
+    struct error err = {0};
+    struct sample sample = sample_create(2, 3 * IMAGE_CHUNK, SAMPLE_RANDOM, 1);
+    uint8_t *chunk = malloc(IMAGE_CHUNK);
+    int fd = sample_memfd();
+    sample_image(fd, IMAGE_COMPRESS_OFF, &sample, 1);
+    assert_int_equal(image_reader_open(&reader, fd, &err), 0);
+    assert_int_equal(ftruncate(fd, IMAGE_CHUNK + 5000), 0);
+    const struct image_contents *contents = image_reader_contents(reader, 2);
+    assert_int_equal(image_reader_chunk(reader, contents, 0, chunk, &err), 0);
+    assert_int_equal(image_reader_chunk(reader, contents, 1, chunk, &err), -1);
+    assert_string_equal(err.object, "image file, offset 1053576");
+    assert_string_equal(err.reason, "the file ends here: it was cut short");
+    image_reader_close(reader);
+    sample_destroy(&sample);
+    free(chunk);
+    close(fd);
+}
+
+static bool stop_at_once(void *data, uint64_t done)
+{
+    *(uint64_t *)data = done;
+    return false;
+}
+
+static void test_verifying_can_be_stopped(void **state)
+{
+    struct small small = small_create();
+    struct image_reader *reader;
+    struct error err = {0};
+    uint64_t done = 0;
+    assert_int_equal(image_reader_open(&reader, small.fd, &err), 0);
+    assert_int_equal(image_reader_verify(reader, stop_at_once, &done, &err), -1);
+    assert_in_range(done, 65, small.size - 1);
+    image_reader_close(reader);
+    small_destroy(&small);
+}
+
+static void test_what_is_no_file_is_refused(void **state)
+{
+    struct image_reader *reader;
+    struct error err = {0};
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(image_reader_open(&reader, ends[0], &err), -1);
+    assert_string_equal(err.reason, "it is not a file");
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_changed_byte_is_found),
         cmocka_unit_test(test_every_shortened_image_is_found),
         cmocka_unit_test(test_bytes_behind_the_end_are_found),
+        cmocka_unit_test(test_swapped_records_are_found),
+        cmocka_unit_test(test_record_of_another_image_is_found),
+        cmocka_unit_test(test_file_cut_while_it_is_read_is_said),
+        cmocka_unit_test(test_verifying_can_be_stopped),
+        cmocka_unit_test(test_what_is_no_file_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "image_sample.h"
+#include "serialize/image_pack.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -104,6 +105,179 @@ static void test_text_is_compressed(void **state)
     close(fd);
 }
 
+/* Reads all that comes until the end, into a file. */
+struct drain {
+    int from;
+    int to;
+};
+
+static void *drain(void *data)
+{
+    const struct drain *drain = data;
+    static char bytes[5000];
+    ssize_t got;
+    while ((got = read(drain->from, bytes, sizeof bytes)) > 0)
+        if (write(drain->to, bytes, (size_t)got) != got)
+            abort();
+    return NULL;
+}
+
+/* Through ends[1], as it was made. */
+static void through(int ends[2])
+{
+    struct sample samples[] = {sample_create(2, 2 * MIB + 7, SAMPLE_RANDOM, 1),
+                               sample_create(3, 2 * MIB + 7, SAMPLE_RANDOM, 1),
+                               sample_create(4, 2 * MIB + 7, SAMPLE_HALF_ZERO, 2)};
+    struct drain way = {ends[0], sample_memfd()};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, drain, &way), 0);
+    struct image_summary summary = sample_image(ends[1], IMAGE_COMPRESS_OFF, samples, 3);
+    close(ends[1]);
+    pthread_join(thread, NULL);
+    assert_int_equal(lseek(way.to, 0, SEEK_CUR), summary.file_bytes);
+    assert_int_equal(summary.equal_bytes, 0);
+    assert_true(summary.zero_bytes >= MIB);
+    sample_compare(way.to, samples, 3);
+    for (int i = 0; i < 3; i++)
+        sample_destroy(&samples[i]);
+    close(ends[0]);
+    close(way.to);
+}
+
+static void test_pipe_and_socket_take_images(void **state)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    through(ends);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    through(ends);
+}
+
+static void test_image_begins_where_the_file_stands(void **state)
+{
+    struct sample samples[2] = {sample_create(2, MIB, SAMPLE_RANDOM, 7),
+                                sample_create(3, MIB, SAMPLE_RANDOM, 7)};
+    int fd = sample_memfd(), alone = sample_memfd();
+    char bytes[4096];
+    ssize_t got;
+    assert_int_equal(write(fd, "before", 6), 6);
+    struct image_summary summary = sample_image(fd, IMAGE_COMPRESS_OFF, samples, 2);
+    assert_int_equal(summary.equal_bytes, MIB);
+    assert_int_equal(lseek(fd, 6, SEEK_SET), 6);
+    while ((got = read(fd, bytes, sizeof bytes)) > 0)
+        assert_int_equal(write(alone, bytes, (size_t)got), got);
+    sample_compare(alone, samples, 2);
+    sample_destroy(&samples[0]);
+    sample_destroy(&samples[1]);
+    close(fd);
+    close(alone);
+}
+
+/* The earlier chunk is no longer what it was: its hash is not enough. */
+static void test_chunks_are_compared_before_they_are_equal(void **state)
+{
+    Shadowcl__Image__About about = SHADOWCL__IMAGE__ABOUT__INIT;
+    struct sample sample = sample_create(2, MIB, SAMPLE_RANDOM, 7);
+    struct image_writer *writer;
+    struct error err = {0};
+    int fd = sample_memfd();
+    assert_int_equal(image_writer_create(&writer, fd, IMAGE_COMPRESS_OFF, &err), 0);
+    assert_int_equal(image_writer_about(writer, &about.base, &err), 0);
+    assert_int_equal(image_writer_begin(writer, 2, 2 * MIB, &err), 0);
+    assert_int_equal(image_writer_chunk(writer, sample.bytes, MIB, &err), 0);
+    uint8_t other = (uint8_t)~sample.bytes[MIB - 1];
+    assert_int_equal(pwrite(fd, &other, 1, lseek(fd, 0, SEEK_CUR) - 1), 1);
+    assert_int_equal(image_writer_chunk(writer, sample.bytes, MIB, &err), -1);
+    assert_string_equal(err.reason, "the chunk's bytes are not what its hash says");
+    image_writer_destroy(writer);
+    sample_destroy(&sample);
+    close(fd);
+}
+
+static void expect_failure(int fd, const char *object, const char *reason)
+{
+    struct sample sample = sample_create(2, 3 * MIB, SAMPLE_RANDOM, 1);
+    struct image_summary summary;
+    struct error err = {0};
+    assert_int_equal(sample_write(fd, IMAGE_COMPRESS_OFF, &sample, 1, &summary, &err), -1);
+    assert_string_equal(err.object, object);
+    assert_string_equal(err.reason, reason);
+    assert_true(err.todo[0]);
+    sample_destroy(&sample);
+}
+
+static void test_full_disk_is_said(void **state)
+{
+    int fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    expect_failure(fd, "image file, offset 0", "write: No space left on device");
+    close(fd);
+}
+
+/* SIGXFSZ and SIGPIPE would end the program: neither comes. */
+static void test_limit_on_files_is_said_and_no_signal_comes(void **state)
+{
+    struct rlimit before, limit;
+    int fd = sample_memfd();
+    getrlimit(RLIMIT_FSIZE, &before);
+    limit = (struct rlimit){MIB + 100, before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    expect_failure(fd, "image file, offset 1048676", "write: File too large");
+    setrlimit(RLIMIT_FSIZE, &before);
+    close(fd);
+}
+
+static void test_reader_that_has_gone_is_said_and_no_signal_comes(void **state)
+{
+    int ends[2];
+    sigset_t pending;
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]);
+    expect_failure(ends[1], "image file, offset 0", "write: Broken pipe");
+    sigpending(&pending);
+    assert_false(sigismember(&pending, SIGPIPE));
+    close(ends[1]);
+}
+
+static void test_what_failed_fails_again(void **state)
+{
+    Shadowcl__Image__About about = SHADOWCL__IMAGE__ABOUT__INIT;
+    struct image_writer *writer;
+    struct error first = {0}, again = {0};
+    int fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+    assert_int_equal(image_writer_create(&writer, fd, IMAGE_COMPRESS_OFF, &first), 0);
+    assert_int_equal(image_writer_about(writer, &about.base, &first), 0);
+    assert_int_equal(image_writer_finish(writer, NULL, &first), -1);
+    assert_int_equal(image_writer_object(writer, 2, &about.base, &again), -1);
+    assert_string_equal(again.reason, first.reason);
+    image_writer_destroy(writer);
+    close(fd);
+}
+
+static enum image_codec pack(enum sample_fill fill, enum image_compression compression,
+                             double sink_cost)
+{
+    struct image_packer packer = {.compression = compression};
+    struct image_packed packed;
+    struct image_pages pages;
+    struct sample sample = sample_create(2, MIB, fill, 3);
+    image_pages_find(&pages, sample.bytes, MIB);
+    assert_int_equal(image_packer_pack(&packer, &pages, sample.bytes, sink_cost, &packed), 0);
+    image_packer_finish(&packer);
+    sample_destroy(&sample);
+    return packed.codec;
+}
+
+/* A second, and less than a millionth of one, for a byte. */
+static void test_auto_compresses_for_a_slow_sink_alone(void **state)
+{
+    assert_int_equal(pack(SAMPLE_TEXT, IMAGE_COMPRESS_AUTO, 1), IMAGE_ZSTD);
+    assert_int_equal(pack(SAMPLE_TEXT, IMAGE_COMPRESS_AUTO, 1e-13), IMAGE_RAW);
+    assert_int_equal(pack(SAMPLE_TEXT, IMAGE_COMPRESS_AUTO, 0), IMAGE_RAW);
+    assert_int_equal(pack(SAMPLE_TEXT, IMAGE_COMPRESS_OFF, 1), IMAGE_RAW);
+    assert_int_equal(pack(SAMPLE_RANDOM, IMAGE_COMPRESS_ZSTD, 1), IMAGE_RAW);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +287,14 @@ int main(void)
         cmocka_unit_test(test_half_zero_takes_half),
         cmocka_unit_test(test_equal_chunks_are_stored_once),
         cmocka_unit_test(test_text_is_compressed),
+        cmocka_unit_test(test_pipe_and_socket_take_images),
+        cmocka_unit_test(test_image_begins_where_the_file_stands),
+        cmocka_unit_test(test_chunks_are_compared_before_they_are_equal),
+        cmocka_unit_test(test_full_disk_is_said),
+        cmocka_unit_test(test_limit_on_files_is_said_and_no_signal_comes),
+        cmocka_unit_test(test_reader_that_has_gone_is_said_and_no_signal_comes),
+        cmocka_unit_test(test_what_failed_fails_again),
+        cmocka_unit_test(test_auto_compresses_for_a_slow_sink_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
