@@ -494,7 +494,7 @@ static int move(double deadline, const struct precopy_wish *wish, const char *de
 {
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING &&
-        placement_check(end, device, strict, report, err) != 0)
+        placement_check(end, device, strict, NULL, report, err) != 0)
         return -1;
     if (suspend(deadline, wish, report, err) != 0)
         return -1;

@@ -21,13 +21,14 @@ const struct info_entry *info_cache_find(struct info_cache *cache, cl_uint param
 const struct info_entry *info_cache_add(struct info_cache *cache, cl_uint param, const void *bytes,
                                         size_t size)
 {
-    struct info_entry *entry = malloc(sizeof *entry + size);
+    struct info_entry *entry = malloc(sizeof *entry + size + 1);
     if (!entry)
         return NULL;
     entry->param = param;
     entry->size = size;
     if (size)
         memcpy(entry->bytes, bytes, size);
+    entry->bytes[size] = 0;
     entry->next = atomic_load(&cache->first);
     do {
         const struct info_entry *before = info_cache_find(cache, param);

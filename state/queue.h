@@ -38,6 +38,11 @@ static inline bool queue_in_order(const struct queue *queue)
     return !(queue->flags & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
 }
 
+/* A new shadow, not yet published, without a real queue: holds context and device, copies the
+ * properties (NULL: none, `flags` count). NULL without memory. */
+struct queue *queue_create(struct context *context, struct device *device,
+                           const cl_queue_properties *properties,
+                           cl_command_queue_properties flags);
 int queue_carriable(const struct queue *queue, struct error *err);
 void queue_release(struct queue *queue);
 int queue_rebuild(struct queue *queue, struct error *err);
