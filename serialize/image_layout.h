@@ -21,11 +21,11 @@
 struct image_header {
     char magic[8];
     uint16_t major, minor;
-    uint32_t size;  /* of this header */
+    uint32_t size;  /* of this header: what is newer may be longer */
     uint8_t id[16]; /* random: tells images apart */
     uint32_t chunk; /* IMAGE_CHUNK */
     uint32_t reserved[5];
-    uint64_t checksum; /* of all before it */
+    uint64_t checksum; /* of all before it; always the last eight bytes */
 };
 
 enum image_record_type {
@@ -44,9 +44,9 @@ struct image_record {
     uint16_t type; /* enum image_record_type */
     uint16_t flags;
     uint64_t length;   /* of the payload that follows, bytes */
-    uint64_t checksum; /* of the payload */
-    uint64_t own;      /* checksum of all before it in this struct, and of where the record begins
-                        * (eight bytes): one in the place of another is found */
+    uint64_t checksum; /* of the payload; of IMAGE_DATA without the stored bytes */
+    uint64_t own; /* checksum of all before it in this struct, of where the record begins (eight
+                   * bytes) and of the header's id: one in the place of another is found */
 };
 
 enum image_codec { IMAGE_RAW = 0, IMAGE_ZSTD = 1 };
@@ -58,6 +58,7 @@ struct image_data {
     uint8_t codec; /* enum image_codec */
     uint8_t paged; /* a page map follows: a bit for each page, set for those that are stored */
     uint16_t reserved;
+    uint64_t stored;  /* checksum of the stored bytes if compressed; of others the hash tells: 0 */
     uint64_t hash[2]; /* XXH3, 128 bits (low, high), of the chunk's bytes */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes an image file, from its first byte to its last: a file, a pipe or a socket. What is
  * written is never read or written again, but for chunks that may be equal to one before. Memory:
- * one chunk, and a few bytes per chunk and object. Format: docs/image-format.md. */
+ * a few chunks, and a few bytes per chunk and object. Format: docs/image-format.md. */
 #ifndef SHADOWCL_SERIALIZE_IMAGE_WRITER_H
 #define SHADOWCL_SERIALIZE_IMAGE_WRITER_H
 
@@ -28,8 +28,9 @@ struct image_summary {
 struct image_writer;
 
 /* Begins an image at the descriptor's place, which is taken for offset 0; fd stays the caller's,
- * and is blocking. `buffered` writes are gathered. All of these: 0, or -1 with the error, which
- * names the offset; the file is of no use then. */
+ * and is blocking. Equal chunks are found in a file that is open for reading too. All of these: 0,
+ * or -1 with the error, which names the offset; the file is of no use then, and all that is asked
+ * afterwards fails in the same way. */
 int image_writer_create(struct image_writer **writer, int fd, enum image_compression compression,
                         struct error *err);
 void image_writer_destroy(struct image_writer *writer);
@@ -39,8 +40,8 @@ int image_writer_about(struct image_writer *writer, const ProtobufCMessage *abou
 /* A Shadowcl__Image__Object; serials are unlike each other. */
 int image_writer_object(struct image_writer *writer, uint64_t serial,
                         const ProtobufCMessage *object, struct error *err);
-/* Contents of an object: begun, given in order, IMAGE_CHUNK bytes at a time (the last one what is
- * left), and ended. */
+/* Contents of an object that is in it too: begun, given in order, IMAGE_CHUNK bytes at a time (the
+ * last one what is left), and ended. */
 int image_writer_begin(struct image_writer *writer, uint64_t serial, uint64_t size,
                        struct error *err);
 int image_writer_chunk(struct image_writer *writer, const void *bytes, size_t size,
