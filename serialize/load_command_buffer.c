@@ -112,6 +112,10 @@ static int take_kernel(const struct load *load, const struct command_buffer *buf
     for (cl_uint i = 0; i < kernel->num_args; i++)
         if (command->args->args[i].kind == ARG_OBJECT)
             object_hold(command->args->args[i].object);
+    /* It holds what it uses, and was checked when it was recorded. */
+    for (cl_uint i = 0; i < kernel->num_args && result == 0; i++)
+        if (command->args->args[i].kind == ARG_UNSET)
+            result = refuse(err, "its argument %u is not set", i);
     return result;
 }
 

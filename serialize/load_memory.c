@@ -167,16 +167,34 @@ static int settle_mem(struct mem *mem, struct error *err)
     return refuse(err, "there is no memory for its %zu bytes", mem->size);
 }
 
-static int settle_commands(const struct load *load, const struct command_buffer *buffer,
+static bool any_lost(const struct load *load, const struct kernel_args *args)
+{
+    for (cl_uint i = 0; i < args->count; i++)
+        if (args->args[i].kind == ARG_SVM && is_lost(load, kernel_arg_pointer(&args->args[i])))
+            return true;
+    return false;
+}
+
+/* A launch without all of its arguments can't be recorded: then nothing is. */
+static int settle_commands(const struct load *load, struct command_buffer *buffer,
                            struct findings *notes, struct error *err)
 {
-    for (cl_uint i = 0; i < buffer->num_commands; i++) {
-        const struct recorded *command = buffer->commands[i];
-        if (command->kernel &&
-            unset_args(load, command->kernel, command->args->args, notes, err) != 0)
-            return -1;
-    }
-    return 0;
+    cl_uint i = 0;
+    while (i < buffer->num_commands &&
+           !(buffer->commands[i]->args && any_lost(load, buffer->commands[i]->args)))
+        i++;
+    if (i == buffer->num_commands)
+        return 0;
+    while (buffer->num_commands)
+        recorded_destroy(buffer->commands[--buffer->num_commands]);
+    struct error note = {0};
+    error_object(&note, "command buffer %" PRIu64, buffer->object.serial);
+    refuse(&note,
+           "its command %u points to memory that can't be had at its address here: it is "
+           "made without commands",
+           i + 1);
+    error_todo(&note, "it is no fault of the image");
+    return findings_take(notes, &note) == 0 ? 0 : load_no_memory(err);
 }
 
 int load_make_memory(struct load *load, struct findings *notes, struct error *err)

@@ -189,7 +189,7 @@ static void describe_contexts(void)
     event.n_times = 5;
     times[4] = 17;
     svm.context = SERIAL(CONTEXT);
-    svm.pointer = 0x100000123;
+    svm.pointer = 0x300000000123;
     svm.size = 5000;
 }
 
@@ -289,6 +289,7 @@ static void describe_kernel(void)
 {
     describe_args(args);
     describe_args(launch_args);
+    launch_args[4] = launch_args[0];
     kernel.program = SERIAL(PROGRAM);
     kernel.name = "k";
     kernel.args = arg_list;
@@ -481,7 +482,7 @@ static void test_memory_that_is_taken_is_said(void **state)
     struct load *load = load_create();
     assert_int_equal(load_all(load, &err), COUNT);
     assert_int_equal(load_make_memory(load, &notes, &err), 0);
-    assert_int_equal(notes.count, 4); /* it, an argument, the exec info, the recorded argument */
+    assert_int_equal(notes.count, 4); /* it, an argument, the exec info, the command buffer */
     assert_true(load_find_owner(load, SERIAL(SVM), &owner) && !owner.svm);
     struct object **list = load_list(load, &count);
     struct kernel *k = at(list, count, KIND_KERNEL, KERNEL);
@@ -645,6 +646,7 @@ static void test_recipes_end(void **state)
     X(launch_without_dimensions, launch.dims = 0, COMMAND_BUFFER, "it has 0 dimensions")           \
     X(launch_with_few_arguments, launch.n_args = 4, COMMAND_BUFFER, "it has 4 arguments, and its") \
     X(launch_with_wrong_argument, launch_args[4].object = 2, COMMAND_BUFFER, "which can't be an")  \
+    X(launch_without_an_argument, launch_args[4].object = 0, COMMAND_BUFFER, "4 is not set")       \
     X(launch_of_a_program, launch.kernel = SERIAL(PROGRAM), COMMAND_BUFFER, "is a program")        \
     X(copy_with_kernel, copy.kernel = SERIAL(KERNEL), COMMAND_BUFFER,                              \
       "it has a kernel, and is no")                                                                \

@@ -9,7 +9,7 @@
  *   wide        a kernel that ran in work-groups of a million
  *   double      a program with double precision
  *   wrong       a program that does not compile
- *   taken       SVM where every process has its kernel
+ *   taken       SVM where every process has the kernel
  *   refused     an object that can't be carried
  *   short       contents that are shorter than their buffer */
 #include <CL/cl.h>
@@ -295,7 +295,7 @@ static void put_programs(void)
 
 static uint64_t svm_pointer(void)
 {
-    return is("taken") ? 0x400000 : UINT64_C(0x7e0000000100);
+    return is("taken") ? UINT64_C(0xffffffffff600000) : UINT64_C(0x300000000100);
 }
 
 static void put_kernels(void)
@@ -327,6 +327,7 @@ static void put_kernels(void)
     kernel.program = LINKED_PROGRAM;
     kernel.name = "apart";
     kernel.n_args = 1;
+    kernel.largest_group = 0;
     put(LINKED_KERNEL, OBJECT(KERNEL, kernel, &kernel));
     if (is("plain"))
         return;
@@ -382,7 +383,8 @@ static void put_contents(uint64_t serial, uint64_t size)
         size_t part = size - at < IMAGE_CHUNK ? size - at : IMAGE_CHUNK;
         for (size_t i = 0; i < part; i++) {
             uint64_t mixed = (serial << 40 | (at + i)) * UINT64_C(0x9e3779b97f4a7c15);
-            chunk[i] = serial == BUFFER && at == IMAGE_CHUNK ? 0 : (uint8_t)(mixed >> 48);
+            mixed = (mixed ^ mixed >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+            chunk[i] = serial == BUFFER && at == IMAGE_CHUNK ? 0 : (uint8_t)(mixed >> 56);
         }
         check(image_writer_chunk(writer, chunk, part, &err));
     }
