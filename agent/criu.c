@@ -3,6 +3,8 @@
  * copy; of that, the first complaint is said here. */
 #include "agent/criu.h"
 
+#include "agent/breakpoints.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -188,15 +190,29 @@ static size_t append(char **arguments, size_t count, char *const *more)
     return count;
 }
 
-/* Ours does what the plugin would. */
+/* Ours does what the plugin would. And where there are no hardware breakpoints, it is to stop at
+ * every system call instead, which it does when asked for its fault number 130. */
+static int run_ours(char *const *arguments, const char *output)
+{
+    bool no_breakpoints = !getenv("CRIU_FAULT") && !breakpoints_work();
+    setenv("SHADOWCL_CRIU_PLUGIN", "off", 1);
+    if (no_breakpoints)
+        setenv("CRIU_FAULT", "130", 1);
+    int code = run(arguments, output);
+    int reason = errno;
+    unsetenv("SHADOWCL_CRIU_PLUGIN");
+    if (no_breakpoints)
+        unsetenv("CRIU_FAULT");
+    errno = reason;
+    return code;
+}
+
 static int run_in(const char *dir, const char *log, char *const *arguments, struct error *err)
 {
     char output[PATH_MAX], path[PATH_MAX], complaint[256] = "it does not say why";
     snprintf(output, sizeof output, "%s/criu.out", dir);
     snprintf(path, sizeof path, "%s/%s", dir, log);
-    setenv("SHADOWCL_CRIU_PLUGIN", "off", 1);
-    int code = run(arguments, output);
-    unsetenv("SHADOWCL_CRIU_PLUGIN");
+    int code = run_ours(arguments, output);
     if (code == 0) {
         unlink(output);
         return 0;

@@ -6,11 +6,12 @@ set -euo pipefail
 
 usage() {
     cat <<END
-usage: scripts/install-deps.sh [--apps] [--vm]
+usage: scripts/install-deps.sh [--apps] [--vm] [--bench]
 
 Installs what building, testing and the demonstration need (Debian 12; as root or with sudo).
   --apps  also the programs that tests/apps runs: hashcat, OpenCV, ffmpeg and others
   --vm    also what tests/vm needs: QEMU, and the tools that make a guest
+  --bench also what scripts/bench.sh draws its plots with: gnuplot
 END
 }
 
@@ -22,12 +23,14 @@ tools=(python3 python3-jsonschema util-linux libcap2-bin procps git ca-certifica
 apps=(hashcat python3-pyopencl python-pyopencl-doc python3-mako python3-opencv python3-pytest
     python3-numpy ffmpeg gegl clpeak)
 vm=(qemu-system-x86 mmdebstrap squashfs-tools busybox-static cpio kmod lz4 xz-utils zstd)
+bench=(gnuplot-nox)
 
 wanted=("${build[@]}" "${drivers[@]}" "${checks[@]}" "${tools[@]}")
 for argument; do
     case $argument in
     --apps) wanted+=("${apps[@]}") ;;
     --vm) wanted+=("${vm[@]}") ;;
+    --bench) wanted+=("${bench[@]}") ;;
     --help | -h) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
     esac

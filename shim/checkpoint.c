@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "shim/cancel.h"
+#include "shim/config.h"
 #include "shim/drain.h"
 #include "shim/event.h"
 #include "shim/gate.h"
@@ -79,12 +80,29 @@ static double ms_since(int64_t start)
     return (double)(now_ns() - start) / 1e6;
 }
 
-/* Before the gate closes: what can be refused without stopping anybody. */
-static int prepare(struct error *err)
+/* Before the gate closes: what can be refused without stopping anybody. Contents that go by in
+ * chunks need no memory. */
+static int prepare(const struct precopy_wish *wish, const struct store_wish *image,
+                   struct error *err)
 {
-    if (residue_foreign(err) != 0 || loader_prepare(err) != 0)
+    if (residue_foreign(err) != 0 || loader_prepare(err) != 0 || store_begin(image, err) != 0)
         return -1;
+    if (store_sink() && !wish->wanted && !config.prepare)
+        return 0;
     return staging_reserve(mem_staging_bytes(), err);
+}
+
+static int capture_one(struct object *object, int64_t deadline, struct report *report,
+                       struct error *err)
+{
+    struct mem *mem = (struct mem *)object;
+    if (object->was != KIND_MEM)
+        return objects_capture(object, deadline, err);
+    report->copied_bytes += mem_capture_bytes(mem);
+    if (!store_sink() || !mem_streams(mem))
+        return objects_capture(object, deadline, err);
+    mem->stored = true;
+    return stream_down(mem, store_sink(), err);
 }
 
 /* With the gate closed and nothing running: reads all that the driver knows. */
@@ -95,12 +113,11 @@ static int capture(struct object *const *objects, size_t count, int64_t deadline
     atomic_store(&state, STATE_CAPTURING);
     for (size_t i = 0; i < count; i++) {
         report->counts[objects[i]->was]++;
-        if (objects[i]->was == KIND_MEM)
-            report->copied_bytes += mem_capture_bytes((struct mem *)objects[i]);
-        if (objects_capture(objects[i], deadline, err) != 0)
+        if (capture_one(objects[i], deadline, report, err) != 0)
             return -1;
     }
-    if (objects_finish_copies(objects, count, err) != 0)
+    if (objects_finish_copies(objects, count, err) != 0 ||
+        store_finish(objects, count, report, err) != 0)
         return -1;
     report->captured_bytes = mem_contents_bytes();
     report->capture = ms_since(start);
@@ -110,6 +127,7 @@ static int capture(struct object *const *objects, size_t count, int64_t deadline
 /* Gives every driver object back, children first, and unloads the drivers. */
 static void release(struct object *const *objects, size_t count)
 {
+    stream_drop();
     for (size_t i = count; i-- > 0;)
         objects_release(objects[i]);
     loader_unload();
@@ -178,6 +196,7 @@ static void run_on(struct object *const *objects, size_t count)
 {
     mem_forget_contents();
     staging_drop();
+    store_drop();
     object_reap();
     atomic_store(&state, STATE_RUNNING);
     gate_open();
@@ -222,7 +241,10 @@ static int list_carriable(struct object ***objects, size_t *count, struct error 
     return result == 0 ? svm_carriable(err) : -1;
 }
 
-static int suspend_closed(int64_t deadline, struct report *report, struct error *err)
+/* Drains, and captures all there is: *objects, for the caller to free. On an error the program runs
+ * on. `keep`: an image is written to be read back. */
+static int capture_closed(int64_t deadline, bool keep, struct object ***list, size_t *num,
+                          struct report *report, struct error *err)
 {
     struct patience patience = {.deadline = deadline};
     size_t count;
@@ -243,15 +265,28 @@ static int suspend_closed(int64_t deadline, struct report *report, struct error 
     report->drain += ms_since(start);
     if (result == 0)
         result = capture(objects, count, deadline, report, err);
-    if (result != 0) {
-        objects_drop_copiers(objects, count);
-        run_on(objects, count);
-        free(objects);
+    if (result == 0 && keep)
+        result = store_keep(err);
+    *list = objects;
+    *num = count;
+    if (result == 0)
+        return 0;
+    stream_drop();
+    objects_drop_copiers(objects, count);
+    run_on(objects, count);
+    free(objects);
+    return -1;
+}
+
+static int suspend_closed(int64_t deadline, struct report *report, struct error *err)
+{
+    struct object **objects;
+    size_t count;
+    if (capture_closed(deadline, true, &objects, &count, report, err) != 0)
         return -1;
-    }
-    start = now_ns();
+    int64_t start = now_ns();
     release(objects, count);
-    result = prove_release(report, err);
+    int result = prove_release(report, err);
     report->release = ms_since(start);
     if (result == 0)
         atomic_store(&state, STATE_SUSPENDED);
@@ -261,12 +296,25 @@ static int suspend_closed(int64_t deadline, struct report *report, struct error 
     return result;
 }
 
+static int save_closed(int64_t deadline, struct report *report, struct error *err)
+{
+    struct object **objects;
+    size_t count;
+    if (capture_closed(deadline, false, &objects, &count, report, err) != 0)
+        return -1;
+    objects_drop_copiers(objects, count);
+    run_on(objects, count);
+    free(objects);
+    return 0;
+}
+
 /* The gate could not be closed: as if nothing had been asked. */
 static int never_mind(void)
 {
     precopy_end(true);
     mem_forget_contents();
     staging_drop();
+    store_drop();
     return -1;
 }
 
@@ -293,19 +341,15 @@ static int check_asker(const struct precopy_wish *wish, struct error *err)
     return error_todo(err, "ask again");
 }
 
-static int suspend(double deadline, const struct precopy_wish *wish, struct report *report,
-                   struct error *err)
+/* Closes the gate, and does what can be done then. */
+static int with_closed_gate(double deadline, const struct precopy_wish *wish,
+                            const struct store_wish *image,
+                            int (*act)(int64_t deadline, struct report *report, struct error *err),
+                            struct report *report, struct error *err)
 {
     int64_t start = now_ns();
-    if (checkpoint_state() != STATE_RUNNING) {
-        error_set(err, 0, "it is %s, not running", state_name());
-        return error_todo(err, "resume it first");
-    }
-    if (prepare(err) != 0) {
-        staging_drop();
-        return -1;
-    }
-    if (copy_beforehand(wish, report, err) != 0 || check_asker(wish, err) != 0)
+    if (prepare(wish, image, err) != 0 || copy_beforehand(wish, report, err) != 0 ||
+        check_asker(wish, err) != 0)
         return never_mind();
     int64_t closing = now_ns();
     int64_t end = closing + (int64_t)(deadline * 1e9);
@@ -319,11 +363,76 @@ static int suspend(double deadline, const struct precopy_wish *wish, struct repo
     report->drain = ms_since(closing);
     /* The driver may call us from inside: this thread passes the closed gate. */
     gate_lend();
-    int result = suspend_closed(end, report, err);
+    int result = act(end, report, err);
     gate_unlend();
+    report->suspend = ms_since(start);
+    return result;
+}
+
+static int refuse_state(const char *wanted, const char *todo, struct error *err)
+{
+    error_set(err, 0, "it is %s, not %s", state_name(), wanted);
+    return error_todo(err, "%s", todo);
+}
+
+static int suspend(double deadline, const struct precopy_wish *wish, const struct store_wish *image,
+                   struct report *report, struct error *err)
+{
+    if (checkpoint_state() != STATE_RUNNING)
+        return refuse_state("running", "resume it first", err);
+    int result = with_closed_gate(deadline, wish, image, suspend_closed, report, err);
     if (result == 0)
         log_pause();
+    return result;
+}
+
+/* Of a suspended process, which has all that goes into the image. */
+static int save_suspended(const struct store_wish *image, struct report *report, struct error *err)
+{
+    size_t count = 0;
+    int64_t start = now_ns();
+    if (store_begin(image, err) != 0)
+        return -1;
+    object_reap();
+    struct object **objects = object_list(false, &count);
+    int result = objects ? store_finish(objects, count, report, err)
+                         : error_set(err, 0, "no memory for the list of objects");
+    for (size_t i = 0; i < count; i++)
+        report->counts[objects[i]->was]++;
+    free(objects);
+    store_end();
     report->suspend = ms_since(start);
+    return result;
+}
+
+static int save(double deadline, const struct precopy_wish *wish, const struct store_wish *image,
+                struct report *report, struct error *err)
+{
+    if (checkpoint_state() == STATE_SUSPENDED)
+        return save_suspended(image, report, err);
+    if (checkpoint_state() != STATE_RUNNING)
+        return refuse_state("running or suspended", "wait until it is", err);
+    return with_closed_gate(deadline, wish, image, save_closed, report, err);
+}
+
+/* Loads the drivers for it, and lets them go again. */
+static int check_suspended(const char *device, bool strict, struct report *report,
+                           struct error *err)
+{
+    size_t count = 0;
+    object_reap();
+    struct object **objects = object_list(false, &count);
+    if (!objects)
+        return error_set(err, 0, "no memory for the list of objects");
+    gate_lend();
+    loader_reload();
+    int result = placement_choose(device, strict, objects, count, report, err);
+    if (result == 0)
+        placement_undo(objects, count);
+    loader_unload();
+    release_again(report);
+    gate_unlend();
+    free(objects);
     return result;
 }
 
@@ -357,10 +466,8 @@ static int resume_closed(const char *device, bool strict, struct report *report,
 static int resume(const char *device, bool strict, struct report *report, struct error *err)
 {
     int64_t start = now_ns();
-    if (checkpoint_state() != STATE_SUSPENDED) {
-        error_set(err, 0, "it is %s, not suspended", state_name());
-        return error_todo(err, "suspend it first");
-    }
+    if (checkpoint_state() != STATE_SUSPENDED)
+        return refuse_state("suspended", "suspend it first", err);
     atomic_store(&state, STATE_REBUILDING);
     gate_lend();
     int result = resume_closed(device, strict, report, err);
@@ -461,14 +568,25 @@ void checkpoint_waits_at_gate(bool waits)
         atomic_store(&end_waits, waits);
 }
 
-int checkpoint_suspend(double deadline, const struct precopy_wish *wish, struct report *report,
-                       struct error *err)
+int checkpoint_suspend(double deadline, const struct precopy_wish *wish,
+                       const struct store_wish *image, struct report *report, struct error *err)
 {
     if (!take())
         return refuse_second(err);
-    int result = suspend(deadline, wish, report, err);
+    int result = suspend(deadline, wish, image, report, err);
     give_back();
     log_info("suspend: %s", result == 0 ? "suspended" : err->reason);
+    return result;
+}
+
+int checkpoint_save(double deadline, const struct precopy_wish *wish,
+                    const struct store_wish *image, struct report *report, struct error *err)
+{
+    if (!take())
+        return refuse_second(err);
+    int result = save(deadline, wish, image, report, err);
+    give_back();
+    log_info("save: %s", result == 0 ? "done" : err->reason);
     return result;
 }
 
@@ -496,7 +614,7 @@ static int move(double deadline, const struct precopy_wish *wish, const char *de
     if (checkpoint_state() == STATE_RUNNING &&
         placement_check(end, device, strict, NULL, report, err) != 0)
         return -1;
-    if (suspend(deadline, wish, report, err) != 0)
+    if (suspend(deadline, wish, NULL, report, err) != 0)
         return -1;
     if (resume(device, strict, report, err) == 0)
         return 0;
@@ -517,5 +635,27 @@ int checkpoint_move(double deadline, const struct precopy_wish *wish, const char
     int result = move(deadline, wish, device, strict, report, err);
     give_back();
     log_info("move: %s", result == 0 ? "done" : err->reason);
+    return result;
+}
+
+static int check(double deadline, const char *device, bool strict, struct report *report,
+                 struct error *err)
+{
+    int64_t end = now_ns() + (int64_t)(deadline * 1e9);
+    if (checkpoint_state() == STATE_RUNNING)
+        return placement_check(end, device, strict, NULL, report, err);
+    if (checkpoint_state() != STATE_SUSPENDED)
+        return refuse_state("running or suspended", "wait until it is", err);
+    return check_suspended(device, strict, report, err);
+}
+
+int checkpoint_check(double deadline, const char *device, bool strict, struct report *report,
+                     struct error *err)
+{
+    if (!take())
+        return refuse_second(err);
+    int result = check(deadline, device, strict, report, err);
+    give_back();
+    log_info("check: %s", result == 0 ? "it will do" : err->reason);
     return result;
 }

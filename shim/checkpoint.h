@@ -10,6 +10,7 @@
 #include "shim/error.h"
 #include "shim/precopy.h"
 #include "shim/residue.h"
+#include "shim/store.h"
 #include "state/object.h"
 
 enum checkpoint_state {
@@ -27,6 +28,10 @@ struct report {
     uint64_t captured_bytes;
     uint64_t copied_bytes; /* of those: with the gate closed */
     struct precopy_result precopy;
+    struct {
+        struct image_summary summary;
+        double ms;
+    } image; /* that was written, if any */
     size_t counts[KIND_COUNT];
     struct residue residue;
     size_t num_warnings;
@@ -55,9 +60,16 @@ bool checkpoint_is_awaited(void);
 void checkpoint_waits_at_gate(bool waits);
 
 /* One at a time; a second caller is refused. The caller is a thread of ours that is not inside the
- * gate. `deadline` in seconds, from the closing of the gate to the end of the drain. */
-int checkpoint_suspend(double deadline, const struct precopy_wish *wish, struct report *report,
-                       struct error *err);
+ * gate. `deadline` in seconds, from the closing of the gate to the end of the drain. With an image
+ * (NULL: none) contents go there instead of to memory. */
+int checkpoint_suspend(double deadline, const struct precopy_wish *wish,
+                       const struct store_wish *image, struct report *report, struct error *err);
+/* Writes an image of a program that runs, and goes on after, or is suspended, and stays so. */
+int checkpoint_save(double deadline, const struct precopy_wish *wish,
+                    const struct store_wish *image, struct report *report, struct error *err);
+/* Would it find all it needs on these devices? Nothing changes. */
+int checkpoint_check(double deadline, const char *device, bool strict, struct report *report,
+                     struct error *err);
 /* `device`: PLATFORM:INDEX for each device in use, separated by commas; empty: where they were. */
 int checkpoint_resume(const char *device, bool strict, struct report *report, struct error *err);
 int checkpoint_move(double deadline, const struct precopy_wish *wish, const char *device,

@@ -49,6 +49,8 @@ void config_read(void)
 {
     read_mapping(config_text("SHADOWCL_MAPPING"));
     read_storm(config_text("SHADOWCL_STORM"));
+    const char *directory = config_text("SHADOWCL_STORM_IMAGE");
+    config.storm_image = directory ? strdup(directory) : NULL;
     config.prepare = is_on("SHADOWCL_PREPARE");
     config.check_writes = is_on("SHADOWCL_CHECK_WRITES");
 }

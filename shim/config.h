@@ -15,8 +15,9 @@ struct config {
     enum mapping_mode mapping; /* SHADOWCL_MAPPING */
     unsigned long storm; /* SHADOWCL_STORM=N[,SEED]: a cycle every N calls on average; 0: none */
     unsigned long storm_seed;
-    bool prepare;      /* SHADOWCL_PREPARE=1: every suspend copies beforehand */
-    bool check_writes; /* SHADOWCL_CHECK_WRITES=1: and looks whether a write was missed */
+    const char *storm_image; /* SHADOWCL_STORM_IMAGE=DIR: with contents in a file there; or NULL */
+    bool prepare;            /* SHADOWCL_PREPARE=1: every suspend copies beforehand */
+    bool check_writes;       /* SHADOWCL_CHECK_WRITES=1: and looks whether a write was missed */
 };
 
 extern struct config config;

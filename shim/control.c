@@ -59,11 +59,49 @@ static uint32_t read_little_endian(const unsigned char *bytes)
     return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
+/* The descriptor that came with a message, -1: none. More than one is nothing that we ask for. */
+static int take_descriptor(struct msghdr *message)
+{
+    int fd = -1;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = CMSG_LEN(0); at + sizeof fd <= part->cmsg_len; at += sizeof fd) {
+            if (fd >= 0)
+                close(fd);
+            memcpy(&fd, (char *)part + at, sizeof fd);
+        }
+    }
+    return fd;
+}
+
+/* The first bytes of a request, and the file that may come with them. */
+static bool read_head(int connection, unsigned char head[4], int *attached)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(4 * sizeof(int))];
+    } control;
+    struct iovec piece = {head, 4};
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    struct pollfd wait = {.fd = connection, .events = POLLIN};
+    if (poll(&wait, 1, PATIENCE_MS) <= 0)
+        return false;
+    ssize_t got = recvmsg(connection, &message, MSG_CMSG_CLOEXEC);
+    if (got < 0)
+        return false;
+    *attached = take_descriptor(&message);
+    return got > 0 && transfer(connection, head + got, 4 - (size_t)got, false);
+}
+
 /* NULL when the peer sends nothing that could be a request. */
-static Shadowcl__Control__Request *read_request(int connection)
+static Shadowcl__Control__Request *read_request(int connection, int *attached)
 {
     unsigned char head[4];
-    if (!transfer(connection, head, sizeof head, false))
+    if (!read_head(connection, head, attached))
         return NULL;
     uint32_t size = read_little_endian(head);
     if (size > LARGEST_REQUEST) {
@@ -96,13 +134,17 @@ static void send_answer(int connection, const Shadowcl__Control__Response *answe
 static void *serve(void *data)
 {
     struct job *job = data;
-    Shadowcl__Control__Request *request = read_request(job->connection);
-    Shadowcl__Control__Response *answer = request ? control_answer(request, job->connection) : NULL;
+    int attached = -1;
+    Shadowcl__Control__Request *request = read_request(job->connection, &attached);
+    Shadowcl__Control__Response *answer =
+        request ? control_answer(request, job->connection, attached) : NULL;
     if (answer)
         send_answer(job->connection, answer);
     control_answer_free(answer);
     if (request)
         shadowcl__control__request__free_unpacked(request, NULL);
+    if (attached >= 0)
+        close(attached);
     close(job->connection);
     free(job);
     return NULL;

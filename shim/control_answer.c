@@ -3,10 +3,12 @@
  * heap, so that protobuf-c's own free releases it. */
 #include "shim/control_answer.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "shim/checkpoint.h"
 #include "shim/control.h"
@@ -178,6 +180,8 @@ static struct precopy_wish wish_of(const Shadowcl__Control__Request *request, in
         prepare = request->suspend->prepare;
     else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_MOVE)
         prepare = request->move->prepare;
+    else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SAVE)
+        prepare = request->save->prepare;
     if (!prepare)
         return (struct precopy_wish){.asker = asker};
     return (struct precopy_wish){
@@ -188,20 +192,59 @@ static struct precopy_wish wish_of(const Shadowcl__Control__Request *request, in
         .rate = isfinite(prepare->rate) && prepare->rate > 0 ? prepare->rate : 0};
 }
 
-static int carry_out_suspend(const Shadowcl__Control__Suspend *suspend,
+/* The file that contents are to go to. A suspend reads it back: nothing but a file will do. */
+static int image_of(const Shadowcl__Control__Image *image, int attached, bool kept,
+                    struct store_wish *wish, struct error *err)
+{
+    struct stat file;
+    *wish = (struct store_wish){.fd = -1};
+    if (!image)
+        return 0;
+    error_object(err, "image file");
+    if (attached < 0 || fstat(attached, &file) != 0)
+        error_set(err, 0, "no descriptor of it came with the request");
+    else if (kept && (!S_ISREG(file.st_mode) || (fcntl(attached, F_GETFL) & O_ACCMODE) != O_RDWR))
+        error_set(err, 0, "it is no file that can be read back");
+    else {
+        *wish = (struct store_wish){attached, IMAGE_COMPRESS_AUTO};
+        if (image->compression == SHADOWCL__CONTROL__IMAGE__COMPRESSION__OFF)
+            wish->compression = IMAGE_COMPRESS_OFF;
+        if (image->compression == SHADOWCL__CONTROL__IMAGE__COMPRESSION__ZSTD)
+            wish->compression = IMAGE_COMPRESS_ZSTD;
+        *err = (struct error){0};
+        return 0;
+    }
+    return error_todo(err, "use the command of the same release as the process's library");
+}
+
+static int carry_out_suspend(const Shadowcl__Control__Suspend *suspend, int attached,
                              const struct precopy_wish *wish, struct report *report,
                              struct error *err)
 {
+    struct store_wish image;
     if (check_deadline(suspend->deadline, err) != 0)
         return -1;
     if (suspend->leave && checkpoint_state() == STATE_SUSPENDED)
         return 0;
-    return checkpoint_suspend(suspend->deadline, wish, report, err);
+    if (image_of(suspend->image, attached, true, &image, err) != 0)
+        return -1;
+    return checkpoint_suspend(suspend->deadline, wish, &image, report, err);
+}
+
+static int carry_out_save(const Shadowcl__Control__Save *save, int attached,
+                          const struct precopy_wish *wish, struct report *report, struct error *err)
+{
+    static const Shadowcl__Control__Image as_usual = SHADOWCL__CONTROL__IMAGE__INIT;
+    struct store_wish image;
+    if (check_deadline(save->deadline, err) != 0 ||
+        image_of(save->image ? save->image : &as_usual, attached, false, &image, err) != 0)
+        return -1;
+    return checkpoint_save(save->deadline, wish, &image, report, err);
 }
 
 /* What the verb does; on status, nothing. */
-static int carry_out(const Shadowcl__Control__Request *request, int asker, struct report *report,
-                     struct error *err)
+static int carry_out(const Shadowcl__Control__Request *request, int asker, int attached,
+                     struct report *report, struct error *err)
 {
     if (request->version > PROTOCOL) {
         error_set(err, 0, "the request has protocol version %u, this process knows %d",
@@ -213,7 +256,14 @@ static int carry_out(const Shadowcl__Control__Request *request, int asker, struc
     case SHADOWCL__CONTROL__REQUEST__VERB_STATUS:
         return 0;
     case SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND:
-        return carry_out_suspend(request->suspend, &wish, report, err);
+        return carry_out_suspend(request->suspend, attached, &wish, report, err);
+    case SHADOWCL__CONTROL__REQUEST__VERB_SAVE:
+        return carry_out_save(request->save, attached, &wish, report, err);
+    case SHADOWCL__CONTROL__REQUEST__VERB_CHECK:
+        if (check_deadline(request->check->deadline, err) != 0)
+            return -1;
+        return checkpoint_check(request->check->deadline, request->check->device,
+                                request->check->strict, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_RESUME:
         return checkpoint_resume(request->resume->device, request->resume->strict, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_MOVE:
@@ -227,21 +277,36 @@ static int carry_out(const Shadowcl__Control__Request *request, int asker, struc
     }
 }
 
-Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker)
+static void add_image(response *answer, const struct report *report)
+{
+    if (!report->image.summary.file_bytes)
+        return;
+    answer->image = NEW(Shadowcl__Control__ImageSummary, shadowcl__control__image_summary__init);
+    if (!answer->image)
+        return;
+    answer->image->contents = report->image.summary.contents_bytes;
+    answer->image->zero = report->image.summary.zero_bytes;
+    answer->image->equal = report->image.summary.equal_bytes;
+    answer->image->file = report->image.summary.file_bytes;
+    answer->image->ms = report->image.ms;
+}
+
+Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker,
+                                            int attached)
 {
     response *answer = NEW(response, shadowcl__control__response__init);
     struct report report = {0};
     struct error err = {0};
     if (!answer)
         return NULL;
-    int result = carry_out(request, asker, &report, &err);
+    int result = carry_out(request, asker, attached, &report, &err);
     answer->version = PROTOCOL;
     answer->state = (Shadowcl__Control__State)checkpoint_state();
     answer->command = read_command();
     answer->device_bytes = mem_total_bytes();
     /* A status in the middle of a capture tells how far it has come. */
-    answer->captured_bytes =
-        checkpoint_state() == STATE_CAPTURING ? staging_used() : report.captured_bytes;
+    answer->captured_bytes = checkpoint_state() == STATE_CAPTURING ? staging_used() + stream_done()
+                                                                   : report.captured_bytes;
     answer->copied_bytes = report.copied_bytes;
     answer->prepared_bytes = report.precopy.bytes;
     answer->prepare_rounds = report.precopy.rounds;
@@ -251,6 +316,7 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     add_counts(answer, counts);
     add_suspend_times(answer, &report);
     add_resume_times(answer, &report);
+    add_image(answer, &report);
     add_residue(answer, &report.residue);
     take_warnings(answer, &report);
     if (result != 0)

@@ -7,8 +7,9 @@
 
 /* Carries the request out. NULL without memory; to be freed by control_answer_free (NULL is fine).
  * `asker` is the connection: a suspend that is long in preparing is left when nobody is there.
- */
-Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker);
+ * `attached` is the file that came with the request, or -1; it stays the caller's. */
+Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker,
+                                            int attached);
 void control_answer_free(Shadowcl__Control__Response *answer);
 
 #endif

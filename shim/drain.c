@@ -93,6 +93,16 @@ static int drain_stragglers(struct context *context, const struct patience *pati
     return result;
 }
 
+static int drain_orphans(const struct patience *patience, struct error *err)
+{
+    int result = 0;
+    for (long pause = 2000; result == 0 && !straggler_orphans_ended();)
+        result = wait_a_little(&pause, patience, err);
+    if (result != 0)
+        error_object(err, "a released queue of a released context");
+    return result;
+}
+
 static int mark_all(struct object *const *objects, size_t count, struct marker *markers,
                     size_t *num_markers, struct error *err)
 {
@@ -131,7 +141,7 @@ int drain_queues(struct object *const *objects, size_t count, const struct patie
     for (size_t i = 0; i < count && result == 0; i++)
         if (objects[i]->was == KIND_CONTEXT)
             result = drain_stragglers((struct context *)objects[i], patience, err);
-    return result;
+    return result == 0 ? drain_orphans(patience, err) : result;
 }
 
 int drain_real(const struct driver *driver, cl_command_queue real, const struct patience *patience,

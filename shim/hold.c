@@ -46,12 +46,6 @@ static bool waits_for_all(const struct command_type *type, cl_uint num_waits)
     return (type->flags & COMMAND_WAITS_ALL) && num_waits == 0;
 }
 
-bool hold_suspected(struct queue *queue, cl_uint num_waits, const cl_event *waits)
-{
-    return atomic_load_explicit(&queue->held, memory_order_acquire) ||
-           any_pending(num_waits, waits);
-}
-
 static bool behind_barrier(const struct queue *queue)
 {
     for (struct held *held = first; held; held = held->next)

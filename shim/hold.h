@@ -13,7 +13,13 @@ extern pthread_mutex_t hold_lock;
 
 /* May a command with these waits have to be held? Cheap, without the lock; false is certain but for
  * races of the application's own making. */
-bool hold_suspected(struct queue *queue, cl_uint num_waits, const cl_event *waits);
+static inline bool hold_suspected(struct queue *queue, cl_uint num_waits, const cl_event *waits)
+{
+    bool suspected = atomic_load_explicit(&queue->held, memory_order_acquire);
+    for (cl_uint i = 0; i < num_waits && !suspected; i++)
+        suspected = event_place((struct event *)waits[i]) <= EVENT_HELD;
+    return suspected;
+}
 /* Must it be held? With hold_lock. */
 bool hold_needed(struct queue *queue, const struct command_type *type, cl_uint num_waits,
                  const cl_event *waits);

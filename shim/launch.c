@@ -36,7 +36,7 @@ static cl_int issue_ndrange(const struct issue *to, struct launch *launch, cl_ke
     cl_int status = to->driver->clEnqueueNDRangeKernel(to->real, real, launch->dims, launch->offset,
                                                        launch->global, launch->local, to->num_waits,
                                                        to->waits, to->event);
-    if (status == CL_SUCCESS)
+    if (status == CL_SUCCESS && launch->local)
         launch_note_group(launch);
     return status;
 }

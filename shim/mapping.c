@@ -279,12 +279,39 @@ static void unmap_drop(void *data)
     object_drop(args->mem);
 }
 
-/* In a driver's thread: the region has been read to its end. If it was not, it is still the
- * application's, which then has it for good. */
+/* §5.11: what never runs changes nothing. The region is mapped again, and no more to the driver: it
+ * may be another one by now. */
+static void map_again(struct mapping *mapping)
+{
+    struct mem *mem = mapping->mem;
+    if (!object_hold_alive(&mem->object, mapping->generation)) {
+        mapping_destroy(mapping);
+        return;
+    }
+    mapping->real = false;
+    mem_add_mapping(mem, mapping);
+    object_drop(mem);
+}
+
+/* In a driver's thread: the region has been read to its end, or never will be. */
 static void CL_CALLBACK region_done(cl_event real, cl_int status, void *mapping)
 {
     if (status == CL_COMPLETE)
         mapping_destroy(mapping);
+    else
+        map_again(mapping);
+}
+
+/* The driver has the unmap; only its end says what becomes of the region. */
+static void watch_unmap(const struct driver *driver, cl_event real, struct unmap *args)
+{
+    struct mapping *mapping = args->mapping;
+    mapping->mem = args->mem;
+    mapping->generation = args->mem->object.generation;
+    args->mapping = NULL;
+    if (driver->clSetEventCallback(real, CL_COMPLETE, region_done, mapping) == CL_SUCCESS)
+        return;
+    region_done(real, driver->clWaitForEvents(1, &real), mapping);
 }
 
 static cl_int write_back(const struct issue *to, struct mem *mem, const struct mapping *mapping,
@@ -307,25 +334,20 @@ static cl_int write_back(const struct issue *to, struct mem *mem, const struct m
 static cl_int issue_unmap(const struct issue *to, struct unmap *args)
 {
     const struct driver *driver = to->driver;
-    if (args->mapping->real) {
-        cl_int err =
-            driver->clEnqueueUnmapMemObject(to->real, mem_real(args->mem), args->mapping->pointer,
-                                            to->num_waits, to->waits, to->event);
-        if (err == CL_SUCCESS) {
-            mapping_destroy(args->mapping);
-            args->mapping = NULL;
-        }
-        return err;
-    }
-    cl_event real;
-    cl_int err = write_back(to, args->mem, args->mapping, &real);
+    bool mapped = args->mapping->real, may_fail = to->num_waits > 0;
+    cl_event real = NULL;
+    cl_int err = mapped ? driver->clEnqueueUnmapMemObject(to->real, mem_real(args->mem),
+                                                          args->mapping->pointer, to->num_waits,
+                                                          to->waits, may_fail ? &real : to->event)
+                        : write_back(to, args->mem, args->mapping, &real);
     if (err != CL_SUCCESS)
         return err;
-    if (driver->clSetEventCallback(real, CL_COMPLETE, region_done, args->mapping) != CL_SUCCESS) {
-        driver->clWaitForEvents(1, &real);
+    if (!real) {
         mapping_destroy(args->mapping);
+        args->mapping = NULL;
+        return CL_SUCCESS;
     }
-    args->mapping = NULL;
+    watch_unmap(driver, real, args);
     if (to->event)
         *to->event = real;
     else

@@ -68,36 +68,6 @@ static void keep_rate(const struct precopy_wish *wish, uint64_t bytes, int64_t s
     }
 }
 
-/* The objects of which something is to be copied; their notes are taken away. */
-static int take_notes(struct round *round, struct error *err)
-{
-    size_t count;
-    struct object **mems = roster_hold(&mem_roster, &count);
-    round->list = malloc((count + 1) * sizeof *round->list);
-    for (size_t i = 0; mems && round->list && i < count; i++) {
-        struct mem *mem = (struct mem *)mems[i];
-        if (atomic_load(&mem->object.refs) && mem_precopy_takes(mem))
-            round->list[round->count++] = (struct wanted){mem, mem->object.generation};
-    }
-    bool ok = mems && round->list;
-    roster_drop(mems, mems ? count : 0);
-    return ok ? 0 : error_set(err, 0, "no memory for the list of buffers");
-}
-
-/* All that the driver has by now has ended. */
-static int wait_for_queues(const struct precopy_wish *wish, struct error *err)
-{
-    size_t count;
-    struct object **queues = roster_hold(&queue_roster, &count);
-    struct patience patience = {now_ns() + PATIENCE_NS, is_no_use, wish};
-    int result = queues ? drain_queues(queues, count, &patience, err)
-                        : error_set(err, 0, "no memory for the list of queues");
-    for (size_t i = 0; i < num_contexts && result == 0; i++)
-        result = drain_queues(&(struct object *){&contexts[i]->object}, 1, &patience, err);
-    roster_drop(queues, queues ? count : 0);
-    return result;
-}
-
 /* Makes the context's copier, and keeps the context until the copier is given back. */
 static int lend_copier(struct context *context, struct error *err)
 {
@@ -116,6 +86,41 @@ static int lend_copier(struct context *context, struct error *err)
     context->copying = true;
     contexts[num_contexts++] = object_hold(context);
     return 0;
+}
+
+/* The objects of which something is to be copied; their notes are taken away. Their contexts are
+ * known from then on: what runs there of queues that are gone has to be waited for, too. */
+static int take_notes(struct round *round, struct error *err)
+{
+    size_t count;
+    int result = 0;
+    struct object **mems = roster_hold(&mem_roster, &count);
+    round->list = malloc((count + 1) * sizeof *round->list);
+    if (!mems || !round->list)
+        result = error_set(err, 0, "no memory for the list of buffers");
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        struct mem *mem = (struct mem *)mems[i];
+        if (!atomic_load(&mem->object.refs) || !mem_precopy_takes(mem))
+            continue;
+        round->list[round->count++] = (struct wanted){mem, mem->object.generation};
+        result = lend_copier(mem->context, err);
+    }
+    roster_drop(mems, mems ? count : 0);
+    return result;
+}
+
+/* All that the driver has by now has ended. */
+static int wait_for_queues(const struct precopy_wish *wish, struct error *err)
+{
+    size_t count;
+    struct object **queues = roster_hold(&queue_roster, &count);
+    struct patience patience = {now_ns() + PATIENCE_NS, is_no_use, wish};
+    int result = queues ? drain_queues(queues, count, &patience, err)
+                        : error_set(err, 0, "no memory for the list of queues");
+    for (size_t i = 0; i < num_contexts && result == 0; i++)
+        result = drain_queues(&(struct object *){&contexts[i]->object}, 1, &patience, err);
+    roster_drop(queues, queues ? count : 0);
+    return result;
 }
 
 /* Waits for the copies on their way; also when nobody waits for the suspend any more, since they
@@ -142,9 +147,7 @@ static int copy_one(struct round *round, const struct wanted *wanted, struct err
         return 0;
     int result = 0;
     if (atomic_load(&mem->object.refs)) {
-        result = lend_copier(mem->context, err);
-        if (result == 0)
-            result = mem_precopy(mem, err);
+        result = mem_precopy(mem, err);
         if (result == 0)
             round->bytes += mem->size;
     }

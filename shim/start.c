@@ -17,6 +17,7 @@
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/residue.h"
+#include "shim/store.h"
 #include "shim/storm.h"
 #include "state/device.h"
 #include "state/roster.h"
@@ -53,6 +54,7 @@ static void after_fork(void)
     hold_forked();
     callback_forked();
     storm_forked();
+    store_forked();
     residue_forked();
     platform_forked();
     svm_forked();

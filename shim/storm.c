@@ -3,10 +3,14 @@
  * the cycle, as it would for a request from outside. */
 #include "shim/storm.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "shim/cancel.h"
 #include "shim/checkpoint.h"
@@ -41,12 +45,26 @@ bool storm_strikes(void)
     return config.storm && (next_random() >> 32) % config.storm == 0;
 }
 
+/* A file without a name, where one is wanted for the contents. */
+static struct store_wish image_wish(void)
+{
+    struct store_wish wish = {.fd = -1};
+    if (config.storm_image)
+        wish.fd = open(config.storm_image, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (config.storm_image && wish.fd < 0)
+        log_error("storm: no file in `%s`: %s", config.storm_image, strerror(errno));
+    return wish;
+}
+
 static bool cycle(void)
 {
     struct report report = {0};
     struct error err = {0};
     const struct precopy_wish none = {.asker = -1};
-    bool done = checkpoint_suspend(DEADLINE, &none, &report, &err) == 0;
+    struct store_wish image = image_wish();
+    bool done = checkpoint_suspend(DEADLINE, &none, &image, &report, &err) == 0;
+    if (image.fd >= 0)
+        close(image.fd);
     if (!done && checkpoint_ending())
         return true; /* the program was faster: nothing was refused to it */
     if (!done)

@@ -168,10 +168,30 @@ static void run_notice(struct post *post)
     free(notice);
 }
 
+/* The driver may keep its context, and tell it of errors, when ours is gone and its slot another's:
+ * so it gets the place of the slot and its generation, in one word. */
+#define GENERATION_BITS 24
+
+static void *notice_data(const struct context *context)
+{
+    uintptr_t place = ((uintptr_t)context - object_band) / OBJECT_SLOT;
+    return (void *)(place << GENERATION_BITS | context->object.generation);
+}
+
+static struct context *context_of_notice(const void *data)
+{
+    uintptr_t word = (uintptr_t)data, generation = word & ((1u << GENERATION_BITS) - 1);
+    void *slot = (void *)(object_band + (word >> GENERATION_BITS) * OBJECT_SLOT);
+    struct context *context = context_check(slot);
+    return context && context->object.generation == generation ? context : NULL;
+}
+
 /* The driver's thread calls this. Without memory the notice is lost: there is nobody to tell. */
 static void CL_CALLBACK post_notice(const char *text, const void *info, size_t size, void *data)
 {
-    const struct context *context = data;
+    const struct context *context = context_of_notice(data);
+    if (!context)
+        return;
     size_t length = text ? strlen(text) + 1 : 1;
     if (!info)
         size = 0;
@@ -209,9 +229,10 @@ cl_int context_open(struct context *context)
             devices[i] = device_real(context->devices[i]);
         if (context->properties)
             translate_properties(context, properties);
-        context->object.real = driver->clCreateContext(
-            context->properties ? properties : NULL, context->num_devices, devices,
-            context->notify ? post_notice : NULL, context->notify ? context : NULL, &status);
+        context->object.real =
+            driver->clCreateContext(context->properties ? properties : NULL, context->num_devices,
+                                    devices, context->notify ? post_notice : NULL,
+                                    context->notify ? notice_data(context) : NULL, &status);
         if (status != CL_SUCCESS)
             context->object.real = NULL;
     }

@@ -34,6 +34,7 @@ struct partition {
     bool ext;             /* clCreateSubDevicesEXT */
     cl_uint num_parts;
     cl_device_partition_property *properties; /* owned, 0-terminated; of EXT: in its own words */
+    size_t num_words;                         /* of these, the 0 included */
     struct device *parts[];                   /* NULL: released */
 };
 

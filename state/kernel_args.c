@@ -211,14 +211,13 @@ cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
 
 void kernel_wrote(const struct kernel *kernel, const struct kernel_arg *args)
 {
-    for (cl_uint i = 0; i < kernel->num_args; i++) {
-        if (args[i].kind != ARG_OBJECT || args[i].is_read)
+    const struct kernel_arg *end = args + kernel->num_args;
+    for (const struct kernel_arg *arg = args; arg < end; arg++) {
+        if (arg->kind != ARG_OBJECT || arg->is_read)
             continue;
-        struct object *object = args[i].object;
-        if (object->was != KIND_MEM || !object_alive(object, args[i].generation))
-            continue;
-        struct mem *mem = (struct mem *)object;
-        if (!(mem->flags & CL_MEM_READ_ONLY))
+        struct mem *mem = (struct mem *)arg->object;
+        if (atomic_load_explicit(&mem->object.kind, memory_order_acquire) == KIND_MEM &&
+            mem->object.generation == arg->generation && !(mem->flags & CL_MEM_READ_ONLY))
             mem_wrote(mem);
     }
 }

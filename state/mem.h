@@ -9,6 +9,8 @@
 #include "state/roster.h"
 
 /* One clEnqueueMapBuffer or clEnqueueMapImage that is not unmapped. */
+struct mem;
+
 struct mapping {
     struct mapping *next;
     char *pointer; /* what the application holds */
@@ -22,6 +24,9 @@ struct mapping {
     size_t row_pitch;
     size_t slice_pitch;
     bool leaving; /* the application has unmapped it, but the command is held back */
+    /* Whose it is, while the driver has the unmap; not held. */
+    struct mem *mem;
+    uint32_t generation;
 };
 
 typedef void(CL_CALLBACK *mem_destructor)(cl_mem mem, void *data);
@@ -65,6 +70,7 @@ struct mem {
     struct mapping *mappings; /* owned; guarded by lock */
     struct image *image;      /* owned; NULL: not an image */
     void *contents;           /* in staging or at host_ptr, while suspended */
+    bool stored;              /* they are with mem_source instead */
     _Atomic unsigned maps;    /* mappings of it and of its sub-buffers */
     struct mapping *kept;     /* those, while contents are merged */
     atomic_flag lock;         /* held for a few instructions only */
@@ -75,6 +81,9 @@ struct mem {
 };
 
 extern struct roster mem_roster;
+
+/* Has the contents that are not in memory, while suspended (state/stream.h). */
+extern struct stream_source *mem_source;
 
 static inline struct mem *mem_check(cl_mem handle)
 {
@@ -133,8 +142,11 @@ int mem_precopy(struct mem *mem, struct error *err);
 void mem_precopy_undo(struct mem *mem);
 /* Staging memory is about to be dropped: no object has anything there. */
 void mem_forget_contents(void);
-/* What of all objects is in staging memory. */
+/* What of all objects is in staging memory, or with mem_source. */
 uint64_t mem_contents_bytes(void);
+/* Can its contents go by in chunks? Not those that the program has in its own memory, nor what is
+ * copied already. */
+bool mem_streams(const struct mem *mem);
 /* Staging memory that a capture will still want. */
 uint64_t mem_missing_bytes(void);
 /* Bytes that a capture will still copy. */

@@ -7,6 +7,9 @@
 #include "shim/config.h"
 #include "state/mem.h"
 #include "state/staging.h"
+#include "state/stream.h"
+
+struct stream_source *mem_source;
 
 int mem_carriable(struct mem *mem, struct error *err)
 {
@@ -113,6 +116,7 @@ static void forget(void *object, void *unused)
     struct mem *mem = object;
     mem->copied = false;
     mem->contents = NULL;
+    mem->stored = false;
 }
 
 void mem_forget_contents(void)
@@ -124,7 +128,7 @@ static void add_contents(void *object, void *data)
 {
     const struct mem *mem = object;
     uint64_t *bytes = data;
-    if (mem->contents && mem->contents != mem->host_ptr)
+    if (mem->stored || (mem->contents && mem->contents != mem->host_ptr))
         *bytes += mem->size;
 }
 
@@ -148,6 +152,12 @@ uint64_t mem_missing_bytes(void)
     uint64_t bytes = 0;
     roster_each(&mem_roster, add_missing, &bytes);
     return bytes;
+}
+
+bool mem_streams(const struct mem *mem)
+{
+    return !mem->parent && !mem->host && !mem->host_ptr && mem->type != CL_MEM_OBJECT_PIPE &&
+           !is_copied(mem);
 }
 
 uint64_t mem_capture_bytes(const struct mem *mem)
@@ -330,6 +340,8 @@ int mem_rebuild(struct mem *mem, struct error *err)
 
 int mem_upload(struct mem *mem, struct error *err)
 {
+    if (mem->stored)
+        return stream_up(mem, mem_source, err);
     if (mem->parent || mem->host || !mem->contents)
         return 0;
     if (context_copier(mem->context, err))

@@ -2,7 +2,6 @@
 /* The address band, its slots, and the counting of references and holds. See object.h. */
 #include "state/object.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,7 @@
 #define COMMIT ((size_t)1 << 20) /* made accessible at a time, bytes */
 #define SHARDS 8
 #define REST 64 /* a slot rests until so many others of its shard were released after it */
+#define BUNDLE 64
 
 uintptr_t object_band;
 _Atomic uintptr_t object_band_used;
@@ -44,6 +44,7 @@ static struct shard {
     _Alignas(64) atomic_flag busy;
     size_t count;
     struct object *first, *last;
+    uint64_t serial, serials_end; /* a bundle of numbers for events */
 } shards[SHARDS];
 
 const char *kind_name(enum kind kind)
@@ -116,7 +117,18 @@ static unsigned shard_of_thread(void)
     return (unsigned)((uintptr_t)&gate_self >> 12) % SHARDS;
 }
 
-static struct object *take_rested(void)
+/* With the shard's lock. The order of events matters to nobody, and a counter that every thread
+ * writes at each enqueue would. */
+static uint64_t event_serial(struct shard *shard)
+{
+    if (shard->serial == shard->serials_end) {
+        shard->serial = atomic_fetch_add_explicit(&next_serial, BUNDLE, memory_order_relaxed);
+        shard->serials_end = shard->serial + BUNDLE;
+    }
+    return shard->serial++;
+}
+
+static struct object *take_rested(enum kind kind)
 {
     unsigned start = shard_of_thread();
     for (unsigned i = 0; i < SHARDS; i++) {
@@ -127,6 +139,7 @@ static struct object *take_rested(void)
         if (object) {
             shard->first = object->next;
             shard->count--;
+            object->serial = kind == KIND_EVENT ? event_serial(shard) : 0;
         }
         shard_unlock(shard);
         if (object)
@@ -162,32 +175,27 @@ static struct object *take_new(void)
     return (struct object *)(object_band + slot * OBJECT_SLOT);
 }
 
-void *object_create(enum kind kind, size_t size, const struct driver *driver)
+struct object *object_take(enum kind kind, const struct driver *driver)
 {
-    assert(size <= OBJECT_SLOT);
-    struct object *object = take_rested();
+    struct object *object = take_rested(kind);
     if (!object)
         object = take_new();
     if (!object)
         return NULL;
-    uint32_t generation = object->generation + 1;
     /* The first word stays readable, and the kind KIND_FREE, for whoever looks with a stale handle.
      */
     object->dispatch = dispatch;
-    memset(&object->refs, 0, size - offsetof(struct object, refs));
-    object->generation = generation & 0xffffff;
+    object->generation = (object->generation + 1) & 0xffffff;
     object->was = kind;
+    if (!object->serial)
+        object->serial = atomic_fetch_add_explicit(&next_serial, 1, memory_order_relaxed);
+    object->real = NULL;
     object->driver = driver;
-    object->serial = atomic_fetch_add_explicit(&next_serial, 1, memory_order_relaxed);
+    object->refusal = NULL;
+    object->next = NULL;
     atomic_store_explicit(&object->refs, 1, memory_order_relaxed);
     atomic_store_explicit(&object->holds, 1, memory_order_relaxed);
     return object;
-}
-
-void object_publish(void *handle)
-{
-    struct object *object = handle;
-    atomic_store_explicit(&object->kind, object->was, memory_order_release);
 }
 
 void object_discard(void *handle)
@@ -232,20 +240,6 @@ bool object_release(void *handle)
     return true;
 }
 
-void *object_hold(void *handle)
-{
-    struct object *object = handle;
-    if (object)
-        atomic_fetch_add_explicit(&object->holds, 1, memory_order_relaxed);
-    return object;
-}
-
-bool object_alive(const struct object *object, uint32_t generation)
-{
-    return atomic_load_explicit(&object->kind, memory_order_acquire) > KIND_DYING &&
-           object->generation == generation;
-}
-
 bool object_hold_alive(struct object *object, uint32_t generation)
 {
     if (!object_alive(object, generation))
@@ -279,11 +273,8 @@ static void destroy(struct object *object)
     put_to_rest(object);
 }
 
-void object_drop(void *handle)
+void object_end(struct object *object)
 {
-    struct object *object = handle;
-    if (!object || atomic_fetch_sub_explicit(&object->holds, 1, memory_order_acq_rel) != 1)
-        return;
     atomic_store_explicit(&object->kind, KIND_DYING, memory_order_release);
     if (gate_try_enter("the release of an object")) {
         destroy(object);

@@ -5,10 +5,12 @@
 #ifndef SHADOWCL_STATE_OBJECT_H
 #define SHADOWCL_STATE_OBJECT_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "state/driver.h"
 
@@ -71,11 +73,26 @@ static inline void *object_check(const void *handle, enum kind kind)
  * Returns the number of slots, 0 where not even the smallest band can be had. */
 size_t object_init(const void *dispatch);
 
+/* The first half of object_create: the object without what its kind adds. */
+struct object *object_take(enum kind kind, const struct driver *driver);
+
 /* A zeroed object with one reference of the application, or NULL when memory or the band is used
  * up. `size` is that of the kind's struct, at most OBJECT_SLOT. It becomes a valid handle by
- * object_publish(), when it is complete. */
-void *object_create(enum kind kind, size_t size, const struct driver *driver);
-void object_publish(void *object);
+ * object_publish(), when it is complete. Inline: a size that the compiler knows is zeroed by a few
+ * instructions. */
+static inline void *object_create(enum kind kind, size_t size, const struct driver *driver)
+{
+    assert(size <= OBJECT_SLOT);
+    struct object *object = object_take(kind, driver);
+    if (object)
+        memset(object + 1, 0, size - sizeof *object);
+    return object;
+}
+static inline void object_publish(void *handle)
+{
+    struct object *object = (struct object *)handle;
+    atomic_store_explicit(&object->kind, object->was, memory_order_release);
+}
 /* Undoes object_create for an object that was never published. */
 void object_discard(void *object);
 
@@ -88,10 +105,27 @@ bool object_release(void *object);
 /* Our own: an object that is held stays, also after the application's last release, and its handle
  * stays valid, as the specification has it for a context that a queue still uses. Taking and
  * dropping NULL does nothing. object_hold returns its argument. */
-void *object_hold(void *object);
-void object_drop(void *object);
+static inline void *object_hold(void *handle)
+{
+    struct object *object = (struct object *)handle;
+    if (object)
+        atomic_fetch_add_explicit(&object->holds, 1, memory_order_relaxed);
+    return object;
+}
+/* What the drop of the last hold calls. */
+void object_end(struct object *object);
+static inline void object_drop(void *handle)
+{
+    struct object *object = (struct object *)handle;
+    if (object && atomic_fetch_sub_explicit(&object->holds, 1, memory_order_acq_rel) == 1)
+        object_end(object);
+}
 /* Is what was in the slot when it had that generation still alive? For pointers without a hold. */
-bool object_alive(const struct object *object, uint32_t generation);
+static inline bool object_alive(const struct object *object, uint32_t generation)
+{
+    return atomic_load_explicit(&object->kind, memory_order_acquire) > KIND_DYING &&
+           object->generation == generation;
+}
 /* object_hold for such a pointer; false where the object is gone. */
 bool object_hold_alive(struct object *object, uint32_t generation);
 

@@ -58,7 +58,7 @@ static size_t count_words(const cl_device_partition_property *properties, bool e
 static struct partition *partition_create(const cl_device_partition_property *properties, bool ext,
                                           cl_uint num_parts)
 {
-    size_t size = count_words(properties, ext) * sizeof *properties;
+    size_t words = count_words(properties, ext), size = words * sizeof *properties;
     struct partition *partition =
         calloc(1, sizeof *partition + num_parts * sizeof(struct device *));
     if (!partition)
@@ -69,6 +69,7 @@ static struct partition *partition_create(const cl_device_partition_property *pr
         return NULL;
     }
     memcpy(partition->properties, properties, size);
+    partition->num_words = words;
     partition->ext = ext;
     partition->num_parts = num_parts;
     return partition;

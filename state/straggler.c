@@ -7,44 +7,53 @@
 
 struct straggler {
     struct straggler *next;
+    const struct driver *driver;
     cl_event last; /* the driver's */
 };
 
-static bool has_ended(const struct driver *driver, cl_event event)
+static struct straggler *_Atomic orphans; /* of contexts that are gone */
+
+static bool has_ended(const struct straggler *straggler)
 {
     cl_int status = CL_COMPLETE;
-    driver->clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL);
+    straggler->driver->clGetEventInfo(straggler->last, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                                      sizeof status, &status, NULL);
     return status <= CL_COMPLETE;
 }
 
-static void put(struct context *context, struct straggler *straggler)
+static void put(struct straggler *_Atomic *list, struct straggler *straggler)
 {
-    straggler->next = atomic_load(&context->stragglers);
-    while (!atomic_compare_exchange_weak(&context->stragglers, &straggler->next, straggler))
+    straggler->next = atomic_load(list);
+    while (!atomic_compare_exchange_weak(list, &straggler->next, straggler))
         ;
 }
 
-static void drop(const struct driver *driver, struct straggler *straggler)
+/* Drops those that have ended; the others go to a list, which may be the same. */
+static bool sift(struct straggler *_Atomic *from, struct straggler *_Atomic *to)
 {
-    RELEASE(driver, clReleaseEvent, straggler->last);
-    free(straggler);
-}
-
-bool straggler_ended(struct context *context)
-{
-    const struct driver *driver = context->object.driver;
-    struct straggler *straggler = atomic_exchange(&context->stragglers, NULL), *next;
+    struct straggler *straggler = atomic_exchange(from, NULL), *next;
     bool ended = true;
     for (; straggler; straggler = next) {
         next = straggler->next;
-        if (has_ended(driver, straggler->last)) {
-            drop(driver, straggler);
+        if (has_ended(straggler)) {
+            RELEASE(straggler->driver, clReleaseEvent, straggler->last);
+            free(straggler);
         } else {
-            put(context, straggler);
+            put(to, straggler);
             ended = false;
         }
     }
     return ended;
+}
+
+bool straggler_ended(struct context *context)
+{
+    return sift(&context->stragglers, &context->stragglers);
+}
+
+bool straggler_orphans_ended(void)
+{
+    return sift(&orphans, &orphans);
 }
 
 void straggler_add(struct queue *queue)
@@ -57,19 +66,14 @@ void straggler_add(struct queue *queue)
         driver->clFinish(queue_real(queue));
         return;
     }
+    straggler->driver = driver;
     driver->clFlush(queue_real(queue));
+    put(&queue->context->stragglers, straggler);
     straggler_ended(queue->context);
-    if (has_ended(driver, straggler->last))
-        drop(driver, straggler);
-    else
-        put(queue->context, straggler);
+    straggler_orphans_ended();
 }
 
 void straggler_finish(struct context *context)
 {
-    struct straggler *straggler = atomic_exchange(&context->stragglers, NULL), *next;
-    for (; straggler; straggler = next) {
-        next = straggler->next;
-        drop(context->object.driver, straggler);
-    }
+    sift(&context->stragglers, &orphans);
 }

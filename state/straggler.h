@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands of queues that the program has released while they were still running: OpenCL 3.0 §5.1
- * lets them run on. Each queue's last marker is kept with the context until it has ended, since
- * nobody else knows of them any more. */
+ * lets them run on. Each queue's last marker is kept until it has ended, since nobody else knows of
+ * them any more: with the context, and apart once that has gone too. */
 #ifndef SHADOWCL_STATE_STRAGGLER_H
 #define SHADOWCL_STATE_STRAGGLER_H
 
@@ -11,7 +11,9 @@
 void straggler_add(struct queue *queue);
 /* Have all of the context's ended? Those that have are forgotten. */
 bool straggler_ended(struct context *context);
-/* The context goes: they are given back. */
+/* Those of contexts that are gone. */
+bool straggler_orphans_ended(void);
+/* The context goes: what still runs is kept apart. */
 void straggler_finish(struct context *context);
 
 #endif

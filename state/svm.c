@@ -206,6 +206,17 @@ size_t svm_count(void)
     return live;
 }
 
+struct svm *svm_list(size_t *live)
+{
+    pthread_mutex_lock(&lock);
+    struct svm *copy = malloc((count + 1) * sizeof *copy);
+    *live = copy ? count : 0;
+    if (*live)
+        memcpy(copy, list, count * sizeof *copy);
+    pthread_mutex_unlock(&lock);
+    return copy;
+}
+
 void svm_forked(void)
 {
     pthread_mutex_init(&lock, NULL);

@@ -45,6 +45,9 @@ bool svm_may_be_asked(const struct driver *driver, cl_device_id device);
 int svm_check_rebuilt(struct error *err);
 
 size_t svm_count(void);
+/* All of them, ordered by address: a copy for the caller to free. NULL without memory. While
+ * nothing changes. */
+struct svm *svm_list(size_t *count);
 /* In the child. */
 void svm_forked(void);
 

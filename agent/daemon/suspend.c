@@ -27,6 +27,7 @@ struct suspension {
     json_t *residue; /* owned */
     bool is_forced, is_done_already, hooks_ran;
     double start, suspended, hooked; /* moments */
+    double stopped;                  /* when the first process stopped; 0: none did */
 };
 
 static json_t *describe(const struct suspension *s)
@@ -34,11 +35,13 @@ static json_t *describe(const struct suspension *s)
     double now = text_clock();
     double suspended = s->suspended > 0 ? s->suspended : now;
     double hooked = s->hooked > 0 ? s->hooked : suspended;
-    return json_pack("{s:o, s:O, s:O, s:I, s:b, s:{s:f, s:f, s:f}}", "processes",
+    double still = s->stopped > 0 ? now - s->stopped : 0;
+    return json_pack("{s:o, s:O, s:O, s:I, s:b, s:{s:f, s:f, s:f, s:f}}", "processes",
                      crowd_elements(&s->crowd, ANSWER_SUSPEND), "residue", s->residue, "hooks",
                      s->results, "bytes", crowd_bytes(&s->crowd), "already",
                      (int)s->is_done_already, "ms", "suspend", (suspended - s->start) * 1e3,
-                     "hooks", (hooked - suspended) * 1e3, "total", (now - s->start) * 1e3);
+                     "hooks", (hooked - suspended) * 1e3, "still", still * 1e3, "total",
+                     (now - s->start) * 1e3);
 }
 
 static int fail(struct suspension *s, const char *class, const struct error *err)
@@ -185,8 +188,26 @@ static void forget_ended(struct suspension *s)
     }
 }
 
+/* A process stops when its gate closes. Before that it makes room for the contents, and copies them
+ * when asked to, while it runs: that is in its total alone. */
+static double first_stop(const struct report *list, size_t count, double asked)
+{
+    double first = 0;
+    for (size_t i = 0; i < count; i++) {
+        const control_response *response = list[i].response;
+        if (list[i].failed || !response || !response->suspend_times)
+            continue;
+        const Shadowcl__Control__SuspendTimes *times = response->suspend_times;
+        double ran = times->total - times->drain - times->capture - times->release;
+        double stopped = asked + ran / 1e3;
+        first = first > 0 && first < stopped ? first : stopped;
+    }
+    return first;
+}
+
 static int suspend_processes(struct suspension *s)
 {
+    double asked = text_clock();
     double deadline = request_number(s->job->request.arguments, "deadline", default_deadline);
     struct report *list = s->crowd.targets.list;
     struct ask_prepare prepare = {.wanted =
@@ -196,6 +217,7 @@ static int suspend_processes(struct suspension *s)
                 suspend_time(s) + (prepare.wanted ? OPTIONS_PREPARE_TIME : 0));
     forget_ended(s);
     s->suspended = text_clock();
+    s->stopped = first_stop(list, s->crowd.num_asked, asked);
     const struct report *culprit = together_first_failed(list, s->crowd.num_asked);
     if (!culprit || s->is_forced)
         return 0;

@@ -68,6 +68,17 @@ int step_prepare(struct move *move, struct error *err)
     return count && !move->options.force ? -1 : 0;
 }
 
+/* They ran on until the agent had looked around and contents had been copied beforehand. By the
+ * command's start and not by its end: an answer that was lost comes a second time, later. */
+static void mark_stop(struct move *move, const json_t *answer)
+{
+    const json_t *ms = json_object_get(answer, "ms");
+    double ran = json_number_value(json_object_get(ms, "total")) -
+                 json_number_value(json_object_get(ms, "still"));
+    if (json_is_number(json_object_get(ms, "still")) && ran > 0)
+        timeline_mark_later(&move->timeline, ROW_PROGRAMS, ran / 1e3);
+}
+
 static int suspend(struct move *move, json_t *arguments, struct error *err)
 {
     /* The contents are copied while the programs run, for as long as another such time. */
@@ -78,10 +89,13 @@ static int suspend(struct move *move, json_t *arguments, struct error *err)
     mark_programs(move, "suspending");
     move->is_touched = true;
     move->programs = PROGRAMS_UNKNOWN;
-    if (guest_call(&move->holder->guest, "suspend", arguments, NULL, timeout, err) < 0)
+    json_t *answer = NULL;
+    if (guest_call(&move->holder->guest, "suspend", arguments, &answer, timeout, err) < 0)
         return -1;
     move->programs = PROGRAMS_SUSPENDED;
     move->on_meanwhile = false;
+    mark_stop(move, answer);
+    json_decref(answer);
     mark_programs(move, "suspended");
     return 0;
 }

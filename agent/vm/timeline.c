@@ -97,6 +97,18 @@ void timeline_mark(struct timeline *timeline, enum timeline_row row, const char 
             (struct timeline_mark){.row = row, .state = state, .at = now(timeline)};
 }
 
+void timeline_mark_later(struct timeline *timeline, enum timeline_row row, double by)
+{
+    size_t i = timeline->num_marks;
+    while (i > 0 && timeline->marks[i - 1].row != row)
+        i--;
+    if (i == 0)
+        return;
+    struct timeline_mark *last = &timeline->marks[i - 1];
+    double latest = now(timeline);
+    last->at = last->at + by < latest ? last->at + by : latest;
+}
+
 void timeline_finish(struct timeline *timeline)
 {
     timeline->end = now(timeline);

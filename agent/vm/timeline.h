@@ -43,6 +43,8 @@ void timeline_end(struct timeline *timeline, bool ok);
 void timeline_progress(struct timeline *timeline, double done, double of);
 /* Nothing when the row is in that state already. */
 void timeline_mark(struct timeline *timeline, enum timeline_row row, const char *state);
+/* The row's last state began so many seconds later than was thought. */
+void timeline_mark_later(struct timeline *timeline, enum timeline_row row, double by);
 /* Redraws the phase at work on a terminal, a few times a second. */
 void timeline_show(struct timeline *timeline);
 void timeline_clear(struct timeline *timeline);

@@ -20,7 +20,7 @@ PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.execu
 class Program:
     """What a program is unless it says otherwise."""
     name = packages = None
-    warm_up = True      # a first run, not timed, fills the driver's kernel cache
+    needs_time = False  # its moments are fractions of the native run's time, in the short form too
     timeout = 600.0     # seconds without the cycles, at least: machines can be busy
     computes = True     # it has OpenCL objects, not only questions
     storm = 20          # under storm, a cycle every so many calls at first
@@ -30,6 +30,11 @@ class Program:
 
     def installed(self):
         return shutil.which(self.name) is not None
+
+    def warms_up(self):
+        """A first run, not timed, fills the driver's kernel cache. pocl keeps nothing that was built
+        from a source with an #include, and a marker in the output comes at its place anyway."""
+        return self.needs_time or not self.short
 
     def prepare(self, work):
         """Makes the input files in the program's folder."""
@@ -233,7 +238,7 @@ class Gegl(Program):
     not the same in the last bits, and takes the one that was fastest when it timed them: natively,
     with an empty home each, 15 runs gave three different pictures. It keeps its choices in a file;
     all runs after the first get that of the first."""
-    name, packages, storm = "gegl", "gegl", 1
+    name, packages, storm, needs_time = "gegl", "gegl", 1, True
     chain = ("snn-mean radius=6 pairs=1 bilateral-filter blur-radius=6 motion-blur-linear length=20 "
              "box-blur radius=8 noise-reduction iterations=8")
     choices = os.path.join("home", ".cache", "babl", "babl-fishes")
@@ -275,7 +280,7 @@ class Gegl(Program):
 
 class Clpeak(Program):
     """Its numbers are times and can't be the same; the lines that it prints are."""
-    name, packages, storm = "clpeak", "clpeak", 200
+    name, packages, storm, needs_time = "clpeak", "clpeak", 200, True
 
     def command(self, work):
         return ["clpeak", "-p", "0"] + (["--kernel-latency", "--global-bandwidth",
@@ -297,7 +302,7 @@ class Clpeak(Program):
 class Clinfo(Program):
     """Every property of every platform and device. Under shadowcl only extensions and platforms
     below OpenCL 1.2 may be missing, and the loader is another."""
-    name, packages, warm_up, computes, storm = "clinfo", "clinfo", False, False, 1
+    name, packages, computes, storm = "clinfo", "clinfo", False, 1
     ours = re.compile(r"ICD|OCL_ICD|ICDL|LOADER|EXTENSIONS(_WITH_VERSION)?\b|SUFFIX", re.I)
     # Properties of an extension's own, gone when the extension is filtered.
     owned = {"cl_khr_command_buffer": "COMMAND_BUFFER", "cl_khr_il_program": "IL_VERSION"}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this GPU does not have: shared virtual memory, sharing with OpenGL. */
+/* What this GPU does not have: shared virtual memory (but see extras.c), sharing with OpenGL. */
 #include "tests/driver/driver.h"
 
 /* A call that counts, can be made to fail, and is refused otherwise. */
@@ -15,18 +15,6 @@
         cl_int err = call_begin(CALL_##name, 0);                                                   \
         return failed(errcode_ret, err == CL_SUCCESS ? CL_INVALID_OPERATION : err);                \
     }
-
-void *CL_API_CALL clSVMAlloc(cl_context context, cl_svm_mem_flags flags, size_t size,
-                             cl_uint alignment)
-{
-    call_begin(CALL_clSVMAlloc, 0);
-    return NULL;
-}
-
-void CL_API_CALL clSVMFree(cl_context context, void *pointer)
-{
-    call_begin(CALL_clSVMFree, 0);
-}
 
 REFUSE(clEnqueueSVMFree,
        (cl_command_queue queue, cl_uint count, void **pointers,

@@ -27,6 +27,50 @@ static cl_int open_nodes(unsigned mask)
     return CL_SUCCESS;
 }
 
+/* The contexts that want to be told of errors: a place each, whose number goes with the mask of the
+ * devices through a pointer. */
+#define MAX_LISTENERS 256
+#define MASK_BITS 16
+
+typedef void(CL_CALLBACK *notify_function)(const char *, const void *, size_t, void *);
+
+static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct listener {
+    notify_function notify; /* NULL: free */
+    void *user_data;
+} listeners[MAX_LISTENERS]; /* guarded by the lock */
+
+/* Returns the place's number, from 1; 0 for none. */
+static unsigned listener_add(notify_function notify, void *user_data)
+{
+    unsigned place = 0;
+    pthread_mutex_lock(&listeners_lock);
+    while (notify && place < MAX_LISTENERS && listeners[place].notify)
+        place++;
+    bool found = notify && place < MAX_LISTENERS;
+    if (found)
+        listeners[place] = (struct listener){notify, user_data};
+    pthread_mutex_unlock(&listeners_lock);
+    return found ? place + 1 : 0;
+}
+
+static void listener_remove(unsigned number)
+{
+    pthread_mutex_lock(&listeners_lock);
+    if (number)
+        listeners[number - 1].notify = NULL;
+    pthread_mutex_unlock(&listeners_lock);
+}
+
+void contexts_notify(const char *text)
+{
+    pthread_mutex_lock(&listeners_lock);
+    for (unsigned i = 0; i < MAX_LISTENERS; i++)
+        if (listeners[i].notify)
+            listeners[i].notify(text, text, strlen(text) + 1, listeners[i].user_data);
+    pthread_mutex_unlock(&listeners_lock);
+}
+
 /* pocl calls this with a lock of its own held: nothing of pocl may be called from here. */
 #ifdef TESTDRIVER_NODELETE
 /* At work on the device until the end. */
@@ -60,15 +104,18 @@ static bool leave_to_thread(void *mask)
 }
 #endif
 
-static void on_destroyed(void *mask)
+static void on_destroyed(void *data)
 {
-    if (!leave_to_thread(mask))
-        close_nodes((unsigned)(uintptr_t)mask);
+    uintptr_t mask = (uintptr_t)data & ((1u << MASK_BITS) - 1);
+    listener_remove((unsigned)((uintptr_t)data >> MASK_BITS));
+    if (!leave_to_thread((void *)mask))
+        close_nodes((unsigned)mask);
 }
 
-static void watch(cl_context context, unsigned mask)
+static void watch(cl_context context, unsigned mask, unsigned listener)
 {
-    struct landing *landing = landing_make(&dispatch, on_destroyed, (void *)(uintptr_t)mask);
+    void *data = (void *)((uintptr_t)listener << MASK_BITS | mask);
+    struct landing *landing = landing_make(&dispatch, on_destroyed, data);
     if (landing)
         pocl->clSetContextDestructorCallback(context, landing_context, landing);
 }
@@ -112,7 +159,7 @@ static cl_context create(const cl_context_properties *properties, cl_uint num_id
     if (!context)
         close_nodes(mask);
     else
-        watch(context, mask);
+        watch(context, mask, listener_add(notify, user_data));
     return adopt(context);
 }
 

@@ -35,6 +35,8 @@ static void parse_caps(struct caps *caps, char *text)
             caps->mem = parse_size(word + 4);
         else if (!strncmp(word, "maxwg=", 6))
             caps->max_wg = parse_size(word + 6);
+        else if (!strncmp(word, "maximage=", 9))
+            caps->max_image = parse_size(word + 9);
         else if (!strcmp(word, "nofp64"))
             caps->no_fp64 = true;
         else if (!strcmp(word, "noimages"))

@@ -58,7 +58,8 @@ static cl_int answer_extensions(struct device *device, size_t space, void *value
         word = next;
     }
     all[length] = 0;
-    int total = asprintf(&more, "%s%s%s", all, length ? " " : "", suggested);
+    int total =
+        asprintf(&more, "%s%s%s%s", all, length ? " " : "", suggested, extras_extensions(device));
     cl_int err =
         total < 0 ? CL_OUT_OF_HOST_MEMORY : answer(more, (size_t)total + 1, space, value, size_ret);
     free(all);
@@ -120,7 +121,7 @@ static bool number(struct device *device, cl_device_id id, cl_device_info param,
         *value = device_size(device) / 2;
         return true;
     case CL_DEVICE_SVM_CAPABILITIES:
-        *value = 0;
+        *value = device->caps.extras ? CL_DEVICE_SVM_COARSE_GRAIN_BUFFER : 0;
         return true;
     case CL_DEVICE_DOUBLE_FP_CONFIG:
         *value = 0;
@@ -171,6 +172,11 @@ cl_int CL_API_CALL clGetDeviceInfo(cl_device_id id, cl_device_info param, size_t
     case CL_DEVICE_MAX_WORK_GROUP_SIZE:
         if (device->caps.max_wg)
             return answer(&device->caps.max_wg, sizeof(size_t), space, value, size_ret);
+        break;
+    case CL_DEVICE_IMAGE2D_MAX_WIDTH:
+    case CL_DEVICE_IMAGE2D_MAX_HEIGHT:
+        if (device->caps.max_image)
+            return answer(&device->caps.max_image, sizeof(size_t), space, value, size_ret);
         break;
     case CL_DEVICE_IMAGE_SUPPORT:
         if (device->caps.no_images)

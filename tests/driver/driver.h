@@ -22,6 +22,7 @@
 struct caps {
     size_t mem;       /* 0: all that the node has */
     size_t max_wg;    /* 0: as pocl */
+    size_t max_image; /* pixels along an edge; 0: as pocl */
     size_t variables; /* bytes of program-scope variables in every program built */
     bool extras;      /* see extras.c */
     bool no_fp64, no_images, no_uint8, no_out_of_order;
@@ -151,6 +152,10 @@ size_t heap_allocate(struct device *device, size_t size);
 void heap_free(struct device *device, size_t offset);
 void heap_clear(struct device *device);
 
+/* context.c: calls the notify function of every context that has one, in this thread; the text is
+ * the private information too. */
+void contexts_notify(const char *text);
+
 /* mem.c */
 /* Forgets what pocl has not dropped yet: nobody tells us of it any more. */
 void mems_stop(void);
@@ -172,6 +177,12 @@ void faults_stop(void);
 cl_int faults_apply(const char *name);
 bool faults_stalled(void);
 long faults_linger(void); /* ms */
+/* With what the command that this thread's call enqueues is to end; CL_SUCCESS: as it should. */
+cl_int faults_spoiled(void);
+
+/* event.c: a command that ends with this error, after its waits, and does nothing. */
+cl_int spoil_command(cl_command_queue queue, cl_int error, cl_uint num_waits, const cl_event *waits,
+                     cl_event *event);
 
 /* stall.c: an event that a kernel has to wait for while `stall` is told; NULL otherwise.
  * The caller's reference. */
@@ -185,6 +196,10 @@ void stall_stop(void);
 bool extras_of(cl_context context);
 /* What the device says of its extras; false where that is pocl's matter. */
 bool extras_info(const struct device *device, cl_device_info param, cl_ulong *value);
+/* Extensions that the device claims, each after a space; "" for none. */
+const char *extras_extensions(const struct device *device);
+/* A function of one of them, which does nothing; NULL: it has none of that name. */
+void *extras_function(const char *name);
 /* Without the properties that pocl does not know, in place. */
 void extras_strip_context(cl_context_properties *properties);
 

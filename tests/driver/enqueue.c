@@ -16,10 +16,22 @@ ENQUEUE(clEnqueueReadBuffer,
         (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
          void *data, cl_uint num_waits, const cl_event *waits, cl_event *event),
         (queue, buffer, blocking, offset, size, data, num_waits, waits, event))
-ENQUEUE(clEnqueueWriteBuffer,
-        (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
-         const void *data, cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, buffer, blocking, offset, size, data, num_waits, waits, event))
+
+cl_int CL_API_CALL clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking,
+                                        size_t offset, size_t size, const void *data,
+                                        cl_uint num_waits, const cl_event *waits, cl_event *event)
+{
+    cl_int err = call_begin(CALL_clEnqueueWriteBuffer, devices_of(queue));
+    cl_int error = faults_spoiled();
+    if (err == CL_SUCCESS && error != CL_SUCCESS)
+        return spoil_command(queue, error, num_waits, waits, event);
+    if (err != CL_SUCCESS)
+        return err;
+    return adopt_event(pocl->clEnqueueWriteBuffer(queue, buffer, blocking, offset, size, data,
+                                                  num_waits, waits, event),
+                       event);
+}
+
 ENQUEUE(clEnqueueReadBufferRect,
         (cl_command_queue queue, cl_mem buffer, cl_bool blocking, const size_t *origin,
          const size_t *host_origin, const size_t *region, size_t row_pitch, size_t slice_pitch,

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* With the cap `extras` a device claims what pocl has not: pipes, queues on the device, contexts
- * that share with OpenGL, mip levels, formats that nobody knows. The objects are there to be held;
- * nothing can be done with them. */
+ * that share with OpenGL, EGL, Direct3D or VA-API, mip levels, formats that nobody knows, SVM that
+ * has to be its own, extensions with functions. The objects are there to be held; nothing can be
+ * done with them. */
 #include "tests/driver/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* By number: their headers want more than we have. */
+#define CONTEXT_D3D11_DEVICE 0x401D
+#define CONTEXT_VA_API_DISPLAY 0x4097
 
 bool extras_of(cl_context context)
 {
@@ -22,7 +30,8 @@ void extras_strip_context(cl_context_properties *properties)
 {
     cl_context_properties *to = properties;
     for (cl_context_properties *from = properties; from && *from; from += 2) {
-        if (from[0] == CL_GL_CONTEXT_KHR)
+        if (from[0] == CL_GL_CONTEXT_KHR || from[0] == CL_EGL_DISPLAY_KHR ||
+            from[0] == CONTEXT_D3D11_DEVICE || from[0] == CONTEXT_VA_API_DISPLAY)
             continue;
         to[0] = from[0];
         to[1] = from[1];
@@ -55,4 +64,53 @@ cl_int CL_API_CALL clGetPipeInfo(cl_mem pipe, cl_pipe_info param, size_t space, 
 {
     cl_int err = call_begin(CALL_clGetPipeInfo, devices_of(pipe));
     return err == CL_SUCCESS ? CL_INVALID_VALUE : err;
+}
+
+void *CL_API_CALL clSVMAlloc(cl_context context, cl_svm_mem_flags flags, size_t size,
+                             cl_uint alignment)
+{
+    void *pointer = NULL;
+    if (call_begin(CALL_clSVMAlloc, 0) != CL_SUCCESS || !extras_of(context) ||
+        posix_memalign(&pointer, PAGE, size) != 0)
+        return NULL;
+    return pointer;
+}
+
+void CL_API_CALL clSVMFree(cl_context context, void *pointer)
+{
+    call_begin(CALL_clSVMFree, 0);
+    free(pointer);
+}
+
+const char *extras_extensions(const struct device *device)
+{
+    return device->caps.extras ? " cl_khr_semaphore cl_khr_external_semaphore"
+                                 " cl_khr_external_memory cl_khr_gl_sharing cl_khr_gl_event"
+                                 " cl_khr_egl_image cl_khr_d3d11_sharing"
+                                 " cl_intel_unified_shared_memory cl_arm_import_memory"
+                               : "";
+}
+
+static cl_int CL_API_CALL do_nothing(void)
+{
+    return CL_SUCCESS;
+}
+
+void *extras_function(const char *name)
+{
+    static const char *const names[] = {"clCreateSemaphoreWithPropertiesKHR",
+                                        "clEnqueueSignalSemaphoresKHR",
+                                        "clEnqueueAcquireExternalMemObjectsKHR",
+                                        "clCreateEventFromGLsyncKHR",
+                                        "clCreateFromEGLImageKHR",
+                                        "clCreateFromD3D11BufferKHR",
+                                        "clHostMemAllocINTEL",
+                                        "clImportMemoryARM"};
+    bool claimed = false;
+    for (unsigned i = 0; i < num_devices; i++)
+        claimed |= devices[i].caps.extras;
+    for (size_t i = 0; claimed && i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return (void *)do_nothing;
+    return NULL;
 }

@@ -16,11 +16,11 @@
 #define MAX_TEXT 8192
 #define HANG_SECONDS 60
 
-enum action { FAIL, HANG, SLOW, STALL, LOG, UNPLUG, LINGER };
+enum action { FAIL, HANG, SLOW, STALL, LOG, UNPLUG, LINGER, NOTICE, SPOIL };
 
 struct rule {
     enum action action;
-    char name[256]; /* of the call, "*" for all; of the log; the node */
+    char name[256]; /* of the call, "*" for all; of the log; the node; what a notice says */
     long count;     /* calls until it acts; 0: it has */
     long value;     /* the error; microseconds; milliseconds to linger */
 };
@@ -52,6 +52,12 @@ static bool parse_rule(struct rule *rule, const char *line)
         return true;
     rule->action = LINGER;
     if (sscanf(line, "linger %ld", &rule->value) == 1)
+        return true;
+    rule->action = SPOIL;
+    if (sscanf(line, "spoil %255s %ld %ld", rule->name, &rule->count, &rule->value) == 3)
+        return true;
+    rule->action = NOTICE;
+    if (sscanf(line, "notice %ld %255[^\n]", &rule->count, rule->name) == 2)
         return true;
     rule->action = STALL;
     return sscanf(line, "stall %ld", &rule->count) == 1 && rule->count > 0;
@@ -190,8 +196,23 @@ static void append(const char *file, const char *name)
     }
 }
 
-/* With the lock held: what the rules say of this call. */
-static cl_int decide(const char *name, long *microseconds, struct rule *hang)
+static _Thread_local cl_int spoiled; /* the call that this thread is in; CL_SUCCESS: it is not */
+
+cl_int faults_spoiled(void)
+{
+    cl_int err = spoiled;
+    spoiled = CL_SUCCESS;
+    return err;
+}
+
+/* What the rules say of a call, beside its error. */
+struct doom {
+    long microseconds;
+    struct rule hang, notice; /* without a name: none */
+};
+
+/* With the lock held. */
+static cl_int decide(const char *name, struct doom *doom)
 {
     cl_int err = CL_SUCCESS;
     bool counted = false;
@@ -200,10 +221,14 @@ static cl_int decide(const char *name, long *microseconds, struct rule *hang)
         if (rule->action == LOG)
             append(rule->name, name);
         if (rule->action == SLOW && matches(rule, name))
-            *microseconds += rule->value;
+            doom->microseconds += rule->value;
         if (rule->action == UNPLUG && rule->count > 0 && --rule->count == 0)
             unplug(rule->name);
-        counted |= rule->action == UNPLUG;
+        if (rule->action == NOTICE && rule->count > 0 && --rule->count == 0)
+            doom->notice = *rule;
+        if (rule->action == SPOIL && matches(rule, name) && rule->count > 0 && --rule->count == 0)
+            spoiled = (cl_int)rule->value;
+        counted |= rule->action == UNPLUG || rule->action >= NOTICE;
         if (rule->action > HANG || rule->count == 0 || !matches(rule, name))
             continue;
         counted = true;
@@ -212,7 +237,7 @@ static cl_int decide(const char *name, long *microseconds, struct rule *hang)
         if (rule->action == FAIL)
             err = (cl_int)rule->value;
         else
-            *hang = *rule;
+            doom->hang = *rule;
     }
     if (counted)
         save_counts();
@@ -240,36 +265,24 @@ static bool told_to_hang(const char *name)
 
 cl_int faults_apply(const char *name)
 {
-    long microseconds = 0;
-    struct rule hang = {.name = ""};
+    struct doom doom = {.hang.name = ""};
     if (!path)
         return CL_SUCCESS;
     pthread_mutex_lock(&lock);
     refresh();
-    cl_int err = decide(name, &microseconds, &hang);
+    cl_int err = decide(name, &doom);
     pthread_mutex_unlock(&lock);
-    for (int i = 0; *hang.name && i < HANG_SECONDS * 200 && told_to_hang(hang.name); i++)
+    for (int i = 0; *doom.hang.name && i < HANG_SECONDS * 200 && told_to_hang(doom.hang.name); i++)
         sleep_microseconds(5000);
-    if (microseconds)
-        sleep_microseconds(microseconds);
+    if (doom.microseconds)
+        sleep_microseconds(doom.microseconds);
+    if (*doom.notice.name)
+        contexts_notify(doom.notice.name);
     return err;
 }
 
-long faults_linger(void)
-{
-    long milliseconds = 0;
-    if (!path)
-        return 0;
-    pthread_mutex_lock(&lock);
-    refresh();
-    for (unsigned i = 0; i < num_rules; i++)
-        if (rules[i].action == LINGER)
-            milliseconds = rules[i].value;
-    pthread_mutex_unlock(&lock);
-    return milliseconds;
-}
-
-bool faults_stalled(void)
+/* Is there such a line in the file? *value: what it says. */
+static bool told(enum action action, long *value)
 {
     bool found = false;
     if (!path)
@@ -277,7 +290,23 @@ bool faults_stalled(void)
     pthread_mutex_lock(&lock);
     refresh();
     for (unsigned i = 0; i < num_rules; i++)
-        found |= rules[i].action == STALL;
+        if (rules[i].action == action) {
+            *value = rules[i].value;
+            found = true;
+        }
     pthread_mutex_unlock(&lock);
     return found;
+}
+
+long faults_linger(void)
+{
+    long milliseconds = 0;
+    told(LINGER, &milliseconds);
+    return milliseconds;
+}
+
+bool faults_stalled(void)
+{
+    long unused;
+    return told(STALL, &unused);
 }

@@ -181,6 +181,9 @@ cl_int CL_API_CALL clEnqueueUnmapMemObject(cl_command_queue queue, cl_mem mem, v
                                            cl_event *event)
 {
     cl_int err = call_begin(CALL_clEnqueueUnmapMemObject, devices_of(queue));
+    cl_int error = faults_spoiled();
+    if (err == CL_SUCCESS && error != CL_SUCCESS)
+        return spoil_command(queue, error, num_waits, waits, event);
     if (err != CL_SUCCESS)
         return err;
     struct mapping *mapping = take(mem, pointer);

@@ -2,6 +2,7 @@
 /* The ICD's face: the exported calls, the platform, the dispatch table. */
 #include "tests/driver/driver.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -96,6 +97,8 @@ cl_int CL_API_CALL clGetPlatformIDs(cl_uint num_entries, cl_platform_id *platfor
 static const char *platform_string(cl_platform_info param)
 {
     switch (param) {
+    case CL_PLATFORM_VERSION:
+        return getenv("SHADOWCL_TEST_VERSION"); /* NULL: as pocl */
     case CL_PLATFORM_PROFILE:
         return "FULL_PROFILE";
     case CL_PLATFORM_NAME:
@@ -138,7 +141,7 @@ EXPORT void *CL_API_CALL clGetExtensionFunctionAddress(const char *name)
         return (void *)clIcdGetPlatformIDsKHR;
     if (!strcmp(name, suggest))
         return (void *)clGetKernelSuggestedLocalWorkSizeKHR;
-    return strcmp(name, get_info) ? NULL : (void *)clGetPlatformInfo;
+    return strcmp(name, get_info) ? extras_function(name) : (void *)clGetPlatformInfo;
 }
 
 void *CL_API_CALL clGetExtensionFunctionAddressForPlatform(cl_platform_id id, const char *name)

@@ -150,6 +150,62 @@ static void test_calls_are_logged(void **state)
     assert_string_equal(lines, "clFlush\nclFinish\n");
 }
 
+static void CL_CALLBACK hear(const char *text, const void *info, size_t size, void *heard)
+{
+    if (!strcmp(text, "too hot") && size == sizeof "too hot" && !memcmp(info, text, size))
+        ++*(int *)heard;
+}
+
+static void test_a_notice_reaches_the_context(void **state)
+{
+    struct setup s;
+    cl_int err;
+    int heard = 0;
+    load(&s, DRIVER);
+    open_context(&s);
+    cl_context context = s.cl->clCreateContext(NULL, 1, s.devices, hear, &heard, &err);
+    must(err);
+    tell("notice 2 too hot\n");
+    must(s.cl->clFlush(s.queue));
+    assert_int_equal(heard, 0);
+    must(s.cl->clFlush(s.queue));
+    assert_int_equal(heard, 1);
+    must(s.cl->clFlush(s.queue));
+    must(s.cl->clReleaseContext(context));
+    tell("notice 1 too hot\n");
+    must(s.cl->clFlush(s.queue));
+    assert_int_equal(heard, 1);
+    close_context(&s);
+    unload(&s);
+}
+
+static void test_a_spoiled_unmap_ends_with_its_error(void **state)
+{
+    struct setup s;
+    cl_event event;
+    cl_int err, status = 0;
+    load(&s, DRIVER);
+    open_context(&s);
+    cl_mem mem = s.cl->clCreateBuffer(s.context, 0, COUNT, NULL, &err);
+    must(err);
+    void *p =
+        s.cl->clEnqueueMapBuffer(s.queue, mem, CL_TRUE, CL_MAP_READ, 0, COUNT, 0, NULL, NULL, &err);
+    must(err);
+    tell("spoil clEnqueueUnmapMemObject 1 -5\n");
+    must(s.cl->clEnqueueUnmapMemObject(s.queue, mem, p, 0, NULL, &event));
+    assert_int_not_equal(s.cl->clWaitForEvents(1, &event), CL_SUCCESS);
+    must(s.cl->clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status,
+                              NULL));
+    assert_int_equal(status, -5);
+    must(s.cl->clReleaseEvent(event));
+    must(s.cl->clEnqueueUnmapMemObject(s.queue, mem, p, 0, NULL, &event));
+    must(s.cl->clWaitForEvents(1, &event));
+    must(s.cl->clReleaseEvent(event));
+    must(s.cl->clReleaseMemObject(mem));
+    close_context(&s);
+    unload(&s);
+}
+
 const struct CMUnitTest fault_tests[] = {
     cmocka_unit_test_setup_teardown(test_the_nth_call_of_a_name_fails, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_loading_fails, test_begin, test_end),
@@ -159,6 +215,8 @@ const struct CMUnitTest fault_tests[] = {
     cmocka_unit_test_setup_teardown(test_a_call_is_slow, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_kernels_stall_until_the_line_is_gone, test_begin,
                                     test_end),
+    cmocka_unit_test_setup_teardown(test_a_notice_reaches_the_context, test_begin, test_end),
+    cmocka_unit_test_setup_teardown(test_a_spoiled_unmap_ends_with_its_error, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_calls_are_logged, test_begin, test_end),
 };
 const size_t num_fault_tests = sizeof fault_tests / sizeof *fault_tests;

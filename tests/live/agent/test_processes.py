@@ -302,10 +302,15 @@ class Real(Case):
         self.program(env={"SHADOWCL_MAPPING": "copy"})
         host = self.started()
         for prepare in (True, False):
-            process, = host.done("suspend", prepare=prepare)["processes"]
+            done = host.done("suspend", prepare=prepare)
+            process, = done["processes"]
             self.assertGreater(process["captured_bytes"], 0)
             self.assertEqual(process["prepare_rounds"] > 0, prepare, process)
             self.assertEqual(process["prepared_bytes"] > 0, prepare, process)
+            # From its stop to the answer: not while contents were copied beforehand.
+            ms, own = done["ms"], process["ms"]
+            self.assertGreaterEqual(ms["still"], own["drain"] + own["capture"] + own["release"])
+            self.assertLessEqual(ms["still"], ms["total"] - own["prepare"])
             host.done("resume")
         self.expect_running(host)
 

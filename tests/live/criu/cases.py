@@ -21,8 +21,8 @@ from harness import (Failure, PATIENCE, Program, Setup, call, check, checkpoint,
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
-# How often the periodic copies' program is killed; the long form is for a machine of its own.
-ROUNDS = int(os.environ.get("SHADOWCL_TEST_KILLS", "5"))
+# How often the program that is copied at intervals is killed.
+KILLS = int(os.environ.get("SHADOWCL_TEST_KILLS", "5"))
 HEAT = ["--output", "RESULT", "--size", "128", "--steps", "120000"]
 
 
@@ -289,19 +289,27 @@ class Cases:
     def case_periodic(self):
         """Everything is killed at random moments, also in the middle of a copy; never more is lost
         than since the newest whole one, and never a bit of the result."""
-        long_heat = [self.setup.bin / "sample-heat", *HEAT[:-1], str(int(HEAT[-1]) * ROUNDS)]
-        with Program(self.setup, "undisturbed", long_heat, result=True) as program:
-            expected = program.finish()
-        top = self.setup.work / "copies"
+        expected, killed = self.expected(), 0
+        while killed < KILLS:
+            made = self.kill_until_its_end(killed, expected)
+            expect(made, "it came to its end before it could be killed")
+            killed += made
+
+    def kill_until_its_end(self, killed, expected):
+        """How often it was killed: as often as is wanted, or until it had no more to do."""
+        top, made = self.directory(), 0
         every = ["--checkpoint-every", "0.3s", "--checkpoint-dir", str(top), "--keep", "2"]
-        with Program(self.setup, "killed", long_heat, result=True, options=every) as program:
-            for number in range(ROUNDS):
-                self.wait_for_copies(top, program.pid)
+        with Program(self.setup, f"killed-{self.count}", [self.setup.bin / "sample-heat", *HEAT],
+                     result=True, options=every) as program:
+            while killed + made < KILLS and self.wait_for_copies(top, program.pid):
                 time.sleep(random.uniform(0, 1))
                 at_work = self.kill_all(top, program.pid)
+                if "sample-heat" not in at_work:
+                    break
+                made += 1
                 whole = [copy for copy in top.iterdir() if (copy / "shadowcl.json").exists()]
                 expect(whole, "no whole copy is left")
-                print(f"{number}: killed {', '.join(at_work)}; {len(whole)} whole", flush=True)
+                print(f"{killed + made}: killed {', '.join(at_work)}; {len(whole)} whole", flush=True)
                 program.process.wait(timeout=PATIENCE)
                 done = call(self.setup, "restore", "--truncate", "--detach", *every, top)
                 expect("restored from" in done, done)
@@ -310,12 +318,19 @@ class Cases:
             time.sleep(0.5)
             expect(len([copy for copy in top.iterdir() if copy.is_dir()]) <= 3,
                    f"more are kept than asked for: {list(top.iterdir())}")
+        return made
 
     def wait_for_copies(self, top, pid):
-        end = time.monotonic() + 60
-        while not list(top.glob("*/shadowcl.json")):
-            expect(time.monotonic() < end and lives(pid), f"no copy is made in {top}")
+        """False where it has ended."""
+        end = time.monotonic() + PATIENCE
+        log = top / "checkpoint.log"
+        while lives(pid):
+            if list(top.glob("*/shadowcl.json")):
+                return True
+            expect(time.monotonic() < end,
+                   f"no copy is made: {log.read_text() if log.exists() else 'nothing was tried'}")
             time.sleep(0.01)
+        return False
 
     def kill_all(self, top, pid):
         """The program, who watches it, and whoever is just copying it."""

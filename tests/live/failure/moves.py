@@ -59,6 +59,11 @@ def no_images(build):
     accept(build, "noimages", ())
 
 
+def small_images(build):
+    refuse(build, "maximage=8", ("images",), "image", "is more than the 8 there")
+    accept(build, "maximage=8", ())
+
+
 def no_such_format(build):
     refuse(build, "nouint8", ("images",), "image")
     accept(build, "nouint8", ())
@@ -199,7 +204,7 @@ def rusticl_beside_pocl(build):
                     victim.check(mapping)
 
 
-TESTS = (less_memory, no_images, no_such_format, no_doubles, small_work_groups, in_order_only,
+TESTS = (less_memory, no_images, small_images, no_such_format, no_doubles, small_work_groups, in_order_only,
          only_told, specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
          rusticl_beside_pocl)
 

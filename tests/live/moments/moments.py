@@ -125,13 +125,15 @@ def run_case(setup, program, case, long, cycles):
     print(f"{case}: natively {native} {said[-300:] if bad else ''}", flush=True)
     log = setup.work / "log"
     for name, more, disturbed in ways(setup, long):
-        for _ in range(5 if long else 1):
+        way, tries = name, 0
+        # A short program may be gone before anybody from outside has come to it.
+        while tries < (5 if long else 1) or (disturbed and not cycles[way] and tries < 5):
+            tries += 1
             begin = time.monotonic()
             result, said = run(setup, [setup.command, "run", "--", *path],
                                {**amount, **more, "MOMENTS_SHADOWED": "1",
                                 "SHADOWCL_LOG": f"info:{log}"}, disturbed)
             seen = cycles_of(log)
-            way = name.split(",")[0]
             cycles[way] = cycles.get(way, 0) + seen
             left = leftovers(setup, case)
             good = result == native and not left and "ThreadSanitizer" not in said
@@ -160,9 +162,10 @@ def main():
     bad = sum(run_case(setup, options.program, case, options.long, cycles)
               for case in options.cases or names)
     print("cycles:", ", ".join(f"{way} {count}" for way, count in cycles.items()))
-    if not cycles["storm 1"]:
-        print("FAILED: the storm never struck")
-        bad += 1
+    for way, count in cycles.items():
+        if way != "shim" and not count:
+            print(f"FAILED: {way}: there was no cycle at all")
+            bad += 1
     shutil.rmtree(work, ignore_errors=True)
     print(f"{bad} failures")
     return 1 if bad else 0

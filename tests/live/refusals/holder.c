@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Holds one object that can't be carried, beside a buffer. Says `ready`; then, for each line that
- * it is told: `drop` releases the object, `check` says whether the buffer's bytes are right. */
+ * it is told: `drop` releases the object, `check` says whether the buffer's bytes are right. As
+ * `hidden` it holds nothing, and says what it is told of that it should not be. */
 #include <CL/cl.h>
+#include <CL/cl_egl.h>
+#include <CL/cl_ext.h>
 #include <CL/cl_gl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,10 +38,69 @@ static void *make_queue(cl_int *err)
     return clCreateCommandQueueWithProperties(context, device, on_device, err);
 }
 
+static void *share(cl_context_properties property, cl_int *err)
+{
+    const cl_context_properties shared[] = {property, (cl_context_properties)bytes, 0};
+    return clCreateContext(shared, 1, &device, NULL, NULL, err);
+}
+
 static void *make_context(cl_int *err)
 {
-    const cl_context_properties shared[] = {CL_GL_CONTEXT_KHR, (cl_context_properties)bytes, 0};
-    return clCreateContext(shared, 1, &device, NULL, NULL, err);
+    return share(CL_GL_CONTEXT_KHR, err);
+}
+
+static void *make_egl(cl_int *err)
+{
+    return share(CL_EGL_DISPLAY_KHR, err);
+}
+
+static void *make_d3d(cl_int *err)
+{
+    return share(0x401D, err); /* CL_CONTEXT_D3D11_DEVICE_KHR */
+}
+
+static void *make_va(cl_int *err)
+{
+    return share(0x4097, err); /* CL_CONTEXT_VA_API_DISPLAY_INTEL */
+}
+
+static void *make_svm(cl_int *err)
+{
+    void *pointer = clSVMAlloc(context, CL_MEM_READ_WRITE, SIZE, 0);
+    *err = pointer ? CL_SUCCESS : CL_OUT_OF_RESOURCES;
+    return pointer;
+}
+
+static cl_int free_svm(void *pointer)
+{
+    clSVMFree(context, pointer);
+    return CL_SUCCESS;
+}
+
+/* A queue on a part, which keeps the part and its context. */
+static void *make_part(cl_int *err)
+{
+    const cl_device_partition_property halves[] = {CL_DEVICE_PARTITION_BY_COUNTS, 1, 1, 0, 0};
+    cl_device_id parts[2];
+    *err = clCreateSubDevices(device, halves, 2, parts, NULL);
+    if (*err != CL_SUCCESS)
+        return NULL;
+    cl_context own = clCreateContext(NULL, 2, parts, NULL, NULL, err);
+    cl_command_queue on_part = clCreateCommandQueue(own, parts[1], 0, err);
+    clReleaseContext(own);
+    clReleaseDevice(parts[0]);
+    clReleaseDevice(parts[1]);
+    return on_part;
+}
+
+/* A context on both of the platform's devices. */
+static void *make_both(cl_int *err)
+{
+    cl_platform_id platform;
+    cl_device_id both[2];
+    expect(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
+    expect(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 2, both, NULL), "clGetDeviceIDs");
+    return clCreateContext(NULL, 2, both, NULL, NULL, err);
 }
 
 static void *make_image(cl_channel_type type, cl_uint levels, cl_int *err)
@@ -78,6 +140,12 @@ static const struct kind {
     {"pipe", make_pipe, (cl_int(*)(void *))clReleaseMemObject},
     {"queue", make_queue, (cl_int(*)(void *))clReleaseCommandQueue},
     {"context", make_context, (cl_int(*)(void *))clReleaseContext},
+    {"egl", make_egl, (cl_int(*)(void *))clReleaseContext},
+    {"d3d", make_d3d, (cl_int(*)(void *))clReleaseContext},
+    {"va", make_va, (cl_int(*)(void *))clReleaseContext},
+    {"svm", make_svm, free_svm},
+    {"part", make_part, (cl_int(*)(void *))clReleaseCommandQueue},
+    {"both", make_both, (cl_int(*)(void *))clReleaseContext},
     {"mips", make_mips, (cl_int(*)(void *))clReleaseMemObject},
     {"format", make_format, (cl_int(*)(void *))clReleaseMemObject},
     {"variables", make_program, (cl_int(*)(void *))clReleaseProgram},
@@ -106,6 +174,33 @@ static const char *check(void)
     return memcmp(bytes, back, SIZE) ? "wrong" : "right";
 }
 
+/* What the application must not be told of: extensions, their functions, sharing with OpenGL. */
+static int say_what_is_seen(void)
+{
+    static const char *const names[] = {"semaphore",    "external_memory", "gl_",
+                                        "egl_",         "d3d11",           "unified_shared_memory",
+                                        "import_memory"};
+    static const char *const functions[] = {"clCreateSemaphoreWithPropertiesKHR",
+                                            "clEnqueueSignalSemaphoresKHR",
+                                            "clEnqueueAcquireExternalMemObjectsKHR",
+                                            "clCreateFromD3D11BufferKHR",
+                                            "clHostMemAllocINTEL",
+                                            "clImportMemoryARM"};
+    char text[8192] = "";
+    int seen = 0;
+    cl_int err = CL_SUCCESS;
+    cl_platform_id platform;
+    expect(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
+    expect(clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, sizeof text, text, NULL), "extensions");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        seen += strstr(text, names[i]) != NULL;
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        seen += clGetExtensionFunctionAddressForPlatform(platform, functions[i]) != NULL;
+    cl_mem shared = clCreateFromGLBuffer(context, CL_MEM_READ_WRITE, 1, &err);
+    printf("seen: %d, clCreateFromGLBuffer: %d %d\n", seen, shared != NULL, err);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct kind *kind = NULL;
@@ -115,9 +210,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; argc == 2 && i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(argv[1], kinds[i].name))
             kind = &kinds[i];
-    if (!kind)
+    if (!kind && (argc != 2 || strcmp(argv[1], "hidden") != 0))
         return 2;
     make_buffer();
+    if (!kind)
+        return say_what_is_seen();
     void *object = kind->make(&err);
     expect(err, kind->name);
     puts("ready");

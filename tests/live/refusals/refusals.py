@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What can't be carried is refused by name while it is in use, and nothing changes; once it is
-released, the suspend is done. The test driver claims to have what no other driver here has."""
+released, the suspend is done. The test driver claims to have what no other driver here has. What
+another device lacks is refused there, before anything is let go; and what we don't wrap is not
+offered at all."""
 
 import argparse
 import json
@@ -16,16 +18,26 @@ REFUSALS = {
     "pipe": ("pipe", "what is in a pipe can't be read back"),
     "queue": ("queue", "it is a queue on the device, whose contents can't be read"),
     "context": ("context", "it shares objects with an OpenGL context"),
+    "egl": ("context", "it shares objects with an EGL display"),
+    "d3d": ("context", "it shares objects with Direct3D"),
+    "va": ("context", "it shares surfaces with VA-API"),
+    "svm": ("SVM allocation", "its driver can't give the same address again"),
     "mips": ("image", "the mip levels of an image are not carried"),
     "format": ("image", "its image format is not one that we know"),
     "variables": ("program", "it has 4096 bytes of program-scope variables"),
 }
+# What is held on pocl, where it is asked to go, and why it can't.
+MOVES = {
+    "svm": ("rusticl", "SVM allocation", "does not take memory that is not its driver's"),
+    "part": ("rusticl", "sub-device", "can't be divided in this way"),
+    "both": ("0:1,1:0", "context", "its devices can't be on two platforms"),
+}
 PATIENCE = 60
 
 
-def command(build, environment, verb, pid):
-    done = subprocess.run([build / "bin/shadowcl", verb, "--json", str(pid)], env=environment,
-                          capture_output=True, text=True, timeout=PATIENCE)
+def command(build, environment, verb, pid, *arguments):
+    done = subprocess.run([build / "bin/shadowcl", verb, "--json", *arguments, str(pid)],
+                          env=environment, capture_output=True, text=True, timeout=PATIENCE)
     return done.returncode, json.loads(done.stdout)[0]
 
 
@@ -37,57 +49,132 @@ def tell(holder, word, expected):
         raise AssertionError(f"`{word}`: {answer!r} instead of {expected!r}")
 
 
-def try_one(build, work, kind, wanted):
+def on_testdriver(build, work, kind):
     node = work / f"gpu-{kind}"
     with open(node, "wb") as file:
         file.truncate(64 << 20)
-    environment = {
-        **os.environ, "SHADOWCL_DRIVERS": str(build / "lib/testdriver/libshadowcl-testdriver.so"),
-        "SHADOWCL_RUNTIME_DIR": str(work), "SHADOWCL_DEVICE_NODES": str(node),
-        "SHADOWCL_TEST_DEVICE": str(node),
-        "SHADOWCL_TEST_CAPS": "variables=4K" if kind == "variables" else "extras",
-    }
-    holder = subprocess.Popen([build / "bin/shadowcl", "run", "--", build / "bin/refusals-holder", kind],
-                              env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              text=True)
-    try:
-        first = holder.stdout.readline().strip()
-        assert first == "ready", f"it said {first!r}"
-        code, answer = command(build, environment, "suspend", holder.pid)
-        assert code == 1 and answer["state"] == "running" and answer["error"], f"{code}: {answer}"
+    return {"SHADOWCL_DRIVERS": str(build / "lib/testdriver/libshadowcl-testdriver.so"),
+            "SHADOWCL_DEVICE_NODES": str(node), "SHADOWCL_TEST_DEVICE": str(node),
+            "SHADOWCL_TEST_CAPS": "variables=4K" if kind == "variables" else "extras"}
+
+
+class Holder:
+    def __init__(self, build, work, kind, settings):
+        self.build = build
+        self.environment = {**os.environ, "SHADOWCL_RUNTIME_DIR": str(work),
+                            "SHADOWCL_LOG": f"warn:{work}/log", **settings}
+        self.process = subprocess.Popen(
+            [build / "bin/shadowcl", "run", "--", build / "bin/refusals-holder", kind],
+            env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.first = self.process.stdout.readline().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def tell(self, word, expected):
+        tell(self.process, word, expected)
+
+    def does(self, state, verb, *arguments):
+        code, answer = command(self.build, self.environment, verb, self.process.pid, *arguments)
+        assert code == 0 and answer["state"] == state, f"{verb}: {code}: {answer}"
+
+    def refuses(self, wanted, state, verb, *arguments):
+        code, answer = command(self.build, self.environment, verb, self.process.pid, *arguments)
+        assert code == 1 and answer["state"] == state and answer["error"], f"{verb}: {code}: {answer}"
         error = answer["error"]
-        assert wanted[0] in error["object"], error
-        assert wanted[1] in error["reason"], error
+        assert wanted[0] in error["object"] and wanted[1] in error["reason"], error
         assert error["todo"], error
-        tell(holder, "check", "right")
-        tell(holder, "drop", "dropped")
-        code, answer = command(build, environment, "suspend", holder.pid)
-        assert code == 0 and answer["state"] == "suspended", f"{code}: {answer}"
-        code, answer = command(build, environment, "resume", holder.pid)
-        assert code == 0 and answer["state"] == "running", f"{code}: {answer}"
-        tell(holder, "check", "right")
-        holder.stdin.close()
-        assert holder.wait(PATIENCE) == 0
-    finally:
-        holder.kill()
-        holder.wait()
-    return f"{error['object']}: {error['reason']}; to do: {error['todo']}"
+        return f"{error['object']}: {error['reason']}; to do: {error['todo']}"
+
+    def end(self):
+        self.process.stdin.close()
+        assert self.process.wait(PATIENCE) == 0
+
+
+def try_one(build, work, kind):
+    with Holder(build, work, kind, on_testdriver(build, work, kind)) as holder:
+        assert holder.first == "ready", f"it said {holder.first!r}"
+        said = holder.refuses(REFUSALS[kind], "running", "suspend")
+        holder.tell("check", "right")
+        holder.tell("drop", "dropped")
+        holder.does("suspended", "suspend")
+        holder.does("running", "resume")
+        holder.tell("check", "right")
+        holder.end()
+    return said
+
+
+def try_move(build, work, kind):
+    """Refused while it runs; when it is suspended it stays so, and comes back where it was."""
+    to, *wanted = MOVES[kind]
+    (work / "cache").mkdir(exist_ok=True)
+    settings = {"SHADOWCL_DRIVERS": "libpocl.so.2:libRusticlOpenCL.so.1",
+                "OCL_ICD_PLATFORM_SORT": "none", "RUSTICL_ENABLE": "llvmpipe",
+                "POCL_DEVICES": "pthread pthread", "POCL_MAX_PTHREAD_COUNT": "4",
+                "POCL_CACHE_DIR": str(work / "cache")}
+    with Holder(build, work, kind, settings) as holder:
+        assert holder.first == "ready", f"it said {holder.first!r}"
+        said = holder.refuses(wanted, "running", "move", "--device", to)
+        holder.tell("check", "right")
+        holder.does("suspended", "suspend")
+        holder.refuses(wanted, "suspended", "resume", "--device", to)
+        holder.does("running", "resume")
+        holder.tell("check", "right")
+        holder.tell("drop", "dropped")
+        holder.end()
+    return said
+
+
+def hidden(build, work):
+    """The test driver claims all of them, and has functions: natively they are seen."""
+    settings = on_testdriver(build, work, "hidden")
+    native = subprocess.run([build / "bin/refusals-holder", "hidden"], text=True,
+                            stdout=subprocess.PIPE, timeout=PATIENCE, env={
+                                **os.environ, **settings,
+                                "OCL_ICD_VENDORS": settings["SHADOWCL_DRIVERS"]}).stdout.strip()
+    assert native.startswith("seen: 13,"), f"natively it said {native!r}"
+    with Holder(build, work, "hidden", settings) as holder:
+        wanted = "seen: 0, clCreateFromGLBuffer: 0 -59"
+        assert holder.first == wanted, f"it said {holder.first!r} instead of {wanted!r}"
+    return f"natively {native}; under the shim {wanted}"
+
+
+def too_old(build, work):
+    settings = on_testdriver(build, work, "old") | {"SHADOWCL_TEST_VERSION": "OpenCL 1.1 old"}
+    with Holder(build, work, "pipe", settings) as holder:
+        assert holder.first == "clGetPlatformIDs: -1001", f"it said {holder.first!r}"
+    log = (work / "log").read_text()
+    assert "it has OpenCL 1.1 only, shadowcl needs 1.2; skipped" in log, log
+    return log.strip().splitlines()[-1]
+
+
+def all_tests():
+    yield from ((kind, lambda *where, kind=kind: try_one(*where, kind)) for kind in REFUSALS)
+    yield from ((f"{kind}-moved", lambda *where, kind=kind: try_move(*where, kind))
+                for kind in MOVES)
+    yield "hidden", hidden
+    yield "too-old", too_old
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=Path, required=True)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help="default: all")
+    parser.add_argument("tests", nargs="*", metavar="TEST", help="default: all")
     options = parser.parse_args()
     failures = 0
-    with tempfile.TemporaryDirectory(prefix="shadowcl-refusals-") as work:
-        for kind in options.kinds or REFUSALS:
+    for name, test in all_tests():
+        if options.tests and name not in options.tests:
+            continue
+        with tempfile.TemporaryDirectory(prefix="shadowcl-refusals-") as work:
             try:
-                said = try_one(options.build.resolve(), Path(work), kind, REFUSALS[kind])
-                print(f"ok     {kind}: {said}", flush=True)
+                print(f"ok     {name}: {test(options.build.resolve(), Path(work))}", flush=True)
             except AssertionError as problem:
                 failures += 1
-                print(f"FAILED {kind}: {problem}", flush=True)
+                print(f"FAILED {name}: {problem}", flush=True)
     return 1 if failures else 0
 
 

@@ -33,9 +33,10 @@ static char **without_preload(void)
     return copy;
 }
 
-static int run_command(const char *verb)
+static int run_command(const char *verb, const char *deadline)
 {
-    char pid[32], *arguments[] = {getenv("LIVE_COMMAND"), (char *)verb, pid, NULL};
+    char pid[32], *option = deadline ? "--deadline" : NULL;
+    char *arguments[] = {getenv("LIVE_COMMAND"), (char *)verb, pid, option, (char *)deadline, NULL};
     char **environment = without_preload();
     int status = -1;
     pid_t child;
@@ -57,14 +58,19 @@ static int run_command(const char *verb)
 
 static void command(const char *verb)
 {
-    int status = live_shadowed() ? run_command(verb) : 0;
+    int status = live_shadowed() ? run_command(verb, NULL) : 0;
     if (status != 0)
         fail_msg("shadowcl %s %d ends with status %#x", verb, (int)getpid(), (unsigned)status);
 }
 
 bool live_try_suspend(void)
 {
-    return !live_shadowed() || run_command("suspend") == 0;
+    return !live_shadowed() || run_command("suspend", NULL) == 0;
+}
+
+bool live_try_suspend_in(const char *seconds)
+{
+    return !live_shadowed() || run_command("suspend", seconds) == 0;
 }
 
 void live_suspend(void)

@@ -37,6 +37,7 @@ void live_suspend(void);
 void live_resume(void);
 /* The same, where the command may refuse: was it done? */
 bool live_try_suspend(void);
+bool live_try_suspend_in(const char *seconds); /* --deadline */
 void live_cycle(void);
 
 /* Skips the test, visibly, where the driver lacks something. */

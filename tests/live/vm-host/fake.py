@@ -372,7 +372,9 @@ class Agent:
             raise Refusal("process 42: it holds /dev/gpu: end it", "Failed", object="process 42",
                           reason=self.residue or "its device is gone", todo="end it")
         self.end("suspended")
-        return {"already": False, "bytes": 64}
+        total = 1e3 * self.world.suspend_time
+        return {"already": False, "bytes": 64,
+                "ms": {"still": total - 1e3 * self.world.ran_on, "total": total}}
 
     def do_resume(self, device=None, map=None, strict=False, hooks=True, devices=None):
         if self.state == "running":
@@ -424,6 +426,7 @@ class World:
         self.unplug = 0.02  # seconds; None: never; "refused"
         self.migration_time = 0.1
         self.suspend_time = 0.05
+        self.ran_on = 0  # seconds of that until the programs stopped
         self.no_device = self.invisible = None
         self.no_effect = None         # whose device_add does nothing
         self.destination_dies = None  # seconds after `migrate`

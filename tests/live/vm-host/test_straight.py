@@ -46,6 +46,15 @@ class Move(Case):
         self.assertAlmostEqual(ran.answer["downtime_ms"]["programs"], expected, delta=5)
         self.assertGreater(expected, 500)
 
+    def test_copied_beforehand(self):
+        """While contents are copied ahead of a suspend the programs run: that is no pause."""
+        ran = run("--json", suspend_time=1.0, ran_on=0.8)
+        phases = {phase["name"]: phase for phase in ran.answer["phases"]}
+        first, last = phases["suspend"], phases["resume"]
+        expected = last["start_ms"] + last["ms"] - first["start_ms"] - 800
+        self.assertAlmostEqual(ran.answer["downtime_ms"]["programs"], expected, delta=5)
+        self.assertGreater(first["ms"], 900)
+
     def test_meanwhile(self):
         """With another device in the guest the copy is no part of the pause, and in the end each
         process is sent back to the device that it had."""

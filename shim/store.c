@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing an image file, and reading contents back from it: see store.h. */
+#include "shim/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "serialize/image_reader.h"
+#include "serialize/save.h"
+#include "shim/checkpoint.h"
+#include "shim/gate.h"
+
+static int file = -1; /* owned; being written */
+static struct save saving;
+static int64_t begun; /* CLOCK_MONOTONIC, ns */
+
+static int kept = -1;               /* owned; what the suspended process has its contents from */
+static struct image_reader *reader; /* owned; of that */
+
+static int sink_begin(struct stream_sink *sink, uint64_t serial, uint64_t size, struct error *err)
+{
+    return image_writer_begin(saving.writer, serial, size, err);
+}
+
+static int sink_put(struct stream_sink *sink, const void *bytes, size_t size, struct error *err)
+{
+    return image_writer_chunk(saving.writer, bytes, size, err);
+}
+
+static int sink_end(struct stream_sink *sink, struct error *err)
+{
+    return image_writer_end(saving.writer, err);
+}
+
+static struct stream_sink sink = {sink_begin, sink_put, sink_end};
+
+struct stream_sink *store_sink(void)
+{
+    return saving.writer ? &sink : NULL;
+}
+
+static int source_get(struct stream_source *source, const struct mem *mem, size_t chunk, void *to,
+                      struct error *err)
+{
+    const struct image_contents *contents = image_reader_contents(reader, mem->object.serial);
+    if (!contents || contents->size != mem->size) {
+        error_set(err, 0, "its contents are not in the image file any more");
+        return error_todo(err, "put the file back as it was, then resume again");
+    }
+    return image_reader_chunk(reader, contents, chunk, to, err);
+}
+
+static struct stream_source source = {source_get};
+
+/* The first line of a small file, "" where it can't be had. */
+static void read_line(const char *path, char *text, size_t size)
+{
+    FILE *from = fopen(path, "re");
+    if (!from || !fgets(text, (int)size, from))
+        text[0] = 0;
+    if (from)
+        fclose(from);
+    text[strcspn(text, "\n")] = 0;
+}
+
+static void read_command(char *text, size_t size)
+{
+    FILE *from = fopen("/proc/self/cmdline", "re");
+    size_t length = from ? fread(text, 1, size - 1, from) : 0;
+    if (from)
+        fclose(from);
+    while (length && !text[length - 1])
+        length--;
+    for (size_t i = 0; i < length; i++)
+        if (!text[i])
+            text[i] = ' ';
+    text[length] = 0;
+}
+
+static int write_about(struct error *err)
+{
+    Shadowcl__Image__About about = SHADOWCL__IMAGE__ABOUT__INIT;
+    char command[4096], host[256], boot[64];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    read_command(command, sizeof command);
+    read_line("/proc/sys/kernel/hostname", host, sizeof host);
+    read_line("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    about.version = (char *)SHADOWCL_VERSION;
+    about.pid = (uint32_t)getpid();
+    about.uid = (uint32_t)getuid();
+    about.command = command;
+    about.host = host;
+    about.boot = boot;
+    about.time = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    about.bytes = mem_total_bytes();
+    return image_writer_about(saving.writer, &about.base, err);
+}
+
+int store_begin(const struct store_wish *wish, struct error *err)
+{
+    if (!wish || wish->fd < 0)
+        return 0;
+    begun = now_ns();
+    saving = (struct save){.next_serial = SAVE_FIRST_SERIAL};
+    file = fcntl(wish->fd, F_DUPFD_CLOEXEC, 3);
+    if (file < 0) {
+        error_object(err, "image file");
+        return error_set(err, errno, "its descriptor can't be kept");
+    }
+    int result = stream_prepare(err);
+    if (result == 0)
+        result = image_writer_create(&saving.writer, file, wish->compression, err);
+    if (result == 0)
+        result = write_about(err);
+    if (result != 0)
+        store_end();
+    return result;
+}
+
+/* Where a memory object's bytes lie in the host's memory; NULL: with the parent, or in the file. */
+static const void *memory_of(const struct mem *mem)
+{
+    if (mem->parent || mem->stored || mem->type == CL_MEM_OBJECT_PIPE)
+        return NULL;
+    return mem->contents ? mem->contents : mem->host;
+}
+
+/* The process is suspended to another file: its contents go from there to here. */
+static int copy_stored(const struct mem *mem, struct error *err)
+{
+    static char chunk[STREAM_CHUNK];
+    int result = sink_begin(&sink, mem->object.serial, mem->size, err);
+    for (size_t at = 0; at < mem->size && result == 0; at += STREAM_CHUNK) {
+        size_t size = mem->size - at < STREAM_CHUNK ? mem->size - at : STREAM_CHUNK;
+        result = source_get(&source, mem, at / STREAM_CHUNK, chunk, err);
+        if (result == 0)
+            result = sink_put(&sink, chunk, size, err);
+    }
+    return result == 0 ? sink_end(&sink, err) : -1;
+}
+
+static int write_contents(struct object *const *objects, size_t count, struct error *err)
+{
+    int result = stream_finish(&sink, err);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        const struct mem *mem = (const struct mem *)objects[i];
+        if (objects[i]->was != KIND_MEM || atomic_load(&objects[i]->kind) == KIND_DYING)
+            continue;
+        const void *bytes = memory_of(mem);
+        if (bytes)
+            result = stream_memory(mem->object.serial, bytes, mem->size, &sink, err);
+        else if (mem->stored && reader)
+            result = copy_stored(mem, err);
+    }
+    return result;
+}
+
+int store_finish(struct object *const *objects, size_t count, struct report *report,
+                 struct error *err)
+{
+    if (!saving.writer)
+        return 0;
+    int result = write_contents(objects, count, err);
+    if (result == 0)
+        result = save_objects(&saving, objects, count, &sink, err);
+    if (result == 0)
+        result = image_writer_finish(saving.writer, &report->image.summary, err);
+    image_writer_destroy(saving.writer);
+    save_finish(&saving);
+    saving.writer = NULL;
+    report->image.ms = (double)(now_ns() - begun) / 1e6;
+    return result;
+}
+
+int store_keep(struct error *err)
+{
+    struct error why = {0};
+    if (file < 0)
+        return 0;
+    if (fsync(file) != 0) {
+        error_object(err, "image file");
+        error_set(err, errno, "it can't be written to the disk");
+        return error_todo(err, "make room, or name another file, then try again");
+    }
+    if (image_reader_open(&reader, file, &why) != 0) {
+        *err = why;
+        return -1;
+    }
+    kept = file;
+    file = -1;
+    mem_source = &source;
+    return 0;
+}
+
+void store_end(void)
+{
+    image_writer_destroy(saving.writer);
+    save_finish(&saving);
+    saving.writer = NULL;
+    stream_drop();
+    if (file >= 0)
+        close(file);
+    file = -1;
+}
+
+void store_drop(void)
+{
+    store_end();
+    image_reader_close(reader);
+    reader = NULL;
+    mem_source = NULL;
+    if (kept >= 0)
+        close(kept);
+    kept = -1;
+}
+
+/* Nobody resumes in the child: what it has of the files is only in the way. */
+void store_forked(void)
+{
+    if (file >= 0)
+        close(file);
+    if (kept >= 0)
+        close(kept);
+    file = kept = -1;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An image file that this process writes: all objects and contents, for whoever reads it later, and
+ * for a suspend that keeps the contents there instead of in memory. One at a time, by who alone may
+ * change the state (shim/checkpoint.c). */
+#ifndef SHADOWCL_SHIM_STORE_H
+#define SHADOWCL_SHIM_STORE_H
+
+#include "serialize/image_writer.h"
+#include "state/stream.h"
+
+struct report;
+
+struct store_wish {
+    int fd; /* -1: no image is wanted. Stays the caller's: what is kept is a duplicate. */
+    enum image_compression compression;
+};
+
+/* Before the gate closes: begins the file, sets memory aside. Does nothing where none is wanted. */
+int store_begin(const struct store_wish *wish, struct error *err);
+/* Takes contents; NULL: no image is being written. */
+struct stream_sink *store_sink(void);
+/* All that is not in the file yet: contents in the host's memory, the objects, the index. The gate
+ * is closed or the process suspended, and copies have ended. Fills in report->image. */
+int store_finish(struct object *const *objects, size_t count, struct report *report,
+                 struct error *err);
+/* Keeps the file that was just finished, all of it on the disk: what is in it need not lie in
+ * memory. */
+int store_keep(struct error *err);
+/* Nothing is written any more; what is kept stays. */
+void store_end(void);
+/* Nor kept. */
+void store_drop(void);
+void store_forked(void);
+
+#endif

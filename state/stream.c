@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A ring of chunks on their way: see stream.h. */
+#include "state/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "state/image.h"
+#include "state/staging.h"
+
+#define SLOTS 8
+
+/* A chunk on its way, or nothing (no driver). */
+struct slot {
+    const struct driver *driver;
+    cl_event event; /* owned; NULL: the bytes are there already */
+    struct mem *mem;
+    size_t size;
+    bool first, last; /* of its object */
+};
+
+static struct slot ring[SLOTS];
+static char *memory; /* owned: a chunk for each slot */
+static unsigned next;
+static _Atomic uint64_t done;
+
+uint64_t stream_done(void)
+{
+    return done;
+}
+
+int stream_prepare(struct error *err)
+{
+    done = 0;
+    if (memory)
+        return 0;
+    memory = mmap(NULL, SLOTS * STREAM_CHUNK, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory != MAP_FAILED)
+        return 0;
+    memory = NULL;
+    error_set(err, 0, "no memory for %zu bytes of contents on their way", SLOTS * STREAM_CHUNK);
+    return error_todo(err, "free memory or raise the limit, then try again");
+}
+
+static char *bytes_of(const struct slot *slot)
+{
+    return memory + (size_t)(slot - ring) * STREAM_CHUNK;
+}
+
+static int name_mem(const struct mem *mem, struct error *err)
+{
+    return error_object(err, "%s %llu", mem->image ? "image" : "buffer",
+                        (unsigned long long)mem->object.serial);
+}
+
+/* The driver does not touch the chunk any more. */
+static int wait_for(struct slot *slot, struct error *err)
+{
+    if (!slot->event)
+        return 0;
+    cl_int status = slot->driver->clWaitForEvents(1, &slot->event);
+    RELEASE(slot->driver, clReleaseEvent, slot->event);
+    slot->event = NULL;
+    if (status == CL_SUCCESS)
+        return 0;
+    error_set(err, 0, "copying its contents failed (%d)", status);
+    return name_mem(slot->mem, err);
+}
+
+static int give(const struct slot *slot, struct stream_sink *sink, struct error *err)
+{
+    const struct mem *mem = slot->mem;
+    if (slot->first && sink->begin(sink, mem->object.serial, mem->size, err) != 0)
+        return -1;
+    if (sink->put(sink, bytes_of(slot), slot->size, err) != 0)
+        return -1;
+    done += slot->size;
+    return slot->last ? sink->end(sink, err) : 0;
+}
+
+/* Ends what is on its way in a slot; `sink` NULL: to the device. */
+static int retire(struct slot *slot, struct stream_sink *sink, struct error *err)
+{
+    if (!slot->driver)
+        return 0;
+    int result = wait_for(slot, err);
+    if (result == 0 && sink)
+        result = give(slot, sink, err);
+    slot->driver = NULL;
+    return result;
+}
+
+/* The next slot, empty. NULL: what was in it has failed. */
+static struct slot *take_slot(struct mem *mem, struct stream_sink *sink, struct error *err)
+{
+    struct slot *slot = &ring[next];
+    if (retire(slot, sink, err) != 0)
+        return NULL;
+    next = (next + 1) % SLOTS;
+    *slot = (struct slot){.mem = mem};
+    return slot;
+}
+
+static int failed(const struct mem *mem, const char *call, cl_int status, struct error *err)
+{
+    error_set(err, 0, "%s failed (%d)", call, status);
+    return name_mem(mem, err);
+}
+
+static int read_chunk(struct slot *slot, size_t at, struct error *err)
+{
+    struct mem *mem = slot->mem;
+    const struct driver *driver = mem->object.driver;
+    cl_int status = driver->clEnqueueReadBuffer(mem->context->copier, mem_real(mem), CL_FALSE, at,
+                                                slot->size, bytes_of(slot), 0, NULL, &slot->event);
+    if (status == CL_SUCCESS)
+        status = driver->clFlush(mem->context->copier);
+    slot->driver = driver;
+    return status == CL_SUCCESS ? 0 : failed(mem, "clEnqueueReadBuffer", status, err);
+}
+
+static int write_chunk(struct slot *slot, size_t at, struct error *err)
+{
+    struct mem *mem = slot->mem;
+    const struct driver *driver = mem->object.driver;
+    cl_int status = driver->clEnqueueWriteBuffer(mem->context->copier, mem_real(mem), CL_FALSE, at,
+                                                 slot->size, bytes_of(slot), 0, NULL, &slot->event);
+    if (status == CL_SUCCESS)
+        status = driver->clFlush(mem->context->copier);
+    slot->driver = driver;
+    return status == CL_SUCCESS ? 0 : failed(mem, "clEnqueueWriteBuffer", status, err);
+}
+
+static size_t left(const struct mem *mem, size_t at)
+{
+    return mem->size - at < STREAM_CHUNK ? mem->size - at : STREAM_CHUNK;
+}
+
+static int buffer_down(struct mem *mem, struct stream_sink *sink, struct error *err)
+{
+    for (size_t at = 0; at < mem->size; at += STREAM_CHUNK) {
+        struct slot *slot = take_slot(mem, sink, err);
+        if (!slot)
+            return -1;
+        slot->size = left(mem, at);
+        slot->first = at == 0;
+        slot->last = at + slot->size == mem->size;
+        if (read_chunk(slot, at, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Rows of an image do not end where chunks do: pieces of whole rows go through memory of their own.
+ */
+struct piece {
+    char *bytes; /* owned */
+    size_t row, rows;
+    size_t origin[3], region[3];
+};
+
+static bool piece_begin(const struct mem *mem, struct piece *piece)
+{
+    const struct image *image = mem->image;
+    size_t row = image->extent[0] * image->element;
+    size_t rows = row < STREAM_CHUNK ? STREAM_CHUNK / row : 1;
+    *piece = (struct piece){.row = row, .rows = rows < image->extent[1] ? rows : image->extent[1]};
+    piece->bytes = malloc(piece->row * piece->rows);
+    piece->region[0] = image->extent[0];
+    piece->region[2] = 1;
+    return piece->bytes != NULL;
+}
+
+/* The piece's rows from the place where the last one ended; bytes, 0: there is nothing more. */
+static size_t piece_next(const struct mem *mem, struct piece *piece)
+{
+    const size_t *extent = mem->image->extent;
+    piece->origin[1] += piece->region[1];
+    if (piece->origin[1] == extent[1]) {
+        piece->origin[1] = 0;
+        piece->origin[2]++;
+    }
+    if (piece->origin[2] == extent[2])
+        return 0;
+    size_t rows = extent[1] - piece->origin[1];
+    piece->region[1] = rows < piece->rows ? rows : piece->rows;
+    return piece->region[1] * piece->row;
+}
+
+/* Fills slots with the image's bytes, `from` piece by piece. */
+static int put_piece(struct mem *mem, const char *from, size_t size, size_t *at,
+                     struct slot **current, struct stream_sink *sink, struct error *err)
+{
+    while (size) {
+        size_t begun = *at % STREAM_CHUNK;
+        if (begun == 0) {
+            *current = take_slot(mem, sink, err);
+            if (!*current)
+                return -1;
+            (*current)->first = *at == 0;
+            (*current)->size = left(mem, *at);
+            (*current)->last = *at + (*current)->size == mem->size;
+        }
+        size_t part = (*current)->size - begun < size ? (*current)->size - begun : size;
+        memcpy(bytes_of(*current) + begun, from, part);
+        from += part;
+        size -= part;
+        *at += part;
+        if (begun + part == (*current)->size)
+            (*current)->driver = mem->object.driver; /* full, and with nothing to wait for */
+    }
+    return 0;
+}
+
+static int image_down(struct mem *mem, struct stream_sink *sink, struct error *err)
+{
+    struct piece piece;
+    struct slot *current = NULL;
+    size_t at = 0, size;
+    int result = 0;
+    if (!piece_begin(mem, &piece))
+        return error_set(err, 0, "no memory to copy an image");
+    while (result == 0 && (size = piece_next(mem, &piece)) != 0) {
+        cl_int status = mem->object.driver->clEnqueueReadImage(mem->context->copier, mem_real(mem),
+                                                               CL_TRUE, piece.origin, piece.region,
+                                                               0, 0, piece.bytes, 0, NULL, NULL);
+        result = status == CL_SUCCESS ? put_piece(mem, piece.bytes, size, &at, &current, sink, err)
+                                      : failed(mem, "clEnqueueReadImage", status, err);
+    }
+    free(piece.bytes);
+    return result;
+}
+
+int stream_down(struct mem *mem, struct stream_sink *sink, struct error *err)
+{
+    if (context_copier(mem->context, err) != 0)
+        return -1;
+    return mem->image ? image_down(mem, sink, err) : buffer_down(mem, sink, err);
+}
+
+int stream_finish(struct stream_sink *sink, struct error *err)
+{
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (retire(&ring[(next + i) % SLOTS], sink, err) != 0)
+            return -1;
+    return 0;
+}
+
+int stream_memory(uint64_t serial, const void *bytes, size_t size, struct stream_sink *sink,
+                  struct error *err)
+{
+    if (stream_finish(sink, err) != 0 || sink->begin(sink, serial, size, err) != 0)
+        return -1;
+    for (size_t at = 0; at < size; at += STREAM_CHUNK) {
+        size_t part = size - at < STREAM_CHUNK ? size - at : STREAM_CHUNK;
+        memcpy(memory, (const char *)bytes + at, part);
+        if (sink->put(sink, memory, part, err) != 0)
+            return -1;
+        done += part;
+    }
+    return sink->end(sink, err);
+}
+
+static int buffer_up(struct mem *mem, struct stream_source *source, struct error *err)
+{
+    for (size_t at = 0; at < mem->size; at += STREAM_CHUNK) {
+        struct slot *slot = take_slot(mem, NULL, err);
+        if (!slot)
+            return -1;
+        slot->size = left(mem, at);
+        if (source->get(source, mem, at / STREAM_CHUNK, bytes_of(slot), err) != 0)
+            return name_mem(mem, err);
+        if (write_chunk(slot, at, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The next bytes of the image, out of chunks; one slot has the chunk that is being used up. */
+static int get_piece(struct mem *mem, char *to, size_t size, size_t *at, struct slot *slot,
+                     struct stream_source *source, struct error *err)
+{
+    while (size) {
+        size_t begun = *at % STREAM_CHUNK, whole = left(mem, *at - begun);
+        if (begun == 0 && source->get(source, mem, *at / STREAM_CHUNK, bytes_of(slot), err) != 0)
+            return name_mem(mem, err);
+        size_t part = whole - begun < size ? whole - begun : size;
+        memcpy(to, bytes_of(slot) + begun, part);
+        to += part;
+        size -= part;
+        *at += part;
+    }
+    return 0;
+}
+
+static int image_up(struct mem *mem, struct stream_source *source, struct error *err)
+{
+    struct piece piece;
+    size_t at = 0, size;
+    int result = 0;
+    struct slot *slot = take_slot(mem, NULL, err);
+    if (!slot)
+        return -1;
+    if (!piece_begin(mem, &piece))
+        return error_set(err, 0, "no memory to copy an image");
+    while (result == 0 && (size = piece_next(mem, &piece)) != 0) {
+        result = get_piece(mem, piece.bytes, size, &at, slot, source, err);
+        cl_int status = CL_SUCCESS;
+        if (result == 0)
+            status = mem->object.driver->clEnqueueWriteImage(mem->context->copier, mem_real(mem),
+                                                             CL_TRUE, piece.origin, piece.region, 0,
+                                                             0, piece.bytes, 0, NULL, NULL);
+        if (status != CL_SUCCESS)
+            result = failed(mem, "clEnqueueWriteImage", status, err);
+    }
+    free(piece.bytes);
+    return result;
+}
+
+int stream_up(struct mem *mem, struct stream_source *source, struct error *err)
+{
+    if (stream_prepare(err) != 0 || context_copier(mem->context, err) != 0)
+        return -1;
+    return mem->image ? image_up(mem, source, err) : buffer_up(mem, source, err);
+}
+
+void stream_drop(void)
+{
+    struct error ignored = {0};
+    bool lost = false;
+    for (unsigned i = 0; i < SLOTS; i++) {
+        struct slot *slot = &ring[i];
+        lost |= slot->driver && wait_for(slot, &ignored) != 0;
+        slot->driver = NULL;
+    }
+    /* A copy that comes late must not write into other memory, or nowhere. */
+    if (memory && !lost)
+        munmap(memory, SLOTS * STREAM_CHUNK);
+    memory = NULL;
+}

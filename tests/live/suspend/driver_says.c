@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a driver does of itself: it tells a context of an error, and ends a command that it took
+ * with one. The test driver does so when it is told (SHADOWCL_TEST_FAULTS). */
+#include "live.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIZE 8192
+
+static void tell(const char *lines)
+{
+    char fresh[512];
+    const char *path = getenv("SHADOWCL_TEST_FAULTS");
+    assert_non_null(path);
+    snprintf(fresh, sizeof fresh, "%s.new", path ? path : "");
+    FILE *file = fopen(fresh, "w");
+    assert_non_null(file);
+    fputs(lines, file);
+    fclose(file);
+    assert_int_equal(rename(fresh, path ? path : ""), 0);
+}
+
+/* What the program's functions were told, each of its own context. */
+static struct heard {
+    _Atomic int times, wrong;
+    const char *expected;
+    pthread_t program;
+} heard[2];
+
+static void CL_CALLBACK hear(const char *text, const void *info, size_t size, void *data)
+{
+    struct heard *it = data;
+    bool right = strcmp(text, it->expected) == 0 && size == strlen(it->expected) + 1 && info &&
+                 memcmp(info, it->expected, size) == 0 &&
+                 !pthread_equal(pthread_self(), it->program);
+    if (!right)
+        atomic_fetch_add(&it->wrong, 1);
+    /* What the program may do there: ask. */
+    cl_uint refs = 0;
+    if (clGetContextInfo(live.context, CL_CONTEXT_REFERENCE_COUNT, sizeof refs, &refs, NULL) !=
+        CL_SUCCESS)
+        atomic_fetch_add(&it->wrong, 1);
+    atomic_fetch_add(&it->times, 1);
+}
+
+static cl_context listening(struct heard *it)
+{
+    cl_int err;
+    *it = (struct heard){.program = pthread_self()};
+    cl_context context = clCreateContext(NULL, 1, &live.device, hear, it, &err);
+    made(context);
+    return context;
+}
+
+static void expect_notice(const char *text, int times)
+{
+    for (int i = 0; i < 2; i++)
+        live_wait_for(&heard[i].times, times);
+    live_sleep(50);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(atomic_load(&heard[i].times), times);
+        if (atomic_load(&heard[i].wrong))
+            fail_msg("the notice was not `%s`, or came in the wrong thread", text);
+    }
+}
+
+static void raise_notice(const char *text)
+{
+    char line[128];
+    for (int i = 0; i < 2; i++)
+        heard[i].expected = text;
+    snprintf(line, sizeof line, "notice 1 %s\n", text);
+    tell(line);
+}
+
+/* Each once, in a thread of ours, with the program's own data: before a suspend, raised by the
+ * first call of one, and after a resume by the driver that was loaded then. */
+static void test_notices_reach_the_program_once(void **state)
+{
+    cl_context contexts[2] = {listening(&heard[0]), listening(&heard[1])};
+    raise_notice("the device has a cold");
+    ok(clFinish(live.queue));
+    expect_notice("the device has a cold", 1);
+    raise_notice("it was asked to let go");
+    live_suspend();
+    expect_notice("it was asked to let go", 2);
+    live_resume();
+    live_cycle();
+    expect_notice("it was asked to let go", 2);
+    raise_notice("the device is well again");
+    ok(clFinish(live.queue));
+    expect_notice("the device is well again", 3);
+    tell("");
+    for (int i = 0; i < 2; i++)
+        ok(clReleaseContext(contexts[i]));
+}
+
+/* A context with a kernel in flight, and all of it released. */
+static void leave_context_in_flight(struct heard *it)
+{
+    cl_int err;
+    size_t one = 1;
+    static const char *source = "kernel void f(void) {}";
+    cl_context context = listening(it);
+    cl_command_queue queue = clCreateCommandQueue(context, live.device, 0, &err);
+    made(queue);
+    cl_program program = clCreateProgramWithSource(context, 1, &source, NULL, &err);
+    made(program);
+    ok(clBuildProgram(program, 1, &live.device, NULL, NULL, NULL));
+    cl_kernel kernel = clCreateKernel(program, "f", &err);
+    made(kernel);
+    tell("stall 1\n");
+    ok(clEnqueueNDRangeKernel(queue, kernel, 1, NULL, &one, NULL, 0, NULL, NULL));
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseProgram(program));
+    ok(clReleaseCommandQueue(queue));
+    ok(clReleaseContext(context));
+}
+
+/* The driver keeps the context while its kernel runs. Its slot is another's by then. */
+static void test_notices_of_a_context_that_is_gone_reach_nobody_else(void **state)
+{
+    cl_int err;
+    cl_context others[200];
+    leave_context_in_flight(&heard[0]);
+    for (int i = 0; i < 5000; i++)
+        ok(clReleaseEvent(clCreateUserEvent(live.context, &err)));
+    for (int i = 0; i < 200; i++)
+        others[i] = listening(&heard[1]);
+    heard[0].expected = heard[1].expected = "too hot";
+    tell("stall 1\nnotice 1 too hot\n");
+    ok(clFinish(live.queue));
+    live_wait_for(&heard[1].times, 200);
+    live_sleep(50);
+    assert_int_equal(atomic_load(&heard[1].times), 200);
+    assert_int_equal(atomic_load(&heard[1].wrong), 0);
+    tell("");
+    for (int i = 0; i < 200; i++)
+        ok(clReleaseContext(others[i]));
+}
+
+/* Nothing of it is left to be asked for, but it runs on the device. */
+static void test_suspend_waits_for_a_context_that_is_gone(void **state)
+{
+    leave_context_in_flight(&heard[0]);
+    assert_false(live_try_suspend_in("1"));
+    tell("");
+    live_cycle();
+}
+
+static void expect_count(cl_mem mem, cl_uint expected)
+{
+    cl_uint count = 0;
+    for (int i = 0; i < 500; i++) {
+        ok(clGetMemObjectInfo(mem, CL_MEM_MAP_COUNT, sizeof count, &count, NULL));
+        if (count == expected)
+            return;
+        live_sleep(2);
+    }
+    assert_int_equal(count, expected);
+}
+
+/* OpenCL 3.0 §5.11: the driver has taken the unmap, whose wait then fails: it never runs. So the
+ * region is mapped still, also through a suspend, and can be unmapped. */
+static void fail_in_driver(cl_map_flags flags, bool cycle)
+{
+    cl_int err, status = 0;
+    unsigned char bytes[SIZE];
+    live_pattern(bytes, SIZE, 21);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    unsigned char *p =
+        clEnqueueMapBuffer(live.queue, mem, CL_TRUE, flags, 0, SIZE, 0, NULL, NULL, &err);
+    made(p);
+    /* What is invalidated has to be written, all of it. */
+    memcpy(p, bytes, SIZE);
+    memset(p + 300, 0x99, 1000);
+    cl_event first, done;
+    ok(clEnqueueMarkerWithWaitList(live.queue, 0, NULL, &first));
+    tell("spoil clEnqueueUnmapMemObject 1 -5\nspoil clEnqueueWriteBuffer 1 -5\n");
+    ok(clEnqueueUnmapMemObject(live.queue, mem, p, 1, &first, &done));
+    tell("");
+    assert_int_not_equal(clWaitForEvents(1, &done), CL_SUCCESS);
+    ok(clGetEventInfo(done, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL));
+    assert_int_equal(status, -5);
+    expect_count(mem, 1);
+    if (cycle)
+        live_cycle();
+    memset(p + 3000, 0x77, 1000);
+    memset(bytes + 300, 0x99, 1000);
+    memset(bytes + 3000, 0x77, 1000);
+    ok(clEnqueueUnmapMemObject(live.queue, mem, p, 0, NULL, NULL));
+    expect_count(mem, 0);
+    live_expect(mem, 0, bytes, SIZE);
+    live_cycle();
+    live_expect(mem, 0, bytes, SIZE);
+    assert_int_equal(clEnqueueUnmapMemObject(live.queue, mem, p, 0, NULL, NULL), CL_INVALID_VALUE);
+    ok(clReleaseEvent(first));
+    ok(clReleaseEvent(done));
+    ok(clReleaseMemObject(mem));
+}
+
+static void test_unmap_that_fails_in_the_driver_leaves_the_region_mapped(void **state)
+{
+    fail_in_driver(CL_MAP_READ | CL_MAP_WRITE, false);
+    fail_in_driver(CL_MAP_READ | CL_MAP_WRITE, true);
+    fail_in_driver(CL_MAP_WRITE_INVALIDATE_REGION, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_notices_reach_the_program_once),
+        cmocka_unit_test(test_notices_of_a_context_that_is_gone_reach_nobody_else),
+        cmocka_unit_test(test_suspend_waits_for_a_context_that_is_gone),
+        cmocka_unit_test(test_unmap_that_fails_in_the_driver_leaves_the_region_mapped),
+    };
+    return cmocka_run_group_tests(tests, live_setup, live_teardown);
+}
