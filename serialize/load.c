@@ -23,6 +23,7 @@ static void drop(const struct load_entry *entry)
         origin_unref(entry->it);
         break;
     case LOAD_RECIPE:
+        recipe_forget(entry->it);
         recipe_unref(entry->it);
         break;
     case LOAD_SVM:

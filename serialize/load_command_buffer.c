@@ -107,8 +107,7 @@ static int take_kernel(const struct load *load, const struct command_buffer *buf
     if (!command->args)
         return load_no_memory(err);
     command->args->count = kernel->num_args;
-    int result = load_args(load, message->args, message->n_args, kernel->program->context,
-                           command->args->args, err);
+    int result = load_args(load, message->args, message->n_args, command->args->args, err);
     for (cl_uint i = 0; i < kernel->num_args; i++)
         if (command->args->args[i].kind == ARG_OBJECT)
             object_hold(command->args->args[i].object);

@@ -14,9 +14,10 @@ _Static_assert((int)SHADOWCL__IMAGE__KERNEL_ARG__KIND__BYTES == (int)ARG_BYTES &
                    (int)SHADOWCL__IMAGE__KERNEL_ARG__KIND__SVM == (int)ARG_SVM,
                "the numbers are the same");
 
-/* What an argument may name: *object stays NULL for one that is gone. */
-static int find_named(const struct load *load, uint64_t serial, const struct context *context,
-                      struct object **object, struct error *err)
+/* What an argument may name: *object stays NULL for one that is gone. Of which context is for the
+ * driver to say, as it was when the program set it. */
+static int find_named(const struct load *load, uint64_t serial, struct object **object,
+                      struct error *err)
 {
     if (!serial)
         return 0;
@@ -25,14 +26,12 @@ static int find_named(const struct load *load, uint64_t serial, const struct con
         return refuse(err, "it names object %" PRIu64 ", which did not come before it", serial);
     if (entry->kind != KIND_MEM && entry->kind != KIND_SAMPLER && entry->kind != KIND_QUEUE)
         return refuse(err, "it names object %" PRIu64 ", which can't be an argument", serial);
-    if (load_context_of(entry->it) != context)
-        return refuse(err, "it names object %" PRIu64 " of another context", serial);
     *object = entry->it;
     return 0;
 }
 
 static int load_arg(const struct load *load, const Shadowcl__Image__KernelArg *message,
-                    const struct context *context, struct kernel_arg *arg, struct error *err)
+                    struct kernel_arg *arg, struct error *err)
 {
     enum arg_kind kind = (enum arg_kind)message->kind;
     const ProtobufCBinaryData *value = &message->value;
@@ -45,7 +44,7 @@ static int load_arg(const struct load *load, const Shadowcl__Image__KernelArg *m
         return refuse(err, "its pointer has %zu bytes", value->len);
     if (kind == ARG_SIZE && message->size > SIZE_MAX / 2)
         return refuse(err, "its size is too large");
-    if (kind == ARG_OBJECT && find_named(load, message->object, context, &object, err) != 0)
+    if (kind == ARG_OBJECT && find_named(load, message->object, &object, err) != 0)
         return -1;
     if (kind == ARG_OBJECT && !object)
         kind = ARG_UNSET;
@@ -54,11 +53,11 @@ static int load_arg(const struct load *load, const Shadowcl__Image__KernelArg *m
 }
 
 int load_args(const struct load *load, Shadowcl__Image__KernelArg *const *messages, size_t count,
-              const struct context *context, struct kernel_arg *args, struct error *err)
+              struct kernel_arg *args, struct error *err)
 {
     for (size_t i = 0; i < count; i++) {
         struct error why = {0};
-        if (load_arg(load, messages[i], context, &args[i], &why) != 0)
+        if (load_arg(load, messages[i], &args[i], &why) != 0)
             return refuse(err, "argument %zu: %.300s", i, why.reason);
     }
     return 0;
@@ -75,8 +74,7 @@ static int fill(const struct load *load, const Shadowcl__Image__Kernel *message,
     atomic_store(&kernel->largest_group, message->largest_group);
     if (load_info(&kernel->info, message->info, message->n_info, err) != 0)
         return -1;
-    return load_args(load, message->args, message->n_args, kernel->program->context, kernel->args,
-                     err);
+    return load_args(load, message->args, message->n_args, kernel->args, err);
 }
 
 int load_kernel(struct load *load, const Shadowcl__Image__Kernel *message, void **it,

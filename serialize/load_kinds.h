@@ -71,11 +71,9 @@ int load_info(struct info_cache *cache, Shadowcl__Image__Info *const *info, size
               struct error *err);
 /* Gives back a complete object that is not published. */
 void load_undo(void *object);
-/* The context that a memory object, sampler or queue belongs to; NULL for others. */
-struct context *load_context_of(const struct object *object);
-/* Sets arguments, of a kernel of that context. Those before one that is wrong have been set. */
+/* Sets arguments. Those before one that is wrong have been set. */
 int load_args(const struct load *load, Shadowcl__Image__KernelArg *const *messages, size_t count,
-              const struct context *context, struct kernel_arg *args, struct error *err);
+              struct kernel_arg *args, struct error *err);
 
 /* Each makes one object, unpublished (but for origins, recipes and allocations), in *it. */
 #define LOADER(name, type)                                                                         \

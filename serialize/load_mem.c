@@ -6,20 +6,6 @@
 
 #include "serialize/load_kinds.h"
 
-struct context *load_context_of(const struct object *object)
-{
-    switch ((enum kind)object->was) {
-    case KIND_MEM:
-        return ((const struct mem *)object)->context;
-    case KIND_SAMPLER:
-        return ((const struct sampler *)object)->context;
-    case KIND_QUEUE:
-        return ((const struct queue *)object)->context;
-    default:
-        return NULL;
-    }
-}
-
 static bool is_image_type(cl_mem_object_type type)
 {
     return type >= CL_MEM_OBJECT_IMAGE2D && type <= CL_MEM_OBJECT_IMAGE1D_BUFFER;

@@ -43,10 +43,21 @@ int load_origin(struct load *load, const Shadowcl__Image__Origin *message, void 
         return refuse(err, "its kind %d is none that we know", (int)message->kind);
     if (binary ? !message->n_binaries || message->n_binaries > UINT16_MAX : message->n_binaries)
         return refuse(err, "it has %zu binaries", message->n_binaries);
-    *it = binary ? load_binaries(message)
-                 : origin_create((enum origin_kind)message->kind, message->text.data,
-                                 message->text.len);
-    return *it ? 0 : load_no_memory(err);
+    struct recipe *known = NULL;
+    if (message->known &&
+        !(known = load_object_of(load, message->known, LOAD_RECIPE, "known recipe", err)))
+        return -1;
+    if (known && !binary)
+        return refuse(err, "it is known to come from a recipe, and is no binary");
+    struct origin *origin = binary ? load_binaries(message)
+                                   : origin_create((enum origin_kind)message->kind,
+                                                   message->text.data, message->text.len);
+    if (!origin)
+        return load_no_memory(err);
+    if (known)
+        recipe_remember(&origin->binaries[0], known);
+    *it = origin;
+    return 0;
 }
 
 static int load_headers(const struct load *load, const Shadowcl__Image__Recipe *message,
@@ -187,21 +198,16 @@ static int load_facts(const Shadowcl__Image__Program *message, struct build *bui
     return 0;
 }
 
-/* The newest comes first. */
+/* The newest comes first, and is the last of the message. */
 static int load_program_constants(const Shadowcl__Image__Program *message, struct program *program,
                                   struct error *err)
 {
-    struct program_constant *_Atomic *first = &program->constants;
-    struct program_constant *last = NULL;
     for (size_t i = 0; i < message->n_constants; i++) {
         struct program_constant *constant = calloc(1, sizeof *constant);
         if (!constant)
             return load_no_memory(err);
-        if (last)
-            last->next = constant;
-        else
-            atomic_store(first, constant);
-        last = constant;
+        constant->next = atomic_load(&program->constants);
+        atomic_store(&program->constants, constant);
         if (load_constant(message->constants[i], &constant->constant, err) != 0)
             return -1;
     }

@@ -203,3 +203,20 @@ struct recipe *recipe_of_binary(const struct blob *binary)
         return NULL;
     return find_known(hash_blob(binary), binary->size);
 }
+
+void recipe_forget(const struct recipe *recipe)
+{
+    struct known *kept = NULL, *entry = atomic_exchange(&known, NULL);
+    while (entry) {
+        struct known *next = entry->next;
+        if (entry->recipe == recipe) {
+            recipe_unref(entry->recipe);
+            free(entry);
+        } else {
+            entry->next = kept;
+            kept = entry;
+        }
+        entry = next;
+    }
+    atomic_store(&known, kept);
+}

@@ -85,5 +85,7 @@ bool recipe_portable(const struct recipe *recipe);
  * device that can't use them. Entries stay as long as the process. */
 void recipe_remember(const struct blob *binary, struct recipe *recipe);
 struct recipe *recipe_of_binary(const struct blob *binary);
+/* Forgets a recipe's entries, in a process that has nobody who looks for one meanwhile. */
+void recipe_forget(const struct recipe *recipe);
 
 #endif

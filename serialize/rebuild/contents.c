@@ -5,22 +5,25 @@
 #include <string.h>
 
 #include "serialize/image_hash.h"
-#include "serialize/rebuild/pixels.h"
 #include "serialize/rebuild/rebuild.h"
+#include "state/stream.h"
+
+_Static_assert(STREAM_CHUNK == IMAGE_CHUNK, "what goes by are the file's chunks");
 
 static int check_one(const struct rebuild *it, const struct image_contents *contents,
                      struct error *err)
 {
     struct load_owner owner;
-    error_object(err, "object %" PRIu64, contents->serial);
-    error_todo(err, "take another image: this one is not as shadowcl writes them");
+    const char *why = NULL;
     if (!load_find_owner(it->load, contents->serial, &owner))
-        return error_set(err, 0, "the image has contents of it, and it is none that has any");
-    if (owner.size != contents->size)
-        return error_set(err, 0, "it has %" PRIu64 " bytes, and contents of %" PRIu64, owner.size,
-                         contents->size);
-    *err = (struct error){0};
-    return 0;
+        why = "the image has contents of it, and it is none that has any";
+    else if (owner.size != contents->size)
+        why = "its size is not that of its contents";
+    if (!why)
+        return 0;
+    error_object(err, "object %" PRIu64, contents->serial);
+    error_set(err, 0, "%s (%" PRIu64 " bytes)", why, contents->size);
+    return error_todo(err, "take another image: this one is not as shadowcl writes them");
 }
 
 int contents_check(struct rebuild *it, struct error *err)
@@ -66,89 +69,117 @@ int contents_fill(struct rebuild *it, struct error *err)
     return 0;
 }
 
-static int upload_one(struct rebuild *it, const struct image_contents *contents, struct mem *mem,
-                      void *chunk, struct error *err)
+/* The file, as the streams want it. */
+struct file_source {
+    struct stream_source source;
+    struct image_reader *reader;
+};
+
+static int get(struct stream_source *source, const struct mem *mem, size_t chunk, void *to,
+               struct error *err)
 {
-    struct stream stream;
-    int result = stream_open(&stream, mem, err);
-    for (size_t i = 0; i < contents->num_chunks && result == 0; i++) {
-        result = image_reader_chunk(it->reader, contents, i, chunk, err);
-        if (result == 0)
-            result = stream_write(&stream, chunk, image_chunk_size(contents, i), err);
-    }
-    stream_close(&stream);
-    return result;
+    struct image_reader *reader = ((struct file_source *)source)->reader;
+    return image_reader_chunk(reader, image_reader_contents(reader, mem->object.serial), chunk, to,
+                              err);
 }
 
 int contents_upload(struct rebuild *it, struct error *err)
 {
     size_t count;
     const struct image_contents *all = image_reader_all_contents(it->reader, &count);
-    void *chunk = malloc(IMAGE_CHUNK);
-    int result = chunk ? 0 : error_set(err, 0, "no memory for a chunk");
-    for (size_t i = 0; i < count && result == 0; i++) {
+    struct file_source source = {{get}, it->reader};
+    for (size_t i = 0; i < count; i++) {
         struct load_owner owner;
         load_find_owner(it->load, all[i].serial, &owner);
-        if (owner.mem && !owner.mem->host)
-            result = upload_one(it, &all[i], owner.mem, chunk, err);
+        if (owner.mem && !owner.mem->host && stream_up(owner.mem, &source.source, err) != 0)
+            return -1;
     }
-    free(chunk);
-    return result;
+    return stream_finish(NULL, err);
 }
 
-static int read_svm(const struct load_owner *owner, size_t at, void *to, size_t size,
+/* What comes back, chunk by chunk. */
+struct comparison {
+    struct stream_sink sink;
+    struct rebuild *it;
+    const struct image_contents *contents; /* of the object that is coming */
+    uint64_t *hashes;                      /* owned: two for each of its chunks */
+    size_t chunk;
+};
+
+static int begin(struct stream_sink *sink, uint64_t serial, uint64_t size, struct error *err)
+{
+    struct comparison *comparison = (struct comparison *)sink;
+    comparison->contents = image_reader_contents(comparison->it->reader, serial);
+    comparison->chunk = 0;
+    comparison->hashes =
+        calloc(comparison->contents->num_chunks + 1, 2 * sizeof *comparison->hashes);
+    return comparison->hashes ? 0 : error_set(err, 0, "no memory for the hashes");
+}
+
+static int put(struct stream_sink *sink, const void *bytes, size_t size, struct error *err)
+{
+    struct comparison *comparison = (struct comparison *)sink;
+    image_hash(bytes, size, &comparison->hashes[2 * comparison->chunk++]);
+    return 0;
+}
+
+static int end(struct stream_sink *sink, struct error *err)
+{
+    struct comparison *comparison = (struct comparison *)sink;
+    const struct image_contents *contents = comparison->contents;
+    size_t count;
+    uint64_t digest[2];
+    image_digest(comparison->hashes, comparison->chunk, digest);
+    comparison->it->same[contents - image_reader_all_contents(comparison->it->reader, &count)] =
+        digest[0] == contents->digest[0] && digest[1] == contents->digest[1];
+    free(comparison->hashes);
+    comparison->hashes = NULL;
+    return 0;
+}
+
+static int svm_down(const struct load_owner *owner, uint64_t serial, struct stream_sink *sink,
                     struct error *err)
 {
     const struct driver *driver = owner->context->object.driver;
-    if (context_copier(owner->context, err) != 0)
-        return -1;
-    cl_int status = driver->clEnqueueSVMMemcpy(owner->context->copier, CL_TRUE, to, owner->svm + at,
-                                               size, 0, NULL, NULL);
-    return status == CL_SUCCESS ? 0 : error_set(err, 0, "clEnqueueSVMMemcpy failed (%d)", status);
-}
-
-static int hash_chunks(const struct image_contents *contents, const struct load_owner *owner,
-                       void *chunk, uint64_t *hashes, struct error *err)
-{
-    struct stream stream = {0};
-    int result = owner->mem ? stream_open(&stream, owner->mem, err) : 0;
-    for (size_t i = 0; i < contents->num_chunks && result == 0; i++) {
-        size_t size = image_chunk_size(contents, i);
-        result = owner->mem ? stream_read(&stream, chunk, size, err)
-                            : read_svm(owner, i * IMAGE_CHUNK, chunk, size, err);
-        image_hash(chunk, size, &hashes[2 * i]);
+    char *chunk = malloc(IMAGE_CHUNK);
+    int result = chunk ? context_copier(owner->context, err) : error_set(err, 0, "no memory");
+    if (result == 0)
+        result = sink->begin(sink, serial, owner->size, err);
+    for (uint64_t at = 0; at < owner->size && result == 0; at += IMAGE_CHUNK) {
+        size_t size = owner->size - at < IMAGE_CHUNK ? owner->size - at : IMAGE_CHUNK;
+        cl_int status = driver->clEnqueueSVMMemcpy(owner->context->copier, CL_TRUE, chunk,
+                                                   owner->svm + at, size, 0, NULL, NULL);
+        result = status == CL_SUCCESS ? sink->put(sink, chunk, size, err)
+                                      : error_set(err, 0, "clEnqueueSVMMemcpy failed (%d)", status);
     }
-    stream_close(&stream);
-    return result;
-}
-
-static int compare_one(const struct image_contents *contents, const struct load_owner *owner,
-                       void *chunk, bool *same, struct error *err)
-{
-    uint64_t digest[2];
-    uint64_t *hashes = calloc(contents->num_chunks + 1, 2 * sizeof *hashes);
-    if (!hashes)
-        return error_set(err, 0, "no memory for the hashes");
-    int result = hash_chunks(contents, owner, chunk, hashes, err);
-    image_digest(hashes, contents->num_chunks, digest);
-    *same = result == 0 && digest[0] == contents->digest[0] && digest[1] == contents->digest[1];
-    free(hashes);
-    return result;
+    free(chunk);
+    return result == 0 ? sink->end(sink, err) : -1;
 }
 
 /* What could not be had at its address is not read back either: a note says so. */
-int contents_read_back(struct rebuild *it, struct error *err)
+static int read_all(struct rebuild *it, struct stream_sink *sink, struct error *err)
 {
     size_t count;
     const struct image_contents *all = image_reader_all_contents(it->reader, &count);
-    void *chunk = calloc(1, IMAGE_CHUNK);
-    int result = chunk ? 0 : error_set(err, 0, "no memory for a chunk");
-    for (size_t i = 0; i < count && result == 0; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct load_owner owner;
         load_find_owner(it->load, all[i].serial, &owner);
-        if (owner.mem || owner.svm)
-            result = compare_one(&all[i], &owner, chunk, &it->same[i], err);
+        int result = 0;
+        if (owner.mem)
+            result = stream_down(owner.mem, sink, err);
+        else if (owner.svm)
+            result =
+                stream_finish(sink, err) != 0 ? -1 : svm_down(&owner, all[i].serial, sink, err);
+        if (result != 0)
+            return -1;
     }
-    free(chunk);
+    return stream_finish(sink, err);
+}
+
+int contents_read_back(struct rebuild *it, struct error *err)
+{
+    struct comparison comparison = {.sink = {begin, put, end}, .it = it};
+    int result = stream_prepare(err) == 0 ? read_all(it, &comparison.sink, err) : -1;
+    free(comparison.hashes);
     return result;
 }

@@ -15,6 +15,7 @@
 #include "shim/objects.h"
 #include "shim/placement.h"
 #include "shim/start.h"
+#include "state/stream.h"
 #include "state/svm.h"
 
 struct wish {
@@ -111,6 +112,7 @@ static int run(struct rebuild *it, int fd, const struct wish *wish, struct error
 
 static void release(struct rebuild *it)
 {
+    stream_drop();
     objects_drop_copiers(it->objects, it->count);
     for (size_t i = it->count; i-- > 0;)
         objects_release(it->objects[i]);

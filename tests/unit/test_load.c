@@ -493,6 +493,19 @@ static void test_memory_that_is_taken_is_said(void **state)
     load_destroy(load);
 }
 
+/* Only as long as the image is there. */
+static void test_a_binary_is_known_by_its_recipe(void **state)
+{
+    struct error err = {0};
+    struct load *load = load_create();
+    struct blob blob = {4, (unsigned char *)"\177ELF"};
+    binary.known = SERIAL(COMPILED);
+    assert_int_equal(load_all(load, &err), COUNT);
+    assert_string_equal(recipe_of_binary(&blob)->options, "-DN=1");
+    load_destroy(load);
+    assert_null(recipe_of_binary(&blob));
+}
+
 static void test_serials_are_unlike(void **state)
 {
     objects[QUEUE].serial = 0;
@@ -611,6 +624,9 @@ static void test_recipes_end(void **state)
     X(source_with_binaries, source.binaries = binaries;                                            \
       source.n_binaries = 1, SOURCE, "it has 1 binaries")                                          \
     X(binary_without_binaries, binary.n_binaries = 0, BINARY, "it has 0 binaries")                 \
+    X(source_of_known_recipe, header_origin.known = SERIAL(SOURCE), HEADER,                        \
+      "recipe 13 is a origin")                                                                     \
+    X(binary_of_unknown_recipe, binary.known = 99, BINARY, "recipe 99 did not come before it")     \
     X(recipe_without_origin, compiled.origin = SERIAL(BUFFER), COMPILED, "origin 8 is a mem")      \
     X(recipe_of_strange_step, compiled.step = 4, COMPILED, "its step 4 is none")                   \
     X(recipe_that_links_a_source, compiled.step = 3, COMPILED, "it is a link, and its origin")     \
@@ -628,8 +644,6 @@ static void test_recipes_end(void **state)
     X(argument_of_a_device, args[0].object = 2, KERNEL,                                            \
       "argument 0: it names object 2, which can")                                                  \
     X(argument_of_the_future, args[0].object = SERIAL(EVENT), KERNEL, "did not come before it")    \
-    X(argument_of_another_context, args[0].object = SERIAL(FOREIGN_BUFFER), KERNEL,                \
-      "object 11 of another context")                                                              \
     X(argument_of_another_size, args[1].size = 4, KERNEL, "argument 1: it has 3 bytes, and its")   \
     X(argument_with_half_a_pointer, args[3].value.len = 4, KERNEL, "its pointer has 4 bytes")      \
     X(argument_of_strange_kind, args[2].kind = 9, KERNEL, "argument 2: its kind 9 is none")        \
@@ -688,6 +702,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_text_without_an_end_has_one, setup),
         cmocka_unit_test_setup(test_memory_is_made_where_it_was, setup),
         cmocka_unit_test_setup(test_memory_that_is_taken_is_said, setup),
+        cmocka_unit_test_setup(test_a_binary_is_known_by_its_recipe, setup),
         cmocka_unit_test_setup(test_serials_are_unlike, setup),
         cmocka_unit_test_setup(test_a_child_is_younger_than_its_parent, setup),
         cmocka_unit_test_setup(test_nothing_refers_to_itself, setup),
