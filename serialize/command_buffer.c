@@ -4,6 +4,8 @@
 
 #include "serialize/save.h"
 
+#define COLOUR 16 /* bytes of what an image is filled with */
+
 static void save_recorded(struct scratch *scratch, const struct recorded *command,
                           Shadowcl__Image__Recorded *to)
 {
@@ -21,7 +23,8 @@ static void save_recorded(struct scratch *scratch, const struct recorded *comman
     to->n_pitches = to->pitches ? 4 : 0;
     to->sizes = save_numbers(scratch, &command->sizes[0][0], 9);
     to->n_sizes = to->sizes ? 9 : 0;
-    to->pattern = save_bytes(command->pattern, command->pattern_size);
+    to->pattern = save_bytes(command->pattern,
+                             command->kind == RECORDED_FILL_IMAGE ? COLOUR : command->pattern_size);
     to->kernel = save_serial(command->kernel);
     if (command->args) {
         to->args = save_args(scratch, command->args->args, command->args->count);

@@ -305,6 +305,11 @@ uint64_t image_reader_serial(const struct image_reader *reader, size_t index)
     return reader->index->objects[index]->serial;
 }
 
+uint64_t image_reader_offset(const struct image_reader *reader, size_t index)
+{
+    return reader->index->objects[index]->offset;
+}
+
 int image_reader_object(struct image_reader *reader, size_t index, Shadowcl__Image__Object **object,
                         struct error *err)
 {

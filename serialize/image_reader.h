@@ -34,6 +34,7 @@ uint64_t image_reader_size(const struct image_reader *reader); /* of the file, b
 
 size_t image_reader_num_objects(const struct image_reader *reader);
 uint64_t image_reader_serial(const struct image_reader *reader, size_t index);
+uint64_t image_reader_offset(const struct image_reader *reader, size_t index); /* of its record */
 /* The caller frees it (shadowcl__image__object__free_unpacked). */
 int image_reader_object(struct image_reader *reader, size_t index, Shadowcl__Image__Object **object,
                         struct error *err);

@@ -4,7 +4,7 @@
 
 static const void *value_of(const struct kernel_arg *arg)
 {
-    return arg->room ? arg->outside : arg->inside;
+    return arg->is_outside ? arg->outside : arg->inside;
 }
 
 static void save_arg(const struct kernel_arg *arg, Shadowcl__Image__KernelArg *to)

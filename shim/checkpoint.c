@@ -438,8 +438,8 @@ static int save(double deadline, const struct precopy_wish *wish, const struct s
 }
 
 /* Loads the drivers for it, and lets them go again. */
-static int check_suspended(const char *device, bool strict, struct report *report,
-                           struct error *err)
+static int check_suspended(const char *device, bool strict, struct findings *findings,
+                           struct report *report, struct error *err)
 {
     size_t count = 0;
     object_reap();
@@ -448,7 +448,7 @@ static int check_suspended(const char *device, bool strict, struct report *repor
         return error_set(err, 0, "no memory for the list of objects");
     gate_lend();
     loader_reload();
-    int result = placement_choose(device, strict, objects, count, report, err);
+    int result = placement_survey(device, strict, objects, count, findings, report, err);
     if (result == 0)
         placement_undo(objects, count);
     loader_unload();
@@ -636,7 +636,7 @@ static int move(double deadline, const struct precopy_wish *beforehand,
     static const struct resume_wish back = {.device = ""};
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING &&
-        placement_check(end, wish->device, wish->strict, report, err) != 0)
+        placement_check(end, wish->device, wish->strict, NULL, report, err) != 0)
         return -1;
     if (suspend(deadline, beforehand, NULL, report, err) != 0)
         return -1;
@@ -662,24 +662,24 @@ int checkpoint_move(double deadline, const struct precopy_wish *beforehand,
     return result;
 }
 
-static int check(double deadline, const char *device, bool strict, struct report *report,
-                 struct error *err)
+static int check(double deadline, const char *device, bool strict, struct findings *findings,
+                 struct report *report, struct error *err)
 {
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING)
-        return placement_check(end, device, strict, report, err);
+        return placement_check(end, device, strict, NULL, report, err);
     if (checkpoint_state() != STATE_SUSPENDED)
         return refuse_state("running or suspended", "wait until it is", err);
-    return check_suspended(device, strict, report, err);
+    return check_suspended(device, strict, findings, report, err);
 }
 
-int checkpoint_check(double deadline, const char *device, bool strict, struct report *report,
-                     struct error *err)
+int checkpoint_check(double deadline, const char *device, bool strict, struct findings *findings,
+                     struct report *report, struct error *err)
 {
     if (!take())
         return refuse_second(err);
-    int result = check(deadline, device, strict, report, err);
+    int result = check(deadline, device, strict, findings, report, err);
     give_back();
-    log_info("check: %s", result == 0 ? "it will do" : err->reason);
+    log_info("check: %s", result == 0 ? "answered" : err->reason);
     return result;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "shim/error.h"
+#include "shim/findings.h"
 #include "shim/precopy.h"
 #include "shim/residue.h"
 #include "shim/store.h"
@@ -75,9 +76,10 @@ int checkpoint_suspend(double deadline, const struct precopy_wish *wish,
 /* Writes an image of a program that runs, and goes on after, or is suspended, and stays so. */
 int checkpoint_save(double deadline, const struct precopy_wish *wish,
                     const struct store_wish *image, struct report *report, struct error *err);
-/* Would it find all it needs on these devices? Nothing changes. */
-int checkpoint_check(double deadline, const char *device, bool strict, struct report *report,
-                     struct error *err);
+/* Would it find all it needs on these devices? What it would not goes to `findings`; nothing
+ * changes. */
+int checkpoint_check(double deadline, const char *device, bool strict, struct findings *findings,
+                     struct report *report, struct error *err);
 int checkpoint_resume(const struct resume_wish *wish, struct report *report, struct error *err);
 int checkpoint_move(double deadline, const struct precopy_wish *beforehand,
                     const struct resume_wish *wish, struct report *report, struct error *err);

@@ -23,6 +23,7 @@ struct other {
     cl_bool images;
     cl_command_queue_properties queues;
     cl_ulong used; /* bytes of memory objects so far */
+    bool full;     /* they are too many, and it was said */
 };
 
 static void ask(const struct other *other, cl_device_info param, size_t size, void *value)
@@ -66,7 +67,8 @@ static int check_mem(struct other *other, const struct mem *mem, struct error *e
                   mem->size, (unsigned long long)other->alloc_size);
         return missing(other, &mem->object, err);
     }
-    if (other->used > other->global_size) {
+    if (other->used > other->global_size && !other->full) {
+        other->full = true;
         error_set(err, 0, "with it the program's objects need %llu bytes, and there are %llu",
                   (unsigned long long)other->used, (unsigned long long)other->global_size);
         return missing(other, &mem->object, err);
@@ -156,29 +158,65 @@ static int check_object(struct other *other, struct object *object, struct error
     }
 }
 
-static void warn_of_difference(const char *what, void *data)
+/* Where what the program was only told goes. */
+struct difference {
+    const struct device *to;
+    bool strict;
+    struct report *report;
+    struct findings *findings; /* with `strict`; may be NULL */
+};
+
+static void note_difference(const char *what, void *data)
 {
-    report_warn(data, "%s", what);
+    const struct difference *to = data;
+    struct error err = {0};
+    if (!to->strict || !to->findings) {
+        report_warn(to->report, "%s", what);
+        return;
+    }
+    error_object(&err, "device `%s`", to->to->name);
+    error_set(&err, 0, "it differs from what the program was told: %s", what);
+    error_todo(&err, "leave out --strict when the program does not use this");
+    findings_take(to->findings, &err);
+}
+
+/* With `strict` a difference is an error; with findings it is there already. */
+static int compare_told(const struct other *other, bool strict, struct report *report,
+                        struct findings *findings, struct error *err)
+{
+    struct difference to = {other->to, strict, report, findings};
+    int differences = device_compare(other->from, other->driver, other->real, note_difference, &to);
+    if (!differences || !strict || findings)
+        return 0;
+    error_object(err, "device `%s`", other->to->name);
+    error_set(err, 0, "it differs in %d point%s from what the program was told: %s", differences,
+              differences == 1 ? "" : "s",
+              report->num_warnings ? report->warnings[report->num_warnings - 1] : "");
+    return error_todo(err, "leave out --strict when the program does not use these");
+}
+
+static int check_svm(const struct other *other, struct findings *findings, struct error *err)
+{
+    size_t next = 0;
+    while (svm_compatible(other->from, other->driver, other->real, &next, err) != 0)
+        if (findings_take(findings, err) != 0)
+            return -1;
+    return 0;
 }
 
 int compatible(struct device *from, struct device *to, cl_device_id real, bool strict,
                struct object *const *objects, size_t count, struct report *report,
-               struct error *err)
+               struct findings *findings, struct error *err)
 {
     struct other other = {
         .from = from, .to = to, .driver = to->platform->object.driver, .real = real};
     look_at(&other);
-    int differences = device_compare(from, other.driver, real, warn_of_difference, report);
-    if (differences && strict) {
-        error_object(err, "device `%s`", to->name);
-        error_set(err, 0, "it differs in %d point%s from what the program was told: %s",
-                  differences, differences == 1 ? "" : "s",
-                  report->num_warnings ? report->warnings[report->num_warnings - 1] : "");
-        return error_todo(err, "leave out --strict when the program does not use these");
-    }
-    int result = svm_compatible(from, other.driver, real, err);
+    int result = compare_told(&other, strict, report, findings, err);
+    if (result == 0)
+        result = check_svm(&other, findings, err);
     for (size_t i = 0; i < count && result == 0; i++)
-        result = check_object(&other, objects[i], err);
+        if (check_object(&other, objects[i], err) != 0)
+            result = findings_take(findings, err);
     image_target_finish(&other.image);
     return result;
 }

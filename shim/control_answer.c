@@ -98,14 +98,26 @@ static void add_counts(response *answer, const size_t *counts)
     }
 }
 
-static void add_error(response *answer, const struct error *err)
+static Shadowcl__Control__Failure *failure_of(const struct error *err)
 {
-    answer->error = NEW(Shadowcl__Control__Failure, shadowcl__control__failure__init);
-    if (!answer->error)
-        return;
-    answer->error->object = strdup(err->object);
-    answer->error->reason = strdup(err->reason);
-    answer->error->todo = strdup(err->todo);
+    Shadowcl__Control__Failure *failure =
+        NEW(Shadowcl__Control__Failure, shadowcl__control__failure__init);
+    if (!failure)
+        return NULL;
+    failure->object = strdup(err->object);
+    failure->reason = strdup(err->reason);
+    failure->todo = strdup(err->todo);
+    return failure;
+}
+
+/* What a check has found: another device lacks it. */
+static void add_missing(response *answer, const struct findings *findings)
+{
+    answer->missing = calloc(findings->count + 1, sizeof(void *));
+    for (size_t i = 0; answer->missing && i < findings->count; i++) {
+        answer->missing[answer->n_missing] = failure_of(&findings->list[i]);
+        answer->n_missing += answer->missing[answer->n_missing] != NULL;
+    }
 }
 
 static void add_residue(response *answer, const struct residue *residue)
@@ -160,7 +172,7 @@ static void leave(response *answer)
     struct error err = {0};
     answer->left = control_leave(&err) == 0;
     if (!answer->left)
-        add_error(answer, &err);
+        answer->error = failure_of(&err);
 }
 
 static int check_deadline(double deadline, struct error *err)
@@ -243,8 +255,16 @@ static int carry_out_save(const Shadowcl__Control__Save *save, int attached,
 }
 
 /* What the verb does; on status, nothing. */
+static int carry_out_check(const Shadowcl__Control__Check *check, struct findings *findings,
+                           struct report *report, struct error *err)
+{
+    if (check_deadline(check->deadline, err) != 0)
+        return -1;
+    return checkpoint_check(check->deadline, check->device, check->strict, findings, report, err);
+}
+
 static int carry_out(const Shadowcl__Control__Request *request, int asker, int attached,
-                     struct report *report, struct error *err)
+                     struct findings *findings, struct report *report, struct error *err)
 {
     if (request->version > PROTOCOL) {
         error_set(err, 0, "the request has protocol version %u, this process knows %d",
@@ -260,10 +280,7 @@ static int carry_out(const Shadowcl__Control__Request *request, int asker, int a
     case SHADOWCL__CONTROL__REQUEST__VERB_SAVE:
         return carry_out_save(request->save, attached, &wish, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_CHECK:
-        if (check_deadline(request->check->deadline, err) != 0)
-            return -1;
-        return checkpoint_check(request->check->deadline, request->check->device,
-                                request->check->strict, report, err);
+        return carry_out_check(request->check, findings, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_RESUME:
         return checkpoint_resume(&(struct resume_wish){request->resume->device,
                                                        request->resume->strict,
@@ -301,10 +318,11 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
 {
     response *answer = NEW(response, shadowcl__control__response__init);
     struct report report = {0};
+    struct findings findings = {0};
     struct error err = {0};
     if (!answer)
         return NULL;
-    int result = carry_out(request, asker, attached, &report, &err);
+    int result = carry_out(request, asker, attached, &findings, &report, &err);
     answer->version = PROTOCOL;
     answer->state = (Shadowcl__Control__State)checkpoint_state();
     answer->command = read_command();
@@ -324,10 +342,12 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     add_suspend_times(answer, &report);
     add_resume_times(answer, &report);
     add_image(answer, &report);
+    add_missing(answer, &findings);
+    findings_finish(&findings);
     add_residue(answer, &report.residue);
     take_warnings(answer, &report);
     if (result != 0)
-        add_error(answer, &err);
+        answer->error = failure_of(&err);
     report_finish(&report);
     if (result == 0 && request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND &&
         request->suspend->leave)

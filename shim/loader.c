@@ -287,7 +287,8 @@ void loader_start(void)
     /* Also when the drivers are loaded: a forked child has no control thread yet. */
     if (starting || !start_shim() || atomic_load_explicit(&started, memory_order_acquire))
         return;
-    wait_for_resume();
+    if (!start_alone)
+        wait_for_resume();
     /* Inside the gate: a suspend waits until the drivers have started, or they start after it. */
     NOT_CANCELLED();
     GATE(clGetPlatformIDs);
@@ -433,12 +434,8 @@ void loader_reload(void)
 void loader_place(void)
 {
     for (cl_uint i = 0; i < num_platforms; i++)
-        for (cl_uint j = 0; j < platforms[i]->num_devices; j++) {
-            struct device *device = platforms[i]->devices[j];
-            const struct device *place = device->place ? device->place : device;
-            device->object.real = place->own;
-            device->object.driver = place->platform->object.driver;
-        }
+        for (cl_uint j = 0; j < platforms[i]->num_devices; j++)
+            device_settle(platforms[i]->devices[j]);
 }
 
 const char *loader_why(const struct platform *platform)

@@ -101,92 +101,114 @@ static const struct device *target_of(const struct used *used, const struct devi
 }
 
 /* §4.4: a context's devices are of one platform. A driver may crash on another's. */
-static int check_contexts(const struct used *used, struct object *const *objects, size_t count,
-                          struct error *err)
+static int check_context(const struct used *used, const struct context *context, struct error *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct context *context = (const struct context *)objects[i];
-        if (objects[i]->was != KIND_CONTEXT)
+    const struct device *first = target_of(used, context->devices[0]);
+    for (cl_uint j = 1; j < context->num_devices; j++) {
+        const struct device *other = target_of(used, context->devices[j]);
+        if (other->platform == first->platform)
             continue;
-        const struct device *first = target_of(used, context->devices[0]);
-        for (cl_uint j = 1; j < context->num_devices; j++) {
-            const struct device *other = target_of(used, context->devices[j]);
-            if (other->platform == first->platform)
-                continue;
-            object_describe(objects[i], err->object, sizeof err->object);
-            error_set(err, 0, "its devices can't be on two platforms, as `%s` and `%s` are",
-                      first->name, other->name);
-            return error_todo(err, "name devices of one platform");
-        }
+        object_describe(&context->object, err->object, sizeof err->object);
+        error_set(err, 0, "its devices can't be on two platforms, as `%s` and `%s` are",
+                  first->name, other->name);
+        return error_todo(err, "name devices of one platform");
     }
     return 0;
+}
+
+static int check_contexts(const struct used *used, struct object *const *objects, size_t count,
+                          struct findings *findings, struct error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (objects[i]->was == KIND_CONTEXT &&
+            check_context(used, (const struct context *)objects[i], err) != 0 &&
+            findings_take(findings, err) != 0)
+            return -1;
+    return 0;
+}
+
+static void find_used(struct used *used, struct object *const *objects, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (objects[i]->was == KIND_DEVICE)
+            add_used(used, (struct device *)objects[i]);
+}
+
+static void place_all(const struct used *used)
+{
+    for (size_t i = 0; i < used->count; i++) {
+        used->devices[i]->before = used->devices[i]->place;
+        used->devices[i]->place = used->targets[i] == used->devices[i] ? NULL : used->targets[i];
+    }
 }
 
 int placement_choose(const char *specs, bool strict, struct object *const *objects, size_t count,
                      struct report *report, struct error *err)
 {
     struct used used = {0};
-    for (size_t i = 0; i < count; i++)
-        if (objects[i]->was == KIND_DEVICE)
-            add_used(&used, (struct device *)objects[i]);
+    find_used(&used, objects, count);
     enumerate_all();
     if (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0 ||
-        check_contexts(&used, objects, count, err) != 0)
+        check_contexts(&used, objects, count, NULL, err) != 0)
         return -1;
     for (size_t i = 0; i < used.count; i++)
         if (used.targets[i] != place_of(used.devices[i]) &&
             compatible(used.devices[i], used.targets[i], used.targets[i]->own, strict, objects,
-                       count, report, err) != 0)
+                       count, report, NULL, err) != 0)
             return -1;
-    for (size_t i = 0; i < used.count; i++) {
-        used.devices[i]->before = used.devices[i]->place;
-        used.devices[i]->place = used.targets[i] == used.devices[i] ? NULL : used.targets[i];
-    }
+    place_all(&used);
     return 0;
 }
 
 void placement_undo(struct object *const *objects, size_t count)
 {
     struct used used = {0};
-    for (size_t i = 0; i < count; i++)
-        if (objects[i]->was == KIND_DEVICE)
-            add_used(&used, (struct device *)objects[i]);
+    find_used(&used, objects, count);
     for (size_t i = 0; i < used.count; i++)
         used.devices[i]->place = used.devices[i]->before;
 }
 
+/* What of the used devices' new places stands in the way; what is to be built there is noted. With
+ * `all` also where a device stays where it is. */
+static int compare_all(const struct used *used, bool all, bool strict,
+                       struct object *const *objects, size_t count, struct trial *trial,
+                       struct findings *findings, struct report *report, struct error *err)
+{
+    int result = check_contexts(used, objects, count, findings, err);
+    for (size_t i = 0; i < used->count && result == 0; i++) {
+        struct device *from = used->devices[i], *to = used->targets[i];
+        if (!all && to == place_of(from))
+            continue;
+        result = compatible(from, to, to->own, strict, objects, count, report, findings, err);
+        if (result == 0)
+            result = trial_note(trial, from, to, objects, count, err);
+    }
+    return result;
+}
+
 /* The gate is closed, and the drivers are loaded. */
-static int check_closed(const char *specs, bool strict, struct trial *trial, struct report *report,
-                        struct error *err)
+static int check_closed(const char *specs, bool strict, struct trial *trial,
+                        struct findings *findings, struct report *report, struct error *err)
 {
     struct used used = {0};
     size_t count = 0;
     object_reap();
     struct object **objects = object_list(false, &count);
-    int result = 0;
     if (!objects)
         return error_set(err, 0, "no memory for the list of objects");
-    for (size_t i = 0; i < count; i++)
-        if (objects[i]->was == KIND_DEVICE)
-            add_used(&used, (struct device *)objects[i]);
+    find_used(&used, objects, count);
     enumerate_all();
-    if (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0 ||
-        check_contexts(&used, objects, count, err) != 0)
-        result = -1;
-    for (size_t i = 0; i < used.count && result == 0; i++) {
-        struct device *from = used.devices[i], *to = used.targets[i];
-        if (to == place_of(from))
-            continue;
-        result = compatible(from, to, to->own, strict, objects, count, report, err);
-        if (result == 0)
-            result = trial_note(trial, from, to, objects, count, err);
-    }
+    int result = find_targets(specs, &used, err);
+    if (result == 0)
+        result = check_targets(&used, err);
+    if (result == 0)
+        result = compare_all(&used, false, strict, objects, count, trial, findings, report, err);
     free(objects);
     return result;
 }
 
-int placement_check(int64_t deadline, const char *specs, bool strict, struct report *report,
-                    struct error *err)
+int placement_check(int64_t deadline, const char *specs, bool strict, struct findings *findings,
+                    struct report *report, struct error *err)
 {
     struct trial trial = {0};
     struct report told = {0};
@@ -195,19 +217,73 @@ int placement_check(int64_t deadline, const char *specs, bool strict, struct rep
         return -1;
     }
     gate_lend();
-    int result = check_closed(specs, strict, &trial, &told, err);
+    int result = check_closed(specs, strict, &trial, findings, &told, err);
     gate_unlend();
     gate_open();
     object_reap_late();
     if (result == 0) {
         /* Builds take long: the application goes on. */
         gate_enter("the trial of another device");
-        result = trial_run(&trial, err);
+        result = trial_run(&trial, findings, err);
         gate_leave();
     }
     trial_finish(&trial);
-    for (size_t i = 0; i < told.num_warnings && result != 0; i++)
+    for (size_t i = 0; i < told.num_warnings && (result != 0 || findings); i++)
         report_warn(report, "%s", told.warnings[i]);
     report_finish(&told);
+    return result;
+}
+
+/* The device here that is what the image's was when it was captured. The first of several: they are
+ * alike. */
+static struct device *find_alike(const struct device *device, const struct used *used)
+{
+    cl_uint count;
+    struct platform **platforms = loader_platforms(&count);
+    for (cl_uint i = 0; i < count; i++)
+        for (cl_uint j = 0; j < platforms[i]->num_devices; j++) {
+            struct device *here = platforms[i]->devices[j];
+            bool taken = false;
+            for (size_t k = 0; k < used->count; k++)
+                taken = taken || used->targets[k] == here;
+            if (!taken && strcmp(here->identity, device_captured_on(device)) == 0)
+                return here;
+        }
+    return NULL;
+}
+
+static int find_all_alike(struct used *used, struct error *err)
+{
+    for (size_t i = 0; i < used->count; i++) {
+        const struct device *device = used->devices[i];
+        used->targets[i] = find_alike(device, used);
+        if (used->targets[i])
+            continue;
+        error_object(err, "device `%s`", device->name);
+        error_set(err, 0,
+                  "there is no device here that is just like the one the image was made "
+                  "on");
+        return error_todo(err, "name one with --device (see clinfo)");
+    }
+    return 0;
+}
+
+int placement_survey(const char *specs, bool strict, struct object *const *objects, size_t count,
+                     struct findings *findings, struct report *report, struct error *err)
+{
+    struct used used = {0};
+    struct trial trial = {0};
+    find_used(&used, objects, count);
+    enumerate_all();
+    int result = specs && *specs ? find_targets(specs, &used, err) : find_all_alike(&used, err);
+    if (result == 0)
+        result = check_targets(&used, err);
+    if (result == 0)
+        result = compare_all(&used, true, strict, objects, count, &trial, findings, report, err);
+    if (result == 0)
+        result = trial_run(&trial, findings, err);
+    trial_finish(&trial);
+    if (result == 0)
+        place_all(&used);
     return result;
 }

@@ -11,36 +11,6 @@
 #include "shim/hold.h"
 #include "shim/loader.h"
 
-/* A shadow of the real queue, or NULL (the caller gives the real one back). */
-static struct queue *make_queue(struct context *context, struct device *device,
-                                const cl_queue_properties *properties,
-                                cl_command_queue_properties flags)
-{
-    struct queue *queue = object_create(KIND_QUEUE, sizeof *queue, context->object.driver);
-    if (!queue)
-        return NULL;
-    queue->flags = flags;
-    if (properties) {
-        size_t words = 1;
-        for (; properties[words - 1]; words += 2) {
-            if (properties[words - 1] == CL_QUEUE_PROPERTIES)
-                queue->flags = properties[words];
-            if (properties[words - 1] == CL_QUEUE_SIZE)
-                queue->size = (cl_uint)properties[words];
-        }
-        queue->properties = malloc(words * sizeof *properties);
-        if (!queue->properties) {
-            object_discard(queue);
-            return NULL;
-        }
-        memcpy(queue->properties, properties, words * sizeof *properties);
-        queue->num_properties = words;
-    }
-    queue->context = object_hold(context);
-    queue->device = object_hold(device);
-    return queue;
-}
-
 static cl_int check_arguments(cl_context context, cl_device_id device)
 {
     if (!context_check(context))
@@ -58,14 +28,13 @@ static cl_command_queue publish_queue(cl_context context, cl_device_id device,
     if (*status != CL_SUCCESS)
         return NULL;
     struct context *owner = context_check(context);
-    struct queue *queue = make_queue(owner, device_check(device), properties, flags);
+    struct queue *queue = queue_create(owner, device_check(device), properties, flags);
     if (!queue) {
         owner->object.driver->clReleaseCommandQueue(real);
         *status = CL_OUT_OF_HOST_MEMORY;
         return NULL;
     }
     queue->object.real = real;
-    roster_add(&queue_roster, &queue->member, queue);
     object_publish(queue);
     return (cl_command_queue)queue;
 }

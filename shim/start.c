@@ -26,6 +26,7 @@
 #include "state/svm.h"
 
 bool start_icd_mode;
+bool start_alone;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool started;
@@ -80,7 +81,8 @@ static void start(void)
     pthread_atfork(before_fork, after_fork_here, after_fork);
     at_quick_exit(control_unlink); /* it runs no destructors */
     started = true;
-    control_start();
+    if (!start_alone)
+        control_start();
     log_debug("started: room for %zu objects, %s", slots,
               gate_state & GATE_FENCED ? "fences (membarrier is not allowed)" : "membarrier");
 }
@@ -89,7 +91,7 @@ bool start_shim(void)
 {
     NOT_CANCELLED();
     pthread_once(&once, start);
-    if (started)
+    if (started && !start_alone)
         control_start(); /* again in a forked child */
     return started;
 }

@@ -12,4 +12,8 @@ bool start_shim(void);
 /* Were we loaded by somebody else's loader, as an ICD? Set by clIcdGetPlatformIDsKHR. */
 extern bool start_icd_mode;
 
+/* Set before the first start by a process of our own, which has no program to suspend: it is found
+ * by nobody, and waits for nobody. */
+extern bool start_alone;
+
 #endif

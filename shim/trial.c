@@ -105,11 +105,12 @@ static int run(const struct attempt *attempt, struct error *err)
     return result;
 }
 
-int trial_run(struct trial *trial, struct error *err)
+int trial_run(struct trial *trial, struct findings *findings, struct error *err)
 {
     int result = 0;
     for (size_t i = 0; i < trial->count && result == 0; i++)
-        result = run(&trial->attempts[i], err);
+        if (run(&trial->attempts[i], err) != 0)
+            result = findings_take(findings, err);
     return result;
 }
 

@@ -97,18 +97,30 @@ static bool copy_properties(struct command_buffer *buffer,
     return true;
 }
 
-cl_int command_buffer_create(struct queue *queue,
-                             const cl_command_buffer_properties_khr *properties,
-                             struct command_buffer **buffer_ret)
+struct command_buffer *command_buffer_load(struct queue *queue,
+                                           const cl_command_buffer_properties_khr *properties)
 {
     struct command_buffer *buffer =
         object_create(KIND_COMMAND_BUFFER, sizeof *buffer, queue->object.driver);
     if (!buffer)
-        return CL_OUT_OF_HOST_MEMORY;
+        return NULL;
     buffer->queue = object_hold(queue);
     buffer->calls = calloc(1, sizeof *buffer->calls);
-    bool ok = buffer->calls && copy_properties(buffer, properties);
-    cl_int status = ok ? make(buffer) : CL_OUT_OF_HOST_MEMORY;
+    if (buffer->calls && copy_properties(buffer, properties))
+        return buffer;
+    command_buffer_destroy(buffer);
+    object_discard(buffer);
+    return NULL;
+}
+
+cl_int command_buffer_create(struct queue *queue,
+                             const cl_command_buffer_properties_khr *properties,
+                             struct command_buffer **buffer_ret)
+{
+    struct command_buffer *buffer = command_buffer_load(queue, properties);
+    cl_int status = buffer ? make(buffer) : CL_OUT_OF_HOST_MEMORY;
+    if (!buffer)
+        return status;
     if (status != CL_SUCCESS) {
         command_buffer_destroy(buffer);
         object_discard(buffer);

@@ -96,6 +96,9 @@ bool command_buffer_simultaneous(const struct command_buffer *buffer);
 cl_int command_buffer_create(struct queue *queue,
                              const cl_command_buffer_properties_khr *properties,
                              struct command_buffer **buffer);
+/* The same without a real one: no driver is asked. NULL without memory. */
+struct command_buffer *command_buffer_load(struct queue *queue,
+                                           const cl_command_buffer_properties_khr *properties);
 /* Is an enqueue of it with the driver, and not at its end? */
 bool command_buffer_pending(const struct command_buffer *buffer);
 

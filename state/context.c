@@ -94,8 +94,8 @@ static bool shares_memory(struct device *const *devices, cl_uint num_devices)
     return true;
 }
 
-struct context *context_create(struct device *const *devices, cl_uint num_devices,
-                               const cl_context_properties *properties)
+struct context *context_load(struct device *const *devices, cl_uint num_devices,
+                             const cl_context_properties *properties, bool shared)
 {
     struct context *context =
         object_create(KIND_CONTEXT, sizeof *context, devices[0]->object.driver);
@@ -112,8 +112,14 @@ struct context *context_create(struct device *const *devices, cl_uint num_device
         object_hold(devices[i]);
         context->devices[context->num_devices++] = devices[i];
     }
-    context->shared = shares_memory(devices, num_devices);
+    context->shared = shared;
     return context;
+}
+
+struct context *context_create(struct device *const *devices, cl_uint num_devices,
+                               const cl_context_properties *properties)
+{
+    return context_load(devices, num_devices, properties, shares_memory(devices, num_devices));
 }
 
 static void finish(struct context *context)

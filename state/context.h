@@ -53,6 +53,9 @@ static inline cl_context context_real(const struct context *context)
  * how pointers are mapped. NULL without memory. */
 struct context *context_create(struct device *const *devices, cl_uint num_devices,
                                const cl_context_properties *properties);
+/* The same, for who knows how pointers are mapped; no driver is asked. */
+struct context *context_load(struct device *const *devices, cl_uint num_devices,
+                             const cl_context_properties *properties, bool shared);
 /* Makes the driver's context; what the driver answers. */
 cl_int context_open(struct context *context);
 void context_discard(struct context *context);

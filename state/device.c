@@ -57,6 +57,24 @@ struct device *device_create(struct platform *platform, struct device *parent, c
     return device;
 }
 
+struct device *device_load(struct platform *platform, struct device *parent, const char *name,
+                           const char *identity, const char *captured_on)
+{
+    struct device *device = object_create(KIND_DEVICE, sizeof *device, platform->object.driver);
+    if (!device)
+        return NULL;
+    device->own_driver = platform->object.driver;
+    device->platform = platform;
+    device->parent = object_hold(parent);
+    device->name = strdup(name);
+    device->identity = strdup(identity);
+    device->captured_on = captured_on ? strdup(captured_on) : NULL;
+    if (device->name && device->identity && (device->captured_on || !captured_on))
+        return device;
+    device_discard(device);
+    return NULL;
+}
+
 static void finish(struct device *device)
 {
     if (device->partition) {
@@ -223,6 +241,13 @@ int device_capture(struct device *device, struct error *err)
     free(device->captured_on);
     device->captured_on = identity;
     return 0;
+}
+
+void device_settle(struct device *device)
+{
+    const struct device *place = device->place ? device->place : device;
+    device->object.real = place->own;
+    device->object.driver = place->platform->object.driver;
 }
 
 const char *device_captured_on(const struct device *device)

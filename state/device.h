@@ -83,6 +83,9 @@ static inline cl_device_id device_real(const struct device *device)
 
 /* A new shadow of a driver's platform; never destroyed. NULL without memory. */
 struct platform *platform_create(const struct driver *driver);
+/* One that an image tells of, not yet published: `driver` is an empty table, and it lists no
+ * devices. NULL without memory. */
+struct platform *platform_load(const struct driver *driver, const char *name, const char *suffix);
 /* Makes the shadows of its root devices, once; thread-safe. A driver without devices is no error.
  */
 cl_int platform_enumerate(struct platform *platform);
@@ -107,7 +110,13 @@ bool device_info_known(struct device *device, cl_device_info param);
 
 /* A new device, not yet published; holds the parent. NULL without memory. */
 struct device *device_create(struct platform *platform, struct device *parent, cl_device_id real);
+/* One that an image tells of, not yet published, nowhere until it is placed: holds the parent.
+ * `captured_on` may be NULL. NULL without memory. */
+struct device *device_load(struct platform *platform, struct device *parent, const char *name,
+                           const char *identity, const char *captured_on);
 void device_discard(struct device *device);
+/* Gives a root device the real handle and the driver of the device where it lives. */
+void device_settle(struct device *device);
 /* What a real device is, in the form of device->identity; owned by the caller, NULL without memory.
  */
 char *device_identify(const struct driver *driver, cl_device_id real);
@@ -121,6 +130,12 @@ struct timer *device_clock(struct device *device);
 /* §4.3: `parts` gets *num_parts new devices, unpublished; with parts NULL only counts. */
 cl_int device_partition(struct device *device, const cl_device_partition_property *properties,
                         bool ext, struct device **parts, cl_uint *num_parts);
+/* A partition that an image tells of; NULL where its properties are no list of any, or without
+ * memory. It has no parts, and has to get one: the last part to go frees it. */
+struct partition *partition_load(const int64_t *properties, size_t count, bool ext,
+                                 cl_uint num_parts);
+/* A loaded device becomes the part of that place; false where there is one, or no such place. */
+bool partition_join(struct partition *partition, struct device *part, cl_uint index);
 /* A part goes; the last one frees the partition. */
 void partition_leave(struct device *part);
 /* Can the parts of a root device be made on another device too? */

@@ -21,13 +21,14 @@ const struct info_entry *info_cache_find(struct info_cache *cache, cl_uint param
 const struct info_entry *info_cache_add(struct info_cache *cache, cl_uint param, const void *bytes,
                                         size_t size)
 {
-    struct info_entry *entry = size <= UINT32_MAX ? malloc(sizeof *entry + size) : NULL;
+    struct info_entry *entry = size < UINT32_MAX ? malloc(sizeof *entry + size + 1) : NULL;
     if (!entry)
         return NULL;
     entry->param = param;
     entry->size = (uint32_t)size;
     if (size)
         memcpy(entry->bytes, bytes, size);
+    entry->bytes[size] = 0;
     entry->next = atomic_load(&cache->first);
     do {
         const struct info_entry *before = info_cache_find(cache, param);

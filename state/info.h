@@ -41,7 +41,7 @@ struct info_entry {
     struct info_entry *next;
     cl_uint param;
     uint32_t size;
-    unsigned char bytes[];
+    unsigned char bytes[]; /* a NUL follows: a text is one whoever gave it */
 };
 
 /* Grows at the front only; entries are never changed or removed while its object lives. */

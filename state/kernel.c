@@ -103,6 +103,21 @@ struct kernel *kernel_create(struct program *program, const char *name, cl_kerne
     return kernel;
 }
 
+struct kernel *kernel_load(struct program *program, const char *name, cl_uint num_args)
+{
+    struct kernel *kernel = object_create(KIND_KERNEL, sizeof *kernel, program->object.driver);
+    if (!kernel)
+        return NULL;
+    kernel->num_args = num_args;
+    if (!make_args(kernel, name)) {
+        object_discard(kernel);
+        return NULL;
+    }
+    kernel->program = object_hold(program);
+    atomic_fetch_add(&program->kernels, 1);
+    return kernel;
+}
+
 void kernel_destroy(void *object)
 {
     struct kernel *kernel = object;

@@ -78,6 +78,10 @@ static inline cl_kernel kernel_real(const struct kernel *kernel)
  * `real`, and gives it back to the driver when it fails. NULL without memory. */
 struct kernel *kernel_create(struct program *program, const char *name, cl_kernel real);
 
+/* One that an image tells of, not yet published, its arguments not set: holds the program. NULL
+ * without memory. */
+struct kernel *kernel_load(struct program *program, const char *name, cl_uint num_args);
+
 /* Answers of the kernel's own that are remembered: clGetKernelInfo has its param as key, an
  * argument
  * (`index`) or a device (`index` among the program's, plus one; 0: NULL) goes into the upper half.
@@ -107,6 +111,17 @@ bool kernel_args_set(const struct kernel *kernel);
 /* A copy that holds the objects, those that are still there; NULL without memory. */
 struct kernel_args *kernel_args_create(const struct kernel *kernel);
 void kernel_args_destroy(struct kernel_args *args);
+/* Sets an argument in the shadow only, as an image tells it: `size` bytes at `value` (NULL for
+ * ARG_SIZE), or the object. Forgets it. */
+bool kernel_arg_load(struct kernel_arg *arg, enum arg_kind kind, size_t size, const void *value,
+                     struct object *object);
+void kernel_arg_unset(struct kernel_arg *arg);
+/* The pointer that an argument of ARG_SVM has. */
+const void *kernel_arg_pointer(const struct kernel_arg *arg);
+/* Remembers what clSetKernelExecInfo is to say; false without memory. Forgets it. */
+bool kernel_exec_load(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
+                      const void *value);
+void kernel_exec_drop(struct kernel *kernel, struct kernel_exec *exec);
 /* Makes another real kernel with these arguments, one for each of the kernel's, and its exec info.
  * Whoever names an object is left unset when that is gone. */
 cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args, cl_kernel *real);

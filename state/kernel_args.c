@@ -284,6 +284,32 @@ static void finish_arg(struct kernel_arg *arg)
     arg->kind = ARG_UNSET;
 }
 
+bool kernel_arg_load(struct kernel_arg *arg, enum arg_kind kind, size_t size, const void *value,
+                     struct object *object)
+{
+    finish_arg(arg);
+    if (kind == ARG_OBJECT)
+        record_object(arg, object, object->generation);
+    else if (kind == ARG_SIZE)
+        arg->size = size;
+    else if (kind != ARG_UNSET && record_bytes(arg, size, value) != CL_SUCCESS)
+        return false;
+    arg->kind = (uint8_t)kind;
+    return true;
+}
+
+void kernel_arg_unset(struct kernel_arg *arg)
+{
+    finish_arg(arg);
+}
+
+const void *kernel_arg_pointer(const struct kernel_arg *arg)
+{
+    const void *pointer;
+    memcpy(&pointer, bytes_of(arg), sizeof pointer);
+    return pointer;
+}
+
 struct kernel_args *kernel_args_create(const struct kernel *kernel)
 {
     struct kernel_args *args = calloc(1, sizeof *args + kernel->num_args * sizeof *args->args);
@@ -332,9 +358,7 @@ static cl_int apply_arg(const struct driver *driver, cl_kernel real, cl_uint ind
     }
     if (!driver->clSetKernelArgSVMPointer)
         return CL_INVALID_OPERATION;
-    const void *pointer;
-    memcpy(&pointer, bytes_of(arg), sizeof pointer);
-    return driver->clSetKernelArgSVMPointer(real, index, pointer);
+    return driver->clSetKernelArgSVMPointer(real, index, kernel_arg_pointer(arg));
 }
 
 cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args, cl_kernel *real)
@@ -388,6 +412,22 @@ cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t 
     if (err != CL_SUCCESS)
         return err;
     return record_exec(kernel, param, size, value) ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+}
+
+bool kernel_exec_load(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
+                      const void *value)
+{
+    return record_exec(kernel, param, size, value);
+}
+
+void kernel_exec_drop(struct kernel *kernel, struct kernel_exec *exec)
+{
+    struct kernel_exec **at = &kernel->execs;
+    while (*at != exec)
+        at = &(*at)->next;
+    *at = exec->next;
+    free(exec->value);
+    free(exec);
 }
 
 bool kernel_copy_state(struct kernel *to, const struct kernel *from)

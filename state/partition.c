@@ -7,6 +7,7 @@
 #include "state/device.h"
 
 #define PARTITION_EXT_WORDS 512 /* more is no sensible list of properties */
+#define PARTITION_MOST_PARTS 65536
 
 static cl_int call(const struct driver *driver, cl_device_id device,
                    const cl_device_partition_property *properties, bool ext, cl_uint room,
@@ -72,6 +73,32 @@ static struct partition *partition_create(const cl_device_partition_property *pr
     partition->ext = ext;
     partition->num_parts = num_parts;
     return partition;
+}
+
+struct partition *partition_load(const int64_t *properties, size_t count, bool ext,
+                                 cl_uint num_parts)
+{
+    cl_device_partition_property words[PARTITION_EXT_WORDS + 4] = {0};
+    if (count > PARTITION_EXT_WORDS || num_parts == 0 || num_parts > PARTITION_MOST_PARTS)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        words[i] = (cl_device_partition_property)properties[i];
+    /* What ends a list was written or not, but nothing may come after the end, or be left open. */
+    size_t needed = count_words(words, ext);
+    if (needed > count + 2 || needed < count)
+        return NULL;
+    return partition_create(words, ext, num_parts);
+}
+
+bool partition_join(struct partition *partition, struct device *part, cl_uint index)
+{
+    if (index >= partition->num_parts || partition->parts[index])
+        return false;
+    part->index = index;
+    part->partition = partition;
+    partition->parts[index] = part;
+    atomic_fetch_add(&partition->refs, 1);
+    return true;
 }
 
 void partition_leave(struct device *part)

@@ -39,6 +39,21 @@ struct platform *platform_create(const struct driver *driver)
     return platform;
 }
 
+struct platform *platform_load(const struct driver *driver, const char *name, const char *suffix)
+{
+    struct platform *platform = object_create(KIND_PLATFORM, sizeof *platform, driver);
+    if (!platform)
+        return NULL;
+    platform->name = strdup(name);
+    platform->suffix = strdup(suffix);
+    atomic_store(&platform->enumerated, true);
+    if (platform->name && platform->suffix)
+        return platform;
+    platform_destroy(platform);
+    object_discard(platform);
+    return NULL;
+}
+
 void platform_destroy(void *object)
 {
     struct platform *platform = object;

@@ -3,10 +3,40 @@
 #include "state/straggler.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "shim/cancel.h"
 
 struct roster queue_roster;
+
+struct queue *queue_create(struct context *context, struct device *device,
+                           const cl_queue_properties *properties, cl_command_queue_properties flags)
+{
+    struct queue *queue = object_create(KIND_QUEUE, sizeof *queue, context->object.driver);
+    if (!queue)
+        return NULL;
+    queue->flags = flags;
+    if (properties) {
+        size_t words = 1;
+        for (; properties[words - 1]; words += 2) {
+            if (properties[words - 1] == CL_QUEUE_PROPERTIES)
+                queue->flags = properties[words];
+            if (properties[words - 1] == CL_QUEUE_SIZE)
+                queue->size = (cl_uint)properties[words];
+        }
+        queue->properties = malloc(words * sizeof *properties);
+        if (!queue->properties) {
+            object_discard(queue);
+            return NULL;
+        }
+        memcpy(queue->properties, properties, words * sizeof *properties);
+        queue->num_properties = words;
+    }
+    queue->context = object_hold(context);
+    queue->device = object_hold(device);
+    roster_add(&queue_roster, &queue->member, queue);
+    return queue;
+}
 
 void queue_destroy(void *object)
 {

@@ -49,6 +49,11 @@ static inline bool queue_in_order(const struct queue *queue)
 
 /* clFinish, also of what we have flushed: rusticl 22.3 waits only for what comes after a flush. */
 cl_int queue_finish(struct queue *queue);
+/* A new shadow, not yet published, without a real queue: holds context and device, copies the
+ * properties (NULL: none, `flags` count). NULL without memory. */
+struct queue *queue_create(struct context *context, struct device *device,
+                           const cl_queue_properties *properties,
+                           cl_command_queue_properties flags);
 int queue_carriable(const struct queue *queue, struct error *err);
 void queue_release(struct queue *queue);
 int queue_rebuild(struct queue *queue, struct error *err);

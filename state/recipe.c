@@ -293,6 +293,11 @@ struct recipe *origin_known(const struct origin *origin, cl_uint i)
     return none;
 }
 
+void origin_set_known(struct origin *origin, cl_uint i, struct recipe *recipe)
+{
+    recipe_unref(atomic_exchange(&origin->known[i], recipe_ref(recipe)));
+}
+
 size_t recipe_set_budget(size_t bytes)
 {
     pthread_mutex_lock(&lock);

@@ -89,6 +89,8 @@ bool recipe_portable(const struct recipe *recipe);
 void recipe_remember(const struct blob *binary, struct recipe *recipe);
 /* What the i-th binary of the origin came from, NULL: not known. It lives as long as the origin. */
 struct recipe *origin_known(const struct origin *origin, cl_uint i);
+/* Says it of one that nobody else has yet; takes a reference. */
+void origin_set_known(struct origin *origin, cl_uint i, struct recipe *recipe);
 /* How many bytes of recipes are remembered; returns what it was. For tests. */
 size_t recipe_set_budget(size_t bytes);
 /* In a forked child. */

@@ -123,6 +123,27 @@ void svm_free(struct context *context, void *pointer)
     object_drop(context);
 }
 
+bool svm_adopt(const struct svm *svm)
+{
+    pthread_mutex_lock(&lock);
+    size_t place = place_of(svm->pointer);
+    uintptr_t begin = (uintptr_t)svm->pointer;
+    bool overlaps = (place < count && (uintptr_t)list[place].pointer - begin < svm->size) ||
+                    (place && begin - (uintptr_t)list[place - 1].pointer < list[place - 1].size);
+    pthread_mutex_unlock(&lock);
+    if (overlaps || !add(svm))
+        return false;
+    object_hold(svm->context);
+    return true;
+}
+
+void svm_disown(struct context *context, const void *pointer)
+{
+    struct svm svm;
+    if (take(context, pointer, &svm))
+        object_drop(context);
+}
+
 int svm_carriable(struct error *err)
 {
     int result = 0;
@@ -141,16 +162,17 @@ int svm_carriable(struct error *err)
 }
 
 int svm_compatible(const struct device *from, const struct driver *driver, cl_device_id other,
-                   struct error *err)
+                   size_t *next, struct error *err)
 {
     int result = 0;
     if (svm_may_be_asked(driver, other))
         return 0;
     pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < count && result == 0; i++) {
-        if (!context_has_device(list[i].context, from))
+    while (*next < count && result == 0) {
+        const struct svm *svm = &list[(*next)++];
+        if (!context_has_device(svm->context, from))
             continue;
-        error_object(err, "SVM allocation %p of %zu bytes", list[i].pointer, list[i].size);
+        error_object(err, "SVM allocation %p of %zu bytes", svm->pointer, svm->size);
         error_set(err, 0, "the device does not take memory that is not its driver's");
         result = error_todo(err, "resume on a device of the same kind as before");
     }

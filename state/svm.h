@@ -20,6 +20,10 @@ struct svm {
 void *svm_alloc(struct context *context, cl_svm_mem_flags flags, size_t size, cl_uint alignment);
 /* Gives an allocation of that context back; other pointers are left alone. Inside the gate. */
 void svm_free(struct context *context, void *pointer);
+/* An allocation that an image tells of, in memory that is the caller's: holds the context. False
+ * where another one lies there, or without memory. svm_disown forgets it. */
+bool svm_adopt(const struct svm *svm);
+void svm_disown(struct context *context, const void *pointer);
 /* Is it within a live allocation? (CL_MEM_USES_SVM_POINTER) */
 bool svm_contains(const void *pointer);
 
@@ -31,9 +35,9 @@ void svm_forget_findings(void);
 int svm_carriable(struct error *err);
 /* May another device have the allocations of the contexts that `from` is in? It is not asked to
  * touch our memory before it is used: what it says of itself decides, svm_check_rebuilt has the
- * last word. */
+ * last word. Looks from the `*next`th allocation on, and says where to go on after a -1. */
 int svm_compatible(const struct device *from, const struct driver *driver, cl_device_id other,
-                   struct error *err);
+                   size_t *next, struct error *err);
 /* Does a device say of itself that it could take memory of ours? (state/svm_probe.c) */
 bool svm_may_be_asked(const struct driver *driver, cl_device_id device);
 /* After a rebuild, the gate still closed: does the device under each context take memory of ours?
