@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Images rebuilt without their program: on the same device, on another, on one that lacks what is
-needed, on one that breaks. The images are make-image's, with an object of every kind; --programs
-saves real programs instead."""
+needed, on one that breaks. The images are make-image's, with an object of every kind."""
 
 import argparse
 import json
