@@ -21,7 +21,7 @@ struct mem_end {
 #define LARGE 65536 /* bytes; begins at a page */
 #define ALIGN 128   /* at least CL_DEVICE_MEM_BASE_ADDR_ALIGN */
 
-static _Atomic uint64_t total_bytes, staging_bytes;
+static _Atomic uint64_t total_bytes;
 struct roster mem_roster;
 
 /* Does a capture copy it? Not where its bytes are the host's, or the parent's. */
@@ -52,8 +52,6 @@ struct mem *mem_create(struct context *context, struct mem *parent, cl_mem_objec
     mem->size = size;
     if (!parent)
         atomic_fetch_add_explicit(&total_bytes, size, memory_order_relaxed);
-    if (needs_staging(mem))
-        atomic_fetch_add_explicit(&staging_bytes, size, memory_order_relaxed);
     roster_add(&mem_roster, &mem->member, mem);
     return mem;
 }
@@ -158,8 +156,6 @@ static void free_parts(struct mem *mem)
     free(mem->image);
     if (!mem->parent)
         atomic_fetch_sub_explicit(&total_bytes, mem->size, memory_order_relaxed);
-    if (needs_staging(mem))
-        atomic_fetch_sub_explicit(&staging_bytes, mem->size, memory_order_relaxed);
     object_drop(mem->parent);
     object_drop(mem->context);
 }
@@ -212,11 +208,6 @@ void mem_discard(struct mem *mem)
 uint64_t mem_total_bytes(void)
 {
     return atomic_load_explicit(&total_bytes, memory_order_relaxed);
-}
-
-uint64_t mem_staging_bytes(void)
-{
-    return atomic_load_explicit(&staging_bytes, memory_order_relaxed);
 }
 
 static struct mem *root_of(struct mem *mem)

@@ -180,8 +180,6 @@ cl_uint mem_map_count(struct mem *mem);
 
 /* Bytes of all memory objects that have memory of their own. */
 uint64_t mem_total_bytes(void);
-/* Of those, what a capture has to copy. */
-uint64_t mem_staging_bytes(void);
 
 /* The flags that the driver is given; the application's are answered from the shadow. */
 cl_mem_flags mem_real_flags(const struct mem *mem);

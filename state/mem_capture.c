@@ -163,7 +163,7 @@ static void add_missing(void *object, void *data)
     const struct mem *mem = object;
     uint64_t *bytes = data;
     if (!mem->contents)
-        *bytes += mem_staging_size(mem);
+        *bytes += staging_rounded(mem_staging_size(mem));
 }
 
 uint64_t mem_missing_bytes(void)

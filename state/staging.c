@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #define ALIGN ((size_t)64)
+#define PAGE ((size_t)4096)
 #define PIECE_SMALLEST ((size_t)1 << 20)
 
 struct piece {
@@ -80,6 +81,14 @@ static uint64_t cgroup_available(void)
     }
 }
 
+/* Under some hypervisors the kernel's own touch is not enough: the first access from here faults
+ * again, at each page. */
+static void touch(volatile char *memory, size_t size)
+{
+    for (size_t at = 0; at < size; at += PAGE)
+        memory[at] = 0;
+}
+
 static struct piece *add_piece(size_t bytes, int populate)
 {
     size_t size = bytes + sizeof(struct piece) + ALIGN;
@@ -89,6 +98,8 @@ static struct piece *add_piece(size_t bytes, int populate)
                                MAP_PRIVATE | MAP_ANONYMOUS | (populate ? MAP_POPULATE : 0), -1, 0);
     if (piece == MAP_FAILED)
         return NULL;
+    if (populate)
+        touch((volatile char *)piece, size);
     piece->next = pieces;
     piece->size = size;
     piece->used = (sizeof *piece + ALIGN - 1) / ALIGN * ALIGN;
@@ -115,14 +126,14 @@ int staging_reserve(size_t bytes, struct error *err)
     return 0;
 }
 
-static size_t rounded(size_t bytes)
+size_t staging_rounded(size_t bytes)
 {
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
 void *staging_take_reserved(size_t bytes)
 {
-    size_t room = rounded(bytes);
+    size_t room = staging_rounded(bytes);
     struct piece *piece = pieces;
     while (piece && piece->size - piece->used < room)
         piece = piece->next;
@@ -137,7 +148,7 @@ void *staging_take_reserved(size_t bytes)
 void *staging_take(size_t bytes)
 {
     void *memory = staging_take_reserved(bytes);
-    if (memory || !add_piece(rounded(bytes), 0))
+    if (memory || !add_piece(staging_rounded(bytes), 0))
         return memory;
     return staging_take_reserved(bytes);
 }

@@ -16,6 +16,8 @@ int staging_reserve(size_t bytes, struct error *err);
 void *staging_take(size_t bytes);
 /* The same, from what was reserved only: NULL when that is used up. */
 void *staging_take_reserved(size_t bytes);
+/* What so many bytes take of it. */
+size_t staging_rounded(size_t bytes);
 /* Bytes that were reserved and not taken yet. */
 size_t staging_room(void);
 /* Bytes taken. */

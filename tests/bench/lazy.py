@@ -62,8 +62,8 @@ class Program:
                     raise SystemExit("lazy: the program does not go on")
 
     def shadowcl(self, verb, *arguments):
-        done = subprocess.run([self.build / "bin/shadowcl", verb, "--json", *arguments,
-                               *([] if verb == "ps" else [str(self.process.pid)])],
+        named = [] if verb == "ps" else ["--timeout", "900", str(self.process.pid)]
+        done = subprocess.run([self.build / "bin/shadowcl", verb, "--json", *arguments, *named],
                               env=self.environment, text=True, capture_output=True, check=False)
         if done.returncode != 0:
             raise SystemExit(f"lazy: {verb} failed: {done.stderr}")

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Contents that are carried, and what the driver's own plain copies of them take. Fills its buffers
+ * and waits; for each line it prints milliseconds: `read`, of non-blocking reads of all of them
+ * into memory that has been touched; `write`, of non-blocking writes into as many buffers made just
+ * before, which are released after. `check` compares every byte, and prints `right`.
+ * Usage: bench-rates BYTES COUNT: so many bytes in all, in so many buffers. */
+#include <CL/cl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static cl_context context;
+static cl_command_queue queue;
+static cl_mem *buffers;
+static size_t size, count;
+static unsigned char *memory; /* as large as all of them */
+
+static void expect(cl_int status, const char *what)
+{
+    if (status == CL_SUCCESS)
+        return;
+    printf("%s: %d\n", what, status);
+    exit(1);
+}
+
+static double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static void start(void)
+{
+    cl_platform_id platform;
+    cl_device_id device;
+    cl_int err;
+    expect(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
+    expect(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL), "clGetDeviceIDs");
+    context = clCreateContext(NULL, 1, &device, NULL, NULL, &err);
+    expect(err, "clCreateContext");
+    queue = clCreateCommandQueue(context, device, 0, &err);
+    expect(err, "clCreateCommandQueue");
+}
+
+static cl_mem *make(void)
+{
+    cl_int err;
+    cl_mem *made = calloc(count, sizeof *made);
+    for (size_t i = 0; made && i < count; i++) {
+        made[i] = clCreateBuffer(context, CL_MEM_READ_WRITE, size, NULL, &err);
+        expect(err, "clCreateBuffer");
+    }
+    return made;
+}
+
+static double write_all(cl_mem *to)
+{
+    double before = now_ms();
+    for (size_t i = 0; i < count; i++)
+        expect(
+            clEnqueueWriteBuffer(queue, to[i], CL_FALSE, 0, size, memory + i * size, 0, NULL, NULL),
+            "clEnqueueWriteBuffer");
+    expect(clFinish(queue), "clFinish");
+    return now_ms() - before;
+}
+
+static double read_all(void)
+{
+    double before = now_ms();
+    for (size_t i = 0; i < count; i++)
+        expect(clEnqueueReadBuffer(queue, buffers[i], CL_FALSE, 0, size, memory + i * size, 0, NULL,
+                                   NULL),
+               "clEnqueueReadBuffer");
+    expect(clFinish(queue), "clFinish");
+    return now_ms() - before;
+}
+
+/* Bytes that tell their place. */
+static unsigned char byte_at(size_t at)
+{
+    return (unsigned char)(at * 7 + (at >> 12) * 13);
+}
+
+static void pattern(void)
+{
+    for (size_t i = 0; i < size * count; i++)
+        memory[i] = byte_at(i);
+}
+
+static const char *check(void)
+{
+    memset(memory, 0, size * count);
+    read_all();
+    for (size_t i = 0; i < size * count; i++)
+        if (memory[i] != byte_at(i))
+            return "wrong";
+    return "right";
+}
+
+static double time_writes(void)
+{
+    cl_mem *fresh = make();
+    double ms = write_all(fresh);
+    for (size_t i = 0; i < count; i++)
+        expect(clReleaseMemObject(fresh[i]), "clReleaseMemObject");
+    free(fresh);
+    return ms;
+}
+
+int main(int argc, char **argv)
+{
+    char line[16];
+    if (argc != 3)
+        return 2;
+    count = strtoul(argv[2], NULL, 10);
+    size = strtoul(argv[1], NULL, 10) / count;
+    memory = malloc(size * count);
+    if (!memory)
+        return 1;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    pattern();
+    start();
+    buffers = make();
+    write_all(buffers);
+    puts("ready");
+    while (fgets(line, sizeof line, stdin)) {
+        if (!strcmp(line, "check\n"))
+            puts(check());
+        else
+            printf("%.3f\n", line[0] == 'r' ? read_all() : time_writes());
+    }
+    return 0;
+}
