@@ -18,6 +18,7 @@
 struct room {
     size_t left;
     bool exceeded;
+    bool no_memory;
 };
 
 static size_t room_for(size_t size)
@@ -36,6 +37,8 @@ static void *take(void *data, size_t size)
     void *block = malloc(size);
     if (block)
         room->left -= size;
+    else
+        room->no_memory = true;
     return block;
 }
 
@@ -75,6 +78,8 @@ static int unpack(const ProtobufCMessageDescriptor *descriptor, const uint8_t *b
     *message = protobuf_c_message_unpack(descriptor, &allocator, size, bytes);
     if (*message)
         return 0;
+    if (room.no_memory)
+        return image_fail(err, offset, ENOMEM, "the %s", descriptor->short_name);
     if (room.exceeded)
         return image_damaged(err, offset, "the %s would take more memory than it should",
                              descriptor->short_name);
