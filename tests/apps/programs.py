@@ -21,7 +21,7 @@ class Program:
     """What a program is unless it says otherwise."""
     name = packages = None
     needs_time = False  # its moments are fractions of the native run's time, in the short form too
-    timeout = 600.0     # seconds without the cycles, at least: machines can be busy
+    timeout = 1800.0    # seconds without the cycles, at least: machines can be busy
     computes = True     # it has OpenCL objects, not only questions
     storm = 20          # under storm, a cycle every so many calls at first
 

@@ -9,7 +9,7 @@ import time
 
 from lab import ENVIRONMENT, HOME, MIB, last_step, wait_step
 from machine import GPU_PLACE, OTHER_PLACE, PAGE
-from qmp import Timeout
+from qmp import QmpError, Timeout
 from relay import Relay
 
 HEAT = ["sample-heat", "--steps", "4000"]
@@ -109,10 +109,19 @@ class Move:
         try:
             out, err = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
+            migration = self.migration()
             process.kill()
             out, err = process.communicate()
-            raise Timeout(f"waited {limit} s for vm-migrate to end: {err}{out}") from None
+            raise Timeout(f"waited {limit} s for vm-migrate to end; {migration}\n{err}{out}") from None
         return Outcome(process.returncode, out, err)
+
+    def migration(self):
+        """How far it is, in QEMU's words, and what has passed at both monitors."""
+        try:
+            return (f"the source says {self.here.qmp.execute('query-migrate')}, seen there: "
+                    f"{self.here.relay.seen[-8:]}, at the destination: {self.there.relay.seen[-8:]}")
+        except (OSError, QmpError, Timeout) as problem:
+            return f"the source can't be asked: {problem}"
 
     def migrate(self, *options, limit=400):
         return self.end(self.begin("--timeout", "120", "--unplug-timeout", "60", *options), limit)
