@@ -74,15 +74,18 @@ static bool is_program(const char *path)
     return access(path, X_OK) == 0;
 }
 
+/* `out` is untouched where there is none. */
 static bool find_in_path(char out[PATH_MAX])
 {
-    char folders[PATH_MAX], *rest = folders;
+    char folders[PATH_MAX], found[PATH_MAX], *rest = folders;
     const char *path = getenv("PATH");
     snprintf(folders, sizeof folders, "%s:/usr/local/sbin:/usr/sbin:/sbin", path ? path : "");
     for (char *folder; (folder = strsep(&rest, ":"));) {
-        int length = snprintf(out, PATH_MAX, "%s/criu", folder);
-        if (*folder == '/' && length < PATH_MAX && is_program(out))
-            return true;
+        int length = snprintf(found, sizeof found, "%s/criu", folder);
+        if (*folder != '/' || length >= PATH_MAX || !is_program(found))
+            continue;
+        memcpy(out, found, (size_t)length + 1);
+        return true;
     }
     return false;
 }
