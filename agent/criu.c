@@ -46,8 +46,9 @@ static bool take_complaint(char *line, char *out, size_t size)
 {
     char *start = strstr(line, "Error (");
     char *end = start ? strstr(start, "): ") : NULL;
-    /* It says that wherever it may not raise its own limits, and goes on. */
-    if (!end || !strncmp(end + 3, "rlimit:", 7))
+    /* It says the one wherever it may not raise its own limits, and goes on; the other of a child,
+     * which tells why itself. */
+    if (!end || !strncmp(end + 3, "rlimit:", 7) || !strncmp(end + 3, "exited, status=", 15))
         return false;
     end[3 + strcspn(end + 3, "\n")] = 0;
     snprintf(out, size, "%s", end + 3);

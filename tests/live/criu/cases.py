@@ -271,7 +271,8 @@ class Cases:
     def case_unfit_criu(self):
         """Missing, too old, unfit for the kernel, rights missing: said before anything is touched."""
         old = self.write_criu("old-criu", "3.16.1", "true")
-        unfit = self.write_criu("unfit-criu", "4.0", 'echo "Error (criu/vdso.c:1): vdso: bad"; exit 1')
+        unfit = self.write_criu("unfit-criu", "4.0", 'echo "Error (criu/util.c:1): exited, status=1"; '
+                                'echo "Error (criu/vdso.c:1): vdso: bad"; exit 1')
         broken = self.write_criu("broken-criu", "", "true")
         nowhere = {"HOME": self.setup.work, "XDG_DATA_HOME": "", "PATH": "/nonexistent",
                    "SHADOWCL_CRIU": ""}
