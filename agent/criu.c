@@ -46,8 +46,9 @@ static bool take_complaint(char *line, char *out, size_t size)
 {
     char *start = strstr(line, "Error (");
     char *end = start ? strstr(start, "): ") : NULL;
-    /* It says that wherever it may not raise its own limits, and goes on. */
-    if (!end || !strncmp(end + 3, "rlimit:", 7))
+    /* It says the one wherever it may not raise its own limits, and goes on; the other of a child,
+     * which tells why itself. */
+    if (!end || !strncmp(end + 3, "rlimit:", 7) || !strncmp(end + 3, "exited, status=", 15))
         return false;
     end[3 + strcspn(end + 3, "\n")] = 0;
     snprintf(out, size, "%s", end + 3);
@@ -74,15 +75,18 @@ static bool is_program(const char *path)
     return access(path, X_OK) == 0;
 }
 
+/* `out` is untouched where there is none. */
 static bool find_in_path(char out[PATH_MAX])
 {
-    char folders[PATH_MAX], *rest = folders;
+    char folders[PATH_MAX], found[PATH_MAX], *rest = folders;
     const char *path = getenv("PATH");
     snprintf(folders, sizeof folders, "%s:/usr/local/sbin:/usr/sbin:/sbin", path ? path : "");
     for (char *folder; (folder = strsep(&rest, ":"));) {
-        int length = snprintf(out, PATH_MAX, "%s/criu", folder);
-        if (*folder == '/' && length < PATH_MAX && is_program(out))
-            return true;
+        int length = snprintf(found, sizeof found, "%s/criu", folder);
+        if (*folder != '/' || length >= PATH_MAX || !is_program(found))
+            continue;
+        memcpy(out, found, (size_t)length + 1);
+        return true;
     }
     return false;
 }

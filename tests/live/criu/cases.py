@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import (Failure, PATIENCE, Program, Setup, call, check, checkpoint, expect, lives,
-                     need_criu, restore)
+from harness import (CRIU_PLACES, Failure, PATIENCE, Program, Setup, call, check, checkpoint, expect,
+                     lives, need_criu, restore)
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
@@ -258,6 +258,50 @@ class Cases:
         expect("not under shadowcl" in said or "child process" in said, said)
         said = call(self.setup, "restore", self.setup.work, code=1)
         expect("holds no whole copy" in said, said)
+
+    def write_criu(self, name, version, check):
+        """One that says it is of this version, and does that when asked whether it works here."""
+        script = self.setup.work / name
+        script.write_text(f'#!/bin/sh\ncase $1 in\n--version) echo "Version: {version}" ;;\n'
+                          f'check) {check} ;;\n*) echo "Error (x.c:1): it was asked to $1"; exit 1 ;;'
+                          '\nesac\n')
+        script.chmod(0o755)
+        return {"SHADOWCL_CRIU": script}
+
+    def case_unfit_criu(self):
+        """Missing, too old, unfit for the kernel, rights missing: said before anything is touched."""
+        old = self.write_criu("old-criu", "3.16.1", "true")
+        unfit = self.write_criu("unfit-criu", "4.0", 'echo "Error (criu/util.c:1): exited, status=1"; '
+                                'echo "Error (criu/vdso.c:1): vdso: bad"; exit 1')
+        broken = self.write_criu("broken-criu", "", "true")
+        nowhere = {"HOME": self.setup.work, "XDG_DATA_HOME": "", "PATH": "/nonexistent",
+                   "SHADOWCL_CRIU": ""}
+        said = [(old, "version 3.16.1; 3.17 is the oldest", "get-criu.sh"),
+                (unfit, "does not work on this kernel: vdso: bad", "get-criu.sh"),
+                (broken, "--version` failed", "get-criu.sh")]
+        if not any(os.access(f"{folder}/criu", os.X_OK) for folder in CRIU_PLACES):
+            said.append((nowhere, f"neither in {self.setup.work}/.local/share", "get-criu.sh"))
+        with self.heat() as program:
+            program.wait_until(0.1)
+            for environment, *words in said:
+                directory = self.refused(program, *words, environment=environment)
+                expect(not directory.exists(), "it has made the directory")
+            self.expect_undisturbed(program)
+        for environment, *words in said:
+            answer = call(self.setup, "restore", self.setup.work, code=1, environment=environment)
+            expect(all(word in answer for word in (*words, "state: not started")), answer)
+
+    def case_no_rights(self):
+        """Not root: said before CRIU is called at all."""
+        nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+        self.setup.work.chmod(0o755)
+        command = shutil.copy2(self.setup.bin / "shadowcl", self.setup.work)
+        unused = self.write_criu("unused-criu", "4.0", "true")
+        for words in (["checkpoint", str(os.getpid()), "/tmp/x"], ["restore", "/tmp"]):
+            done = subprocess.run([*nobody, command, *words], text=True, capture_output=True,
+                                  env={**self.setup.environment, **unused}, timeout=PATIENCE)
+            expect(done.returncode == 1 and "takes root's rights" in done.stderr and
+                   "to do: run this as root" in done.stderr, done.stdout + done.stderr)
 
     def case_files_have_grown(self):
         with self.heat() as program:

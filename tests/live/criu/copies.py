@@ -25,6 +25,9 @@ PROGRAMS = {
     "heat": ["bin/sample-heat", "--output", "RESULT", "--size", "128", "--steps", "20000"],
     "mapped": ["bin/sample-mapped", "--output", "RESULT", "--size", "4096", "--repeat", "2000"],
     "graph": ["bin/sample-graph", "--output", "RESULT", "--size", "1024", "--repeat", "2000"],
+    "vadd": ["bin/sample-vadd", "--output", "RESULT", "--size", "65536", "--repeat", "10000"],
+    "filter": ["bin/sample-filter", "--output", "RESULT", "--size", "128", "--repeat", "300"],
+    "link": ["bin/sample-link", "--output", "RESULT", "--size", "4096", "--repeat", "6000"],
     "pyopencl": [PYTHON, HERE / "steps.py", "RESULT", "100"],
 }
 
@@ -116,7 +119,8 @@ class Copies:
             checkpoint(self.setup, program, self.directory(), "--leave-running")
             return program.finish()
 
-    MOMENTS = (run_early, run_late, run_elsewhere, run_twice, run_left_running)
+    MOMENTS = {"early": run_early, "late": run_late, "elsewhere": run_elsewhere,
+               "twice": run_twice, "left running": run_left_running}
 
     def run_moment(self, moment, native):
         """What the undisturbed run gives is another after there was too little to do."""
@@ -131,14 +135,13 @@ class Copies:
                 self.times *= 2
                 native = None
 
-    def run_all(self):
+    def run_all(self, moments):
         native, failures = None, 0
-        for moment in self.MOMENTS:
-            what = moment.__name__[len("run_"):].replace("_", " ")
+        for what in moments:
             began = time.monotonic()
             try:
-                native = self.run_moment(moment, native)
-                print(f"{self.name}, {what}: equal, {len(native[1])} bytes, "
+                native = self.run_moment(self.MOMENTS[what], native)
+                print(f"{self.name}, {what}: equal, {len(native[1]) or len(native[0])} bytes, "
                       f"{time.monotonic() - began:.1f} s", flush=True)
             except (Failure, subprocess.TimeoutExpired, OSError) as failure:
                 failures += 1
@@ -146,22 +149,24 @@ class Copies:
         return failures
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def run_copies(what, kind, programs):
+    parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--build", type=Path, required=True, help="the build folder")
     parser.add_argument("--driver", choices=["pocl", "testdriver"], default="pocl")
     parser.add_argument("--mapping", choices=["shared", "copy"])
-    parser.add_argument("program", choices=PROGRAMS)
+    parser.add_argument("--moment", action="append", choices=Copies.MOMENTS, help="only this one")
+    parser.add_argument("program", choices=programs)
     arguments = parser.parse_args()
     need_criu()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     work = Path(tempfile.mkdtemp(prefix="criu-"))
     try:
         setup = Setup(arguments.build.resolve(), arguments.driver, arguments.mapping, work)
-        sys.exit(1 if Copies(setup, arguments.program).run_all() else 0)
+        copies = kind(setup, arguments.program)
+        sys.exit(1 if copies.run_all(arguments.moment or Copies.MOMENTS) else 0)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main()
+    run_copies(__doc__, Copies, PROGRAMS)
