@@ -68,11 +68,13 @@ class Dump:
         return (what[0], int(what[1]), total, everything) if what else None
 
 
-def count(sides, program, *arguments):
-    """[(benchmark, calls, instructions in our library, all instructions)]."""
+def count(sides, collect, program, *arguments):
+    """[(benchmark, calls, instructions in our library, all instructions)]. `collect`: from the start
+    on, and in all threads; else the program says where, and only its own thread's are counted."""
     out = f"{program}.out"
     library = str(sides.build / "lib/shadowcl/libOpenCL.so.1")
-    sides.under = ["valgrind", "--tool=callgrind", "--collect-atstart=no",
+    sides.under = ["valgrind", "--tool=callgrind",
+                   f"--collect-atstart={'yes' if collect else 'no'}",
                    f"--callgrind-out-file={sides.work / out}"]
     run = sides.start("shim", program, "--count", *arguments, stdout=subprocess.PIPE,
                       stderr=subprocess.PIPE)
@@ -87,12 +89,12 @@ def count(sides, program, *arguments):
 def count_all(build, also_slow):
     """What is compared, by name, and the programs' shares of all instructions."""
     with Sides(build) as sides:
-        calls = count(sides, "bench-calls")
+        calls = count(sides, False, "bench-calls")
         names = STEADY
         if also_slow:
             names = subprocess.run([str(sides.bin / "bench-programs")], text=True, check=True,
                                    capture_output=True).stdout.splitlines()
-        programs = count(sides, "bench-programs", *names)
+        programs = count(sides, True, "bench-programs", *names)
     counts = {name: round(ours / number, 1) for name, number, ours, _ in calls}
     counts |= {PROGRAM + name: ours for name, _, ours, _ in programs}
     shares = {PROGRAM + name: ours / everything for name, _, ours, everything in programs}
