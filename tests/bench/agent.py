@@ -6,7 +6,6 @@ SHADOWCL_MAPPING=copy has it), so that a suspend has to wait for them and to cop
 
 import argparse
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -26,12 +25,11 @@ class Agent:
             [str(sides.bin / "shadowcl-agent"), "--socket", self.path, "--hooks",
              str(sides.work / "no-hooks"), "--log", str(sides.work / "agent.log")],
             env=sides.environment, stdin=subprocess.DEVNULL)
-        end = time.monotonic() + 10
-        while not os.path.exists(self.path):
+        end = time.monotonic() + PATIENCE
+        self.peer = socket.socket(socket.AF_UNIX)
+        while self.peer.connect_ex(self.path) != 0:
             assert time.monotonic() < end, "the agent does not start"
             time.sleep(0.01)
-        self.peer = socket.socket(socket.AF_UNIX)
-        self.peer.connect(self.path)
         self.file = self.peer.makefile("rwb")
         self.file.readline()
 

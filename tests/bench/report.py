@@ -199,15 +199,24 @@ def pause_share(results):
     return f"{table(heads, rows)}\n\n{what}\n\n{conditions(found[0])}"
 
 
+def rates(results):
+    """The picture alone: which numbers are told is up to those who explain them."""
+    data = read(results, "rates")
+    return conditions(data) if data else None
+
+
 TABLES = [calls, threads, lines, instructions, program_instructions, programs, memory, start,
-          objects, processes, pause_share]
+          objects, processes, pause_share, rates]
 
 
-def write_tables(results, page):
+def write_tables(results, page, drawn):
+    """`drawn`: which have a plot, too."""
     text, written = page.read_text(), []
     for make in TABLES:
         name = make.__name__.replace("_", "-")
         made = make(results)
+        if made and name in drawn:
+            made = f"![The same as a plot](img/bench-{name}.svg)\n\n{made}"
         place = re.compile(rf"(<!-- bench: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
         if made and place.search(text):
             text = place.sub(lambda found, made=made: found[1] + made + found[2], text)
@@ -344,11 +353,13 @@ def plot_rates(results):
                        ("plain writes into fresh buffers", COLOURS["other"], 2)])
 
 
-PLOTS = {"calls": plot_calls, "programs": plot_programs, "pause": plot_pause,
+PLOTS = {"calls": plot_calls, "programs": plot_programs, "pause-share": plot_pause,
          "objects": plot_objects, "processes": plot_processes, "rates": plot_rates}
 
 
 def write_plots(results, folder):
+    """The names of those that there was enough for."""
+    drawn = []
     for name, make in PLOTS.items():
         script = make(results)
         if not script:
@@ -362,6 +373,8 @@ def write_plots(results, folder):
         if done.returncode != 0:
             raise SystemExit(f"report: gnuplot: {done.stderr}")
         print(target)
+        drawn.append(name)
+    return drawn
 
 
 def main():
@@ -369,8 +382,8 @@ def main():
     parser.add_argument("--results", type=Path, default=Path("build-bench/results"))
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
-    write_tables(arguments.results, arguments.docs / "performance.md")
-    write_plots(arguments.results, arguments.docs / "img")
+    drawn = write_plots(arguments.results, arguments.docs / "img")
+    write_tables(arguments.results, arguments.docs / "performance.md", drawn)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A program that links OpenCL. With `--ask` it asks for platforms, and prints the microseconds to
- * the first answer; without it never calls OpenCL. With `--threads` it never does either, and prints
- * how many threads it has. */
+ * the first answer; without it never calls OpenCL. With `--threads` it never does either, and
+ * prints how many threads it has. */
 #include <CL/cl.h>
 #include <dirent.h>
 #include <stdio.h>

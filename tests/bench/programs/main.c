@@ -14,7 +14,7 @@
 #if __has_include(<valgrind/callgrind.h>)
 #include <valgrind/callgrind.h>
 #else
-#define CALLGRIND_TOGGLE_COLLECT
+#define CALLGRIND_ZERO_STATS
 #define CALLGRIND_DUMP_STATS_AT(name)
 #endif
 
@@ -144,37 +144,41 @@ static void time_run(const struct program *program, long amount)
     fflush(stdout);
 }
 
-static void count_all(void)
+static const struct program *find(const char *name)
 {
-    for (size_t i = 0; i < NUM_PROGRAMS; i++) {
-        char name[80];
-        set_up(programs[i]);
-        snprintf(name, sizeof name, "%s\t1", programs[i]->name);
-        CALLGRIND_TOGGLE_COLLECT;
-        programs[i]->run(programs[i]->counted);
-        CHECK(clFinish(queue));
-        CALLGRIND_TOGGLE_COLLECT;
-        CALLGRIND_DUMP_STATS_AT(name);
-    }
+    for (size_t i = 0; i < NUM_PROGRAMS; i++)
+        if (strcmp(programs[i]->name, name) == 0)
+            return programs[i];
+    fprintf(stderr, "programs: there is no `%s`\n", name);
+    exit(2);
+}
+
+static void count(const struct program *program)
+{
+    char name[80];
+    set_up(program);
+    snprintf(name, sizeof name, "%s\t1", program->name);
+    CALLGRIND_ZERO_STATS; /* of all threads: the driver's run the kernels */
+    program->run(program->counted);
+    CHECK(clFinish(queue));
+    CALLGRIND_DUMP_STATS_AT(name);
 }
 
 int main(int argc, char **argv)
 {
-    const struct program *program = NULL;
     char line[64];
-    open_device();
-    if (argc > 1 && strcmp(argv[1], "--count") == 0) {
-        count_all();
-        return 0;
-    }
-    for (size_t i = 0; i < NUM_PROGRAMS && argc > 1; i++)
-        if (strcmp(programs[i]->name, argv[1]) == 0)
-            program = programs[i];
-    if (!program) {
+    if (argc < 2) {
         for (size_t i = 0; i < NUM_PROGRAMS; i++)
             printf("%s\n", programs[i]->name);
-        return argc > 1 ? 2 : 0;
+        return 0;
     }
+    open_device();
+    if (strcmp(argv[1], "--count") == 0) {
+        for (int i = 2; i < argc; i++)
+            count(find(argv[i]));
+        return 0;
+    }
+    const struct program *program = find(argv[1]);
     long amount = program->amount * (argc > 2 ? strtol(argv[2], NULL, 10) : 100) / 100;
     set_up(program);
     while (fgets(line, sizeof line, stdin))
