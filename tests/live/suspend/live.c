@@ -15,9 +15,14 @@ struct live live;
 
 extern char **environ;
 
-bool live_shadowed(void)
+bool live_commanded(void)
 {
     return getenv("LIVE_COMMAND") != NULL;
+}
+
+bool live_shadowed(void)
+{
+    return live_commanded() || getenv("SHADOWCL_STORM");
 }
 
 /* The command itself has no use for our library. */
@@ -58,19 +63,19 @@ static int run_command(const char *verb, const char *deadline)
 
 static void command(const char *verb)
 {
-    int status = live_shadowed() ? run_command(verb, NULL) : 0;
+    int status = live_commanded() ? run_command(verb, NULL) : 0;
     if (status != 0)
         fail_msg("shadowcl %s %d ends with status %#x", verb, (int)getpid(), (unsigned)status);
 }
 
 bool live_try_suspend(void)
 {
-    return !live_shadowed() || run_command("suspend", NULL) == 0;
+    return !live_commanded() || run_command("suspend", NULL) == 0;
 }
 
 bool live_try_suspend_in(const char *seconds)
 {
-    return !live_shadowed() || run_command("suspend", seconds) == 0;
+    return !live_commanded() || run_command("suspend", seconds) == 0;
 }
 
 void live_suspend(void)

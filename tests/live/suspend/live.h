@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the live tests of suspend share: a device with a context and a queue, and the suspends and
- * resumes, which come from outside, by the command. Natively (without LIVE_COMMAND in the
- * environment) those do nothing, and the tests must pass too. */
+ * resumes, which come from outside, by the command. Natively, and under a storm, which comes from
+ * inside (without LIVE_COMMAND in the environment), those do nothing, and the tests must pass too.
+ */
 #ifndef SHADOWCL_TESTS_LIVE_H
 #define SHADOWCL_TESTS_LIVE_H
 
@@ -30,8 +31,9 @@ extern struct live live;
 int live_setup(void **state);
 int live_teardown(void **state);
 
-/* Under shadowcl? */
+/* Under shadowcl? And with the command, so that live_suspend does what it says? */
 bool live_shadowed(void);
+bool live_commanded(void);
 /* Each asserts that the command says 0. To be called from the test's own thread. */
 void live_suspend(void);
 void live_resume(void);

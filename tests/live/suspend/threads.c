@@ -203,7 +203,7 @@ static void test_creation_waits_for_the_resume(void **state)
     live_suspend();
     begin(&worker, create);
     live_sleep(100);
-    if (live_shadowed())
+    if (live_commanded())
         assert_int_equal(worker.ended, 0);
     live_resume();
     end(&worker);
@@ -236,7 +236,7 @@ static cl_int use_shadows(void)
 static void test_retain_release_and_queries_do_not_wait(void **state)
 {
     struct worker worker;
-    live_need(live_shadowed());
+    live_need(live_commanded());
     for (unsigned i = 0; i < 8; i++) {
         live_pattern(expected, SIZE, i);
         many[i] = live_buffer(SIZE, expected);
