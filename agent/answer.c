@@ -10,22 +10,50 @@
 
 enum { MAX_TEXT = 256 };
 
-static void print_suspend(const control_response *response)
+static void print_objects(const control_response *response)
 {
-    char bytes[32];
     uint64_t objects = 0;
     for (size_t i = 0; i < response->n_objects; i++)
         objects += response->objects[i]->count;
+    printf(", %" PRIu64 " object%s, ", objects, objects == 1 ? "" : "s");
+}
+
+/* ", 512.0 KiB in `heat.image` (130.2 KiB, written in 1.5 ms)" */
+static void print_image(const char *file, const Shadowcl__Control__ImageSummary *image)
+{
+    char contents[32], bytes[32], name[MAX_TEXT];
+    printf("%s in `%s` (%s, written in %.1f ms)",
+           text_bytes(contents, sizeof contents, image->contents),
+           text_clean(name, sizeof name, file), text_bytes(bytes, sizeof bytes, image->file),
+           image->ms);
+}
+
+static void print_suspend(const control_response *response, const char *file)
+{
+    char bytes[32];
     const Shadowcl__Control__SuspendTimes *times = response->suspend_times;
     if (times)
         printf(" in %.1f ms (drain %.1f, capture %.1f, release %.1f)", times->total, times->drain,
                times->capture, times->release);
-    printf(", %" PRIu64 " object%s, %s copied to memory", objects, objects == 1 ? "" : "s",
-           text_bytes(bytes, sizeof bytes, response->captured_bytes));
+    print_objects(response);
+    if (file && response->image)
+        print_image(file, response->image);
+    else
+        printf("%s copied to memory", text_bytes(bytes, sizeof bytes, response->captured_bytes));
     if (response->prepare_rounds)
         printf(" (%s of it with the program standing still, after %" PRIu32 " round%s in %.1f ms)",
                text_bytes(bytes, sizeof bytes, response->copied_bytes), response->prepare_rounds,
                response->prepare_rounds == 1 ? "" : "s", times ? times->prepare : 0);
+}
+
+static void print_save(const control_response *response, const char *file)
+{
+    const Shadowcl__Control__SuspendTimes *times = response->suspend_times;
+    if (times)
+        printf(" in %.1f ms (drain %.1f, capture %.1f)", times->total, times->drain,
+               times->capture);
+    print_objects(response);
+    print_image(file, response->image);
 }
 
 static void print_resume(const control_response *response)
@@ -50,7 +78,7 @@ static void print_move(const control_response *response)
     double total = (response->suspend_times ? response->suspend_times->total : 0) +
                    (response->resume_times ? response->resume_times->total : 0);
     printf(" in %.1f ms: suspended", total);
-    print_suspend(response);
+    print_suspend(response, NULL);
     printf("; resumed");
     print_resume(response);
 }
@@ -64,7 +92,10 @@ void answer_text(enum answer_kind kind, const struct report *list, size_t count)
         printf("%d %s: ", (int)list[i].pid, list[i].command);
         if (kind == ANSWER_SUSPEND) {
             printf("suspended");
-            print_suspend(response);
+            print_suspend(response, list[i].file);
+        } else if (kind == ANSWER_SAVE) {
+            printf("saved");
+            print_save(response, list[i].file);
         } else if (kind == ANSWER_RESUME) {
             printf("resumed");
             print_resume(response);
@@ -79,7 +110,7 @@ void answer_text(enum answer_kind kind, const struct report *list, size_t count)
 
 int answer(enum answer_kind kind, bool json, const struct report *list, size_t count)
 {
-    static const char *const verbs[] = {"ps", "suspend", "resume", "move"};
+    static const char *const verbs[] = {"ps", "suspend", "resume", "move", "save"};
     int code = EXIT_DONE;
     for (size_t i = 0; i < count; i++) {
         if (list[i].failed) {

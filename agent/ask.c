@@ -18,13 +18,15 @@ static bool is_asked(const struct report *report)
 }
 
 /* The exchanges of those that are asked, in their order; NULL when there is no room. */
-static struct exchange *start(struct report *list, size_t count, size_t *asked)
+static struct exchange *start(struct report *list, size_t count, const int *descriptor,
+                              size_t *asked)
 {
     struct exchange *exchanges = calloc(count + 1, sizeof *exchanges);
     *asked = 0;
     for (size_t i = 0; exchanges && i < count; i++)
         if (is_asked(&list[i]))
-            exchanges[(*asked)++].peer = list[i].peer;
+            exchanges[(*asked)++] =
+                (struct exchange){.peer = list[i].peer, .descriptor = descriptor};
     for (size_t i = 0; !exchanges && i < count; i++)
         if (is_asked(&list[i]))
             error_set(report_fail(&list[i]), ENOMEM, "it was not asked");
@@ -45,7 +47,7 @@ void ask_status(struct report *list, size_t count)
     control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
     Shadowcl__Control__Status status = SHADOWCL__CONTROL__STATUS__INIT;
     size_t asked, at = 0;
-    struct exchange *exchanges = start(list, count, &asked);
+    struct exchange *exchanges = start(list, count, NULL, &asked);
     if (!exchanges)
         return;
     request.version = PROTOCOL_VERSION;
@@ -84,12 +86,13 @@ static void settle(struct report *report)
                                "shadowcl");
 }
 
-static void ask(struct report *list, size_t count, control_request *request, double timeout,
-                const char *doing)
+/* `descriptor`: NULL, or what travels with it. */
+static void ask_with(struct report *list, size_t count, control_request *request,
+                     const int *descriptor, double timeout, const char *doing)
 {
     size_t asked, at = 0;
     struct progress progress;
-    struct exchange *exchanges = start(list, count, &asked);
+    struct exchange *exchanges = start(list, count, descriptor, &asked);
     if (!exchanges)
         return;
     request->version = PROTOCOL_VERSION;
@@ -104,6 +107,12 @@ static void ask(struct report *list, size_t count, control_request *request, dou
         }
     exchange_finish(exchanges, asked);
     free(exchanges);
+}
+
+static void ask(struct report *list, size_t count, control_request *request, double timeout,
+                const char *doing)
+{
+    ask_with(list, count, request, NULL, timeout, doing);
 }
 
 /* The message's part, or NULL. */
@@ -170,4 +179,49 @@ void ask_move(struct report *list, size_t count, double deadline, const struct a
     request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_MOVE;
     request.move = &move;
     ask(list, count, &request, timeout, "moving");
+}
+
+void ask_suspend_to(struct report *report, double deadline, const struct ask_prepare *prepare,
+                    const struct ask_image *image, double timeout)
+{
+    Shadowcl__Control__Prepare beforehand;
+    Shadowcl__Control__Image where = SHADOWCL__CONTROL__IMAGE__INIT;
+    control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
+    Shadowcl__Control__Suspend suspend = SHADOWCL__CONTROL__SUSPEND__INIT;
+    where.compression = image->compression;
+    suspend.deadline = deadline;
+    suspend.prepare = fill_prepare(&beforehand, prepare);
+    suspend.image = &where;
+    request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND;
+    request.suspend = &suspend;
+    ask_with(report, 1, &request, &image->fd, timeout, "suspending");
+}
+
+void ask_save(struct report *report, double deadline, const struct ask_prepare *prepare,
+              const struct ask_image *image, double timeout)
+{
+    Shadowcl__Control__Prepare beforehand;
+    Shadowcl__Control__Image where = SHADOWCL__CONTROL__IMAGE__INIT;
+    control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
+    Shadowcl__Control__Save save = SHADOWCL__CONTROL__SAVE__INIT;
+    where.compression = image->compression;
+    save.deadline = deadline;
+    save.prepare = fill_prepare(&beforehand, prepare);
+    save.image = &where;
+    request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_SAVE;
+    request.save = &save;
+    ask_with(report, 1, &request, &image->fd, timeout, "saving");
+}
+
+void ask_check(struct report *report, double deadline, const char *device, bool strict,
+               double timeout)
+{
+    control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
+    Shadowcl__Control__Check check = SHADOWCL__CONTROL__CHECK__INIT;
+    check.deadline = deadline;
+    check.device = (char *)device;
+    check.strict = strict;
+    request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_CHECK;
+    request.check = &check;
+    ask(report, 1, &request, timeout, "checking");
 }

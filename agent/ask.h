@@ -14,11 +14,20 @@ struct ask_prepare {
     double rate;         /* bytes a second at most */
 };
 
+/* The file that an image is to be written to, open for it. */
+struct ask_image {
+    int fd;
+    Shadowcl__Control__Image__Compression compression;
+};
+
 /* Who does not answer in time has the state "not answering" and has not failed. */
 void ask_status(struct report *list, size_t count);
 /* Seconds; a process whose answer is lost is asked for its state. */
 void ask_suspend(struct report *list, size_t count, double deadline,
                  const struct ask_prepare *prepare, double timeout);
+/* As above, of one process, with its contents in a file. */
+void ask_suspend_to(struct report *report, double deadline, const struct ask_prepare *prepare,
+                    const struct ask_image *image, double timeout);
 /* As above, also those that are suspended already; each then closes its socket and waits for
  * away_wake. */
 void ask_leave(struct report *list, size_t count, double deadline, double timeout);
@@ -31,5 +40,11 @@ struct ask_resume {
 void ask_resume(struct report *list, size_t count, const struct ask_resume *how, double timeout);
 void ask_move(struct report *list, size_t count, double deadline, const struct ask_prepare *prepare,
               const struct ask_resume *how, double timeout);
+/* An image of one process, which goes on. */
+void ask_save(struct report *report, double deadline, const struct ask_prepare *prepare,
+              const struct ask_image *image, double timeout);
+/* Would another device do? The answer's `missing` says. */
+void ask_check(struct report *report, double deadline, const char *device, bool strict,
+               double timeout);
 
 #endif

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,8 +26,11 @@ static void note_signal(int signal)
 void exchange_catch_signals(void)
 {
     struct sigaction action = {.sa_handler = note_signal}; /* no SA_RESTART: poll returns */
+    struct sigaction before;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* not by nohup */
+        sigaction(SIGHUP, &action, NULL);
 }
 
 bool exchange_was_interrupted(void)
@@ -74,10 +78,30 @@ static void connect_to(struct exchange *exchange)
         break_off(exchange, 0, "another process took over its socket");
 }
 
+/* The beginning of a message, and with its first byte the descriptor. */
+static ssize_t send_first(const struct exchange *exchange, const uint8_t *message, size_t size)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec part = {.iov_base = (void *)message, .iov_len = size};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    if (exchange->descriptor) {
+        control.head = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(&control.head), exchange->descriptor, sizeof(int));
+        header.msg_control = &control;
+        header.msg_controllen = sizeof control;
+    }
+    return sendmsg(exchange->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void send_some(struct exchange *exchange, const uint8_t *message, size_t size)
 {
-    ssize_t count = send(exchange->fd, message + exchange->sent, size - exchange->sent,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t count = exchange->sent ? send(exchange->fd, message + exchange->sent,
+                                          size - exchange->sent, MSG_NOSIGNAL | MSG_DONTWAIT)
+                                   : send_first(exchange, message, size);
     if (count >= 0)
         exchange->sent += (size_t)count;
     else if (errno == EPIPE || errno == ECONNRESET)

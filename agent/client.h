@@ -18,11 +18,12 @@ enum exchange_end {
     EXCHANGE_ANSWERED,
     EXCHANGE_BROKEN, /* closed early, or no answer of ours */
     EXCHANGE_TIMED_OUT,
-    EXCHANGE_INTERRUPTED, /* by SIGINT or SIGTERM; the process goes on with what it was asked */
+    EXCHANGE_INTERRUPTED, /* by a signal; the process goes on with what it was asked */
 };
 
 struct exchange {
     const struct peer *peer;
+    const int *descriptor; /* borrowed; it travels with the first byte; NULL: none does */
     enum exchange_end end;
     control_response *response; /* owned; when answered */
     struct error error;         /* when not */
@@ -41,7 +42,7 @@ struct progress;
 void exchange_run(struct exchange *list, size_t count, const control_request *request,
                   double timeout, struct progress *progress);
 void exchange_finish(struct exchange *list, size_t count);
-/* From now on SIGINT and SIGTERM end the wait, not the command. */
+/* From now on SIGINT, SIGTERM and SIGHUP end the wait, not the command. */
 void exchange_catch_signals(void);
 bool exchange_was_interrupted(void);
 

@@ -33,7 +33,7 @@ static json_t *whole(uint64_t value)
     return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
 }
 
-static json_t *devices(const control_response *response)
+json_t *answer_devices(const control_response *response)
 {
     json_t *array = json_array();
     for (size_t i = 0; response && i < response->n_devices; i++) {
@@ -62,6 +62,24 @@ static json_t *strings(char *const *list, size_t count)
     for (size_t i = 0; i < count; i++)
         json_array_append_new(array, answer_string(list[i]));
     return array;
+}
+
+json_t *answer_warnings(const control_response *response)
+{
+    size_t count = response ? response->n_warnings : 0;
+    return strings(count ? response->warnings : NULL, count);
+}
+
+json_t *answer_image(const struct report *report)
+{
+    const Shadowcl__Control__ImageSummary *image =
+        report->response && report->file ? report->response->image : NULL;
+    if (!image)
+        return json_null();
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "file", answer_string(report->file), "bytes",
+                     whole(image->file), "contents_bytes", whole(image->contents), "zero_bytes",
+                     whole(image->zero), "equal_bytes", whole(image->equal), "ms",
+                     number(image->ms));
 }
 
 static json_t *suspend_ms(const control_response *response)
@@ -95,8 +113,9 @@ static json_t *ps_element(const struct report *report)
     const char *line = response && response->command[0] ? response->command : report->command;
     return json_pack("{s:i, s:I, s:o, s:s, s:o, s:o, s:o, s:o}", "pid", (int)report->pid, "uid",
                      (json_int_t)report->uid, "command", answer_string(line), "state",
-                     report->state, "devices", devices(response), "objects", objects(response),
-                     "device_bytes", whole(response ? response->device_bytes : 0), "owed_bytes",
+                     report->state, "devices", answer_devices(response), "objects",
+                     objects(response), "device_bytes",
+                     whole(response ? response->device_bytes : 0), "owed_bytes",
                      whole(response ? response->owed_bytes : 0));
 }
 
@@ -119,24 +138,23 @@ json_t *answer_element(enum answer_kind kind, const struct report *report)
     json_t *element = json_pack("{s:i, s:s}", "pid", (int)report->pid, "state", report->state);
     if (kind != ANSWER_RESUME)
         add_suspend(element, response);
-    if (kind != ANSWER_SUSPEND) {
-        json_object_set_new(element, "devices", devices(response));
+    if (kind == ANSWER_RESUME || kind == ANSWER_MOVE) {
+        json_object_set_new(element, "devices", answer_devices(response));
         json_object_set_new(element, "owed_bytes", whole(response ? response->owed_bytes : 0));
     }
-    size_t count = response ? response->n_warnings : 0;
-    json_object_set_new(element, "warnings", strings(count ? response->warnings : NULL, count));
-    json_t *ms = kind == ANSWER_SUSPEND  ? suspend_ms(response)
-                 : kind == ANSWER_RESUME ? resume_ms(response)
-                                         : json_pack("{s:o, s:o}", "suspend", suspend_ms(response),
-                                                     "resume", resume_ms(response));
+    json_object_set_new(element, "warnings", answer_warnings(response));
+    json_t *ms = kind == ANSWER_RESUME ? resume_ms(response)
+                 : kind != ANSWER_MOVE ? suspend_ms(response)
+                                       : json_pack("{s:o, s:o}", "suspend", suspend_ms(response),
+                                                   "resume", resume_ms(response));
     json_object_set_new(element, "ms", ms);
     json_object_set_new(element, "error",
                         report->failed ? answer_failure(&report->error) : json_null());
     return element;
 }
 
-/* Takes `array`. Numbers with as many digits as say something: microseconds of a day. */
-static int print(json_t *array)
+/* Numbers with as many digits as say something: microseconds of a day. */
+int answer_print(json_t *array)
 {
     int result = array ? json_dumpf(array, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : -1;
     json_decref(array);
@@ -150,18 +168,22 @@ static int print(json_t *array)
 int answer_json(enum answer_kind kind, const struct report *list, size_t count)
 {
     json_t *array = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, answer_element(kind, &list[i]));
-    return print(array);
+    for (size_t i = 0; i < count; i++) {
+        json_t *element = answer_element(kind, &list[i]);
+        if (kind == ANSWER_SUSPEND || kind == ANSWER_SAVE)
+            json_object_set_new(element, "image", answer_image(&list[i]));
+        json_array_append_new(array, element);
+    }
+    return answer_print(array);
 }
 
 void answer_json_error(const char *command, const struct error *err)
 {
-    print(json_pack("[{s:n, s:o, s:s, s:o}]", "pid", "command", answer_string(command), "state",
-                    "not started", "error", answer_failure(err)));
+    answer_print(json_pack("[{s:n, s:o, s:s, s:o}]", "pid", "command", answer_string(command),
+                           "state", "not started", "error", answer_failure(err)));
 }
 
 void answer_json_empty(void)
 {
-    print(json_array());
+    answer_print(json_array());
 }

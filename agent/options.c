@@ -133,8 +133,54 @@ static void parse_prepare(struct ask_prepare *prepare, int key, const char *text
         prepare->rate = parse_rate("max-rate", text, state);
 }
 
+static Shadowcl__Control__Image__Compression parse_compression(const char *text,
+                                                               struct argp_state *state)
+{
+    if (!strcmp(text, "off"))
+        return SHADOWCL__CONTROL__IMAGE__COMPRESSION__OFF;
+    if (!strcmp(text, "zstd"))
+        return SHADOWCL__CONTROL__IMAGE__COMPRESSION__ZSTD;
+    if (strcmp(text, "auto") != 0)
+        argp_error(state, "--compress: `%s` is none of auto, off and zstd", text);
+    return SHADOWCL__CONTROL__IMAGE__COMPRESSION__AUTO;
+}
+
+static const char *parse_image(const char *text, struct argp_state *state)
+{
+    if (!*text)
+        argp_error(state, "--image: the file's name is empty");
+    if (!strcmp(text, "-"))
+        argp_error(state, "--image: contents have to be read back from there: name a file");
+    return text;
+}
+
+static void add_word(struct options *options, char *text, struct argp_state *state)
+{
+    bool is_file = options->takes_files && (options->takes_no_pids || options->num_pids);
+    if (!is_file && options->takes_no_pids)
+        argp_error(state, "`%s` is too much: there is nothing to name", text);
+    else if (!is_file)
+        add_pid(options, text, state);
+    else if (options->num_files < options->takes_files)
+        options->files[options->num_files++] = text;
+    else
+        argp_error(state, "`%s` is too much", text);
+}
+
+static void check_image(const struct options *options, struct argp_state *state)
+{
+    if (options->image && (options->all || options->num_pids != 1))
+        argp_error(state, "--image is for one process id: each process needs a file of its own");
+    if (options->has_compression && !options->image && !options->takes_files)
+        argp_error(state, "--compress is for --image");
+}
+
 static void check(const struct options *options, struct argp_state *state)
 {
+    check_image(options, state);
+    if (options->num_files < options->takes_files && (options->takes_no_pids || options->num_pids))
+        argp_error(state, options->takes_files - options->num_files > 1 ? "files are missing"
+                                                                        : "a file is missing");
     if (options->takes_no_pids)
         return;
     if (options->all && options->num_pids)
@@ -187,10 +233,15 @@ error_t options_parse_one(int key, char *text, struct argp_state *state)
     case OPTION_RATE:
         parse_prepare(&options->prepare, key, text, state);
         return 0;
+    case OPTION_IMAGE:
+        options->image = parse_image(text, state);
+        return 0;
+    case OPTION_COMPRESS:
+        options->compression = parse_compression(text, state);
+        options->has_compression = true;
+        return 0;
     case ARGP_KEY_ARG:
-        if (options->takes_no_pids)
-            argp_error(state, "`%s` is too much: there is nothing to name", text);
-        add_pid(options, text, state);
+        add_word(options, text, state);
         return 0;
     case ARGP_KEY_END:
         check(options, state);

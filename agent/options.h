@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+enum { OPTIONS_MAX_FILES = 2 };
+
 struct options {
     bool all, json;
     bool one_pid;       /* set by the verb: exactly one process */
@@ -18,8 +20,14 @@ struct options {
     double timeout;     /* seconds; 0 where not given */
     struct ask_resume resume;
     struct ask_prepare prepare;
-    pid_t *pids; /* owned; each once */
+    Shadowcl__Control__Image__Compression compression;
+    bool has_compression;
+    const char *image; /* of --image; NULL where not given */
+    pid_t *pids;       /* owned; each once */
     size_t num_pids;
+    unsigned takes_files; /* set by the verb: so many, behind the process id where there is one */
+    const char *files[OPTIONS_MAX_FILES];
+    unsigned num_files;
 };
 
 enum {
@@ -34,6 +42,8 @@ enum {
     OPTION_ROUNDS = 'n',
     OPTION_TARGET = 'g',
     OPTION_RATE = 'r',
+    OPTION_IMAGE = 'i',
+    OPTION_COMPRESS = 'z',
 };
 
 /* clang-format off */
@@ -43,6 +53,9 @@ enum {
     {"deadline", OPTION_DEADLINE, "SEC", 0, \
      "Seconds (fractions allowed) that work on the device may take to end, 10 by default; " \
      "past it the program goes on as if nothing had happened", 0}
+#define OPTIONS_COMPRESS \
+    {"compress", OPTION_COMPRESS, "HOW", 0, \
+     "`off', `zstd', or `auto' (the default): off where the file is faster than the compressor", 0}
 #define OPTIONS_STRICT \
     {"strict", OPTION_STRICT, 0, 0, \
      "The device must have all that the program was told of the old one, not only what its " \
@@ -62,7 +75,8 @@ enum {
      "With --prepare: copy so many bytes a second at most (K, M and G are understood)", 0}
 /* clang-format on */
 
-enum { OPTIONS_PREPARE_TIME = 600 }; /* seconds to wait longer for an answer with --prepare */
+/* Seconds to wait longer for an answer with --prepare, and where a file is written. */
+enum { OPTIONS_PREPARE_TIME = 600, OPTIONS_IMAGE_TIME = 3600 };
 
 /* A number of seconds above 0, for `--NAME`. */
 double options_parse_seconds(const char *name, const char *text, struct argp_state *state);

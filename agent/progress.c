@@ -83,6 +83,21 @@ void progress_tick(struct progress *progress, const struct exchange *list, size_
     progress->is_shown = true;
 }
 
+void progress_tell(struct progress *progress, const char *what, double fraction)
+{
+    char clean[64];
+    double now = text_clock();
+    if (!progress->is_terminal || now < progress->next)
+        return;
+    progress->next = now + then_every;
+    fprintf(stderr, "\r\033[K%s %s: ", progress->doing, text_clean(clean, sizeof clean, what));
+    if (fraction >= 0)
+        fprintf(stderr, "%.0f %%, ", fraction * 100);
+    fprintf(stderr, "%.1f s", now - progress->start);
+    fflush(stderr);
+    progress->is_shown = true;
+}
+
 void progress_end(struct progress *progress)
 {
     if (progress->is_shown)

@@ -14,6 +14,9 @@ struct progress {
 void progress_start(struct progress *progress, const char *doing);
 /* Asks those that have not answered for their state, on connections of their own. */
 void progress_tick(struct progress *progress, const struct exchange *list, size_t count);
+/* The same of work that is done here: "verifying a.image: 45 %, 1.2 s"; below 0 it is not known how
+ * much is done. */
+void progress_tell(struct progress *progress, const char *what, double fraction);
 void progress_end(struct progress *progress);
 
 /* Calls `look` at every turn of a wait, instead of writing a line. */

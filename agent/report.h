@@ -14,6 +14,7 @@ struct report {
     char command[64];           /* its name: the program, without folder and arguments */
     char state[24];             /* as in `--json` */
     control_response *response; /* owned; NULL without an answer */
+    const char *file;           /* borrowed; of an image that was made; NULL: none was */
     bool failed;
     struct error error; /* if failed */
 };

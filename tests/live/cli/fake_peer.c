@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A process that listens as one under shadowcl does, and answers as it is told:
  *     fake_peer SOCKET [VERB=BEHAVIOUR]...
- * VERB is status, suspend, resume or move; see `behaviours`. Prints "ready" when it listens, then a
- * line for each request. It ends with its standard input. */
+ * VERB is status, suspend, resume, move, save or check; see `behaviours`. Prints "ready" when it
+ * listens, then a line for each request. It ends with its standard input. */
 #include "control.pb-c.h"
 
 #include <fcntl.h>
@@ -24,13 +24,16 @@ typedef Shadowcl__Control__Response control_response;
 /* ok; refuse; close: no answer; half: part of one; garbage; oversized: claims 1 GiB; empty: zero
  * bytes; silent: nothing until the end; die: ends; die-half; slow: after a second; lost: does it,
  * but does not say; odd: control characters, bad UTF-8, NaN; warn: with warnings and residue; many:
- * with so many warnings that they fill megabytes. */
+ * with so many warnings that they fill megabytes. Where there is a file for an image: old: knows
+ * nothing of it; lie: tells another size; full: no room. */
 enum { MANY = 40000 };
-enum { MAX_VERBS = 5 };
-static const char *behaviour[MAX_VERBS] = {"ok", "ok", "ok", "ok", "ok"};
-static const char *const verb_names[MAX_VERBS] = {"", "", "status", "suspend", "resume"};
-static const char *move_behaviour = "ok";
-static _Atomic int state; /* Shadowcl__Control__State */
+enum { MAX_VERBS = 8 };
+static const char *behaviour[MAX_VERBS] = {"ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok"};
+static const char *const verb_names[MAX_VERBS] = {"",       "",     "status", "suspend",
+                                                  "resume", "move", "save",   "check"};
+static _Atomic int state;      /* Shadowcl__Control__State */
+static _Atomic int image = -1; /* while suspended: the file with the contents */
+static const char image_bytes[] = "what a process writes into the file that it is given";
 
 static Shadowcl__Control__Device device = {
     .base = PROTOBUF_C_MESSAGE_INIT(&shadowcl__control__device__descriptor),
@@ -51,15 +54,47 @@ static Shadowcl__Control__Count queues = {
     .kind = (char *)"queue",
     .count = 2};
 
+static Shadowcl__Control__Failure fp64 = {
+    .base = PROTOBUF_C_MESSAGE_INIT(&shadowcl__control__failure__descriptor),
+    .object = (char *)"kernel `solve`",
+    .reason = (char *)"the device has no fp64",
+    .todo = (char *)"name another device"};
+static Shadowcl__Control__Failure room = {
+    .base = PROTOBUF_C_MESSAGE_INIT(&shadowcl__control__failure__descriptor),
+    .object = (char *)"buffer 12",
+    .reason = (char *)"its 12.4 MiB are more than the 8.0 MiB there",
+    .todo = (char *)""};
+
 static bool write_all(int fd, const void *bytes, size_t size)
 {
     return send(fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size;
 }
 
-static control_request *read_request(int fd)
+/* A file comes with the first byte. */
+static bool read_header(int fd, uint8_t header[4], int *file)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec part = {.iov_base = header, .iov_len = 4};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    *file = -1;
+    if (recvmsg(fd, &message, MSG_WAITALL | MSG_CMSG_CLOEXEC) != 4)
+        return false;
+    struct cmsghdr *found = CMSG_FIRSTHDR(&message);
+    if (found && found->cmsg_type == SCM_RIGHTS)
+        memcpy(file, CMSG_DATA(found), sizeof *file);
+    return true;
+}
+
+static control_request *read_request(int fd, int *file)
 {
     uint8_t header[4], body[8192];
-    if (recv(fd, header, sizeof header, MSG_WAITALL) != (ssize_t)sizeof header)
+    if (!read_header(fd, header, file))
         return NULL;
     size_t size = header[0] | (size_t)header[1] << 8 | (size_t)header[2] << 16;
     if (header[3] || size > sizeof body || recv(fd, body, size, MSG_WAITALL) != (ssize_t)size)
@@ -119,6 +154,13 @@ static void change(const control_request *request, const char *how, control_resp
                                                 .reason = (char *)"did not end before the deadline",
                                                 .todo = (char *)"give it longer with --deadline"};
         response->error = failure;
+    } else if (!strcmp(how, "full")) {
+        failure->object = (char *)"image";
+        failure->reason = (char *)"at offset 4096: No space left on device";
+        failure->todo = (char *)"make room";
+        response->error = failure;
+    } else if (request->verb_case >= SHADOWCL__CONTROL__REQUEST__VERB_SAVE) {
+        return; /* in any state */
     } else if (state != needed) {
         failure->object = (char *)"process";
         failure->reason = needed ? (char *)"it is not suspended" : (char *)"it is not running";
@@ -131,18 +173,52 @@ static void change(const control_request *request, const char *how, control_resp
     }
 }
 
-static void answer(int fd, const control_request *request, const char *how)
+static void keep_image(int file)
+{
+    int before = image;
+    image = file;
+    if (before >= 0)
+        close(before);
+}
+
+/* Writes it, as far as it does; what a suspend has written stays open until the resume. */
+static void write_image(const control_request *request, int file, const char *how,
+                        control_response *response, Shadowcl__Control__ImageSummary *summary)
+{
+    bool suspends = request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND;
+    size_t half = sizeof image_bytes / 2;
+    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_RESUME)
+        keep_image(-1);
+    if (file < 0 || !strcmp(how, "old"))
+        return;
+    if (write(file, image_bytes, half) != (ssize_t)half || response->error)
+        return;
+    if (write(file, image_bytes + half, sizeof image_bytes - half) < 0)
+        return;
+    summary->contents = 13002342, summary->zero = 4096, summary->equal = 8192, summary->ms = 1.5;
+    summary->file = sizeof image_bytes + !strcmp(how, "lie");
+    response->image = summary;
+    if (suspends)
+        keep_image(dup(file));
+}
+
+static void answer(int fd, int file, const control_request *request, const char *how)
 {
     control_response response = SHADOWCL__CONTROL__RESPONSE__INIT;
     Shadowcl__Control__Failure failure = SHADOWCL__CONTROL__FAILURE__INIT;
     Shadowcl__Control__SuspendTimes suspend = SHADOWCL__CONTROL__SUSPEND_TIMES__INIT;
     Shadowcl__Control__ResumeTimes resume = SHADOWCL__CONTROL__RESUME_TIMES__INIT;
+    Shadowcl__Control__ImageSummary summary = SHADOWCL__CONTROL__IMAGE_SUMMARY__INIT;
+    Shadowcl__Control__Failure *missing[] = {&fp64, &room};
     Shadowcl__Control__Device *devices[] = {strcmp(how, "odd") ? &device : &odd_device};
     Shadowcl__Control__Count *objects[] = {&buffers, &queues};
     char *warnings[] = {(char *)"device has no fp16, the program was told it has"};
     char *residue[] = {(char *)"fd 7 -> /dev/dri/card0"};
     if (request->verb_case != SHADOWCL__CONTROL__REQUEST__VERB_STATUS)
         change(request, how, &response, &failure);
+    write_image(request, file, how, &response, &summary);
+    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_CHECK && !strcmp(how, "missing"))
+        response.n_missing = 2, response.missing = missing;
     if (!strcmp(how, "lost") || misbehave(fd, how))
         return;
     suspend.drain = 3.125, suspend.capture = 20, suspend.release = 8.1, suspend.total = 31.225;
@@ -180,11 +256,18 @@ static void log_prepare(const Shadowcl__Control__Prepare *prepare)
         printf(", prepare %u %g %g", prepare->max_rounds, prepare->target, prepare->rate);
 }
 
+static void log_image(const Shadowcl__Control__Image *where)
+{
+    if (where)
+        printf(", image %d", (int)where->compression);
+}
+
 static void log_request(const control_request *request)
 {
     if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND) {
         printf("suspend %g", request->suspend->deadline);
         log_prepare(request->suspend->prepare);
+        log_image(request->suspend->image);
     } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_RESUME) {
         printf("resume %s %d%s", request->resume->device, request->resume->strict,
                request->resume->lazy ? ", lazy" : "");
@@ -192,6 +275,12 @@ static void log_request(const control_request *request)
         printf("move %g %s %d", request->move->deadline, request->move->device,
                request->move->strict);
         log_prepare(request->move->prepare);
+    } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SAVE) {
+        printf("save %g", request->save->deadline);
+        log_prepare(request->save->prepare);
+        log_image(request->save->image);
+    } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_CHECK) {
+        printf("check %s %d", request->check->device, request->check->strict);
     } else {
         printf("status");
     }
@@ -201,14 +290,16 @@ static void log_request(const control_request *request)
 
 static void *serve(void *data)
 {
-    int fd = (int)(intptr_t)data;
-    control_request *request = read_request(fd);
-    if (request) {
+    int fd = (int)(intptr_t)data, file;
+    control_request *request = read_request(fd, &file);
+    if (request && (int)request->verb_case < MAX_VERBS) {
         log_request(request);
-        bool moves = request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_MOVE;
-        answer(fd, request, moves ? move_behaviour : behaviour[request->verb_case]);
-        shadowcl__control__request__free_unpacked(request, NULL);
+        answer(fd, file, request, behaviour[request->verb_case]);
     }
+    if (request)
+        shadowcl__control__request__free_unpacked(request, NULL);
+    if (file >= 0)
+        close(file);
     close(fd);
     return NULL;
 }
@@ -239,8 +330,6 @@ static void parse(char *text)
     for (int i = 2; i < MAX_VERBS; i++)
         if (!strcmp(text, verb_names[i]))
             behaviour[i] = value;
-    if (!strcmp(text, "move"))
-        move_behaviour = value;
     if (!strcmp(text, "state"))
         state = atoi(value);
 }

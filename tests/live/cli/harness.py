@@ -19,9 +19,11 @@ needs_root = unittest.skipUnless(ROOT, "needs root to become another user")
 
 PS = {"pid", "uid", "command", "state", "devices", "objects", "device_bytes", "owed_bytes"}
 SUSPEND = {"pid", "state", "captured_bytes", "copied_bytes", "prepared_bytes", "prepare_rounds",
-           "objects", "residue", "warnings", "ms", "error"}
+           "objects", "residue", "warnings", "ms", "image", "error"}
+IMAGE = {"file", "bytes", "contents_bytes", "zero_bytes", "equal_bytes", "ms"}
 RESUME = {"pid", "state", "devices", "owed_bytes", "warnings", "ms", "error"}
 SUSPEND_MS = {"prepare", "drain", "capture", "release", "total"}
+MOVE = SUSPEND - {"image"} | RESUME
 RESUME_MS = {"load", "rebuild", "total"}
 
 

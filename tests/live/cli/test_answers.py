@@ -4,7 +4,7 @@ import os
 import pty
 import subprocess
 
-from harness import Case, PS, RESUME, RESUME_MS, run_tests, SUSPEND, SUSPEND_MS
+from harness import Case, MOVE, PS, RESUME, RESUME_MS, run_tests, SUSPEND, SUSPEND_MS
 
 
 class Answers(Case):
@@ -38,7 +38,7 @@ class Answers(Case):
             "copied_bytes": 0, "prepared_bytes": 0, "prepare_rounds": 0,
             "objects": {"buffer": 40, "queue": 2}, "residue": [], "warnings": [],
             "ms": {"prepare": 0, "drain": 3.125, "capture": 20.0, "release": 8.1, "total": 31.225},
-            "error": None}])
+            "image": None, "error": None}])
         self.shadowcl("resume", peer.pid, "--device", "pocl:0, gpu", "--strict", "--json")
         self.expect(0)
         self.equal(self.answer(RESUME), [{
@@ -86,7 +86,7 @@ class Answers(Case):
         peer = self.peer()
         self.shadowcl("move", peer.pid, "--device", "1", "--json")
         self.expect(0)
-        element, = self.answer(SUSPEND | RESUME)
+        element, = self.answer(MOVE)
         self.equal((set(element["ms"]), set(element["ms"]["suspend"]),
                     set(element["ms"]["resume"])), ({"suspend", "resume"}, SUSPEND_MS, RESUME_MS))
         self.shadowcl("move", peer.pid, "--device", "1", "--deadline", "3", "--strict")

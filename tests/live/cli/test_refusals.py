@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from harness import Case, needs_root, NOBODY, PS, RESUME, run_tests, SUSPEND
+from harness import Case, MOVE, needs_root, NOBODY, PS, RESUME, run_tests, SUSPEND
 
 
 class Refusals(Case):
@@ -46,7 +46,7 @@ class Refusals(Case):
         gone = subprocess.Popen(["true"])
         gone.wait()
         for verb, fields in ((["suspend"], SUSPEND), (["resume"], RESUME),
-                             (["move", "--device", "0"], SUSPEND | RESUME)):
+                             (["move", "--device", "0"], MOVE)):
             self.shadowcl(*verb, gone.pid, "--json")
             self.expect_refusal(str(gone.pid), "no such process", "shadowcl ps", "gone")
             element, = self.answer(fields)
