@@ -99,7 +99,7 @@ static int take_notes(struct round *round, struct error *err)
     round->list = malloc((count + 1) * sizeof *round->list);
     if (!mems || !round->list)
         result = error_set(err, 0, "no memory for the list of buffers");
-    for (size_t i = 0; result == 0 && i < count; i++) {
+    for (size_t i = 0; mems && round->list && result == 0 && i < count; i++) {
         struct mem *mem = (struct mem *)mems[i];
         if (!atomic_load(&mem->object.refs) || !mem_precopy_takes(mem))
             continue;

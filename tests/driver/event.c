@@ -140,7 +140,7 @@ cl_int CL_API_CALL clWaitForEvents(cl_uint num_events, const cl_event *events)
     cl_int err = call_begin(CALL_clWaitForEvents, mask);
     if (err == CL_SUCCESS)
         err = pocl->clWaitForEvents(num_events, events);
-    for (cl_uint i = 0; i < num_events && err == CL_SUCCESS; i++)
+    for (cl_uint i = 0; events && i < num_events && err == CL_SUCCESS; i++)
         if (error_of(events[i]) != CL_COMPLETE)
             err = CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
     return err;
