@@ -298,6 +298,35 @@ static uint64_t svm_pointer(void)
     return is("taken") ? UINT64_C(0xffffffffff600000) : UINT64_C(0x300000000100);
 }
 
+static void put_commands(Shadowcl__Image__KernelArg **args)
+{
+    uint64_t sizes[9] = {[3] = 64};
+    uint32_t waits[] = {1};
+    Shadowcl__Image__Recorded copy = SHADOWCL__IMAGE__RECORDED__INIT;
+    Shadowcl__Image__Recorded launch = SHADOWCL__IMAGE__RECORDED__INIT;
+    Shadowcl__Image__Recorded *commands[] = {&copy, &launch};
+    Shadowcl__Image__CommandBuffer buffer = SHADOWCL__IMAGE__COMMAND_BUFFER__INIT;
+    copy.kind = SHADOWCL__IMAGE__RECORDED__KIND__COPY;
+    copy.source = copy.target = BUFFER;
+    copy.other_offset = 4096;
+    copy.size = 64;
+    launch.kind = SHADOWCL__IMAGE__RECORDED__KIND__KERNEL;
+    launch.kernel = KERNEL;
+    launch.n_args = 4;
+    launch.args = args;
+    launch.dims = 1;
+    launch.has_global = true;
+    launch.n_sizes = 9;
+    launch.sizes = sizes;
+    launch.n_waits = 1;
+    launch.waits = waits;
+    buffer.queue = QUEUE;
+    buffer.n_commands = 2;
+    buffer.commands = commands;
+    buffer.finalized = true;
+    put(COMMANDS, OBJECT(COMMAND_BUFFER, command_buffer, &buffer));
+}
+
 static void put_kernels(void)
 {
     static const uint32_t by = 3;
@@ -329,33 +358,8 @@ static void put_kernels(void)
     kernel.n_args = 1;
     kernel.largest_group = 0;
     put(LINKED_KERNEL, OBJECT(KERNEL, kernel, &kernel));
-    if (is("plain"))
-        return;
-    uint64_t sizes[9] = {[3] = 64};
-    uint32_t waits[] = {1};
-    Shadowcl__Image__Recorded copy = SHADOWCL__IMAGE__RECORDED__INIT;
-    Shadowcl__Image__Recorded launch = SHADOWCL__IMAGE__RECORDED__INIT;
-    Shadowcl__Image__Recorded *commands[] = {&copy, &launch};
-    Shadowcl__Image__CommandBuffer buffer = SHADOWCL__IMAGE__COMMAND_BUFFER__INIT;
-    copy.kind = SHADOWCL__IMAGE__RECORDED__KIND__COPY;
-    copy.source = copy.target = BUFFER;
-    copy.other_offset = 4096;
-    copy.size = 64;
-    launch.kind = SHADOWCL__IMAGE__RECORDED__KIND__KERNEL;
-    launch.kernel = KERNEL;
-    launch.n_args = 4;
-    launch.args = list;
-    launch.dims = 1;
-    launch.has_global = true;
-    launch.n_sizes = 9;
-    launch.sizes = sizes;
-    launch.n_waits = 1;
-    launch.waits = waits;
-    buffer.queue = QUEUE;
-    buffer.n_commands = 2;
-    buffer.commands = commands;
-    buffer.finalized = true;
-    put(COMMANDS, OBJECT(COMMAND_BUFFER, command_buffer, &buffer));
+    if (!is("plain"))
+        put_commands(list);
 }
 
 static void put_others(void)
