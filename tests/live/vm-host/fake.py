@@ -524,10 +524,7 @@ class World:
                 self.process.send_signal(signal.SIGINT)
                 time.sleep(1.2)
         if fault == "hang up":  # a terminal is closed: its kernel says so, and its shell
-            self.agent.cancelled.clear()
-            for _ in range(2):
-                self.process.send_signal(signal.SIGHUP)
-                time.sleep(0.005)
+            threading.Thread(target=self.hang_up, daemon=True).start()
         reply = self.reply(port, channel, message, execute)
         if fault == "late":
             time.sleep(0.5)
@@ -542,6 +539,14 @@ class World:
             self.cursed.pop((channel, message.get("id")), None)
             return
         port.send(reply)
+
+    def hang_up(self):
+        """Once the suspend has begun: an agent does not hear of what comes after it before that."""
+        while self.agent.state == "running":
+            time.sleep(0.001)
+        for _ in range(2):
+            self.process.send_signal(signal.SIGHUP)
+            time.sleep(0.005)
 
     def ignore_cancel(self, id=None):
         time.sleep(3)
