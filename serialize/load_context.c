@@ -13,7 +13,11 @@ struct device **load_devices(const struct load *load, const uint64_t *serials, s
         return NULL;
     }
     struct device **devices = calloc(count, sizeof(struct device *));
-    bool ok = devices || load_no_memory(err) == 0;
+    if (!devices) {
+        load_no_memory(err);
+        return NULL;
+    }
+    bool ok = true;
     for (size_t i = 0; i < count && ok; i++) {
         struct device *device = load_object_of(load, serials[i], KIND_DEVICE, "device", err);
         ok = device;

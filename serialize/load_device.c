@@ -80,8 +80,9 @@ static int fill(struct load *load, const Shadowcl__Image__Device *message, struc
     device->is_default = message->is_default;
     if (load_info(&device->info, message->info, message->n_info, err) != 0)
         return -1;
-    return device->parent ? join_partition(load, message->partition, device, message->index, err)
-                          : 0;
+    return message->partition
+               ? join_partition(load, message->partition, device, message->index, err)
+               : 0;
 }
 
 int load_device(struct load *load, const Shadowcl__Image__Device *message, void **it,

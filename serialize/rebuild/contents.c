@@ -8,7 +8,8 @@
 #include "serialize/rebuild/rebuild.h"
 #include "state/stream.h"
 
-_Static_assert(STREAM_CHUNK == IMAGE_CHUNK, "what goes by are the file's chunks");
+/* What goes by are the file's chunks. */
+_Static_assert(STREAM_CHUNK == IMAGE_CHUNK, "one size"); // NOLINT(misc-redundant-expression)
 
 static int check_one(const struct rebuild *it, const struct image_contents *contents,
                      struct error *err)

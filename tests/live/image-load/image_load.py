@@ -159,7 +159,7 @@ def test_contents_that_do_not_fit(start):
     place = start("pocl")
     answer = place.rebuild("check", place.image("short"), code=1)
     assert answer["error"]["object"] == "object 8", answer
-    assert "contents of" in answer["error"]["reason"], answer
+    assert "not that of its contents" in answer["error"]["reason"], answer
 
 
 def test_a_damaged_file(start):
