@@ -176,7 +176,8 @@ static int resume(struct restore *restore, struct error *err)
         return -1;
     for (size_t i = 0; i < group->tree.count; i++)
         group->resumes[i] = ran_before(&restore->saved, group->tree.pids[i]);
-    int result = group_return(group, restore->options.resume.device, restore->options.resume.strict, err);
+    int result =
+        group_return(group, restore->options.resume.device, restore->options.resume.strict, err);
     restore->resume_ms = (text_clock() - start) * 1e3;
     return result;
 }

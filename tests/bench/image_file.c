@@ -165,7 +165,8 @@ static void print_list(const char *name, const double *values, int count)
     printf("], ");
 }
 
-/* Of the processor, by this process or its children: what counts on a machine that has other work. */
+/* Of the processor, by this process or its children: what counts on a machine that has other work.
+ */
 static double cpu(int who)
 {
     struct rusage usage;

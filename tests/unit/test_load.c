@@ -501,14 +501,10 @@ static void test_a_binary_is_known_by_its_recipe(void **state)
     struct load *load = load_create();
     assert_int_equal(load_all(load, &err), COUNT);
     struct object **list = load_list(load, &count);
-    struct program *p = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (list[i]->was == KIND_PROGRAM && !p) {
-            p = (struct program *)list[i];
-            p = p->origin->kind == ORIGIN_BINARY ? p : NULL;
-        }
-    assert_non_null(p);
-    assert_string_equal(origin_known(p->origin, 0)->options, "-DN=1");
+    struct program *p = at(list, count, KIND_PROGRAM, PROGRAM);
+    const struct origin *loaded_from = p->build->devices[0].recipe->inputs[0]->origin;
+    assert_int_equal(loaded_from->kind, ORIGIN_BINARY);
+    assert_string_equal(origin_known(loaded_from, 0)->options, "-DN=1");
     free(list);
     load_destroy(load);
 }
