@@ -498,11 +498,12 @@ static void test_a_binary_is_known_by_its_recipe(void **state)
     struct error err = {0};
     size_t count;
     binary.known = SERIAL(COMPILED);
+    build.recipe = SERIAL(LOADED);
     struct load *load = load_create();
     assert_int_equal(load_all(load, &err), COUNT);
     struct object **list = load_list(load, &count);
     struct program *p = at(list, count, KIND_PROGRAM, PROGRAM);
-    const struct origin *loaded_from = p->build->devices[0].recipe->inputs[0]->origin;
+    const struct origin *loaded_from = p->build->devices[0].recipe->origin;
     assert_int_equal(loaded_from->kind, ORIGIN_BINARY);
     assert_string_equal(origin_known(loaded_from, 0)->options, "-DN=1");
     free(list);
