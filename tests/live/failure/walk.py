@@ -4,7 +4,7 @@
 turn, in a fresh program. After that the program must run with the right contents, or be suspended
 and come back with them. With --gone the device is pulled out at that call, and stays away: what is
 suspended must come back on another; what runs on has its contents when the device is put back.
-Prints the table of steps and outcomes."""
+With --image contents go to an image file. Prints the table of steps and outcomes."""
 
 import argparse
 import sys
@@ -16,13 +16,18 @@ from harness import Failure, Machine, Victim, expect
 WISHES = ("images", "outoforder")
 
 
-def record(build, mapping):
+def where_to(machine, image):
+    """Of contents: what the command is told."""
+    return ("--image", machine.work / "image") if image else ()
+
+
+def record(build, mapping, image):
     """The names of the driver calls in a suspend and a resume, and how many are the suspend's."""
     with Machine(build, mapping=mapping) as machine, Victim(machine, *WISHES) as victim:
         victim.do("step")
         calls = machine.work / "calls"
         machine.set_faults(f"log {calls}\n")
-        victim.suspend()
+        victim.suspend(*where_to(machine, image))
         suspend = len(calls.read_text().splitlines())
         victim.resume()
         machine.set_faults("")
@@ -30,14 +35,14 @@ def record(build, mapping):
         return calls.read_text().splitlines(), suspend
 
 
-def fail_one(build, mapping, number, error):
+def fail_one(build, mapping, number, error, image):
     """Returns which call failed, in which step, and what came of it. (How often the shim polls for
     an event differs from run to run, so that the n-th call does too.)"""
     with Machine(build, mapping=mapping) as machine, Victim(machine, *WISHES) as victim:
         victim.do("step")
         calls = machine.work / "calls"
         machine.set_faults(f"fail * {number} {error}\nlog {calls}\n")
-        code, answer = machine.shadowcl("suspend", victim.pid)
+        code, answer = machine.shadowcl("suspend", victim.pid, *where_to(machine, image))
         outcome = "suspend fails, runs on"
         in_suspend = len(calls.read_text().splitlines())
         if code == 0:
@@ -75,7 +80,7 @@ def recover(machine, victim, code, outcome):
     return outcome
 
 
-def lose_one(build, mapping, number):
+def lose_one(build, mapping, number, image):
     """As fail_one, but from that call on the device is not there."""
     with Machine(build, devices=2, names=("first GPU", "second GPU"), mapping=mapping) as machine, \
             Victim(machine, *WISHES) as victim:
@@ -83,7 +88,7 @@ def lose_one(build, mapping, number):
         calls, node = machine.work / "calls", machine.nodes[0]
         away = node.with_name(f"{node.name}-away")
         machine.set_faults(f"unplug {number} {node}\nlog {calls}\n")
-        code, answer = machine.shadowcl("suspend", victim.pid)
+        code, answer = machine.shadowcl("suspend", victim.pid, *where_to(machine, image))
         outcome = "suspend fails"
         in_suspend = len(calls.read_text().splitlines())
         if code == 0:
@@ -138,7 +143,7 @@ def choose(calls, every):
 
 def walk(told):
     build, mapping, error = told.build, told.mapping, told.error
-    names, suspend = record(build, mapping)
+    names, suspend = record(build, mapping, told.image)
     calls = [(i + 1, name, "suspend" if i < suspend else "resume") for i, name in enumerate(names)]
     chosen = choose(calls, told.every)
     how = "the device goes" if told.gone else f"error {error}"
@@ -148,8 +153,8 @@ def walk(told):
     def one(call):
         try:
             if told.gone:
-                return call[0], *lose_one(build, mapping, call[0])
-            return call[0], *fail_one(build, mapping, call[0], error)
+                return call[0], *lose_one(build, mapping, call[0], told.image)
+            return call[0], *fail_one(build, mapping, call[0], error, told.image)
         except Failure as failure:
             return *call, f"WRONG: {failure}"
     outcomes = Counter()
@@ -171,6 +176,7 @@ def main():
     parser.add_argument("--mapping", default="copy", choices=("copy", "shared"))
     parser.add_argument("--error", default="-5", help="what the driver answers")
     parser.add_argument("--gone", action="store_true", help="the device goes at that call")
+    parser.add_argument("--image", action="store_true", help="contents go to an image file")
     parser.add_argument("--jobs", type=int, default=2)
     return 1 if walk(parser.parse_args()) else 0
 
