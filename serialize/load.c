@@ -69,9 +69,10 @@ const struct load_entry *load_find(const struct load *load, uint64_t serial)
 /* Room for one more entry: what was made can't fail to be kept. */
 static bool reserve(struct load *load)
 {
-    if (load->count < load->room)
+    size_t before = load->entries ? load->room : 0;
+    if (load->count < before)
         return true;
-    size_t room = load->room ? load->room * 2 : 64;
+    size_t room = before ? before * 2 : 64;
     struct load_entry *entries = realloc(load->entries, room * sizeof *entries);
     if (!entries)
         return false;
@@ -83,7 +84,7 @@ static bool reserve(struct load *load)
     load->slots = slots;
     load->num_slots = room * 2;
     load->room = room;
-    for (size_t i = 0; i < load->count; i++)
+    for (size_t i = 0; i < load->count && i < before; i++)
         slots[slot_of(load, entries[i].serial)] = i + 1;
     return true;
 }
@@ -251,7 +252,7 @@ static int load_one(struct load *load, const Shadowcl__Image__Object *message, s
     if (keep_text(load, message->refusal, &refusal, err) != 0 ||
         load_any(load, message, &it, &weight, err) != 0)
         return -1;
-    if (load->kind < KIND_COUNT) {
+    if (it && load->kind < KIND_COUNT) {
         struct object *object = it;
         object->serial = message->serial;
         if (refusal)
