@@ -419,7 +419,7 @@ static int save_suspended(const struct store_wish *image, struct report *report,
     struct object **objects = object_list(false, &count);
     int result = objects ? store_finish(objects, count, report, err)
                          : error_set(err, 0, "no memory for the list of objects");
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; objects && i < count; i++)
         report->counts[objects[i]->was]++;
     free(objects);
     store_end();
