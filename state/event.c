@@ -10,7 +10,9 @@
 struct event *event_create(struct context *context, struct queue *queue, cl_command_type type,
                            enum event_place place)
 {
-    struct event *event = object_create(KIND_EVENT, sizeof *event, context->object.driver);
+    /* A user event is nobody's, and made outside of the gate: the context may just get a driver. */
+    const struct driver *driver = queue ? context->object.driver : NULL;
+    struct event *event = object_create(KIND_EVENT, sizeof *event, driver);
     if (!event)
         return NULL;
     /* The queue holds the context. */

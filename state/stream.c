@@ -156,7 +156,8 @@ static int buffer_down(struct mem *mem, struct stream_sink *sink, struct error *
 /* Rows of an image do not end where chunks do: pieces of whole rows go through memory of their own.
  */
 struct piece {
-    char *bytes; /* owned */
+    char *bytes;          /* owned */
+    const size_t *extent; /* the image's */
     size_t row, rows;
     size_t origin[3], region[3];
 };
@@ -166,7 +167,8 @@ static bool piece_begin(const struct mem *mem, struct piece *piece)
     const struct image *image = mem->image;
     size_t row = image->extent[0] * image->element;
     size_t rows = row < STREAM_CHUNK ? STREAM_CHUNK / row : 1;
-    *piece = (struct piece){.row = row, .rows = rows < image->extent[1] ? rows : image->extent[1]};
+    *piece = (struct piece){.extent = image->extent, .row = row};
+    piece->rows = rows < image->extent[1] ? rows : image->extent[1];
     piece->bytes = malloc(piece->row * piece->rows);
     piece->region[0] = image->extent[0];
     piece->region[2] = 1;
@@ -174,9 +176,9 @@ static bool piece_begin(const struct mem *mem, struct piece *piece)
 }
 
 /* The piece's rows from the place where the last one ended; bytes, 0: there is nothing more. */
-static size_t piece_next(const struct mem *mem, struct piece *piece)
+static size_t piece_next(struct piece *piece)
 {
-    const size_t *extent = mem->image->extent;
+    const size_t *extent = piece->extent;
     piece->origin[1] += piece->region[1];
     if (piece->origin[1] == extent[1]) {
         piece->origin[1] = 0;
@@ -222,7 +224,7 @@ static int image_down(struct mem *mem, struct stream_sink *sink, struct error *e
     int result = 0;
     if (!piece_begin(mem, &piece))
         return error_set(err, 0, "no memory to copy an image");
-    while (result == 0 && (size = piece_next(mem, &piece)) != 0) {
+    while (result == 0 && (size = piece_next(&piece)) != 0) {
         cl_int status = mem->object.driver->clEnqueueReadImage(mem->context->copier, mem_real(mem),
                                                                CL_TRUE, piece.origin, piece.region,
                                                                0, 0, piece.bytes, 0, NULL, NULL);
@@ -307,7 +309,7 @@ static int image_up(struct mem *mem, struct stream_source *source, cl_command_qu
         return -1;
     if (!piece_begin(mem, &piece))
         return error_set(err, 0, "no memory to copy an image");
-    while (result == 0 && (size = piece_next(mem, &piece)) != 0) {
+    while (result == 0 && (size = piece_next(&piece)) != 0) {
         result = get_piece(mem, piece.bytes, size, &at, slot, source, err);
         cl_int status = CL_SUCCESS;
         if (result == 0)
