@@ -144,10 +144,10 @@ static int check_obstacles(const struct checkpoint *checkpoint, int what, struct
     return result;
 }
 
-/* Once it has left, the last connections of ours to it end within moments. */
-static int check_settled(const struct checkpoint *checkpoint, struct error *err)
+/* Connections of ours to it end within moments: of a command before this one, and, once it has
+ * left, our own. */
+static int check_settled(const struct checkpoint *checkpoint, int what, struct error *err)
 {
-    int what = what_to_find(&checkpoint->criu) | OBSTACLES_DEVICES;
     for (int i = 0; i < SETTLE_TRIES; i++) {
         struct obstacles obstacles;
         obstacles_find(&obstacles, &checkpoint->group.tree, what);
@@ -169,7 +169,7 @@ static int check(struct checkpoint *checkpoint, struct error *err)
     if (group_find(&checkpoint->group, checkpoint->pid, err) < 0 ||
         check_children(checkpoint, err) < 0)
         return -1;
-    return check_obstacles(checkpoint, what_to_find(&checkpoint->criu), err);
+    return check_settled(checkpoint, what_to_find(&checkpoint->criu), err);
 }
 
 /* The processes are stopped, and their copy is on the disk. */
@@ -201,7 +201,8 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
     struct group *group = &checkpoint->group;
     double start = text_clock();
     *err = (struct error){0};
-    if (check_settled(checkpoint, err) < 0 ||
+    int what = what_to_find(&checkpoint->criu) | OBSTACLES_DEVICES;
+    if (check_settled(checkpoint, what, err) < 0 ||
         saved_describe(&checkpoint->saved, &group->tree, group->resumes, &checkpoint->criu, err) <
             0 ||
         criu_dump(&checkpoint->criu, checkpoint->pid, checkpoint->saved.dir,
