@@ -32,8 +32,7 @@ static void *message(size_t size, void (*init)(void *))
 
 #define NEW(type, init) ((type *)message(sizeof(type), (void (*)(void *))(void *)(init)))
 
-/* The process's command, as /proc has it: at most 4 KiB, arguments joined by blanks. */
-static char *read_command(void)
+char *control_command(void)
 {
     char text[4096];
     FILE *file = fopen("/proc/self/cmdline", "re");
@@ -325,7 +324,7 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     int result = carry_out(request, asker, attached, &findings, &report, &err);
     answer->version = PROTOCOL;
     answer->state = (Shadowcl__Control__State)checkpoint_state();
-    answer->command = read_command();
+    answer->command = control_command();
     answer->device_bytes = mem_total_bytes();
     /* A status in the middle of a capture tells how far it has come. */
     answer->captured_bytes = checkpoint_state() == STATE_CAPTURING ? staging_used() + stream_done()

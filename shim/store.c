@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "serialize/image_reader.h"
 #include "serialize/save.h"
 #include "shim/checkpoint.h"
+#include "shim/control_answer.h"
 #include "shim/gate.h"
 
 static int file = -1; /* owned; being written */
@@ -67,38 +69,25 @@ static void read_line(const char *path, char *text, size_t size)
     text[strcspn(text, "\n")] = 0;
 }
 
-static void read_command(char *text, size_t size)
-{
-    FILE *from = fopen("/proc/self/cmdline", "re");
-    size_t length = from ? fread(text, 1, size - 1, from) : 0;
-    if (from)
-        fclose(from);
-    while (length && !text[length - 1])
-        length--;
-    for (size_t i = 0; i < length; i++)
-        if (!text[i])
-            text[i] = ' ';
-    text[length] = 0;
-}
-
 static int write_about(struct error *err)
 {
     Shadowcl__Image__About about = SHADOWCL__IMAGE__ABOUT__INIT;
-    char command[4096], host[256], boot[64];
+    char host[256], boot[64], *command = control_command();
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    read_command(command, sizeof command);
     read_line("/proc/sys/kernel/hostname", host, sizeof host);
     read_line("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
     about.version = (char *)SHADOWCL_VERSION;
     about.pid = (uint32_t)getpid();
     about.uid = (uint32_t)getuid();
-    about.command = command;
+    about.command = save_text(command);
     about.host = host;
     about.boot = boot;
     about.time = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
     about.bytes = mem_total_bytes();
-    return image_writer_about(saving.writer, &about.base, err);
+    int result = image_writer_about(saving.writer, &about.base, err);
+    free(command);
+    return result;
 }
 
 int store_begin(const struct store_wish *wish, struct error *err)
