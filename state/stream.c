@@ -2,6 +2,7 @@
 /* A ring of chunks on their way: see stream.h. */
 #include "state/stream.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -53,6 +54,18 @@ static int name_mem(const struct mem *mem, struct error *err)
 {
     return error_object(err, "%s %llu", mem->image ? "image" : "buffer",
                         (unsigned long long)mem->object.serial);
+}
+
+/* Where the contents come from may have said where in them the fault lies. */
+static int name_contents(const struct mem *mem, struct error *err)
+{
+    char place[sizeof err->object];
+    snprintf(place, sizeof place, "%s", err->object);
+    name_mem(mem, err);
+    size_t length = strlen(err->object);
+    if (place[0])
+        snprintf(err->object + length, sizeof err->object - length, " (%.90s)", place);
+    return -1;
 }
 
 /* The driver does not touch the chunk any more. */
@@ -274,7 +287,7 @@ static int buffer_up(struct mem *mem, struct stream_source *source, cl_command_q
             return -1;
         slot->size = left(mem, at);
         if (source->get(source, mem, at / STREAM_CHUNK, bytes_of(slot), err) != 0)
-            return name_mem(mem, err);
+            return name_contents(mem, err);
         if (write_chunk(slot, at, queue, err) != 0)
             return -1;
     }
@@ -288,7 +301,7 @@ static int get_piece(struct mem *mem, char *to, size_t size, size_t *at, struct 
     while (size) {
         size_t begun = *at % STREAM_CHUNK, whole = left(mem, *at - begun);
         if (begun == 0 && source->get(source, mem, *at / STREAM_CHUNK, bytes_of(slot), err) != 0)
-            return name_mem(mem, err);
+            return name_contents(mem, err);
         size_t part = whole - begun < size ? whole - begun : size;
         memcpy(to, bytes_of(slot) + begun, part);
         to += part;

@@ -71,6 +71,8 @@ class Copies:
             checkpoint(self.setup, program, directory)
             code = program.process.wait(timeout=PATIENCE)
             expect(code == -signal.SIGKILL, f"it ended with {code} after it was copied")
+            if program.result.exists():
+                raise TooShort("it had written its result before it was copied")
             self.lose_device()
             program.forget_answer()
             return restore(self.setup, program, directory)
