@@ -1,134 +1,171 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Walks through a suspend and resume: each call that the shim makes to the driver in it fails in
-turn, in a fresh program. After that the program must run with the right contents, or be suspended
-and come back with them. With --gone the device is pulled out at that call, and stays away: what is
-suspended must come back on another; what runs on has its contents when the device is put back.
-With --image contents go to an image file. Prints the table of steps and outcomes."""
+turn. After that the program must run with the right contents, or be suspended and come back with
+them; the next call then fails in the same program, or in a fresh one (--fresh). With --gone the
+device is pulled out at that call, and stays away: what is suspended must come back on another; what
+runs on has its contents when the device is put back. With --image contents go to an image file.
+Prints the table of steps and outcomes."""
 
 import argparse
+import queue
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from harness import Failure, Machine, Victim, expect
 
-WISHES = ("images", "outoforder")
+NAMES = ("first GPU", "second GPU")
 
 
-def where_to(machine, image):
-    """Of contents: what the command is told."""
-    return ("--image", machine.work / "image") if image else ()
+class Walker:
+    """A program on a machine with two devices, and on which of them it is."""
 
+    def __init__(self, told):
+        self.told = told
+        self.stack = ExitStack()
+        self.machine = self.stack.enter_context(
+            Machine(told.build, devices=2, names=NAMES, mapping=told.mapping))
+        self.calls = self.machine.work / "calls"
+        # Of contents: what the command is told.
+        self.where_to = ("--image", self.machine.work / "image") if told.image else ()
+        with ExitStack() as stack:
+            stack.push(self.stack)
+            self.victim = self.stack.enter_context(Victim(self.machine, "images", "outoforder"))
+            self.on = 0
+            self.victim.do("step")
+            if not told.fresh:  # a first suspend makes other calls than those after it
+                self.suspend_and_resume()
+            stack.pop_all()
 
-def record(build, mapping, image):
-    """The names of the driver calls in a suspend and a resume, and how many are the suspend's."""
-    with Machine(build, mapping=mapping) as machine, Victim(machine, *WISHES) as victim:
-        victim.do("step")
-        calls = machine.work / "calls"
-        machine.set_faults(f"log {calls}\n")
-        victim.suspend(*where_to(machine, image))
-        suspend = len(calls.read_text().splitlines())
-        victim.resume()
-        machine.set_faults("")
-        victim.check("recording")
-        return calls.read_text().splitlines(), suspend
+    def close(self):
+        self.stack.close()
 
+    def node(self):
+        return self.machine.nodes[self.on]
 
-def fail_one(build, mapping, number, error, image):
-    """Returns which call failed, in which step, and what came of it. (How often the shim polls for
-    an event differs from run to run, so that the n-th call does too.)"""
-    with Machine(build, mapping=mapping) as machine, Victim(machine, *WISHES) as victim:
-        victim.do("step")
-        calls = machine.work / "calls"
-        machine.set_faults(f"fail * {number} {error}\nlog {calls}\n")
-        code, answer = machine.shadowcl("suspend", victim.pid, *where_to(machine, image))
-        outcome = "suspend fails, runs on"
-        in_suspend = len(calls.read_text().splitlines())
-        if code == 0:
-            code, answer = machine.shadowcl("resume", victim.pid)
-            outcome = "resume fails, suspended" if code else "no matter"
-        if code:
-            expect(answer["error"] and answer["error"]["reason"], f"no reason is given: {answer}")
-        machine.set_faults("")
-        names = calls.read_text().splitlines()
-        if code == 0 and len(names) < number:
-            return "-", "-", "there were fewer calls this time"
-        name, phase = names[number - 1], "suspend" if number <= in_suspend else "resume"
-        try:
-            return name, phase, recover(machine, victim, code, outcome)
-        except Failure as failure:
-            end = victim.fate() if victim.process.poll() is not None else "it is there"
-            return name, phase, f"WRONG: {failure}; the program: {end}; before: {answer}"
+    def suspend_and_resume(self):
+        self.victim.suspend(*self.where_to)
+        self.machine.swap(self.node())
+        self.victim.resume()
+        expect(self.machine.canary_lives(self.node()), "the canary of the device is dead")
+        self.victim.check("after another suspend and resume")
 
+    def record(self):
+        """The names of the driver calls in a suspend and a resume, and how many are the suspend's."""
+        self.machine.set_faults(f"log {self.calls}\n")
+        self.victim.suspend(*self.where_to)
+        suspend = len(self.calls.read_text().splitlines())
+        self.victim.resume()
+        self.machine.set_faults("")
+        self.victim.check("recording")
+        return self.calls.read_text().splitlines(), suspend
 
-def recover(machine, victim, code, outcome):
-    """The program runs or can be resumed; a suspend and resume is then as good as any."""
-    state = victim.state()
-    if state == "suspended":
-        expect(code, "suspended though the resume was done")
-        victim.resume()
-        outcome = outcome.replace("runs on", "suspended")
-    expect(state in ("running", "suspended"), f"the state is {state}")
-    victim.check("after the failure")
-    victim.suspend()
-    machine.swap(machine.nodes[0])
-    victim.resume()
-    expect(machine.canary_lives(machine.nodes[0]), "the canary of the device is dead")
-    victim.check("after another suspend and resume")
-    victim.quit()
-    return outcome
-
-
-def lose_one(build, mapping, number, image):
-    """As fail_one, but from that call on the device is not there."""
-    with Machine(build, devices=2, names=("first GPU", "second GPU"), mapping=mapping) as machine, \
-            Victim(machine, *WISHES) as victim:
-        victim.do("step")
-        calls, node = machine.work / "calls", machine.nodes[0]
-        away = node.with_name(f"{node.name}-away")
-        machine.set_faults(f"unplug {number} {node}\nlog {calls}\n")
-        code, answer = machine.shadowcl("suspend", victim.pid, *where_to(machine, image))
+    def fail_one(self, number):
+        """Returns which call failed, in which step, and what came of it. (How often the shim polls
+        for an event differs from run to run, so that the n-th call does too.)"""
+        self.calls.unlink(missing_ok=True)
+        away = self.node().with_name(f"{self.node().name}-away")
+        fault = f"fail * {number} {self.told.error}"
+        if self.told.gone:
+            fault = f"unplug {number} {self.node()}"
+        self.machine.set_faults(f"{fault}\nlog {self.calls}\n")
+        code, answer = self.machine.shadowcl("suspend", self.victim.pid, *self.where_to)
         outcome = "suspend fails"
-        in_suspend = len(calls.read_text().splitlines())
+        in_suspend = len(self.calls.read_text().splitlines())
         if code == 0:
-            code, answer = machine.shadowcl("resume", victim.pid)
+            code, answer = self.machine.shadowcl("resume", self.victim.pid)
             outcome = "resume fails" if code else "no matter"
         if code:
             expect(answer["error"] and answer["error"]["reason"], f"no reason is given: {answer}")
-        machine.set_faults("")
-        names = calls.read_text().splitlines()
-        if not away.exists():
+        self.machine.set_faults("")
+        names = self.calls.read_text().splitlines()
+        if not away.exists() if self.told.gone else code == 0 and len(names) < number:
             return "-", "-", "there were fewer calls this time"
         name, phase = names[number - 1], "suspend" if number <= in_suspend else "resume"
         try:
-            return name, phase, live_without(machine, victim, away, outcome)
+            live = self.live_without if self.told.gone else self.recover
+            return name, phase, live(away, code, outcome)
         except Failure as failure:
-            end = victim.fate() if victim.process.poll() is not None else "it is there"
+            end = "it is there"
+            if self.victim.process.poll() is not None:
+                end = self.victim.fate()
             return name, phase, f"WRONG: {failure}; the program: {end}; before: {answer}"
 
+    def recover(self, _, code, outcome):
+        """The program runs or can be resumed."""
+        state = self.victim.state()
+        expect(state in ("running", "suspended"), f"the state is {state}")
+        if state == "suspended":
+            expect(code, "suspended though the resume was done")
+            self.victim.resume()
+            outcome += ", suspended"
+        elif code:
+            outcome += ", runs on"
+        self.victim.check("after the failure")
+        return self.end(outcome)
 
-def live_without(machine, victim, away, outcome):
-    state = victim.state()
-    expect(state in ("running", "suspended"), f"the state is {state}")
-    if state == "suspended":
-        victim.refused("suspended", "resume", object="first GPU")
-        victim.resume("--device", "second GPU")
-        outcome += ", suspended, resumed on another"
-        node = machine.nodes[1]
-    else:
-        victim.refused("running", "suspend")
-        away.rename(machine.nodes[0])
-        outcome += ", runs on, right when it is put back"
-        node = machine.nodes[0]
-    victim.check("after the device went")
-    victim.suspend()
-    machine.swap(node)
-    victim.resume()
-    expect(machine.canary_lives(node), "the canary of the device is dead")
-    victim.check("after another suspend and resume")
-    victim.quit()
-    return outcome
+    def live_without(self, away, _, outcome):
+        state = self.victim.state()
+        expect(state in ("running", "suspended"), f"the state is {state}")
+        if state == "suspended":
+            self.victim.refused("suspended", "resume", object=NAMES[self.on])
+            gone, self.on = self.node(), 1 - self.on
+            self.victim.resume("--device", NAMES[self.on])
+            self.machine.plug(gone)
+            outcome += ", suspended, resumed on another"
+        else:
+            self.victim.refused("running", "suspend")
+            away.rename(self.node())
+            outcome += ", runs on, right when it is put back"
+        away.unlink(missing_ok=True)
+        self.victim.check("after the device went")
+        return self.end(outcome)
+
+    def end(self, outcome):
+        """A suspend and resume is then as good as any: in the same program the next one shows it."""
+        if self.told.fresh:
+            self.suspend_and_resume()
+            self.victim.quit()
+        return outcome
+
+
+class Walkers:
+    """Those that wait for the next call to fail in their program."""
+
+    def __init__(self, told):
+        self.told = told
+        self.idle = queue.SimpleQueue()
+
+    def one(self, call):
+        try:
+            try:
+                walker = self.idle.get_nowait()
+            except queue.Empty:
+                walker = Walker(self.told)
+            outcome = walker.fail_one(call[0])
+        except Failure as failure:
+            return *call, f"WRONG: {failure}"
+        if self.told.fresh or outcome[2].startswith("WRONG"):
+            walker.close()
+        else:
+            self.idle.put(walker)
+        return call[0], *outcome
+
+    def quit(self):
+        """Each is suspended and resumed once more, and ends by itself; how often that went wrong."""
+        wrong = 0
+        while not self.idle.empty():
+            walker = self.idle.get()
+            try:
+                walker.suspend_and_resume()
+                walker.victim.quit()
+            except Failure as failure:
+                wrong += 1
+                print(f"WRONG: in the end: {failure}")
+            walker.close()
+        return wrong
 
 
 def choose(calls, every):
@@ -142,37 +179,34 @@ def choose(calls, every):
 
 
 def walk(told):
-    build, mapping, error = told.build, told.mapping, told.error
-    names, suspend = record(build, mapping, told.image)
+    walker = Walker(told)
+    names, suspend = walker.record()
+    walker.close()
     calls = [(i + 1, name, "suspend" if i < suspend else "resume") for i, name in enumerate(names)]
     chosen = choose(calls, told.every)
-    how = "the device goes" if told.gone else f"error {error}"
-    print(f"{len(calls)} calls, {suspend} of them in the suspend; mapping {mapping}, "
+    how = "the device goes" if told.gone else f"error {told.error}"
+    print(f"{len(calls)} calls, {suspend} of them in the suspend; mapping {told.mapping}, "
           f"{how}, {len(chosen)} walked", flush=True)
 
-    def one(call):
-        try:
-            if told.gone:
-                return call[0], *lose_one(build, mapping, call[0], told.image)
-            return call[0], *fail_one(build, mapping, call[0], error, told.image)
-        except Failure as failure:
-            return *call, f"WRONG: {failure}"
     outcomes = Counter()
+    walkers = Walkers(told)
     with ThreadPoolExecutor(told.jobs) as pool:
-        for number, name, phase, outcome in pool.map(one, chosen):
+        for number, name, phase, outcome in pool.map(walkers.one, chosen):
             print(f"{number:4} {phase:8} {name:36} {outcome}", flush=True)
             outcomes[outcome.split(":")[0]] += 1
+    wrong = walkers.quit()
     for outcome, count in outcomes.most_common():
         print(f"{count:4} {outcome}")
     # A walk in which no call's failure is felt has made none fail.
     felt = [any(o.startswith(step) for o in outcomes) for step in ("suspend fails", "resume fails")]
-    return outcomes["WRONG"] + (not all(felt))
+    return wrong + outcomes["WRONG"] + (not all(felt))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     parser.add_argument("--every", action="store_true", help="each call, not one of each kind")
+    parser.add_argument("--fresh", action="store_true", help="each in a program of its own")
     parser.add_argument("--mapping", default="copy", choices=("copy", "shared"))
     parser.add_argument("--error", default="-5", help="what the driver answers")
     parser.add_argument("--gone", action="store_true", help="the device goes at that call")
