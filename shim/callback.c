@@ -3,8 +3,9 @@
 #include "shim/callback.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
+
+#include "shim/thread.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t posted = PTHREAD_COND_INITIALIZER;
@@ -30,18 +31,8 @@ static void *run(void *unused)
 bool callback_prepare(void)
 {
     pthread_mutex_lock(&lock);
-    if (!running) {
-        pthread_attr_t attr;
-        sigset_t all, before;
-        pthread_t thread;
-        pthread_attr_init(&attr);
-        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        running = pthread_create(&thread, &attr, run, NULL) == 0;
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        pthread_attr_destroy(&attr);
-    }
+    if (!running)
+        running = thread_start(run, NULL);
     bool answer = running;
     pthread_mutex_unlock(&lock);
     return answer;

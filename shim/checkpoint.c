@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "shim/cancel.h"
 #include "shim/config.h"
 #include "shim/drain.h"
 #include "shim/event.h"
@@ -19,6 +18,7 @@
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/objects.h"
+#include "shim/owner.h"
 #include "shim/placement.h"
 #include "shim/residue_take.h"
 #include "shim/storm.h"
@@ -27,17 +27,6 @@
 #include "state/svm.h"
 
 static _Atomic int state;
-/* Who alone may change the state. */
-enum owner {
-    OWNER_NOBODY,
-    OWNER_REQUEST, /* a suspend, resume or move is in progress */
-    OWNER_FORK,
-    OWNER_END, /* the program is just ending */
-};
-
-static _Atomic int owner;
-static _Atomic int waiting;    /* threads that fork, or end the program, and want to be the owner */
-static _Atomic bool end_waits; /* the thread that ends the program waits at the gate */
 
 enum checkpoint_state checkpoint_state(void)
 {
@@ -461,7 +450,7 @@ static int check_suspended(const char *device, bool strict, struct findings *fin
 static int resume_closed(const struct resume_wish *wish, struct report *report, struct error *err)
 {
     /* Who ends the program has no time for the rest. */
-    bool lazy = (wish->lazy || config.lazy) && !checkpoint_ending();
+    bool lazy = (wish->lazy || config.lazy) && !owner_is_ending();
     size_t count = 0;
     object_reap();
     struct object **objects = object_list(false, &count);
@@ -506,98 +495,30 @@ static int refuse_second(struct error *err)
     return error_todo(err, "wait for that");
 }
 
-static _Thread_local bool forking; /* this thread is the owner, for its fork */
-static _Thread_local bool ending;  /* this thread ends the program */
-
-/* Becomes the owner, except after one who may be waiting for this thread. */
-static bool wait_and_take(enum owner us)
-{
-    NOT_CANCELLED();
-    bool taken = true;
-    atomic_fetch_add(&waiting, 1);
-    for (int before = OWNER_NOBODY; taken && !atomic_compare_exchange_strong(&owner, &before, us);
-         before = OWNER_NOBODY) {
-        taken = !gate_inside();
-        if (taken)
-            nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
-    }
-    atomic_fetch_sub(&waiting, 1);
-    return taken;
-}
-
-bool checkpoint_is_awaited(void)
-{
-    return atomic_load(&waiting) > 0;
-}
-
-/* For a request: waits for a fork, which is short; false when there is another request. */
-static bool take(void)
-{
-    int before = OWNER_NOBODY;
-    while (!atomic_compare_exchange_strong(&owner, &before, OWNER_REQUEST)) {
-        if (before != OWNER_FORK)
-            return false;
-        before = OWNER_NOBODY;
-        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
-    }
-    return true;
-}
-
-static void give_back(void)
-{
-    atomic_store(&owner, OWNER_NOBODY);
-}
-
-void checkpoint_before_fork(void)
-{
-    forking = wait_and_take(OWNER_FORK);
-}
-
-void checkpoint_after_fork(void)
-{
-    if (forking)
-        give_back();
-    forking = false;
-}
-
 void checkpoint_forked(void)
 {
     /* A fork inside the gate (a signal handler's) did not wait; a suspend in progress can't have
      * come further than that it waited for this very thread. */
-    if (!forking && checkpoint_state() == STATE_DRAINING) {
+    if (!owner_forked() && checkpoint_state() == STATE_DRAINING) {
         atomic_store(&state, STATE_RUNNING);
         gate_open();
     }
-    forking = false;
-    atomic_store(&waiting, 0);
-    give_back();
-}
-
-bool checkpoint_ending(void)
-{
-    return atomic_load(&owner) == OWNER_END;
 }
 
 void checkpoint_before_exit(void)
 {
-    ending = wait_and_take(OWNER_END);
+    owner_before_exit();
     storm_end();
     lazy_stop();
-}
-
-void checkpoint_waits_at_gate(bool waits)
-{
-    if (ending)
-        atomic_store(&end_waits, waits);
 }
 
 int checkpoint_suspend(double deadline, const struct precopy_wish *wish,
                        const struct store_wish *image, struct report *report, struct error *err)
 {
-    if (!take())
+    if (!owner_take())
         return refuse_second(err);
     int result = suspend(deadline, wish, image, report, err);
-    give_back();
+    owner_give_back();
     log_info("suspend: %s", result == 0 ? "suspended" : err->reason);
     return result;
 }
@@ -605,26 +526,24 @@ int checkpoint_suspend(double deadline, const struct precopy_wish *wish,
 int checkpoint_save(double deadline, const struct precopy_wish *wish,
                     const struct store_wish *image, struct report *report, struct error *err)
 {
-    if (!take())
+    if (!owner_take())
         return refuse_second(err);
     int result = save(deadline, wish, image, report, err);
-    give_back();
+    owner_give_back();
     log_info("save: %s", result == 0 ? "done" : err->reason);
     return result;
 }
 
 int checkpoint_resume(const struct resume_wish *wish, struct report *report, struct error *err)
 {
-    bool taken = take(), waits = true;
-    /* A suspended program that ends may yet make a call, in a destructor, and is stuck there: then
-     * that thread can't unload the drivers at the same time. */
-    if (!taken && !atomic_compare_exchange_strong(&end_waits, &waits, false))
+    bool taken = owner_take();
+    if (!taken && !owner_take_from_end())
         return refuse_second(err);
     int result = resume(wish, report, err);
     if (taken)
-        give_back();
+        owner_give_back();
     else if (result != 0)
-        atomic_store(&end_waits, true);
+        owner_return_to_end();
     log_info("resume: %s", result == 0 ? "running" : err->reason);
     return result;
 }
@@ -654,10 +573,10 @@ static int move(double deadline, const struct precopy_wish *beforehand,
 int checkpoint_move(double deadline, const struct precopy_wish *beforehand,
                     const struct resume_wish *wish, struct report *report, struct error *err)
 {
-    if (!take())
+    if (!owner_take())
         return refuse_second(err);
     int result = move(deadline, beforehand, wish, report, err);
-    give_back();
+    owner_give_back();
     log_info("move: %s", result == 0 ? "done" : err->reason);
     return result;
 }
@@ -676,10 +595,10 @@ static int check(double deadline, const char *device, bool strict, struct findin
 int checkpoint_check(double deadline, const char *device, bool strict, struct findings *findings,
                      struct report *report, struct error *err)
 {
-    if (!take())
+    if (!owner_take())
         return refuse_second(err);
     int result = check(deadline, device, strict, findings, report, err);
-    give_back();
+    owner_give_back();
     log_info("check: %s", result == 0 ? "answered" : err->reason);
     return result;
 }

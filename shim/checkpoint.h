@@ -46,20 +46,8 @@ void report_finish(struct report *report);
 
 enum checkpoint_state checkpoint_state(void);
 
-/* A fork, and the end of the program, wait for a suspend or resume that is in progress: the child
- * would have half of one, and drivers' destructors would run under it. After the exit handler
- * requests are refused, but for a resume that the ending thread waits for. A thread that is inside
- * the gate does not wait: it may be waited for. */
-void checkpoint_before_fork(void);
-void checkpoint_after_fork(void); /* in the parent */
-void checkpoint_forked(void);     /* in the child */
+void checkpoint_forked(void); /* in the child, instead of owner_forked */
 void checkpoint_before_exit(void);
-/* Has the exit handler run? */
-bool checkpoint_ending(void);
-/* Does a fork, or the end of the program, wait now? What need not be done is then left. */
-bool checkpoint_is_awaited(void);
-/* Said by a thread that begins or ends to wait at the closed gate. */
-void checkpoint_waits_at_gate(bool waits);
 
 struct resume_wish {
     /* PLATFORM:INDEX for each device in use, separated by commas; empty: where they were. */

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "shim/control_answer.h"
 #include "shim/control_socket.h"
 #include "shim/log.h"
+#include "shim/thread.h"
 #include "shim/wake.h"
 
 #define PATIENCE_MS 2000
@@ -150,21 +150,6 @@ static void *serve(void *data)
     return NULL;
 }
 
-static bool start_thread(void *(*run)(void *), void *data)
-{
-    pthread_attr_t attr;
-    sigset_t all, before;
-    pthread_t thread;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread, &attr, run, data) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return started;
-}
-
 static void accept_peer(int connection)
 {
     struct job *job = NULL;
@@ -174,7 +159,7 @@ static void accept_peer(int connection)
         job = malloc(sizeof *job);
     if (job)
         job->connection = connection;
-    if (!job || !start_thread(serve, job)) {
+    if (!job || !thread_start(serve, job)) {
         close(connection);
         free(job);
     }
@@ -224,7 +209,7 @@ static void stay_away(void)
         int fd = control_listen(call->directory, &err);
         if (fd < 0)
             log_error("it can't be spoken to: %s: %s", err.object, err.reason);
-        bool resumes = call->resume && start_thread(resume_unasked, call);
+        bool resumes = call->resume && thread_start(resume_unasked, call);
         if (!resumes)
             free(call);
         if (fd < 0) {
@@ -275,7 +260,7 @@ void control_start(void)
         listener = control_listen(NULL, &err);
         if (listener < 0)
             log_error("this process can't be suspended: %s: %s", err.object, err.reason);
-        else if (!start_thread(run, NULL))
+        else if (!thread_start(run, NULL))
             log_error("this process can't be suspended: its control thread does not start");
     }
     pthread_mutex_unlock(&lock);

@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "shim/checkpoint.h"
 #include "shim/control.h"
+#include "shim/owner.h"
 #include "shim/storm.h"
 
 _Thread_local struct gate_thread gate_self __attribute__((tls_model("initial-exec")));
@@ -70,10 +70,10 @@ static void wait_until_open(void)
     uint32_t state;
     /* In a child that was forked while suspended: somebody must be there to ask for its resume. */
     control_start();
-    checkpoint_waits_at_gate(true);
+    owner_waits_at_gate(true);
     while ((state = atomic_load(&gate_state)) & GATE_CLOSED)
         syscall(SYS_futex, &gate_state, FUTEX_WAIT_PRIVATE, state, NULL, NULL, 0);
-    checkpoint_waits_at_gate(false);
+    owner_waits_at_gate(false);
 }
 
 /* Is a thread that has just stored its depth turned away? */

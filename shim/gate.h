@@ -90,7 +90,7 @@ pid_t gate_lent_thread(void);
 
 void gate_init(void);
 /* After fork, in the child: only this thread is left. The gate stays as it was: no suspend or
- * resume was in progress (checkpoint_before_fork), so it is closed only when the process is
+ * resume was in progress (owner_before_fork), so it is closed only when the process is
  * suspended. */
 void gate_forked(void);
 

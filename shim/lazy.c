@@ -7,13 +7,13 @@
 #include "shim/lazy.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "shim/config.h"
 #include "shim/gate.h"
 #include "shim/log.h"
+#include "shim/thread.h"
 #include "state/staging.h"
 
 #define BATCH_OBJECTS 64                /* on the way at once … */
@@ -248,21 +248,6 @@ static void *run(void *unused)
     return NULL;
 }
 
-static bool start_thread(void)
-{
-    pthread_attr_t attr;
-    sigset_t all, before;
-    pthread_t thread;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread, &attr, run, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return started;
-}
-
 void lazy_start(void)
 {
     if (config.lazy == LAZY_NEEDED)
@@ -270,7 +255,7 @@ void lazy_start(void)
     pthread_mutex_lock(&lock);
     stopping = false;
     if (!running)
-        running = start_thread();
+        running = thread_start(run, NULL);
     if (!running)
         log_warn("contents are brought up only as commands need them: no thread for the rest");
     pthread_mutex_unlock(&lock);

@@ -18,6 +18,7 @@
 #include "shim/lazy.h"
 #include "shim/loader.h"
 #include "shim/log.h"
+#include "shim/owner.h"
 #include "state/mem.h"
 
 #define PATIENCE_NS (30 * INT64_C(1000000000)) /* for what runs, in each round */
@@ -55,7 +56,7 @@ bool precopy_asker_gone(const struct precopy_wish *wish)
 
 static bool is_no_use(const void *wish)
 {
-    return checkpoint_is_awaited() || precopy_asker_gone(wish);
+    return owner_is_awaited() || precopy_asker_gone(wish);
 }
 
 /* Sleeps until so many bytes may have been copied since `start`. */

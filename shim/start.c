@@ -17,6 +17,7 @@
 #include "shim/lazy.h"
 #include "shim/loader.h"
 #include "shim/log.h"
+#include "shim/owner.h"
 #include "shim/residue.h"
 #include "shim/store.h"
 #include "shim/storm.h"
@@ -33,7 +34,7 @@ static bool started;
 
 static void before_fork(void)
 {
-    checkpoint_before_fork();
+    owner_before_fork();
     lazy_before_fork();
     roster_before_fork();
 }
@@ -42,7 +43,7 @@ static void after_fork_here(void)
 {
     roster_after_fork();
     lazy_after_fork();
-    checkpoint_after_fork();
+    owner_after_fork();
 }
 
 /* Only the forking thread is left: no control thread, no callback thread, nobody inside the gate.

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -17,6 +16,8 @@
 #include "shim/config.h"
 #include "shim/gate.h"
 #include "shim/log.h"
+#include "shim/owner.h"
+#include "shim/thread.h"
 
 #define DEADLINE 60.0 /* s */
 
@@ -66,7 +67,7 @@ static bool cycle(void)
     bool done = checkpoint_suspend(DEADLINE, &none, &image, &report, &err) == 0;
     if (image.fd >= 0)
         close(image.fd);
-    if (!done && checkpoint_ending())
+    if (!done && owner_is_ending())
         return true; /* the program was faster: nothing was refused to it */
     if (!done)
         log_warn("storm: no suspend: %s: %s", err.object, err.reason);
@@ -97,25 +98,12 @@ static void *run(void *unused)
     return NULL;
 }
 
-static bool start(void)
-{
-    sigset_t all, before;
-    pthread_t thread;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread, NULL, run, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started)
-        pthread_detach(thread);
-    return started;
-}
-
 void storm_cycle(void)
 {
     NOT_CANCELLED();
     pthread_mutex_lock(&lock);
     if (!running)
-        running = start();
+        running = thread_start(run, NULL);
     uint64_t before = cycles;
     wanted = running;
     pthread_cond_broadcast(&changed);

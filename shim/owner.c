@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may suspend or resume now: see owner.h. */
+#include "shim/owner.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "shim/cancel.h"
+#include "shim/gate.h"
+
+enum owner {
+    OWNER_NOBODY,
+    OWNER_REQUEST, /* a suspend, resume or move is in progress */
+    OWNER_FORK,
+    OWNER_END, /* the program is just ending */
+};
+
+static _Atomic int owner;
+static _Atomic int waiting;    /* threads that fork, or end the program, and want to be the owner */
+static _Atomic bool end_waits; /* the thread that ends the program waits at the gate */
+
+static _Thread_local bool forking; /* this thread is the owner, for its fork */
+static _Thread_local bool ending;  /* this thread ends the program */
+
+static void pause_a_little(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+}
+
+/* Becomes the owner, except after one who may be waiting for this thread. */
+static bool wait_and_take(enum owner us)
+{
+    NOT_CANCELLED();
+    bool taken = true;
+    atomic_fetch_add(&waiting, 1);
+    for (int before = OWNER_NOBODY; taken && !atomic_compare_exchange_strong(&owner, &before, us);
+         before = OWNER_NOBODY) {
+        taken = !gate_inside();
+        if (taken)
+            pause_a_little();
+    }
+    atomic_fetch_sub(&waiting, 1);
+    return taken;
+}
+
+bool owner_take(void)
+{
+    int before = OWNER_NOBODY;
+    while (!atomic_compare_exchange_strong(&owner, &before, OWNER_REQUEST)) {
+        if (before != OWNER_FORK)
+            return false;
+        before = OWNER_NOBODY;
+        pause_a_little();
+    }
+    return true;
+}
+
+void owner_give_back(void)
+{
+    atomic_store(&owner, OWNER_NOBODY);
+}
+
+bool owner_take_from_end(void)
+{
+    bool waits = true;
+    return atomic_compare_exchange_strong(&end_waits, &waits, false);
+}
+
+void owner_return_to_end(void)
+{
+    atomic_store(&end_waits, true);
+}
+
+bool owner_is_awaited(void)
+{
+    return atomic_load(&waiting) > 0;
+}
+
+bool owner_is_ending(void)
+{
+    return atomic_load(&owner) == OWNER_END;
+}
+
+void owner_before_fork(void)
+{
+    forking = wait_and_take(OWNER_FORK);
+}
+
+void owner_after_fork(void)
+{
+    if (forking)
+        owner_give_back();
+    forking = false;
+}
+
+bool owner_forked(void)
+{
+    bool waited = forking;
+    forking = false;
+    atomic_store(&waiting, 0);
+    owner_give_back();
+    return waited;
+}
+
+void owner_before_exit(void)
+{
+    ending = wait_and_take(OWNER_END);
+}
+
+void owner_waits_at_gate(bool waits)
+{
+    if (ending)
+        atomic_store(&end_waits, waits);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who alone may change this process's state: a request, a thread that forks, or the one that ends
+ * the program. A fork, and the end of the program, wait for a suspend or resume that is in
+ * progress: the child would have half of one, and drivers' destructors would run under it. After
+ * the exit handler requests are refused, but for a resume that the ending thread waits for. A
+ * thread that is inside the gate does not wait: it may be waited for. */
+#ifndef SHADOWCL_SHIM_OWNER_H
+#define SHADOWCL_SHIM_OWNER_H
+
+#include <stdbool.h>
+
+/* For a request: waits for a fork, which is short; false when there is another request, or the
+ * program is just ending. */
+bool owner_take(void);
+void owner_give_back(void);
+
+/* A suspended program that ends may yet make a call, in a destructor, and is stuck there: then that
+ * thread can't unload the drivers at the same time. Returned when it is to be stuck further on. */
+bool owner_take_from_end(void);
+void owner_return_to_end(void);
+
+void owner_before_fork(void);
+void owner_after_fork(void); /* in the parent */
+bool owner_forked(void);     /* in the child; whether the fork had waited */
+void owner_before_exit(void);
+/* Has the exit handler run? */
+bool owner_is_ending(void);
+/* Does a fork, or the end of the program, wait now? What need not be done is then left. */
+bool owner_is_awaited(void);
+/* Said by a thread that begins or ends to wait at the closed gate. */
+void owner_waits_at_gate(bool waits);
+
+#endif
