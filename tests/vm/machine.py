@@ -149,6 +149,17 @@ class Machine:
         """To be done after the device is gone and before a migration: QEMU goes on counting this
         memory as the machine's, and the destination would miss it."""
         self.qmp.execute("object-del", id=bar.backend["id"])
+        self.wait_until_forgotten(bar)
+
+    def wait_until_forgotten(self, bar, timeout=30):
+        """QEMU drops the address space that the device was in a while after it has said that the
+        device is gone: until then a migration would count its memory."""
+        end = time.monotonic() + timeout
+        while bar.backend["id"] in self.qmp.execute("human-monitor-command",
+                                                    command_line="info ramblock"):
+            if time.monotonic() > end:
+                raise Timeout(f"waited {timeout} s for {self.name} to forget {bar.backend['id']}")
+            time.sleep(0.02)
 
     def plug(self, bar, timeout=30):
         """Plugs the GPU in, and waits until the guest has seen it."""

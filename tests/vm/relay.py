@@ -115,3 +115,5 @@ class Relay:
                 self.machine.qmp.execute(command, **arguments)
             except QmpError:  # it is there already, or gone
                 pass
+            if command == "object-del":
+                self.machine.wait_until_forgotten(bar)
