@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "serialize/load_kinds.h"
+#include "state/block.h"
 
 int load_svm(struct load *load, const Shadowcl__Image__Svm *message, void **it, struct error *err)
 {
@@ -160,7 +161,7 @@ static int settle_mem(struct mem *mem, struct error *err)
 {
     if (!mem->context->shared || mem->image || mem->host || mem->type != CL_MEM_OBJECT_BUFFER)
         return 0;
-    mem->host = mem->parent ? mem->parent->host + mem->origin : mem_host_alloc(mem, mem->size);
+    mem->host = mem->parent ? mem->parent->host + mem->origin : block_alloc(mem->size);
     if (mem->host)
         return 0;
     error_object(err, "buffer %" PRIu64, mem->object.serial);

@@ -321,8 +321,8 @@ cl_int mem_make_buffer(struct mem *mem, const void *initial)
         flags |= mem->host ? CL_MEM_USE_HOST_PTR : CL_MEM_COPY_HOST_PTR;
     cl_int status;
     cl_context context = context_real(mem->context);
-    if (mem->properties && driver->clCreateBufferWithProperties)
-        mem->object.real = driver->clCreateBufferWithProperties(context, mem->properties, flags,
+    if (mem_properties(mem) && driver->clCreateBufferWithProperties)
+        mem->object.real = driver->clCreateBufferWithProperties(context, mem_properties(mem), flags,
                                                                 mem->size, data, &status);
     else
         mem->object.real = driver->clCreateBuffer(context, flags, mem->size, data, &status);
@@ -347,7 +347,7 @@ int mem_rebuild(struct mem *mem, struct error *err)
 {
     cl_int status;
     if (mem->image)
-        status = image_make(mem, NULL);
+        status = image_rebuild(mem);
     else if (mem->parent)
         status = mem_make_sub_buffer(mem);
     else

@@ -20,10 +20,15 @@ static void give_lock(void)
     pthread_mutex_unlock(&lock);
 }
 
-void roster_add(struct roster *roster, struct member *member, void *object)
+static struct object *object_of(const struct roster *roster, struct member *member)
+{
+    return (struct object *)((char *)member - roster->offset);
+}
+
+void roster_add(struct roster *roster, struct member *member)
 {
     take_lock();
-    *member = (struct member){.next = roster->first, .object = object};
+    *member = (struct member){.next = roster->first};
     if (roster->first)
         roster->first->previous = member;
     roster->first = member;
@@ -46,7 +51,7 @@ void roster_each(struct roster *roster, void (*visit)(void *object, void *data),
 {
     take_lock();
     for (struct member *m = roster->first; m; m = m->next)
-        visit(m->object, data);
+        visit(object_of(roster, m), data);
     give_lock();
 }
 
@@ -65,8 +70,8 @@ struct object **roster_hold(struct roster *roster, size_t *count)
         room++;
     struct object **list = malloc((room + 1) * sizeof *list);
     for (struct member *m = roster->first; list && m; m = m->next)
-        if (hold(m->object))
-            list[held++] = m->object;
+        if (hold(object_of(roster, m)))
+            list[held++] = object_of(roster, m);
     give_lock();
     *count = held;
     return list;

@@ -66,8 +66,8 @@ static void test_bytes_of_a_pixel(void **state)
 
 static struct image laid_out(cl_image_desc desc)
 {
-    struct image image = {.format = {CL_RGBA, CL_UNORM_INT8}, .desc = desc};
-    image_layout(&image);
+    struct image image;
+    image_layout(&image, &(cl_image_format){CL_RGBA, CL_UNORM_INT8}, &desc);
     return image;
 }
 
