@@ -107,7 +107,8 @@ static int note_kernel(const struct kernel *kernel, const char *what, struct fin
                        struct error *err)
 {
     struct error note = {0};
-    error_object(&note, "kernel `%.100s` (%" PRIu64 ")", kernel->name, kernel->object.serial);
+    error_object(&note, "kernel `%.100s` (%" PRIu64 ")", kernel_name(kernel),
+                 kernel->object.serial);
     refuse(&note, "%s points to memory that can't be had at its address here: left out", what);
     error_todo(&note, "it is no fault of the image");
     return findings_take(notes, &note) == 0 ? 0 : load_no_memory(err);

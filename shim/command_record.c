@@ -87,7 +87,7 @@ static cl_int check_kernel(const struct command_buffer *buffer, const struct rec
                             .local = like->has_local ? like->sizes[2] : NULL};
     cl_int status = launch_validate(&launch);
     if (status == CL_SUCCESS)
-        launch_note_group(&launch);
+        launch_note_group(launch.kernel, launch.dims, launch.local);
     return status;
 }
 

@@ -155,6 +155,9 @@ static inline size_t mem_num_properties(const struct mem *mem)
 /* §5.5.1: the application's destructor callback, to be run once the driver has let go. */
 cl_int mem_add_callback(struct mem *mem, mem_destructor function, void *data);
 
+/* How often notes have been taken away, from 1 on. A note that was made when it was the same is
+ * there still. */
+extern OURS _Atomic uint64_t mem_notes_taken;
 /* Notes that a command may write the object, once the driver has the command: inside the gate. */
 static inline void mem_wrote(struct mem *mem)
 {
@@ -226,7 +229,7 @@ int mem_upload(struct mem *mem, cl_command_queue queue, struct error *err);
 
 /* --- Contents that go up while the program runs (shim/lazy.c) --- */
 
-extern _Atomic uint32_t mem_num_owed; /* objects that are not MEM_UP */
+extern OURS _Atomic uint32_t mem_num_owed; /* objects that are not MEM_UP */
 /* May its contents wait? Those in the program's own memory can't: they are the program's again
  * after its next call. Nor those in a file, which is let go of by then. */
 bool mem_can_owe(const struct mem *mem);

@@ -68,13 +68,22 @@ static bool can_precopy(const struct mem *mem)
            mem_real(mem) && mem->type != CL_MEM_OBJECT_PIPE && !(mem->flags & CL_MEM_USE_HOST_PTR);
 }
 
+_Atomic uint64_t mem_notes_taken = 1;
+
+/* In this order: who sees the new number makes a note that stays. */
+static void take_note(struct mem *mem)
+{
+    mem->written_as_all = atomic_load(&mem->context->writes);
+    atomic_store(&mem->written, false);
+    atomic_fetch_add(&mem_notes_taken, 1);
+}
+
 bool mem_precopy_takes(struct mem *mem)
 {
     if (!can_precopy(mem) || is_copied(mem))
         return false;
     mem->copied = false;
-    mem->written_as_all = atomic_load(&mem->context->writes);
-    atomic_store(&mem->written, false);
+    take_note(mem);
     return true;
 }
 
@@ -386,8 +395,7 @@ void mem_owe(struct mem *mem)
     atomic_store(&mem->owed, MEM_OWED);
     atomic_fetch_add(&mem_num_owed, 1);
     mem->copied = true;
-    mem->written_as_all = atomic_load(&mem->context->writes);
-    atomic_store(&mem->written, false);
+    take_note(mem);
 }
 
 void mem_not_owed(struct mem *mem)
