@@ -59,9 +59,12 @@ static void unlock(struct mem *mem)
 
 static struct mem_more *more_of(struct mem *mem)
 {
-    if (!mem->more)
-        mem->more = calloc(1, sizeof *mem->more);
-    return mem->more;
+    struct mem_more *more = atomic_load(&mem->more);
+    if (!more) {
+        more = calloc(1, sizeof *more);
+        atomic_store(&mem->more, more);
+    }
+    return more;
 }
 
 struct image *mem_be_image(struct mem *mem)
@@ -152,7 +155,7 @@ static void free_parts(struct mem *mem)
 void mem_destroy(void *object)
 {
     struct mem *mem = object;
-    struct mem_more *more = mem->more;
+    struct mem_more *more = atomic_load(&mem->more);
     cl_mem real = mem_real(mem);
     const struct driver *driver = mem->object.driver;
     mem_destructor then = let_go;
@@ -196,7 +199,7 @@ void mem_discard(struct mem *mem)
     if (!mem)
         return;
     block_free(own_memory(mem));
-    free_more(mem->more);
+    free_more(atomic_load(&mem->more));
     free_parts(mem);
     object_discard(mem);
 }

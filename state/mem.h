@@ -89,16 +89,16 @@ struct mem {
      * host_ptr, or memory of ours, freed once the driver has let go. Sub-buffers point into their
      * parent's. NULL in `copy` mode. */
     char *host;
-    struct mem_more *more;    /* owned; NULL: nothing of it */
-    struct image *image;      /* NULL: not an image */
-    struct mapping *mappings; /* owned; guarded by lock */
-    struct mapping *kept;     /* its own and its sub-buffers', while contents are merged */
-    void *contents;           /* in staging or at host_ptr, while suspended */
-    struct member member;     /* of mem_roster */
-    unsigned written_as_all;  /* the context's `writes` when the note was taken away */
-    atomic_flag lock;         /* held for a few instructions only */
-    _Atomic bool written;     /* since the note was taken away: see mem_wrote */
-    _Atomic uint8_t owed;     /* enum mem_owed; 0 for what has no contents of its own */
+    struct mem_more *_Atomic more; /* owned; NULL: nothing of it. Comes at any time, under lock */
+    struct image *image;           /* NULL: not an image */
+    struct mapping *mappings;      /* owned; guarded by lock */
+    struct mapping *kept;          /* its own and its sub-buffers', while contents are merged */
+    void *contents;                /* in staging or at host_ptr, while suspended */
+    struct member member;          /* of mem_roster */
+    unsigned written_as_all;       /* the context's `writes` when the note was taken away */
+    atomic_flag lock;              /* held for a few instructions only */
+    _Atomic bool written;          /* since the note was taken away: see mem_wrote */
+    _Atomic uint8_t owed;          /* enum mem_owed; 0 for what has no contents of its own */
     /* For whoever suspends, resumes, or copies beforehand: one at a time. */
     bool copied : 1; /* `contents` has what it held when the note was taken away */
     bool stored : 1; /* contents are with mem_source instead */
@@ -146,11 +146,13 @@ cl_int mem_keep_properties(struct mem *mem, const cl_mem_properties *properties)
 /* The list, or NULL. */
 static inline const cl_mem_properties *mem_properties(const struct mem *mem)
 {
-    return mem->more ? mem->more->properties : NULL;
+    const struct mem_more *more = atomic_load(&mem->more);
+    return more ? more->properties : NULL;
 }
 static inline size_t mem_num_properties(const struct mem *mem)
 {
-    return mem->more ? mem->more->num_properties : 0;
+    const struct mem_more *more = atomic_load(&mem->more);
+    return more ? more->num_properties : 0;
 }
 /* §5.5.1: the application's destructor callback, to be run once the driver has let go. */
 cl_int mem_add_callback(struct mem *mem, mem_destructor function, void *data);
