@@ -89,7 +89,9 @@ bool mem_precopy_takes(struct mem *mem)
 
 uint64_t mem_precopy_left(const struct mem *mem)
 {
-    return can_precopy(mem) && !is_copied(mem) ? mem->size : 0;
+    /* One that is being made is on the list already: its maker is still writing there. */
+    bool is_made = atomic_load_explicit(&mem->object.kind, memory_order_acquire) == KIND_MEM;
+    return is_made && can_precopy(mem) && !is_copied(mem) ? mem->size : 0;
 }
 
 static int read_contents(struct mem *mem, void *to, cl_bool blocking, struct error *err)

@@ -74,11 +74,9 @@ static inline void *object_check(const void *handle, enum kind kind)
         offset % OBJECT_SLOT)
         return NULL;
     struct object *object = (struct object *)handle;
-    if (atomic_load_explicit(&object->kind, memory_order_acquire) != kind)
-        return NULL;
     if (!object)
         __builtin_unreachable(); /* told, the compiler does not look again */
-    return object;
+    return atomic_load_explicit(&object->kind, memory_order_acquire) == kind ? object : NULL;
 }
 
 /* Reserves the band: as large as the limits allow. Called once, before any object_create.
