@@ -25,7 +25,7 @@ struct block {
     struct block *next;
 };
 
-static atomic_flag busy = ATOMIC_FLAG_INIT;
+static _Alignas(64) atomic_flag busy = ATOMIC_FLAG_INIT;
 static struct block *kept[CLASSES]; /* guarded by busy, as is the next: by size / STEP */
 static size_t kept_bytes;
 

@@ -11,7 +11,7 @@
 #include "state/image.h"
 #include "state/staging.h"
 
-static _Atomic uint64_t total_bytes;
+static _Alignas(64) _Atomic uint64_t total_bytes;
 struct roster mem_roster = {.offset = offsetof(struct mem, member)};
 
 /* Does a capture copy it? Not where its bytes are the host's, or the parent's. */

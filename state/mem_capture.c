@@ -68,7 +68,9 @@ static bool can_precopy(const struct mem *mem)
            mem_real(mem) && mem->type != CL_MEM_OBJECT_PIPE && !(mem->flags & CL_MEM_USE_HOST_PTR);
 }
 
-_Atomic uint64_t mem_notes_taken = 1;
+/* Every enqueue reads these two: they share no cache line with what others write all the time. */
+_Alignas(64) _Atomic uint64_t mem_notes_taken = 1;
+_Alignas(64) _Atomic uint32_t mem_num_owed;
 
 /* In this order: who sees the new number makes a note that stays. */
 static void take_note(struct mem *mem)
@@ -384,8 +386,6 @@ int mem_upload(struct mem *mem, cl_command_queue queue, struct error *err)
                                                        mem->contents, 0, NULL, NULL);
     return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
 }
-
-_Atomic uint32_t mem_num_owed;
 
 bool mem_can_owe(const struct mem *mem)
 {

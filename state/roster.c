@@ -12,7 +12,7 @@
 
 /* The thread that changes or walks a list: one word, so that a signal handler which interrupts that
  * very thread can tell, at whichever instruction it does. Held for long only by a walk. */
-static _Atomic(struct gate_thread *) owner;
+static _Alignas(64) _Atomic(struct gate_thread *) owner;
 
 static void take_lock(void)
 {
