@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of ours under buffers. A driver wants it aligned, and an allocator takes ten times as long
- * for that as for other memory: small blocks that are freed are kept for the next buffer. */
+/* Memory of ours under buffers. A driver wants it aligned, and an allocator takes much longer for
+ * that than for other memory: small blocks that are freed are kept for the next buffer. */
 #ifndef SHADOWCL_STATE_BLOCK_H
 #define SHADOWCL_STATE_BLOCK_H
 
