@@ -52,7 +52,7 @@ static void save_execs(struct scratch *scratch, const struct kernel *kernel,
 void save_kernel(struct scratch *scratch, const struct kernel *kernel, Shadowcl__Image__Kernel *to)
 {
     to->program = save_serial(kernel->program);
-    to->name = save_text(kernel->name);
+    to->name = save_text(kernel_name(kernel));
     to->args = save_args(scratch, kernel->args, kernel->num_args);
     to->n_args = to->args ? kernel->num_args : 0;
     save_execs(scratch, kernel, to);

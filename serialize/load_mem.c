@@ -31,24 +31,20 @@ static int check_buffer(const Shadowcl__Image__Mem *message, const struct mem *p
     return 0;
 }
 
-static void read_image(const Shadowcl__Image__Mem *message, struct mem *parent, struct image *image)
+static void read_image(const Shadowcl__Image__Mem *message, struct image *image)
 {
     const Shadowcl__Image__Image *from = message->image;
-    image->format = (cl_image_format){from->channel_order, from->channel_type};
-    image->desc = (cl_image_desc){.image_type = message->type,
-                                  .image_width = from->width,
-                                  .image_height = from->height,
-                                  .image_depth = from->depth,
-                                  .image_array_size = from->array_size,
-                                  .image_row_pitch = from->row_pitch,
-                                  .image_slice_pitch = from->slice_pitch,
-                                  .num_mip_levels = from->mip_levels,
-                                  .num_samples = from->samples,
-                                  .mem_object = (cl_mem)parent};
-    image->told_row_pitch = from->told_row_pitch;
-    image->told_slice_pitch = from->told_slice_pitch;
-    image->told_size = from->told_size;
-    image_layout(image);
+    const cl_image_format format = {from->channel_order, from->channel_type};
+    const cl_image_desc desc = {.image_type = message->type,
+                                .image_width = from->width,
+                                .image_height = from->height,
+                                .image_depth = from->depth,
+                                .image_array_size = from->array_size,
+                                .image_row_pitch = from->row_pitch,
+                                .image_slice_pitch = from->slice_pitch,
+                                .num_mip_levels = from->mip_levels,
+                                .num_samples = from->samples};
+    image_layout(image, &format, &desc);
 }
 
 /* Bytes of the whole image, unless that is no number. */
@@ -62,12 +58,11 @@ static bool multiply_size(const struct image *image, uint64_t *size)
 }
 
 /* §5.3.1: what an image is made from has room for its pixels. */
-static int check_view(const struct image *image, const struct mem *parent, uint64_t size,
-                      struct error *err)
+static int check_view(const Shadowcl__Image__Image *message, const struct image *image,
+                      const struct mem *parent, uint64_t size, struct error *err)
 {
     uint64_t needed = size;
-    uint64_t pitch =
-        image->desc.image_row_pitch ? image->desc.image_row_pitch : image->told_row_pitch;
+    uint64_t pitch = message->row_pitch ? message->row_pitch : message->told_row_pitch;
     if (parent->type == CL_MEM_OBJECT_BUFFER && image->extent[1] > 1 &&
         (__builtin_mul_overflow(pitch, image->extent[1] - 1, &needed) ||
          __builtin_add_overflow(needed, image->extent[0] * image->element, &needed)))
@@ -88,28 +83,22 @@ static int check_image(const Shadowcl__Image__Mem *message, const struct image *
         return refuse(err, "it has an origin, which images don't");
     if (!multiply_size(image, &size) || size != message->size)
         return refuse(
-            err, "its %" PRIu64 " bytes are not those of %zu x %zu x %zu pixels of %zu bytes",
+            err, "its %" PRIu64 " bytes are not those of %zu x %zu x %zu pixels of %u bytes",
             message->size, image->extent[0], image->extent[1], image->extent[2], image->element);
     if (message->type == CL_MEM_OBJECT_IMAGE1D_BUFFER && !parent)
         return refuse(err, "it is an image of a buffer, and names none");
     if (parent && parent->type == CL_MEM_OBJECT_PIPE)
         return refuse(err, "it is an image of a pipe");
-    return parent ? check_view(image, parent, size, err) : 0;
+    return parent ? check_view(message->image, image, parent, size, err) : 0;
 }
 
-static struct image *load_image(const Shadowcl__Image__Mem *message, struct mem *parent,
-                                struct error *err)
+static int keep_image(struct mem *mem, const Shadowcl__Image__Image *message,
+                      const struct image *image, struct error *err)
 {
-    struct image *image = calloc(1, sizeof *image);
-    if (!image) {
-        load_no_memory(err);
-        return NULL;
-    }
-    read_image(message, parent, image);
-    if (check_image(message, image, parent, err) == 0)
-        return image;
-    free(image);
-    return NULL;
+    struct image_told told = {message->told_row_pitch, message->told_slice_pitch,
+                              message->told_size};
+    *mem_be_image(mem) = *image;
+    return image_set_told(mem, &told) ? 0 : load_no_memory(err);
 }
 
 static int keep_properties(struct mem *mem, const Shadowcl__Image__Properties *properties,
@@ -130,7 +119,7 @@ static const char *refusal_of(const struct mem *mem)
         return "what is in a pipe can't be read back";
     if (mem->image && !mem->image->element)
         return "its image format is not one that we know";
-    if (mem->image && mem->image->desc.num_mip_levels > 1)
+    if (mem->image && mem->image->mip_levels > 1)
         return "the mip levels of an image are not carried";
     return NULL;
 }
@@ -138,7 +127,7 @@ static const char *refusal_of(const struct mem *mem)
 int load_mem(struct load *load, const Shadowcl__Image__Mem *message, void **it, struct error *err)
 {
     struct mem *parent = NULL;
-    struct image *image = NULL;
+    struct image image;
     struct context *context = load_object_of(load, message->context, KIND_CONTEXT, "context", err);
     if (!context)
         return -1;
@@ -147,21 +136,21 @@ int load_mem(struct load *load, const Shadowcl__Image__Mem *message, void **it, 
         return -1;
     if (parent && parent->context != context)
         return refuse(err, "its parent %" PRIu64 " is of another context", message->parent);
-    if (message->image ? !(image = load_image(message, parent, err))
+    if (message->image)
+        read_image(message, &image);
+    if (message->image ? check_image(message, &image, parent, err) != 0
                        : check_buffer(message, parent, err) != 0)
         return -1;
     struct mem *mem = mem_create(context, parent, message->type, message->flags, message->size);
-    if (!mem) {
-        free(image);
+    if (!mem)
         return load_no_memory(err);
-    }
-    mem->image = image;
     mem->origin = message->origin;
-    mem->object.refusal = refusal_of(mem);
-    if (keep_properties(mem, message->properties, err) != 0) {
+    if ((message->image && keep_image(mem, message->image, &image, err) != 0) ||
+        keep_properties(mem, message->properties, err) != 0) {
         mem_discard(mem);
         return -1;
     }
+    mem->object.refusal = refusal_of(mem);
     *it = mem;
     return 0;
 }

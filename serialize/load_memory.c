@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "serialize/load_kinds.h"
+#include "state/block.h"
 
 int load_svm(struct load *load, const Shadowcl__Image__Svm *message, void **it, struct error *err)
 {
@@ -106,7 +107,8 @@ static int note_kernel(const struct kernel *kernel, const char *what, struct fin
                        struct error *err)
 {
     struct error note = {0};
-    error_object(&note, "kernel `%.100s` (%" PRIu64 ")", kernel->name, kernel->object.serial);
+    error_object(&note, "kernel `%.100s` (%" PRIu64 ")", kernel_name(kernel),
+                 kernel->object.serial);
     refuse(&note, "%s points to memory that can't be had at its address here: left out", what);
     error_todo(&note, "it is no fault of the image");
     return findings_take(notes, &note) == 0 ? 0 : load_no_memory(err);
@@ -160,7 +162,7 @@ static int settle_mem(struct mem *mem, struct error *err)
 {
     if (!mem->context->shared || mem->image || mem->host || mem->type != CL_MEM_OBJECT_BUFFER)
         return 0;
-    mem->host = mem->parent ? mem->parent->host + mem->origin : mem_host_alloc(mem, mem->size);
+    mem->host = mem->parent ? mem->parent->host + mem->origin : block_alloc(mem->size);
     if (mem->host)
         return 0;
     error_object(err, "buffer %" PRIu64, mem->object.serial);

@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory objects as messages, but for their bytes. See save.h. */
 #include "serialize/save.h"
+#include "state/image.h"
 
-static Shadowcl__Image__Image *save_image(struct scratch *scratch, const struct image *image)
+static Shadowcl__Image__Image *save_image(struct scratch *scratch, const struct mem *mem)
 {
-    if (!image)
+    if (!mem->image)
         return NULL;
     Shadowcl__Image__Image *to = scratch_take(scratch, sizeof *to);
     if (!to)
         return NULL;
     shadowcl__image__image__init(to);
-    to->channel_order = image->format.image_channel_order;
-    to->channel_type = image->format.image_channel_data_type;
-    to->width = image->desc.image_width;
-    to->height = image->desc.image_height;
-    to->depth = image->desc.image_depth;
-    to->array_size = image->desc.image_array_size;
-    to->row_pitch = image->desc.image_row_pitch;
-    to->slice_pitch = image->desc.image_slice_pitch;
-    to->mip_levels = image->desc.num_mip_levels;
-    to->samples = image->desc.num_samples;
-    to->told_row_pitch = image->told_row_pitch;
-    to->told_slice_pitch = image->told_slice_pitch;
-    to->told_size = image->told_size;
+    cl_image_format format = image_format(mem->image);
+    cl_image_desc desc = image_desc(mem);
+    struct image_told told = image_told(mem);
+    to->channel_order = format.image_channel_order;
+    to->channel_type = format.image_channel_data_type;
+    to->width = desc.image_width;
+    to->height = desc.image_height;
+    to->depth = desc.image_depth;
+    to->array_size = desc.image_array_size;
+    to->row_pitch = desc.image_row_pitch;
+    to->slice_pitch = desc.image_slice_pitch;
+    to->mip_levels = desc.num_mip_levels;
+    to->samples = desc.num_samples;
+    to->told_row_pitch = told.row_pitch;
+    to->told_slice_pitch = told.slice_pitch;
+    to->told_size = told.size;
     return to;
 }
 
@@ -57,7 +61,7 @@ void save_mem(struct scratch *scratch, const struct mem *mem, Shadowcl__Image__M
     to->size = mem->size;
     to->origin = mem->origin;
     to->host_ptr = (uintptr_t)mem->host_ptr;
-    to->properties = save_properties(scratch, mem->properties, mem->num_properties);
-    to->image = save_image(scratch, mem->image);
+    to->properties = save_properties(scratch, mem_properties(mem), mem_num_properties(mem));
+    to->image = save_image(scratch, mem);
     save_mappings(scratch, mem, to);
 }

@@ -87,7 +87,7 @@ static cl_int check_kernel(const struct command_buffer *buffer, const struct rec
                             .local = like->has_local ? like->sizes[2] : NULL};
     cl_int status = launch_validate(&launch);
     if (status == CL_SUCCESS)
-        launch_note_group(&launch);
+        launch_note_group(launch.kernel, launch.dims, launch.local);
     return status;
 }
 
@@ -299,7 +299,7 @@ cl_int CL_API_CALL clCommandFillImageKHR(cl_command_buffer_khr command_buffer,
         return CL_INVALID_MEM_OBJECT;
     if (!fill_color || !take(like.sizes[1], origin) || !take(like.sizes[2], region))
         return CL_INVALID_VALUE;
-    bool depth = like.target->image->format.image_channel_order == CL_DEPTH;
+    bool depth = like.target->image->order == CL_DEPTH;
     memcpy(like.pattern, fill_color, depth ? sizeof(float) : 4 * sizeof(float));
     return record_command(&record, &like);
 }

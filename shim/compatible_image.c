@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shim/loader.h"
+#include "state/image.h"
 
 static size_t ask_size(const struct image_target *target, cl_device_info param)
 {
@@ -43,15 +44,15 @@ static int check_extent(const struct image_target *target, const char *what, siz
 static int check_extents(const struct image_target *target, const struct mem *mem,
                          struct error *err)
 {
-    const cl_image_desc *desc = &mem->image->desc;
+    cl_image_desc desc = image_desc(mem);
     for (size_t i = 0; i < sizeof all_limits / sizeof *all_limits; i++) {
         const struct limits *limits = &all_limits[i];
         if (limits->type != mem->type)
             continue;
-        if (check_extent(target, "width", desc->image_width, limits->width, err) != 0 ||
-            check_extent(target, "height", desc->image_height, limits->height, err) != 0 ||
-            check_extent(target, "depth", desc->image_depth, limits->depth, err) != 0 ||
-            check_extent(target, "array size", desc->image_array_size, limits->layers, err) != 0)
+        if (check_extent(target, "width", desc.image_width, limits->width, err) != 0 ||
+            check_extent(target, "height", desc.image_height, limits->height, err) != 0 ||
+            check_extent(target, "depth", desc.image_depth, limits->depth, err) != 0 ||
+            check_extent(target, "array size", desc.image_array_size, limits->layers, err) != 0)
             return -1;
     }
     return 0;
@@ -83,7 +84,7 @@ static cl_mem_flags use_of(const struct mem *mem)
 
 static int check_format(const struct image_target *target, const struct mem *mem, struct error *err)
 {
-    const cl_image_format *wanted = &mem->image->format;
+    cl_image_format wanted = image_format(mem->image);
     const struct driver *driver = target->driver;
     cl_uint count = 0;
     driver->clGetSupportedImageFormats(target->context, use_of(mem), mem->type, 0, NULL, &count);
@@ -95,14 +96,14 @@ static int check_format(const struct image_target *target, const struct mem *mem
         count = 0;
     bool found = false;
     for (cl_uint i = 0; i < count && !found; i++)
-        found = formats[i].image_channel_order == wanted->image_channel_order &&
-                formats[i].image_channel_data_type == wanted->image_channel_data_type;
+        found = formats[i].image_channel_order == wanted.image_channel_order &&
+                formats[i].image_channel_data_type == wanted.image_channel_data_type;
     free(formats);
     if (found)
         return 0;
     return error_set(err, 0,
                      "its format (order 0x%x, type 0x%x) is not there for images of its sort",
-                     wanted->image_channel_order, wanted->image_channel_data_type);
+                     wanted.image_channel_order, wanted.image_channel_data_type);
 }
 
 int image_target_check(struct image_target *target, const struct mem *mem, struct error *err)

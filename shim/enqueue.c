@@ -4,9 +4,7 @@
 
 #include <stdlib.h>
 
-#include "shim/cancel.h"
 #include "shim/event.h"
-#include "shim/gate.h"
 #include "shim/hold.h"
 
 #define FEW_WAITS 16
@@ -202,6 +200,24 @@ cl_int enqueue(cl_command_queue command_queue, const struct command_type *type, 
     gate_leave();
     cancel_restore(&cancel_before);
     return held && err == CL_SUCCESS ? finish_held(event, blocking, event_ret) : err;
+}
+
+bool plain_make_event(struct plain_enqueue *plain, cl_command_type type)
+{
+    plain->shadow = event_create(plain->queue->context, plain->queue, type, EVENT_ISSUED);
+    plain->event = &plain->real;
+    return plain->shadow;
+}
+
+void plain_give_event(struct plain_enqueue *plain, cl_int err, cl_event *event)
+{
+    if (err != CL_SUCCESS) {
+        event_discard(plain->shadow);
+        return;
+    }
+    plain->shadow->object.real = plain->real;
+    object_publish(plain->shadow);
+    *event = (cl_event)plain->shadow;
 }
 
 /* Inside the gate: waits for those that are with the driver. */

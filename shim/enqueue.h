@@ -6,6 +6,8 @@
 #ifndef SHADOWCL_SHIM_ENQUEUE_H
 #define SHADOWCL_SHIM_ENQUEUE_H
 
+#include "shim/cancel.h"
+#include "shim/gate.h"
 #include "shim/lazy.h"
 #include "state/event.h"
 
@@ -84,6 +86,53 @@ static inline cl_int enqueue_issue(const struct command_type *type, struct issue
 /* The whole of an enqueue wrapper, gate included. `args` has type->size bytes. */
 cl_int enqueue(cl_command_queue queue, const struct command_type *type, void *args,
                cl_bool blocking, cl_uint num_waits, const cl_event *waits, cl_event *event);
+
+/* The same for the calls that programs make most, where nothing is out of the ordinary: between the
+ * two the wrapper calls the driver by itself, with no wait list and `event`. */
+struct plain_enqueue {
+    struct queue *queue;
+    struct event *shadow; /* NULL when nobody wants an event */
+    cl_event *event;      /* for the driver */
+    cl_event real;
+    int cancel_before;
+};
+
+bool plain_make_event(struct plain_enqueue *plain, cl_command_type type);
+void plain_give_event(struct plain_enqueue *plain, cl_int err, cl_event *event);
+
+/* Goes in; false: go by enqueue(). */
+__attribute__((always_inline)) static inline bool
+plain_begin(struct plain_enqueue *plain, const struct command_type *type,
+            cl_command_queue command_queue, cl_uint num_waits, const cl_event *waits,
+            const cl_event *event)
+{
+    struct queue *queue = queue_check(command_queue);
+    if (!queue || num_waits || waits)
+        return false;
+    plain->cancel_before = cancel_off();
+    gate_enter(type->name);
+    plain->queue = queue;
+    plain->event = NULL;
+    if (__builtin_expect(!atomic_load_explicit(&queue->held, memory_order_acquire) &&
+                             !atomic_load_explicit(&lazy_owed, memory_order_relaxed),
+                         1) &&
+        (!event || plain_make_event(plain, type->type)))
+        return true;
+    gate_leave();
+    cancel_restore(&plain->cancel_before);
+    return false;
+}
+
+/* Comes out with what the driver said; the application gets its event. */
+__attribute__((always_inline)) static inline cl_int plain_end(struct plain_enqueue *plain,
+                                                              cl_int err, cl_event *event)
+{
+    if (event)
+        plain_give_event(plain, err, event);
+    gate_leave();
+    cancel_restore(&plain->cancel_before);
+    return err;
+}
 
 /* §5.11: waits for events that may be held, unset, or with the driver. */
 cl_int wait_for_events(cl_uint num_events, const cl_event *events);

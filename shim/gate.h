@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "shim/error.h"
+#include "shim/export.h"
 
 enum gate_state {
     GATE_CLOSED = 1, /* who comes waits */
@@ -31,8 +32,8 @@ struct gate_thread {
     struct gate_thread *next;
 };
 
-extern _Thread_local struct gate_thread gate_self __attribute__((tls_model("initial-exec")));
-extern _Atomic uint32_t gate_state;
+extern OURS _Thread_local struct gate_thread gate_self __attribute__((tls_model("initial-exec")));
+extern OURS _Atomic uint32_t gate_state;
 
 /* The slow ways of gate_enter: registers the thread, waits while the gate is closed. */
 void gate_enter_slowly(void);

@@ -74,43 +74,40 @@ static cl_mem_flags told_flags(const struct request *request, const struct mem *
 /* The shadow alone, complete but for the real image. NULL without memory. */
 static struct mem *make_shadow(const struct request *request, struct mem *parent)
 {
-    struct image *image = calloc(1, sizeof *image);
-    if (!image)
-        return NULL;
-    image->format = *request->format;
-    image->desc = *request->desc;
-    image_layout(image);
+    struct image image;
+    image_layout(&image, request->format, request->desc);
     struct mem *mem = mem_create(request->context, parent, request->desc->image_type,
-                                 told_flags(request, parent), image_tight_size(image));
-    if (!mem) {
-        free(image);
+                                 told_flags(request, parent), image_tight_size(&image));
+    if (!mem)
         return NULL;
-    }
-    mem->image = image;
+    *mem_be_image(mem) = image;
     if (request->flags & CL_MEM_USE_HOST_PTR)
         mem->host_ptr = request->host_ptr;
     if (mem_keep_properties(mem, request->properties) != CL_SUCCESS) {
         mem_discard(mem);
         return NULL;
     }
-    if (!image->element)
+    if (!image.element)
         mem->object.refusal = "its image format is not one that we know";
     if (request->desc->num_mip_levels > 1)
         mem->object.refusal = "the mip levels of an image are not carried";
     return mem;
 }
 
-static void ask_driver(struct mem *mem)
+static cl_int ask_driver(struct mem *mem)
 {
     const struct driver *driver = mem->object.driver;
-    struct image *image = mem->image;
     cl_mem real = mem_real(mem);
-    image->told_row_pitch = image->extent[0] * image->element;
-    image->told_size = mem->size;
-    driver->clGetImageInfo(real, CL_IMAGE_ROW_PITCH, sizeof(size_t), &image->told_row_pitch, NULL);
-    driver->clGetImageInfo(real, CL_IMAGE_SLICE_PITCH, sizeof(size_t), &image->told_slice_pitch,
-                           NULL);
-    driver->clGetMemObjectInfo(real, CL_MEM_SIZE, sizeof(size_t), &image->told_size, NULL);
+    struct image_told told = {.row_pitch = mem->image->extent[0] * mem->image->element,
+                              .size = mem->size};
+    driver->clGetImageInfo(real, CL_IMAGE_ROW_PITCH, sizeof(size_t), &told.row_pitch, NULL);
+    driver->clGetImageInfo(real, CL_IMAGE_SLICE_PITCH, sizeof(size_t), &told.slice_pitch, NULL);
+    driver->clGetMemObjectInfo(real, CL_MEM_SIZE, sizeof(size_t), &told.size, NULL);
+    if (image_set_told(mem, &told))
+        return CL_SUCCESS;
+    RELEASE(driver, clReleaseMemObject, real);
+    mem->object.real = NULL;
+    return CL_OUT_OF_HOST_MEMORY;
 }
 
 static cl_mem create_image(const struct request *request, cl_int *errcode_ret)
@@ -119,10 +116,12 @@ static cl_mem create_image(const struct request *request, cl_int *errcode_ret)
     cl_int status = request->context ? check_request(request, &parent) : CL_INVALID_CONTEXT;
     if (status == CL_SUCCESS) {
         mem = make_shadow(request, parent);
-        status = mem ? image_make(mem, request->host_ptr) : CL_OUT_OF_HOST_MEMORY;
+        status = mem ? image_make(mem, request->format, request->desc, request->host_ptr)
+                     : CL_OUT_OF_HOST_MEMORY;
     }
+    if (status == CL_SUCCESS)
+        status = ask_driver(mem);
     if (status == CL_SUCCESS) {
-        ask_driver(mem);
         object_publish(mem);
     } else {
         mem_discard(mem);
@@ -257,12 +256,6 @@ EXPORT cl_int CL_API_CALL clGetSupportedImageFormats(cl_context context, cl_mem_
     return CL_SUCCESS;
 }
 
-static bool type_is(const struct mem *mem, cl_mem_object_type a, cl_mem_object_type b,
-                    cl_mem_object_type c)
-{
-    return mem->type == a || mem->type == b || mem->type == c;
-}
-
 /* §5.3.7: sizes that a type does not have are 0. */
 EXPORT cl_int CL_API_CALL clGetImageInfo(cl_mem handle, cl_image_info param_name,
                                          size_t param_value_size, void *param_value,
@@ -272,34 +265,30 @@ EXPORT cl_int CL_API_CALL clGetImageInfo(cl_mem handle, cl_image_info param_name
     if (!mem)
         return CL_INVALID_MEM_OBJECT;
     struct answer to = {param_value_size, param_value, param_value_size_ret};
-    const struct image *image = mem->image;
-    const cl_image_desc *desc = &image->desc;
-    bool has_height =
-        type_is(mem, CL_MEM_OBJECT_IMAGE2D, CL_MEM_OBJECT_IMAGE2D_ARRAY, CL_MEM_OBJECT_IMAGE3D);
-    bool is_array = type_is(mem, CL_MEM_OBJECT_IMAGE1D_ARRAY, CL_MEM_OBJECT_IMAGE2D_ARRAY, 0);
+    cl_image_desc desc = image_desc(mem);
     switch (param_name) {
     case CL_IMAGE_FORMAT:
-        return info_value(to, image->format);
+        return info_value(to, image_format(mem->image));
     case CL_IMAGE_ELEMENT_SIZE:
-        return info_value(to, image->element);
+        return info_value(to, (size_t)mem->image->element);
     case CL_IMAGE_ROW_PITCH:
-        return info_value(to, image->told_row_pitch);
+        return info_value(to, image_told(mem).row_pitch);
     case CL_IMAGE_SLICE_PITCH:
-        return info_value(to, image->told_slice_pitch);
+        return info_value(to, image_told(mem).slice_pitch);
     case CL_IMAGE_WIDTH:
-        return info_value(to, desc->image_width);
+        return info_value(to, desc.image_width);
     case CL_IMAGE_HEIGHT:
-        return info_value(to, has_height ? desc->image_height : 0);
+        return info_value(to, desc.image_height);
     case CL_IMAGE_DEPTH:
-        return info_value(to, mem->type == CL_MEM_OBJECT_IMAGE3D ? desc->image_depth : 0);
+        return info_value(to, desc.image_depth);
     case CL_IMAGE_ARRAY_SIZE:
-        return info_value(to, is_array ? desc->image_array_size : 0);
+        return info_value(to, desc.image_array_size);
     case CL_IMAGE_BUFFER:
         return info_value(to, mem->parent && !mem->parent->image ? (cl_mem)mem->parent : NULL);
     case CL_IMAGE_NUM_MIP_LEVELS:
-        return info_value(to, desc->num_mip_levels);
+        return info_value(to, desc.num_mip_levels);
     case CL_IMAGE_NUM_SAMPLES:
-        return info_value(to, desc->num_samples);
+        return info_value(to, desc.num_samples);
     default:
         return CL_INVALID_VALUE;
     }

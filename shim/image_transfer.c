@@ -195,9 +195,8 @@ static bool overlap(const struct image_copy *args)
 static cl_int keep_copy_image(void *data)
 {
     const struct image_copy *args = data;
-    const cl_image_format *a = &args->source->image->format, *b = &args->target->image->format;
-    if (a->image_channel_order != b->image_channel_order ||
-        a->image_channel_data_type != b->image_channel_data_type)
+    const struct image *a = args->source->image, *b = args->target->image;
+    if (a->order != b->order || a->channel_type != b->channel_type)
         return CL_IMAGE_FORMAT_MISMATCH;
     cl_int err = image_check_region(args->source, args->source_origin.at, args->region.at);
     if (err == CL_SUCCESS)
@@ -261,7 +260,7 @@ static cl_int check_fill_image(struct queue *queue, void *data)
         return err;
     if (!args->given || args->origin.missing || args->region.missing)
         return CL_INVALID_VALUE;
-    bool depth = args->image->image->format.image_channel_order == CL_DEPTH;
+    bool depth = args->image->image->order == CL_DEPTH;
     memcpy(args->color, args->given, depth ? sizeof(float) : sizeof args->color);
     return CL_SUCCESS;
 }

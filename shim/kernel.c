@@ -161,7 +161,7 @@ EXPORT cl_kernel CL_API_CALL clCloneKernel(cl_kernel source_kernel, cl_int *errc
         if (driver->clCloneKernel)
             real = driver->clCloneKernel(kernel_real(source), &status);
         if (real && status == CL_SUCCESS) {
-            kernel = kernel_create(source->program, source->name, real);
+            kernel = kernel_create(source->program, kernel_name(source), real);
             if (kernel && !kernel_copy_state(kernel, source)) {
                 discard(kernel);
                 kernel = NULL;

@@ -33,7 +33,7 @@ EXPORT cl_int CL_API_CALL clGetKernelInfo(cl_kernel kernel, cl_kernel_info param
         return CL_INVALID_KERNEL;
     switch (param_name) {
     case CL_KERNEL_FUNCTION_NAME:
-        return info_string(to, object->name);
+        return info_string(to, kernel_name(object));
     case CL_KERNEL_NUM_ARGS:
         return info_value(to, object->num_args);
     case CL_KERNEL_REFERENCE_COUNT:

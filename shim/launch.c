@@ -8,27 +8,29 @@
 #include "shim/export.h"
 #include "shim/launch.h"
 
+static inline cl_int check_kernel(const struct queue *queue, const struct kernel *kernel)
+{
+    if (!kernel)
+        return CL_INVALID_KERNEL;
+    return kernel->program->context == queue->context ? CL_SUCCESS : CL_INVALID_CONTEXT;
+}
+
 static cl_int check_launch(struct queue *queue, void *args)
 {
     struct launch *launch = args;
-    struct kernel *kernel = kernel_check((cl_kernel)launch->kernel);
-    if (!kernel)
-        return CL_INVALID_KERNEL;
-    if (kernel->program->context != queue->context)
-        return CL_INVALID_CONTEXT;
     launch->queue = queue;
-    return CL_SUCCESS;
+    return check_kernel(queue, kernel_check((cl_kernel)launch->kernel));
 }
 
-void launch_note_group(const struct launch *launch)
+void launch_note_group(struct kernel *kernel, cl_uint dims, const size_t *local)
 {
-    if (!launch->local)
+    if (!local)
         return;
     size_t group = 1;
-    for (cl_uint i = 0; i < launch->dims; i++)
-        group *= launch->local[i];
-    if (group > atomic_load_explicit(&launch->kernel->largest_group, memory_order_relaxed))
-        atomic_store_explicit(&launch->kernel->largest_group, group, memory_order_relaxed);
+    for (cl_uint i = 0; i < dims; i++)
+        group *= local[i];
+    if (group > atomic_load_explicit(&kernel->largest_group, memory_order_relaxed))
+        atomic_store_explicit(&kernel->largest_group, group, memory_order_relaxed);
 }
 
 static cl_int issue_ndrange(const struct issue *to, struct launch *launch, cl_kernel real)
@@ -36,8 +38,8 @@ static cl_int issue_ndrange(const struct issue *to, struct launch *launch, cl_ke
     cl_int status = to->driver->clEnqueueNDRangeKernel(to->real, real, launch->dims, launch->offset,
                                                        launch->global, launch->local, to->num_waits,
                                                        to->waits, to->event);
-    if (status == CL_SUCCESS && launch->local)
-        launch_note_group(launch);
+    if (status == CL_SUCCESS)
+        launch_note_group(launch->kernel, launch->dims, launch->local);
     return status;
 }
 
@@ -97,7 +99,7 @@ static cl_int launch_keep(void *args)
     launch->has_offset = copy_sizes(launch->kept[0], launch->offset, launch->dims) != NULL;
     copy_sizes(launch->kept[1], launch->global, launch->dims);
     launch->has_local = copy_sizes(launch->kept[2], launch->local, launch->dims) != NULL;
-    launch_note_group(launch);
+    launch_note_group(launch->kernel, launch->dims, launch->local);
     object_hold(launch->kernel);
     return CL_SUCCESS;
 }
@@ -112,7 +114,10 @@ static void launch_drop(void *args)
 static void launch_wrote(const struct issue *to, const void *args)
 {
     const struct launch *launch = args;
-    kernel_wrote(launch->kernel, to->held ? launch->args->args : launch->kernel->args);
+    if (to->held)
+        kernel_args_wrote(launch->args);
+    else
+        kernel_wrote(launch->kernel);
 }
 
 static cl_int launch_needs(const struct issue *to, const void *args)
@@ -146,6 +151,24 @@ static const struct command_type task = {
     .needs = launch_needs,
 };
 
+/* The same without a struct of arguments: see plain_enqueue. */
+static inline cl_int launch_plainly(const struct plain_enqueue *plain, cl_kernel handle,
+                                    cl_uint dims, const size_t *offset, const size_t *global,
+                                    const size_t *local)
+{
+    struct queue *queue = plain->queue;
+    struct kernel *kernel = kernel_check(handle);
+    cl_int err = check_kernel(queue, kernel);
+    if (err != CL_SUCCESS)
+        return err;
+    err = queue->object.driver->clEnqueueNDRangeKernel(
+        queue_real(queue), kernel_real(kernel), dims, offset, global, local, 0, NULL, plain->event);
+    if (err == CL_SUCCESS && local)
+        launch_note_group(kernel, dims, local);
+    kernel_wrote(kernel);
+    return err;
+}
+
 EXPORT cl_int CL_API_CALL clEnqueueNDRangeKernel(cl_command_queue command_queue, cl_kernel kernel,
                                                  cl_uint work_dim, const size_t *global_work_offset,
                                                  const size_t *global_work_size,
@@ -153,6 +176,14 @@ EXPORT cl_int CL_API_CALL clEnqueueNDRangeKernel(cl_command_queue command_queue,
                                                  cl_uint num_events_in_wait_list,
                                                  const cl_event *event_wait_list, cl_event *event)
 {
+    struct plain_enqueue plain;
+    if (work_dim >= 1 && work_dim <= 3 &&
+        plain_begin(&plain, &ndrange, command_queue, num_events_in_wait_list, event_wait_list,
+                    event))
+        return plain_end(&plain,
+                         launch_plainly(&plain, kernel, work_dim, global_work_offset,
+                                        global_work_size, local_work_size),
+                         event);
     struct launch launch;
     launch.kernel = (struct kernel *)kernel;
     launch.dims = work_dim;

@@ -20,6 +20,6 @@ struct launch {
 /* What the driver checks when a launch is enqueued, for one that it will get later only. */
 cl_int launch_validate(const struct launch *launch);
 /* For the comparison with another device: what the kernel needs is what it was launched with. */
-void launch_note_group(const struct launch *launch);
+void launch_note_group(struct kernel *kernel, cl_uint dims, const size_t *local);
 
 #endif

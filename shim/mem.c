@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OpenCL 3.0 §5.2 Buffers (creation), §5.5 Memory objects. */
-#include "state/mem.h"
+#include "state/image.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "shim/export.h"
 #include "shim/gate.h"
+#include "state/block.h"
 #include "state/svm.h"
 
 static cl_int check_host_pointer(cl_mem_flags flags, const void *host_ptr)
@@ -33,7 +34,7 @@ static cl_int place_bytes(struct mem *mem, void *host_ptr)
         mem->host_ptr = host_ptr;
     if (!mem->context->shared)
         return CL_SUCCESS;
-    mem->host = mem->host_ptr ? host_ptr : mem_host_alloc(mem, mem->size);
+    mem->host = mem->host_ptr ? host_ptr : block_alloc(mem->size);
     if (!mem->host)
         return CL_MEM_OBJECT_ALLOCATION_FAILURE;
     if (mem->flags & CL_MEM_COPY_HOST_PTR)
@@ -209,7 +210,7 @@ EXPORT cl_int CL_API_CALL clGetMemObjectInfo(cl_mem memobj, cl_mem_info param_na
     case CL_MEM_FLAGS:
         return info_value(to, mem->flags);
     case CL_MEM_SIZE:
-        return info_value(to, mem->image ? mem->image->told_size : mem->size);
+        return info_value(to, mem->image ? image_told(mem).size : mem->size);
     case CL_MEM_HOST_PTR:
         return info_value(to, mem->host_ptr);
     case CL_MEM_MAP_COUNT:
@@ -225,7 +226,8 @@ EXPORT cl_int CL_API_CALL clGetMemObjectInfo(cl_mem memobj, cl_mem_info param_na
     case CL_MEM_USES_SVM_POINTER:
         return info_value(to, (cl_bool)svm_contains(mem->host_ptr));
     case CL_MEM_PROPERTIES:
-        return info_bytes(to, mem->properties, mem->num_properties * sizeof *mem->properties);
+        return info_bytes(to, mem_properties(mem),
+                          mem_num_properties(mem) * sizeof(cl_mem_properties));
     default:
         return CL_INVALID_VALUE;
     }

@@ -22,7 +22,7 @@ void object_describe(const struct object *object, char *text, size_t size)
                                                  : "buffer";
     }
     if (object->was == KIND_KERNEL)
-        snprintf(text, size, "kernel `%s`", ((const struct kernel *)object)->name);
+        snprintf(text, size, "kernel `%s`", kernel_name((const struct kernel *)object));
     else
         snprintf(text, size, "%s %llu", kind, (unsigned long long)object->serial);
 }

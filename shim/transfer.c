@@ -41,14 +41,22 @@ struct linear {
     void *pointer;
 };
 
+static inline cl_int check_linear(const struct queue *queue, const struct mem *mem, size_t offset,
+                                  size_t size, const void *pointer, bool write)
+{
+    if (!mem)
+        return CL_INVALID_MEM_OBJECT;
+    if (mem->context != queue->context)
+        return CL_INVALID_CONTEXT;
+    if (!pointer || check_range(mem, offset, size) != CL_SUCCESS)
+        return CL_INVALID_VALUE;
+    return transfer_check_access(mem, write);
+}
+
 static cl_int linear_check(struct queue *queue, struct linear *args, bool write)
 {
-    cl_int err = transfer_check_buffer(queue, &args->buffer);
-    if (err == CL_SUCCESS && !args->pointer)
-        err = CL_INVALID_VALUE;
-    if (err == CL_SUCCESS)
-        err = check_range(args->buffer.mem, args->offset, args->size);
-    return err == CL_SUCCESS ? transfer_check_access(args->buffer.mem, write) : err;
+    return check_linear(queue, buffer_check(args->buffer.handle), args->offset, args->size,
+                        args->pointer, write);
 }
 
 static cl_int linear_keep(void *args)
@@ -91,11 +99,29 @@ static const struct command_type read_type = {"clEnqueueReadBuffer",
                                               NULL,
                                               linear_needs};
 
+/* The same without a struct of arguments: see plain_enqueue. */
+static inline cl_int read_plainly(const struct plain_enqueue *plain, cl_mem handle,
+                                  cl_bool blocking, size_t offset, size_t size, void *pointer)
+{
+    struct queue *queue = plain->queue;
+    struct mem *mem = buffer_check(handle);
+    cl_int err = check_linear(queue, mem, offset, size, pointer, false);
+    if (err != CL_SUCCESS)
+        return err;
+    return queue->object.driver->clEnqueueReadBuffer(queue_real(queue), mem_real(mem), blocking,
+                                                     offset, size, pointer, 0, NULL, plain->event);
+}
+
 EXPORT cl_int CL_API_CALL clEnqueueReadBuffer(cl_command_queue command_queue, cl_mem buffer,
                                               cl_bool blocking_read, size_t offset, size_t size,
                                               void *ptr, cl_uint num_events_in_wait_list,
                                               const cl_event *event_wait_list, cl_event *event)
 {
+    struct plain_enqueue plain;
+    if (plain_begin(&plain, &read_type, command_queue, num_events_in_wait_list, event_wait_list,
+                    event))
+        return plain_end(&plain, read_plainly(&plain, buffer, blocking_read, offset, size, ptr),
+                         event);
     struct linear args = {{buffer}, offset, size, ptr};
     return enqueue(command_queue, &read_type, &args, blocking_read, num_events_in_wait_list,
                    event_wait_list, event);
@@ -130,11 +156,31 @@ static const struct command_type write_type = {"clEnqueueWriteBuffer",
                                                write_wrote,
                                                linear_needs};
 
+static inline cl_int write_plainly(const struct plain_enqueue *plain, cl_mem handle,
+                                   cl_bool blocking, size_t offset, size_t size,
+                                   const void *pointer)
+{
+    struct queue *queue = plain->queue;
+    struct mem *mem = buffer_check(handle);
+    cl_int err = check_linear(queue, mem, offset, size, pointer, true);
+    if (err != CL_SUCCESS)
+        return err;
+    err = queue->object.driver->clEnqueueWriteBuffer(queue_real(queue), mem_real(mem), blocking,
+                                                     offset, size, pointer, 0, NULL, plain->event);
+    mem_wrote(mem);
+    return err;
+}
+
 EXPORT cl_int CL_API_CALL clEnqueueWriteBuffer(cl_command_queue command_queue, cl_mem buffer,
                                                cl_bool blocking_write, size_t offset, size_t size,
                                                const void *ptr, cl_uint num_events_in_wait_list,
                                                const cl_event *event_wait_list, cl_event *event)
 {
+    struct plain_enqueue plain;
+    if (plain_begin(&plain, &write_type, command_queue, num_events_in_wait_list, event_wait_list,
+                    event))
+        return plain_end(&plain, write_plainly(&plain, buffer, blocking_write, offset, size, ptr),
+                         event);
     struct linear args = {{buffer}, offset, size, (void *)ptr};
     return enqueue(command_queue, &write_type, &args, blocking_write, num_events_in_wait_list,
                    event_wait_list, event);

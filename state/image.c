@@ -4,15 +4,11 @@
 #include "state/image.h"
 
 /* The descriptor as the driver is to see it. */
-static cl_image_desc real_desc(const struct mem *mem, const void *host_data)
+static cl_image_desc real_desc(const struct mem *mem, const cl_image_desc *told, bool has_data)
 {
-    cl_image_desc desc = mem->image->desc;
+    cl_image_desc desc = *told;
     desc.mem_object = mem_real(mem->parent);
-    if (mem->parent && !desc.image_row_pitch && mem->type == CL_MEM_OBJECT_IMAGE2D) {
-        /* Another driver may round up otherwise, and the parent's bytes mean other pixels then. */
-        desc.image_row_pitch =
-            mem->parent->type == CL_MEM_OBJECT_BUFFER ? mem->image->told_row_pitch : 0;
-    } else if (!mem->parent && !host_data) {
+    if (!mem->parent && !has_data) {
         /* §5.3.1.2: pitches are those of host memory. */
         desc.image_row_pitch = 0;
         desc.image_slice_pitch = 0;
@@ -20,23 +16,35 @@ static cl_image_desc real_desc(const struct mem *mem, const void *host_data)
     return desc;
 }
 
-cl_int image_make(struct mem *mem, const void *host_data)
+cl_int image_make(struct mem *mem, const cl_image_format *format, const cl_image_desc *told_desc,
+                  const void *host_data)
 {
     const struct driver *driver = mem->object.driver;
     cl_context context = context_real(mem->context);
-    cl_image_desc desc = real_desc(mem, host_data);
+    const cl_mem_properties *properties = mem_properties(mem);
+    cl_image_desc desc = real_desc(mem, told_desc, host_data != NULL);
     cl_mem_flags flags = mem_real_flags(mem) | (host_data ? CL_MEM_COPY_HOST_PTR : 0);
     cl_int status = CL_SUCCESS;
-    if (mem->properties && driver->clCreateImageWithProperties)
-        mem->object.real = driver->clCreateImageWithProperties(context, mem->properties, flags,
-                                                               &mem->image->format, &desc,
-                                                               (void *)host_data, &status);
+    if (properties && driver->clCreateImageWithProperties)
+        mem->object.real = driver->clCreateImageWithProperties(context, properties, flags, format,
+                                                               &desc, (void *)host_data, &status);
     else
-        mem->object.real = driver->clCreateImage(context, flags, &mem->image->format, &desc,
-                                                 (void *)host_data, &status);
+        mem->object.real =
+            driver->clCreateImage(context, flags, format, &desc, (void *)host_data, &status);
     if (status != CL_SUCCESS)
         mem->object.real = NULL;
     return status;
+}
+
+cl_int image_rebuild(struct mem *mem)
+{
+    cl_image_format format = image_format(mem->image);
+    cl_image_desc desc = image_desc(mem);
+    /* Another driver may round up otherwise, and the parent's bytes mean other pixels then. */
+    if (mem->type == CL_MEM_OBJECT_IMAGE2D && mem->parent &&
+        mem->parent->type == CL_MEM_OBJECT_BUFFER && !desc.image_row_pitch)
+        desc.image_row_pitch = image_told(mem).row_pitch;
+    return image_make(mem, &format, &desc, NULL);
 }
 
 static cl_int read_whole(struct mem *mem, void *to, size_t row_pitch, size_t slice_pitch)

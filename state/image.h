@@ -11,9 +11,16 @@
 /* §5.3.1.1: bytes of a pixel; 0 for a format that we don't know. */
 size_t image_element_size(const cl_image_format *format);
 
-/* What follows from format and descriptor: element, extent, and the pitches of host memory that
- * goes with the descriptor. */
-void image_layout(struct image *image);
+/* Remembers format and descriptor in what follows from them: element, extent, and the pitches of
+ * host memory that goes with the descriptor. */
+void image_layout(struct image *image, const cl_image_format *format, const cl_image_desc *desc);
+/* Both again. Of the descriptor's pitches only those that mean something for its type are as they
+ * were given, and it names our parent. */
+cl_image_format image_format(const struct image *image);
+cl_image_desc image_desc(const struct mem *mem);
+/* What the driver has said of the first real image. false without memory. */
+struct image_told image_told(const struct mem *mem);
+bool image_set_told(struct mem *mem, const struct image_told *told);
 /* Bytes of the whole image without gaps. */
 size_t image_tight_size(const struct image *image);
 

@@ -2,6 +2,9 @@
 /* Formats of pixels, and how many bytes what takes. See image.h. */
 #include "state/image.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* Components of a pixel that are stored (the x of CL_RGBx is only about the border colour). */
 static size_t channels_of(cl_channel_order order)
 {
@@ -90,10 +93,8 @@ static size_t at_least_1(size_t count)
     return count ? count : 1;
 }
 
-static void set_extent(struct image *image)
+static void set_extent(size_t extent[3], const cl_image_desc *desc)
 {
-    const cl_image_desc *desc = &image->desc;
-    size_t *extent = image->extent;
     extent[0] = desc->image_width;
     extent[1] = extent[2] = 1;
     switch (desc->image_type) {
@@ -116,20 +117,111 @@ static void set_extent(struct image *image)
     }
 }
 
-void image_layout(struct image *image)
+static void set_pitches(struct image *image, const cl_image_desc *desc)
 {
-    const cl_image_desc *desc = &image->desc;
-    set_extent(image);
-    image->element = image_element_size(&image->format);
+    image->row_pitch_given = desc->image_row_pitch != 0;
     image->row_pitch = desc->image_row_pitch;
     if (!image->row_pitch)
         image->row_pitch = image->extent[0] * image->element;
     /* Of a 1D array the descriptor's slice is one layer, which is our row. */
-    if (desc->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY && desc->image_slice_pitch)
+    bool is_1d_array = desc->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY;
+    image->slice_pitch_given = desc->image_slice_pitch && (is_1d_array || image->extent[2] > 1);
+    if (image->slice_pitch_given && is_1d_array)
         image->row_pitch = desc->image_slice_pitch;
     image->slice_pitch = image->row_pitch * image->extent[1];
-    if (image->extent[2] > 1 && desc->image_slice_pitch)
+    if (image->slice_pitch_given && !is_1d_array)
         image->slice_pitch = desc->image_slice_pitch;
+}
+
+static uint16_t in_16_bits(cl_uint number)
+{
+    return number < UINT16_MAX ? (uint16_t)number : UINT16_MAX;
+}
+
+static uint8_t in_8_bits(cl_uint number)
+{
+    return number < UINT8_MAX ? (uint8_t)number : UINT8_MAX;
+}
+
+void image_layout(struct image *image, const cl_image_format *format, const cl_image_desc *desc)
+{
+    *image = (struct image){
+        .order = in_16_bits(format->image_channel_order),
+        .channel_type = in_16_bits(format->image_channel_data_type),
+        .element = (uint8_t)image_element_size(format),
+        .mip_levels = in_8_bits(desc->num_mip_levels),
+        .samples = in_8_bits(desc->num_samples),
+    };
+    set_extent(image->extent, desc);
+    set_pitches(image, desc);
+}
+
+cl_image_format image_format(const struct image *image)
+{
+    return (cl_image_format){image->order, image->channel_type};
+}
+
+cl_image_desc image_desc(const struct mem *mem)
+{
+    const struct image *image = mem->image;
+    const size_t *extent = image->extent;
+    cl_image_desc desc = {.image_type = mem->type,
+                          .image_width = extent[0],
+                          .num_mip_levels = image->mip_levels,
+                          .num_samples = image->samples,
+                          .mem_object = (cl_mem)mem->parent};
+    switch (mem->type) {
+    case CL_MEM_OBJECT_IMAGE1D_ARRAY:
+        desc.image_array_size = extent[1];
+        break;
+    case CL_MEM_OBJECT_IMAGE2D_ARRAY:
+        desc.image_array_size = extent[2];
+        desc.image_height = extent[1];
+        break;
+    case CL_MEM_OBJECT_IMAGE3D:
+        desc.image_depth = extent[2];
+        desc.image_height = extent[1];
+        break;
+    case CL_MEM_OBJECT_IMAGE2D:
+        desc.image_height = extent[1];
+        break;
+    default:
+        break;
+    }
+    if (image->row_pitch_given)
+        desc.image_row_pitch = image->row_pitch;
+    if (image->slice_pitch_given)
+        desc.image_slice_pitch =
+            mem->type == CL_MEM_OBJECT_IMAGE1D_ARRAY ? image->row_pitch : image->slice_pitch;
+    return desc;
+}
+
+/* What a driver says that lays images out without gaps. */
+static struct image_told plain_answer(const struct mem *mem)
+{
+    const struct image *image = mem->image;
+    struct image_told told = {.row_pitch = image->extent[0] * image->element, .size = mem->size};
+    if (mem->type == CL_MEM_OBJECT_IMAGE1D_ARRAY)
+        told.slice_pitch = told.row_pitch;
+    else if (mem->type == CL_MEM_OBJECT_IMAGE2D_ARRAY || mem->type == CL_MEM_OBJECT_IMAGE3D)
+        told.slice_pitch = told.row_pitch * image->extent[1];
+    return told;
+}
+
+struct image_told image_told(const struct mem *mem)
+{
+    return mem->image->told ? *mem->image->told : plain_answer(mem);
+}
+
+bool image_set_told(struct mem *mem, const struct image_told *told)
+{
+    struct image_told plain = plain_answer(mem);
+    if (memcmp(told, &plain, sizeof plain) == 0)
+        return true;
+    mem->image->told = malloc(sizeof *told);
+    if (mem->image->told)
+        *mem->image->told = *told;
+    return mem->image->told != NULL;
 }
 
 size_t image_tight_size(const struct image *image)

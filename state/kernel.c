@@ -53,7 +53,7 @@ void kernel_read_facts(const struct driver *driver, cl_kernel real, struct info_
 /* A program made from its binary may have forgotten what it could tell of its kernels before. */
 static void copy_facts(struct kernel *kernel)
 {
-    struct kernel_facts *facts = program_kernel_facts(kernel->program, kernel->name);
+    struct kernel_facts *facts = program_kernel_facts(kernel->program, kernel_name(kernel));
     if (!facts)
         return;
     struct info_entry *entry = atomic_load(&facts->info.first);
@@ -77,7 +77,7 @@ static bool make_args(struct kernel *kernel, const char *name)
     if (!kernel->args)
         return false;
     memset(kernel->args, 0, size);
-    kernel->name = memcpy((char *)kernel->args + size, name, length);
+    memcpy((char *)kernel->args + size, name, length);
     return true;
 }
 
@@ -153,6 +153,6 @@ int kernel_rebuild(struct kernel *kernel, struct error *err)
         return 0;
     }
     error_set(err, 0, "the driver answers %d when it is made again", code);
-    return error_object(err, "kernel `%s` (%llu)", kernel->name,
+    return error_object(err, "kernel `%s` (%llu)", kernel_name(kernel),
                         (unsigned long long)kernel->object.serial);
 }

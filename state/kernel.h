@@ -4,9 +4,8 @@
 #ifndef SHADOWCL_STATE_KERNEL_H
 #define SHADOWCL_STATE_KERNEL_H
 
+#include "state/mem.h"
 #include "state/program.h"
-
-struct mem;
 
 enum arg_kind {
     ARG_UNSET,
@@ -17,7 +16,7 @@ enum arg_kind {
 };
 
 /* What the driver says that an argument is, where it does. */
-enum arg_class { CLASS_UNKNOWN, CLASS_SCALAR, CLASS_MEM, CLASS_SAMPLER, CLASS_QUEUE };
+enum arg_class { CLASS_UNKNOWN, CLASS_MEM, CLASS_SCALAR, CLASS_SAMPLER, CLASS_QUEUE };
 
 #define ARG_INSIDE 16
 
@@ -28,8 +27,8 @@ struct kernel_arg {
     bool is_outside;     /* the value is at `outside`, where `room` bytes are */
     uint32_t generation; /* of the object: who was meant, should the slot be used again */
     size_t size;
-    struct object *object; /* of ARG_OBJECT; held in kernel_args only */
     union {
+        struct object *object; /* of ARG_OBJECT; held in kernel_args only */
         unsigned char inside[ARG_INSIDE];
         struct {
             unsigned char *outside; /* owned */
@@ -54,19 +53,25 @@ struct kernel_exec {
 
 struct kernel {
     struct object object;
-    struct program *program; /* held, and counted in program->kernels */
-    struct kernel_arg *args; /* behind the struct where its slot has room for them, else owned */
-    const char *name;        /* behind the arguments, in the same memory */
-    cl_uint num_args;
-    bool classified;              /* the arguments' classes were asked for */
-    struct info_cache info;       /* see kernel_info_key */
-    struct kernel_exec *execs;    /* owned */
+    struct program *program;   /* held, and counted in program->kernels */
+    struct kernel_arg *args;   /* behind the struct where its slot has room for them, else owned */
+    cl_uint num_args;          /* the kernel's name is behind them, in the same memory */
+    bool classified;           /* the arguments' classes were asked for */
+    struct info_cache info;    /* see kernel_info_key */
+    struct kernel_exec *execs; /* owned */
+    /* What mem_notes_taken was when a launch last noted what these arguments may write. */
+    _Atomic uint64_t noted;
     _Atomic size_t largest_group; /* work-items: the largest local size that was asked for */
 };
 
 static inline struct kernel *kernel_check(cl_kernel handle)
 {
     return object_check(handle, KIND_KERNEL);
+}
+
+static inline const char *kernel_name(const struct kernel *kernel)
+{
+    return (const char *)(kernel->args + kernel->num_args);
 }
 
 static inline cl_kernel kernel_real(const struct kernel *kernel)
@@ -101,8 +106,16 @@ cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
 /* clSetKernelExecInfo likewise. */
 cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
                        const void *value);
-/* Notes what a launch with these arguments may write. */
-void kernel_wrote(const struct kernel *kernel, const struct kernel_arg *args);
+void kernel_note_writes(struct kernel *kernel);
+/* Notes what a launch with the kernel's arguments, or with these, may write: see mem_wrote. */
+static inline void kernel_wrote(struct kernel *kernel)
+{
+    /* Once for as long as no note is taken away and no argument is another object. */
+    if (atomic_load_explicit(&kernel->noted, memory_order_relaxed) !=
+        atomic_load_explicit(&mem_notes_taken, memory_order_relaxed))
+        kernel_note_writes(kernel);
+}
+void kernel_args_wrote(const struct kernel_args *args);
 /* Has `need` look at each memory object that such a launch may use, until one fails. */
 cl_int kernel_needs(const struct kernel *kernel, const struct kernel_arg *args,
                     cl_int (*need)(struct mem *mem));

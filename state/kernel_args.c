@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "state/kernel.h"
-#include "state/mem.h"
 
 /* Types of eight bytes that are never handles, whatever their value looks like. A typedef's name
  * tells nothing. */
@@ -102,7 +101,7 @@ static unsigned char *make_room(struct kernel_arg *arg, size_t size)
     return outside;
 }
 
-static cl_int record_bytes(struct kernel_arg *arg, size_t size, const void *value)
+static cl_int record_long(struct kernel_arg *arg, size_t size, const void *value)
 {
     arg->kind = ARG_UNSET;
     unsigned char *to = make_room(arg, size);
@@ -114,24 +113,40 @@ static cl_int record_bytes(struct kernel_arg *arg, size_t size, const void *valu
     return CL_SUCCESS;
 }
 
+/* Inline, and a word by itself: most arguments are one. */
+static inline cl_int record_bytes(struct kernel_arg *arg, size_t size, const void *value)
+{
+    if (arg->is_outside || (size != sizeof(uint32_t) && size != sizeof(uint64_t)))
+        return record_long(arg, size, value);
+    if (size == sizeof(uint32_t))
+        memcpy(arg->inside, value, sizeof(uint32_t));
+    else
+        memcpy(arg->inside, value, sizeof(uint64_t));
+    arg->size = size;
+    arg->kind = ARG_BYTES;
+    return CL_SUCCESS;
+}
+
 /* §5.9.2: a kernel has no hold on what its arguments name. Whether the object is still there is
  * told by its generation. */
 static inline void record_object(struct kernel_arg *arg, struct object *object, uint32_t generation)
 {
+    if (arg->is_outside)
+        free_outside(arg);
     arg->object = object;
     arg->generation = generation;
     arg->size = sizeof(cl_mem);
     arg->kind = ARG_OBJECT;
 }
 
-/* What a word that may be a handle is: *object stays NULL for one that is none. */
+/* What a word that may be a handle is: *object is NULL for one that is none. */
 static cl_int find_object(const struct kernel *kernel, enum arg_class class, const void *word,
                           struct object **object)
 {
-    uintptr_t offset = (uintptr_t)word - object_band;
-    bool inside = offset < atomic_load_explicit(&object_band_used, memory_order_relaxed);
+    *object = NULL;
+    bool inside = object_in_band(word);
     uint32_t kind = KIND_FREE;
-    if (inside && offset % OBJECT_SLOT == 0)
+    if (inside && ((uintptr_t)word - object_band) % OBJECT_SLOT == 0)
         kind = atomic_load_explicit(&((struct object *)word)->kind, memory_order_acquire);
     bool usable = (kind == KIND_MEM || kind == KIND_SAMPLER || kind == KIND_QUEUE) &&
                   ((const struct object *)word)->driver == kernel->object.driver;
@@ -159,36 +174,25 @@ static cl_int find_object(const struct kernel *kernel, enum arg_class class, con
     return CL_SUCCESS;
 }
 
-/* An argument of a handle's size. */
-static cl_int set_word(struct kernel *kernel, cl_uint index, const void *value)
+/* What follows is in pieces that are not inlined: each saves the registers that it needs. */
+__attribute__((noinline)) static cl_int set_object(struct kernel *kernel, cl_uint index,
+                                                   struct object *object)
 {
     struct kernel_arg *arg = &kernel->args[index];
-    const struct driver *driver = kernel->object.driver;
-    struct object *object = NULL;
-    void *word;
-    if (__builtin_expect(!kernel->classified, 0))
-        classify(kernel);
-    memcpy(&word, value, sizeof word);
-    cl_int err = find_object(kernel, arg->class, word, &object);
+    cl_int err = kernel->object.driver->clSetKernelArg(kernel_real(kernel), index, sizeof(cl_mem),
+                                                       &object->real);
     if (err != CL_SUCCESS)
         return err;
-    err = driver->clSetKernelArg(kernel_real(kernel), index, sizeof word,
-                                 object ? &object->real : value);
-    if (err != CL_SUCCESS)
-        return err;
-    if (!object)
-        return record_bytes(arg, sizeof word, value);
     record_object(arg, object, object->generation);
+    atomic_store_explicit(&kernel->noted, 0, memory_order_relaxed);
     return CL_SUCCESS;
 }
 
-cl_int kernel_set_arg(struct kernel *kernel, cl_uint index, size_t size, const void *value)
+/* Bytes, or local memory. */
+__attribute__((noinline)) static cl_int set_bytes(struct kernel *kernel, cl_uint index, size_t size,
+                                                  const void *value)
 {
-    if (index >= kernel->num_args)
-        return CL_INVALID_ARG_INDEX;
     struct kernel_arg *arg = &kernel->args[index];
-    if (size == sizeof(cl_mem) && value && arg->class != CLASS_SCALAR)
-        return set_word(kernel, index, value);
     cl_int err = kernel->object.driver->clSetKernelArg(kernel_real(kernel), index, size, value);
     if (err != CL_SUCCESS)
         return err;
@@ -197,6 +201,39 @@ cl_int kernel_set_arg(struct kernel *kernel, cl_uint index, size_t size, const v
     arg->size = size;
     arg->kind = ARG_SIZE;
     return CL_SUCCESS;
+}
+
+/* An argument of a handle's size. */
+__attribute__((noinline)) static cl_int set_word(struct kernel *kernel, cl_uint index,
+                                                 const void *value, const void *word)
+{
+    struct object *object = NULL;
+    if (!kernel->classified)
+        classify(kernel);
+    cl_int err = find_object(kernel, kernel->args[index].class, word, &object);
+    if (err != CL_SUCCESS)
+        return err;
+    return object ? set_object(kernel, index, object)
+                  : set_bytes(kernel, index, sizeof word, value);
+}
+
+cl_int kernel_set_arg(struct kernel *kernel, cl_uint index, size_t size, const void *value)
+{
+    if (index >= kernel->num_args)
+        return CL_INVALID_ARG_INDEX;
+    enum arg_class class = kernel->args[index].class;
+    if (size != sizeof(cl_mem) || !value || class == CLASS_SCALAR)
+        return set_bytes(kernel, index, size, value);
+    void *word;
+    memcpy(&word, value, sizeof word);
+    if (kernel->classified && class <= CLASS_MEM) {
+        struct object *object = object_check(word, KIND_MEM);
+        if (object && object->driver == kernel->object.driver)
+            return set_object(kernel, index, object);
+        if (class == CLASS_UNKNOWN && !object_in_band(word))
+            return set_bytes(kernel, index, size, value);
+    }
+    return set_word(kernel, index, value, word);
 }
 
 cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
@@ -214,9 +251,9 @@ cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
     return err;
 }
 
-void kernel_wrote(const struct kernel *kernel, const struct kernel_arg *args)
+static void note_writes(const struct kernel_arg *args, cl_uint count)
 {
-    const struct kernel_arg *end = args + kernel->num_args;
+    const struct kernel_arg *end = args + count;
     for (const struct kernel_arg *arg = args; arg < end; arg++) {
         if (arg->kind != ARG_OBJECT || arg->is_read)
             continue;
@@ -225,6 +262,19 @@ void kernel_wrote(const struct kernel *kernel, const struct kernel_arg *args)
             mem->object.generation == arg->generation && !(mem->flags & CL_MEM_READ_ONLY))
             mem_wrote(mem);
     }
+}
+
+void kernel_note_writes(struct kernel *kernel)
+{
+    /* Read first: a note that is taken away meanwhile is made again by the next launch. */
+    uint64_t taken = atomic_load_explicit(&mem_notes_taken, memory_order_acquire);
+    note_writes(kernel->args, kernel->num_args);
+    atomic_store_explicit(&kernel->noted, taken, memory_order_relaxed);
+}
+
+void kernel_args_wrote(const struct kernel_args *args)
+{
+    note_writes(args->args, args->count);
 }
 
 /* The memory object that an argument names, where that is still there; else NULL. */
@@ -365,7 +415,7 @@ cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args, c
 {
     const struct driver *driver = kernel->program->object.driver;
     cl_int err;
-    *real = driver->clCreateKernel(program_real(kernel->program), kernel->name, &err);
+    *real = driver->clCreateKernel(program_real(kernel->program), kernel_name(kernel), &err);
     for (cl_uint i = 0; i < kernel->num_args && err == CL_SUCCESS; i++)
         err = apply_arg(driver, *real, i, &args[i]);
     for (struct kernel_exec *exec = kernel->execs; exec && err == CL_SUCCESS; exec = exec->next)

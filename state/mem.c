@@ -7,22 +7,12 @@
 
 #include "shim/callback.h"
 #include "shim/lazy.h"
+#include "state/block.h"
+#include "state/image.h"
 #include "state/staging.h"
 
-/* What is to be done once the driver has let go of the real object: then nothing that was enqueued
- * uses the memory under it any more. */
-struct mem_end {
-    struct post post;
-    void *memory;                   /* owned; ours under the real buffer, where that is large */
-    struct mem_callback *callbacks; /* owned */
-    struct mem *handle;             /* only to be told; dead by then */
-};
-
-#define LARGE 65536 /* bytes; begins at a page */
-#define ALIGN 128   /* at least CL_DEVICE_MEM_BASE_ADDR_ALIGN */
-
-static _Atomic uint64_t total_bytes;
-struct roster mem_roster;
+static _Alignas(64) _Atomic uint64_t total_bytes;
+struct roster mem_roster = {.offset = offsetof(struct mem, member)};
 
 /* Does a capture copy it? Not where its bytes are the host's, or the parent's. */
 static bool needs_staging(const struct mem *mem)
@@ -52,7 +42,7 @@ struct mem *mem_create(struct context *context, struct mem *parent, cl_mem_objec
     mem->size = size;
     if (!parent)
         atomic_fetch_add_explicit(&total_bytes, size, memory_order_relaxed);
-    roster_add(&mem_roster, &mem->member, mem);
+    roster_add(&mem_roster, &mem->member);
     return mem;
 }
 
@@ -67,34 +57,27 @@ static void unlock(struct mem *mem)
     atomic_flag_clear_explicit(&mem->lock, memory_order_release);
 }
 
-static struct mem_end *end_of(struct mem *mem)
+static struct mem_more *more_of(struct mem *mem)
 {
-    if (!mem->end)
-        mem->end = calloc(1, sizeof *mem->end);
-    return mem->end;
+    struct mem_more *more = atomic_load(&mem->more);
+    if (!more) {
+        more = calloc(1, sizeof *more);
+        atomic_store(&mem->more, more);
+    }
+    return more;
 }
 
-/* Behind the end itself, in one piece: what aligns costs an allocator more than the driver's whole
- * creation of a small buffer. */
-static void *alloc_inside(struct mem *mem, size_t size)
+struct image *mem_be_image(struct mem *mem)
 {
-    char *piece = malloc(sizeof *mem->end + ALIGN + size);
-    if (!piece)
-        return NULL;
-    mem->end = (struct mem_end *)piece;
-    *mem->end = (struct mem_end){0};
-    piece += sizeof *mem->end;
-    return piece + -(uintptr_t)piece % ALIGN;
+    mem->image = (struct image *)(mem + 1);
+    *mem->image = (struct image){0};
+    return mem->image;
 }
 
-void *mem_host_alloc(struct mem *mem, size_t size)
+/* The memory under a buffer, where it is ours. */
+static void *own_memory(const struct mem *mem)
 {
-    if (size < LARGE && !mem->end)
-        return alloc_inside(mem, size);
-    struct mem_end *end = end_of(mem);
-    if (!end || posix_memalign(&end->memory, 4096, size ? size : 1) != 0)
-        return NULL;
-    return end->memory;
+    return mem->parent || mem->host == mem->host_ptr ? NULL : mem->host;
 }
 
 cl_int mem_add_callback(struct mem *mem, mem_destructor function, void *data)
@@ -105,41 +88,50 @@ cl_int mem_add_callback(struct mem *mem, mem_destructor function, void *data)
         return CL_OUT_OF_HOST_MEMORY;
     }
     lock(mem);
-    struct mem_end *end = end_of(mem);
-    if (end) {
-        *callback = (struct mem_callback){end->callbacks, function, data};
-        end->callbacks = callback;
+    struct mem_more *more = more_of(mem);
+    if (more) {
+        *callback = (struct mem_callback){more->callbacks, function, data};
+        more->callbacks = callback;
     }
     unlock(mem);
-    if (!end)
+    if (!more)
         free(callback);
-    return end ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+    return more ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+}
+
+static void free_more(struct mem_more *more)
+{
+    if (more)
+        free(more->properties);
+    free(more);
 }
 
 static void run_callbacks(struct post *post)
 {
-    struct mem_end *end = (struct mem_end *)post;
-    struct mem_callback *callback = end->callbacks;
+    struct mem_more *more = (struct mem_more *)((char *)post - offsetof(struct mem_more, post));
+    struct mem_callback *callback = more->callbacks;
     while (callback) {
         struct mem_callback *next = callback->next;
-        callback->function((cl_mem)end->handle, callback->data);
+        callback->function((cl_mem)more->handle, callback->data);
         free(callback);
         callback = next;
     }
-    free(end);
+    free_more(more);
 }
 
-/* In a driver's thread, or ours: only frees and posts. */
-static void CL_CALLBACK driver_let_go(cl_mem real, void *data)
+/* Once the driver has let go of the real object nothing that was enqueued uses the memory under it
+ * any more. In a driver's thread, or ours: both only free and post. */
+static void CL_CALLBACK let_go(cl_mem real, void *memory)
 {
-    struct mem_end *end = data;
-    free(end->memory);
-    if (!end->callbacks) {
-        free(end);
-        return;
-    }
-    end->post.run = run_callbacks;
-    callback_post(&end->post);
+    block_free(memory);
+}
+
+static void CL_CALLBACK let_go_and_tell(cl_mem real, void *data)
+{
+    struct mem_more *more = data;
+    block_free(more->memory);
+    more->post.run = run_callbacks;
+    callback_post(&more->post);
 }
 
 static void free_parts(struct mem *mem)
@@ -152,8 +144,8 @@ static void free_parts(struct mem *mem)
         mapping_destroy(mem->mappings);
         mem->mappings = next;
     }
-    free(mem->properties);
-    free(mem->image);
+    if (mem->image)
+        free(mem->image->told);
     if (!mem->parent)
         atomic_fetch_sub_explicit(&total_bytes, mem->size, memory_order_relaxed);
     object_drop(mem->parent);
@@ -163,19 +155,26 @@ static void free_parts(struct mem *mem)
 void mem_destroy(void *object)
 {
     struct mem *mem = object;
-    struct mem_end *end = mem->end;
+    struct mem_more *more = atomic_load(&mem->more);
     cl_mem real = mem_real(mem);
     const struct driver *driver = mem->object.driver;
-    bool told = false;
-    if (end)
-        end->handle = mem;
+    mem_destructor then = let_go;
+    void *data = own_memory(mem);
+    if (more && more->callbacks) {
+        more->memory = data;
+        more->handle = mem;
+        then = let_go_and_tell;
+        data = more;
+    } else {
+        free_more(more);
+    }
     if (real) {
-        told =
-            end && driver->clSetMemObjectDestructorCallback(real, driver_let_go, end) == CL_SUCCESS;
+        if (data && driver->clSetMemObjectDestructorCallback(real, then, data) == CL_SUCCESS)
+            data = NULL;
         RELEASE(driver, clReleaseMemObject, real);
     }
-    if (end && !told)
-        driver_let_go(real, end);
+    if (data)
+        then(real, data);
     mem->object.real = NULL;
     free_parts(mem);
 }
@@ -187,11 +186,11 @@ cl_int mem_keep_properties(struct mem *mem, const cl_mem_properties *properties)
     size_t words = 1;
     while (properties[words - 1])
         words += 2;
-    mem->properties = malloc(words * sizeof *properties);
-    if (!mem->properties)
+    struct mem_more *more = more_of(mem);
+    if (!more || !(more->properties = malloc(words * sizeof *properties)))
         return CL_OUT_OF_HOST_MEMORY;
-    memcpy(mem->properties, properties, words * sizeof *properties);
-    mem->num_properties = words;
+    memcpy(more->properties, properties, words * sizeof *properties);
+    more->num_properties = words;
     return CL_SUCCESS;
 }
 
@@ -199,8 +198,8 @@ void mem_discard(struct mem *mem)
 {
     if (!mem)
         return;
-    if (mem->end)
-        driver_let_go(NULL, mem->end);
+    block_free(own_memory(mem));
+    free_more(atomic_load(&mem->more));
     free_parts(mem);
     object_discard(mem);
 }
@@ -223,7 +222,8 @@ struct mapping *mem_map(struct mem *mem, const struct mapping *like)
     *mapping = *like;
     if (!mapping->pointer) {
         size_t size = mem->image ? mapping->slice_pitch * mapping->region[2] : mapping->region[0];
-        if (posix_memalign(&mapping->owned, size >= LARGE ? 4096 : ALIGN, size ? size : 1) != 0) {
+        mapping->owned = block_alloc(size);
+        if (!mapping->owned) {
             free(mapping);
             return NULL;
         }
@@ -282,7 +282,7 @@ struct mapping *mem_unmap(struct mem *mem, const void *pointer)
 void mapping_destroy(struct mapping *mapping)
 {
     if (mapping)
-        free(mapping->owned);
+        block_free(mapping->owned);
     free(mapping);
 }
 

@@ -37,18 +37,35 @@ struct mem_callback {
     void *data;
 };
 
-/* What only images have; owned by the mem. */
+/* What few memory objects have; owned by the mem. */
+struct mem_more {
+    cl_mem_properties *properties;  /* owned, 0-terminated; NULL: none given */
+    size_t num_properties;          /* words, the 0 included */
+    struct mem_callback *callbacks; /* owned; guarded by the mem's lock */
+    /* Once the mem is gone: */
+    struct post post;   /* runs the callbacks */
+    void *memory;       /* owned; what lay under the real buffer */
+    struct mem *handle; /* only to be told */
+};
+
+/* What the driver said of the first real image; our answers stay these. */
+struct image_told {
+    size_t row_pitch;   /* CL_IMAGE_ROW_PITCH */
+    size_t slice_pitch; /* CL_IMAGE_SLICE_PITCH */
+    size_t size;        /* CL_MEM_SIZE */
+};
+
+/* What only images have: format and descriptor, in what follows from them (state/image.h). It lies
+ * behind the mem, in the same slot. */
 struct image {
-    cl_image_format format;
-    cl_image_desc desc; /* as given, with our handles */
-    size_t element;     /* bytes of a pixel */
-    size_t row_pitch;   /* of the host pointer, bytes, never 0 */
-    size_t slice_pitch;
     size_t extent[3]; /* region of the whole image, for reads and writes */
-    /* What the driver said of the first real image; our answers stay these. */
-    size_t told_row_pitch;   /* CL_IMAGE_ROW_PITCH */
-    size_t told_slice_pitch; /* CL_IMAGE_SLICE_PITCH */
-    size_t told_size;        /* CL_MEM_SIZE */
+    size_t row_pitch; /* of the host pointer, bytes, never 0 */
+    size_t slice_pitch;
+    struct image_told *told;      /* owned; NULL: what one would think, see image_told() */
+    uint16_t order, channel_type; /* of cl_image_format; those of no format known are larger */
+    uint8_t element;              /* bytes of a pixel */
+    uint8_t mip_levels, samples;
+    bool row_pitch_given : 1, slice_pitch_given : 1;
 };
 
 /* Where contents are after a resume that did not wait for them (shim/lazy.c). */
@@ -63,30 +80,30 @@ struct mem {
     struct context *context; /* held */
     struct mem *parent;      /* held: of a sub-buffer, of an image made from a buffer or image */
     cl_mem_object_type type;
-    cl_mem_flags flags; /* as CL_MEM_FLAGS answers */
-    size_t size;        /* bytes; for images: tight */
-    size_t origin;      /* of a sub-buffer, bytes */
+    _Atomic unsigned maps; /* mappings of it and of its sub-buffers */
+    cl_mem_flags flags;    /* as CL_MEM_FLAGS answers */
+    size_t size;           /* bytes; for images: tight */
+    size_t origin;         /* of a sub-buffer, bytes */
     void *host_ptr; /* as CL_MEM_HOST_PTR answers: the application's, with CL_MEM_USE_HOST_PTR */
     /* The memory that the driver works on, for a buffer in `shared` mode: the application's
-     * host_ptr, or memory that `end` frees. Sub-buffers point into their parent's. NULL in `copy`
-     * mode. */
+     * host_ptr, or memory of ours, freed once the driver has let go. Sub-buffers point into their
+     * parent's. NULL in `copy` mode. */
     char *host;
-    struct mem_end *end; /* owned: what is to be done once the driver has let go; may be NULL */
-    cl_mem_properties *properties; /* owned, 0-terminated; NULL: none given */
-    size_t num_properties;
-    struct mapping *mappings; /* owned; guarded by lock */
-    struct image *image;      /* owned; NULL: not an image */
-    void *contents;           /* in staging or at host_ptr, while suspended */
-    bool stored;              /* they are with mem_source instead */
-    _Atomic unsigned maps;    /* mappings of it and of its sub-buffers */
-    struct mapping *kept;     /* those, while contents are merged */
-    atomic_flag lock;         /* held for a few instructions only */
-    _Atomic bool written;     /* since the note was taken away: see mem_wrote */
-    bool copied;              /* `contents` has what it held when the note was taken away */
-    _Atomic uint8_t owed;     /* enum mem_owed; 0 for what has no contents of its own */
-    unsigned written_as_all;  /* the context's `writes` at that moment */
-    struct member member;     /* of mem_roster */
+    struct mem_more *_Atomic more; /* owned; NULL: nothing of it. Comes at any time, under lock */
+    struct image *image;           /* NULL: not an image */
+    struct mapping *mappings;      /* owned; guarded by lock */
+    struct mapping *kept;          /* its own and its sub-buffers', while contents are merged */
+    void *contents;                /* in staging or at host_ptr, while suspended */
+    struct member member;          /* of mem_roster */
+    unsigned written_as_all;       /* the context's `writes` when the note was taken away */
+    atomic_flag lock;              /* held for a few instructions only */
+    _Atomic bool written;          /* since the note was taken away: see mem_wrote */
+    _Atomic uint8_t owed;          /* enum mem_owed; 0 for what has no contents of its own */
+    /* For whoever suspends, resumes, or copies beforehand: one at a time. */
+    bool copied : 1; /* `contents` has what it held when the note was taken away */
+    bool stored : 1; /* contents are with mem_source instead */
 };
+_Static_assert(sizeof(struct mem) + sizeof(struct image) <= OBJECT_SLOT, "images fit into a slot");
 
 extern struct roster mem_roster;
 
@@ -122,14 +139,27 @@ struct mem *mem_create(struct context *context, struct mem *parent, cl_mem_objec
                        cl_mem_flags flags, size_t size);
 /* For a wrapper that failed after mem_create: gives everything back. */
 void mem_discard(struct mem *mem);
+/* Makes it one of an image, whose extents and the like are to be set: see image_layout(). */
+struct image *mem_be_image(struct mem *mem);
 /* Copies the list of properties it was made with (NULL: none). */
 cl_int mem_keep_properties(struct mem *mem, const cl_mem_properties *properties);
-/* Memory of ours for the driver to work on, freed when the driver has let go of the real object.
- * NULL without memory. */
-void *mem_host_alloc(struct mem *mem, size_t size);
+/* The list, or NULL. */
+static inline const cl_mem_properties *mem_properties(const struct mem *mem)
+{
+    const struct mem_more *more = atomic_load(&mem->more);
+    return more ? more->properties : NULL;
+}
+static inline size_t mem_num_properties(const struct mem *mem)
+{
+    const struct mem_more *more = atomic_load(&mem->more);
+    return more ? more->num_properties : 0;
+}
 /* §5.5.1: the application's destructor callback, to be run once the driver has let go. */
 cl_int mem_add_callback(struct mem *mem, mem_destructor function, void *data);
 
+/* How often notes have been taken away, from 1 on. A note that was made when it was the same is
+ * there still. */
+extern OURS _Atomic uint64_t mem_notes_taken;
 /* Notes that a command may write the object, once the driver has the command: inside the gate. */
 static inline void mem_wrote(struct mem *mem)
 {
@@ -201,7 +231,7 @@ int mem_upload(struct mem *mem, cl_command_queue queue, struct error *err);
 
 /* --- Contents that go up while the program runs (shim/lazy.c) --- */
 
-extern _Atomic uint32_t mem_num_owed; /* objects that are not MEM_UP */
+extern OURS _Atomic uint32_t mem_num_owed; /* objects that are not MEM_UP */
 /* May its contents wait? Those in the program's own memory can't: they are the program's again
  * after its next call. Nor those in a file, which is let go of by then. */
 bool mem_can_owe(const struct mem *mem);
@@ -217,8 +247,11 @@ uint64_t mem_owed_bytes(void);
 /* state/image.c: the image's part of the above. */
 cl_int image_capture(struct mem *mem);
 cl_int image_upload(struct mem *mem, cl_command_queue queue);
-/* Makes the real image from what is remembered; host_data (may be NULL), laid out as the descriptor
- * says, becomes its contents. */
-cl_int image_make(struct mem *mem, const void *host_data);
+/* Makes the real image; host_data (may be NULL), laid out as the descriptor says, becomes its
+ * contents. The descriptor's mem_object is not looked at. */
+cl_int image_make(struct mem *mem, const cl_image_format *format, const cl_image_desc *desc,
+                  const void *host_data);
+/* The same from what is remembered. */
+cl_int image_rebuild(struct mem *mem);
 
 #endif

@@ -68,19 +68,32 @@ static bool can_precopy(const struct mem *mem)
            mem_real(mem) && mem->type != CL_MEM_OBJECT_PIPE && !(mem->flags & CL_MEM_USE_HOST_PTR);
 }
 
+/* Every enqueue reads these two: they share no cache line with what others write all the time. */
+_Alignas(64) _Atomic uint64_t mem_notes_taken = 1;
+_Alignas(64) _Atomic uint32_t mem_num_owed;
+
+/* In this order: who sees the new number makes a note that stays. */
+static void take_note(struct mem *mem)
+{
+    mem->written_as_all = atomic_load(&mem->context->writes);
+    atomic_store(&mem->written, false);
+    atomic_fetch_add(&mem_notes_taken, 1);
+}
+
 bool mem_precopy_takes(struct mem *mem)
 {
     if (!can_precopy(mem) || is_copied(mem))
         return false;
     mem->copied = false;
-    mem->written_as_all = atomic_load(&mem->context->writes);
-    atomic_store(&mem->written, false);
+    take_note(mem);
     return true;
 }
 
 uint64_t mem_precopy_left(const struct mem *mem)
 {
-    return can_precopy(mem) && !is_copied(mem) ? mem->size : 0;
+    /* One that is being made is on the list already: its maker is still writing there. */
+    bool is_made = atomic_load_explicit(&mem->object.kind, memory_order_acquire) == KIND_MEM;
+    return is_made && can_precopy(mem) && !is_copied(mem) ? mem->size : 0;
 }
 
 static int read_contents(struct mem *mem, void *to, cl_bool blocking, struct error *err)
@@ -321,8 +334,8 @@ cl_int mem_make_buffer(struct mem *mem, const void *initial)
         flags |= mem->host ? CL_MEM_USE_HOST_PTR : CL_MEM_COPY_HOST_PTR;
     cl_int status;
     cl_context context = context_real(mem->context);
-    if (mem->properties && driver->clCreateBufferWithProperties)
-        mem->object.real = driver->clCreateBufferWithProperties(context, mem->properties, flags,
+    if (mem_properties(mem) && driver->clCreateBufferWithProperties)
+        mem->object.real = driver->clCreateBufferWithProperties(context, mem_properties(mem), flags,
                                                                 mem->size, data, &status);
     else
         mem->object.real = driver->clCreateBuffer(context, flags, mem->size, data, &status);
@@ -347,7 +360,7 @@ int mem_rebuild(struct mem *mem, struct error *err)
 {
     cl_int status;
     if (mem->image)
-        status = image_make(mem, NULL);
+        status = image_rebuild(mem);
     else if (mem->parent)
         status = mem_make_sub_buffer(mem);
     else
@@ -374,8 +387,6 @@ int mem_upload(struct mem *mem, cl_command_queue queue, struct error *err)
     return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
 }
 
-_Atomic uint32_t mem_num_owed;
-
 bool mem_can_owe(const struct mem *mem)
 {
     return mem_has_contents(mem) && !mem->stored && mem->contents != mem->host_ptr;
@@ -386,8 +397,7 @@ void mem_owe(struct mem *mem)
     atomic_store(&mem->owed, MEM_OWED);
     atomic_fetch_add(&mem_num_owed, 1);
     mem->copied = true;
-    mem->written_as_all = atomic_load(&mem->context->writes);
-    atomic_store(&mem->written, false);
+    take_note(mem);
 }
 
 void mem_not_owed(struct mem *mem)

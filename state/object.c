@@ -35,9 +35,9 @@ _Atomic uintptr_t object_band_used;
 static size_t band_size;
 static const void *dispatch;
 static pthread_mutex_t growth = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic size_t next_slot; /* slots that were never used begin here */
-static _Atomic uint64_t next_serial = 1;
-static struct object *_Atomic dying; /* waiting for the gate, last dropped first */
+static _Atomic size_t next_slot;                      /* slots that were never used begin here */
+static _Alignas(64) _Atomic uint64_t next_serial = 1; /* on a line of its own */
+static struct object *_Atomic dying;                  /* waiting for the gate, last dropped first */
 
 /* Released slots, oldest first. */
 static struct shard {
@@ -165,7 +165,8 @@ static void put_to_rest(struct object *object)
     }
 }
 
-static struct object *take_new(void)
+/* Apart: who finds a rested one need not save its registers. */
+__attribute__((noinline)) static struct object *take_new(void)
 {
     size_t slot = atomic_load(&next_slot);
     do {

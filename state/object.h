@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "shim/export.h"
 #include "state/driver.h"
 
 /* X(KIND, name, plural): in the order in which they are rebuilt. */
@@ -55,8 +56,15 @@ struct object {
 /* A slot holds any shadow object; what is variable lies outside, owned by the object. */
 #define OBJECT_SLOT 256
 
-extern uintptr_t object_band;              /* where the band begins */
-extern _Atomic uintptr_t object_band_used; /* bytes of it that can be read */
+extern OURS uintptr_t object_band;              /* where the band begins */
+extern OURS _Atomic uintptr_t object_band_used; /* bytes of it that can be read */
+
+/* May the address be read as part of a slot? */
+static inline bool object_in_band(const void *address)
+{
+    return (uintptr_t)address - object_band <
+           atomic_load_explicit(&object_band_used, memory_order_relaxed);
+}
 
 /* The live object of that kind behind a handle, or NULL. Never reads outside of the band. */
 static inline void *object_check(const void *handle, enum kind kind)
@@ -66,6 +74,8 @@ static inline void *object_check(const void *handle, enum kind kind)
         offset % OBJECT_SLOT)
         return NULL;
     struct object *object = (struct object *)handle;
+    if (!object)
+        __builtin_unreachable(); /* told, the compiler does not look again */
     return atomic_load_explicit(&object->kind, memory_order_acquire) == kind ? object : NULL;
 }
 

@@ -9,7 +9,9 @@
 
 static bool hold_devices(struct program *program, cl_uint count, struct device *const *devices)
 {
-    program->devices = calloc(count ? count : 1, sizeof *program->devices);
+    size_t size = count * sizeof *program->devices;
+    bool fits = size <= OBJECT_SLOT - sizeof *program;
+    program->devices = fits ? (struct device **)(program + 1) : malloc(size);
     if (!program->devices)
         return false;
     for (cl_uint i = 0; i < count; i++)
@@ -42,7 +44,8 @@ static void finish(struct program *program)
     origin_unref(program->origin);
     for (cl_uint i = 0; i < program->num_devices; i++)
         object_drop(program->devices[i]);
-    free(program->devices);
+    if (program->devices != (struct device **)(program + 1))
+        free(program->devices);
     object_drop(program->context);
 }
 

@@ -26,13 +26,13 @@ struct kernel_facts {
  * others may be reading them. */
 struct build {
     struct build *older;
-    struct info_cache info;   /* CL_PROGRAM_NUM_KERNELS and the like; absent: no executable */
-    _Atomic unsigned fetched; /* 2: the binaries below are there; 1: being put in */
-    bool foreign; /* of a device that the program has left; what the queries answer still */
-    bool here;    /* of a foreign build: its devices' binaries of that name are there */
+    struct info_cache info;       /* CL_PROGRAM_NUM_KERNELS and the like; absent: no executable */
     struct kernel_facts *kernels; /* owned; taken at capture */
     size_t num_kernels;
+    _Atomic unsigned fetched; /* 2: the binaries below are there; 1: being put in */
     cl_uint num_devices;
+    bool foreign; /* of a device that the program has left; what the queries answer still */
+    bool here;    /* of a foreign build: its devices' binaries of that name are there */
     struct build_device devices[]; /* as the program's */
 };
 
@@ -53,7 +53,8 @@ struct program_constant {
 struct program {
     struct object object;
     struct context *context; /* held */
-    struct device **devices; /* owned array of held devices: CL_PROGRAM_DEVICES */
+    struct device **devices; /* held: CL_PROGRAM_DEVICES. Behind the struct where its slot has room,
+                              * else owned */
     cl_uint num_devices;
     bool stand_in; /* the real program was made from a binary, though there is a source */
     /* The other way round: loaded from a binary that this device can't take, the real program was

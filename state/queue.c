@@ -7,7 +7,7 @@
 
 #include "shim/cancel.h"
 
-struct roster queue_roster;
+struct roster queue_roster = {.offset = offsetof(struct queue, member)};
 
 struct queue *queue_create(struct context *context, struct device *device,
                            const cl_queue_properties *properties, cl_command_queue_properties flags)
@@ -34,7 +34,7 @@ struct queue *queue_create(struct context *context, struct device *device,
     }
     queue->context = object_hold(context);
     queue->device = object_hold(device);
-    roster_add(&queue_roster, &queue->member, queue);
+    roster_add(&queue_roster, &queue->member);
     return queue;
 }
 

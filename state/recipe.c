@@ -9,17 +9,13 @@
 
 struct origin *origin_create(enum origin_kind kind, const void *text, size_t size)
 {
-    struct origin *origin = calloc(1, sizeof *origin);
-    if (!origin || !(origin->text = malloc(size + 1))) {
-        free(origin);
+    struct origin *origin = malloc(sizeof *origin + size + 1);
+    if (!origin)
         return NULL;
-    }
+    *origin = (struct origin){.refs = 1, .kind = kind, .size = size};
     if (size && text)
         memcpy(origin->text, text, size);
     origin->text[size] = 0;
-    origin->size = size;
-    origin->kind = kind;
-    origin->refs = 1;
     return origin;
 }
 
@@ -87,7 +83,6 @@ void origin_unref(struct origin *origin)
         recipe_unref(atomic_load(&origin->known[i]));
     free(origin->known);
     free(origin->binaries);
-    free(origin->text);
     free(origin);
 }
 

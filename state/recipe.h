@@ -28,11 +28,11 @@ struct blob {
 struct origin {
     _Atomic unsigned refs;
     enum origin_kind kind;
-    char *text; /* owned: source, IL or names of built-in kernels; a NUL follows */
-    size_t size;
-    struct blob *binaries; /* owned: one for each device of the program, as it was given */
-    cl_uint num_binaries;
+    struct blob *binaries;         /* owned: one for each device of the program, as it was given */
     struct recipe *_Atomic *known; /* owned, references: what each came from, see origin_known */
+    cl_uint num_binaries;
+    size_t size; /* of the text: source, IL or names of built-in kernels */
+    char text[]; /* a NUL follows */
 };
 
 enum step { STEP_NONE, STEP_COMPILE, STEP_BUILD, STEP_LINK };
@@ -54,13 +54,11 @@ struct recipe {
     _Atomic unsigned refs;
     struct origin *origin; /* a reference */
     enum step step;
-    char *options;          /* owned; NULL where the application gave NULL */
-    struct header *headers; /* owned */
-    cl_uint num_headers;
-    struct recipe **inputs; /* owned, references */
-    cl_uint num_inputs;
+    char *options;              /* owned; NULL where the application gave NULL */
+    struct header *headers;     /* owned */
+    struct recipe **inputs;     /* owned, references */
     struct constant *constants; /* owned, oldest first */
-    cl_uint num_constants;
+    cl_uint num_headers, num_inputs, num_constants;
     /* An input was made differently for different devices: one link can't be repeated from it. */
     bool mixed;
 };

@@ -2,28 +2,46 @@
 /* Lists of live objects: see roster.h. */
 #include "state/roster.h"
 
-#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local bool changing; /* this thread has the lock, and is not just about to fork */
+#include "shim/gate.h"
+
+#define PATIENCE 64 /* times that a thread only lets others run */
+
+/* The thread that changes or walks a list: one word, so that a signal handler which interrupts that
+ * very thread can tell, at whichever instruction it does. Held for long only by a walk. */
+static _Alignas(64) _Atomic(struct gate_thread *) owner;
 
 static void take_lock(void)
 {
-    pthread_mutex_lock(&lock);
-    changing = true;
+    struct gate_thread *nobody = NULL;
+    for (unsigned i = 0; !atomic_compare_exchange_weak_explicit(
+             &owner, &nobody, &gate_self, memory_order_acquire, memory_order_relaxed);
+         i++) {
+        nobody = NULL;
+        if (i < PATIENCE)
+            sched_yield();
+        else /* the owner may have a lower priority than this thread */
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
 }
 
 static void give_lock(void)
 {
-    changing = false;
-    pthread_mutex_unlock(&lock);
+    atomic_store_explicit(&owner, NULL, memory_order_release);
 }
 
-void roster_add(struct roster *roster, struct member *member, void *object)
+static struct object *object_of(const struct roster *roster, struct member *member)
+{
+    return (struct object *)((char *)member - roster->offset);
+}
+
+void roster_add(struct roster *roster, struct member *member)
 {
     take_lock();
-    *member = (struct member){.next = roster->first, .object = object};
+    *member = (struct member){.next = roster->first};
     if (roster->first)
         roster->first->previous = member;
     roster->first = member;
@@ -46,7 +64,7 @@ void roster_each(struct roster *roster, void (*visit)(void *object, void *data),
 {
     take_lock();
     for (struct member *m = roster->first; m; m = m->next)
-        visit(m->object, data);
+        visit(object_of(roster, m), data);
     give_lock();
 }
 
@@ -65,8 +83,8 @@ struct object **roster_hold(struct roster *roster, size_t *count)
         room++;
     struct object **list = malloc((room + 1) * sizeof *list);
     for (struct member *m = roster->first; list && m; m = m->next)
-        if (hold(m->object))
-            list[held++] = m->object;
+        if (hold(object_of(roster, m)))
+            list[held++] = object_of(roster, m);
     give_lock();
     *count = held;
     return list;
@@ -79,14 +97,18 @@ void roster_drop(struct object **held, size_t count)
     free(held);
 }
 
+static bool fork_is_nested; /* in the middle of a change of the forking thread's; by the owner */
+
 void roster_before_fork(void)
 {
-    if (!changing)
-        pthread_mutex_lock(&lock);
+    bool nested = atomic_load_explicit(&owner, memory_order_relaxed) == &gate_self;
+    if (!nested)
+        take_lock();
+    fork_is_nested = nested;
 }
 
 void roster_after_fork(void)
 {
-    if (!changing)
-        pthread_mutex_unlock(&lock);
+    if (!fork_is_nested)
+        give_lock();
 }

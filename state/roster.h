@@ -9,15 +9,15 @@
 /* Part of an object that is on a list. */
 struct member {
     struct member *next, *previous;
-    struct object *object;
 };
 
 struct roster {
     struct member *first; /* guarded by a lock that all rosters share */
+    size_t offset;        /* of the member in its object, bytes */
 };
 
 /* An object need not be published yet; it has to be taken off before its slot is given back. */
-void roster_add(struct roster *roster, struct member *member, void *object);
+void roster_add(struct roster *roster, struct member *member);
 void roster_remove(struct roster *roster, struct member *member);
 /* Calls `visit` for each of them, alive or not, with the lock held: it takes no other. */
 void roster_each(struct roster *roster, void (*visit)(void *object, void *data), void *data);

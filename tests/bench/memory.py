@@ -15,9 +15,7 @@ LIMIT = 300     # bytes per object
 LEFT = 0.5      # bytes per command or event that is gone: pages are coarse
 # Those that don't keep it: what they have now, so that they don't get more, and why.
 MORE = {
-    "image": (430, "its format and layout"),
-    "buffer": (430, "its contents are the shim's, aligned to 128 bytes"),
-    "program": (850, "its source, and how it was made"),
+    "program": (800, "its source, and how it was made"),
     "built program": (1700, "its source, how it was made, what may be asked of the build"),
 }
 

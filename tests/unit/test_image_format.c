@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "state/image.h"
 
 static const struct {
@@ -66,8 +68,8 @@ static void test_bytes_of_a_pixel(void **state)
 
 static struct image laid_out(cl_image_desc desc)
 {
-    struct image image = {.format = {CL_RGBA, CL_UNORM_INT8}, .desc = desc};
-    image_layout(&image);
+    struct image image;
+    image_layout(&image, &(cl_image_format){CL_RGBA, CL_UNORM_INT8}, &desc);
     return image;
 }
 
@@ -191,12 +193,60 @@ static void test_mapping_of_the_applications_memory_lies_in_it(void **state)
     assert_int_equal(slice, 256);
 }
 
+/* Only what follows from them is kept. */
+static void test_format_and_descriptor_are_had_again(void **state)
+{
+    static const cl_image_desc descs[] = {
+        {CL_MEM_OBJECT_IMAGE1D, .image_width = 7},
+        {CL_MEM_OBJECT_IMAGE1D, .image_width = 7, .image_row_pitch = 64},
+        {CL_MEM_OBJECT_IMAGE1D_BUFFER, .image_width = 7},
+        {CL_MEM_OBJECT_IMAGE1D_ARRAY, .image_width = 7, .image_array_size = 3},
+        {CL_MEM_OBJECT_IMAGE1D_ARRAY, .image_width = 7, .image_array_size = 3,
+         .image_row_pitch = 32, .image_slice_pitch = 32},
+        {CL_MEM_OBJECT_IMAGE2D, .image_width = 7, .image_height = 5},
+        {CL_MEM_OBJECT_IMAGE2D, .image_width = 7, .image_height = 5, .image_row_pitch = 32,
+         .num_samples = 4},
+        {CL_MEM_OBJECT_IMAGE2D_ARRAY, .image_width = 7, .image_height = 5, .image_array_size = 3,
+         .image_slice_pitch = 140, .num_mip_levels = 2},
+        {CL_MEM_OBJECT_IMAGE3D, .image_width = 7, .image_height = 5, .image_depth = 3},
+        {CL_MEM_OBJECT_IMAGE3D, .image_width = SIZE_MAX / 8, .image_height = 1, .image_depth = 3,
+         .image_row_pitch = SIZE_MAX / 2, .image_slice_pitch = SIZE_MAX},
+    };
+    for (size_t i = 0; i < sizeof descs / sizeof *descs; i++) {
+        struct image image = laid_out(descs[i]);
+        struct mem mem = {.type = descs[i].image_type, .image = &image};
+        cl_image_desc again = image_desc(&mem);
+        cl_image_format format = image_format(&image);
+        assert_memory_equal(&again, &descs[i], sizeof again);
+        assert_int_equal(format.image_channel_order, CL_RGBA);
+        assert_int_equal(format.image_channel_data_type, CL_UNORM_INT8);
+    }
+}
+
+static void test_what_the_driver_told_is_told(void **state)
+{
+    struct image image = laid_out((cl_image_desc){CL_MEM_OBJECT_IMAGE3D, .image_width = 7,
+                                                  .image_height = 5, .image_depth = 3});
+    struct mem mem = {.type = CL_MEM_OBJECT_IMAGE3D, .size = 420, .image = &image};
+    const struct image_told plain = {28, 140, 420}, padded = {32, 160, 512};
+    assert_true(image_set_told(&mem, &plain));
+    assert_null(image.told);
+    struct image_told told = image_told(&mem);
+    assert_memory_equal(&told, &plain, sizeof told);
+    assert_true(image_set_told(&mem, &padded));
+    told = image_told(&mem);
+    assert_memory_equal(&told, &padded, sizeof told);
+    free(image.told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_of_a_pixel),
         cmocka_unit_test(test_extent_and_pitches_of_every_type),
         cmocka_unit_test(test_pitches_as_given),
+        cmocka_unit_test(test_format_and_descriptor_are_had_again),
+        cmocka_unit_test(test_what_the_driver_told_is_told),
         cmocka_unit_test(test_region_must_lie_within),
         cmocka_unit_test(test_pitches_must_hold_the_region),
         cmocka_unit_test(test_mapping_has_its_own_tight_region),

@@ -298,6 +298,61 @@ static void test_copy_keeps_arguments_as_they_were(void **state)
     assert_int_equal(released, 1);
 }
 
+/* The place of one is that of the other. */
+static void test_handle_in_the_place_of_a_long_value(void **state)
+{
+    struct sampler *sampler = new_sampler(&driver, 0x77);
+    unsigned char large[200];
+    memset(large, 0xa5, sizeof large);
+    assert_int_equal(kernel_set_arg(kernel, 0, sizeof large, large), CL_SUCCESS);
+    assert_int_equal(set_handle(0, sampler), CL_SUCCESS);
+    assert_int_equal(kernel->args[0].kind, ARG_OBJECT);
+    assert_ptr_equal(kernel->args[0].object, sampler);
+    large[199] = 1;
+    assert_int_equal(kernel_set_arg(kernel, 0, sizeof large, large), CL_SUCCESS);
+    assert_int_equal(kernel->args[0].kind, ARG_BYTES);
+    assert_memory_equal(kernel->args[0].outside, large, sizeof large);
+    assert_true(object_release(sampler));
+}
+
+static struct mem *new_mem(void)
+{
+    struct mem *mem =
+        mem_create(context, NULL, CL_MEM_OBJECT_BUFFER, CL_MEM_READ_WRITE, sizeof given);
+    assert_non_null(mem);
+    object_publish(mem);
+    return mem;
+}
+
+static void take_note(struct mem *mem)
+{
+    mem_owe(mem);
+    mem_not_owed(mem);
+    assert_false(atomic_load(&mem->written));
+}
+
+static void test_launch_notes_again_what_it_may_write(void **state)
+{
+    struct mem *mem = new_mem(), *other = new_mem();
+    assert_int_equal(set_handle(0, mem), CL_SUCCESS);
+    kernel_wrote(kernel);
+    assert_true(atomic_load(&mem->written));
+    kernel_wrote(kernel);
+    take_note(mem);
+    kernel_wrote(kernel);
+    assert_true(atomic_load(&mem->written));
+    assert_false(atomic_load(&other->written));
+    /* Another argument, and no note was taken since. */
+    assert_int_equal(set_handle(1, other), CL_SUCCESS);
+    kernel_wrote(kernel);
+    assert_true(atomic_load(&other->written));
+    take_note(other);
+    kernel_wrote(kernel);
+    assert_true(atomic_load(&other->written));
+    assert_true(object_release(mem));
+    assert_true(object_release(other));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +366,8 @@ int main(void)
         TEST(test_failed_call_leaves_the_record),
         TEST(test_recorded_arguments_are_set_again),
         TEST(test_copy_keeps_arguments_as_they_were),
+        TEST(test_handle_in_the_place_of_a_long_value),
+        TEST(test_launch_notes_again_what_it_may_write),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, finish);
