@@ -83,6 +83,18 @@ static void print_move(const control_response *response)
     print_resume(response);
 }
 
+static void print_builds(const control_response *response)
+{
+    const Shadowcl__Control__Builds *builds = response->builds;
+    if (!builds)
+        return;
+    printf(" in %.1f ms (it stood still for %.1f at most): %" PRIu64 " program%s built",
+           builds->compare + builds->build, builds->compare, builds->built,
+           builds->built == 1 ? "" : "s");
+    if (builds->there)
+        printf(", %" PRIu64 " had been", builds->there);
+}
+
 void answer_text(enum answer_kind kind, const struct report *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -99,6 +111,9 @@ void answer_text(enum answer_kind kind, const struct report *list, size_t count)
         } else if (kind == ANSWER_RESUME) {
             printf("resumed");
             print_resume(response);
+        } else if (kind == ANSWER_PREPARE) {
+            printf("prepared");
+            print_builds(response);
         } else {
             printf("moved");
             print_move(response);
@@ -110,7 +125,7 @@ void answer_text(enum answer_kind kind, const struct report *list, size_t count)
 
 int answer(enum answer_kind kind, bool json, const struct report *list, size_t count)
 {
-    static const char *const verbs[] = {"ps", "suspend", "resume", "move", "save"};
+    static const char *const verbs[] = {"ps", "suspend", "resume", "move", "save", "prepare"};
     int code = EXIT_DONE;
     for (size_t i = 0; i < count; i++) {
         if (list[i].failed) {

@@ -8,7 +8,14 @@
 
 #include <jansson.h>
 
-enum answer_kind { ANSWER_PS, ANSWER_SUSPEND, ANSWER_RESUME, ANSWER_MOVE, ANSWER_SAVE };
+enum answer_kind {
+    ANSWER_PS,
+    ANSWER_SUSPEND,
+    ANSWER_RESUME,
+    ANSWER_MOVE,
+    ANSWER_SAVE,
+    ANSWER_PREPARE,
+};
 
 /* -1 and a message when stdout takes no more. */
 int answer_json(enum answer_kind kind, const struct report *list, size_t count);

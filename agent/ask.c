@@ -225,3 +225,15 @@ void ask_check(struct report *report, double deadline, const char *device, bool 
     request.check = &check;
     ask(report, 1, &request, timeout, "checking");
 }
+
+void ask_build(struct report *list, size_t count, double deadline, const char *device,
+               double timeout)
+{
+    control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
+    Shadowcl__Control__Build build = SHADOWCL__CONTROL__BUILD__INIT;
+    build.deadline = deadline;
+    build.device = (char *)device;
+    request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_BUILD;
+    request.build = &build;
+    ask(list, count, &request, timeout, "preparing");
+}

@@ -43,6 +43,9 @@ void ask_move(struct report *list, size_t count, double deadline, const struct a
 /* An image of one process, which goes on. */
 void ask_save(struct report *report, double deadline, const struct ask_prepare *prepare,
               const struct ask_image *image, double timeout);
+/* Builds their programs for another device, ahead of a move. */
+void ask_build(struct report *list, size_t count, double deadline, const char *device,
+               double timeout);
 /* Would another device do? The answer's `missing` says. */
 void ask_check(struct report *report, double deadline, const char *device, bool strict,
                double timeout);

@@ -130,11 +130,28 @@ static void add_suspend(json_t *element, const control_response *response)
     json_object_set_new(element, "residue", strings(count ? response->residue : NULL, count));
 }
 
+static json_t *builds_element(const struct report *report)
+{
+    const Shadowcl__Control__Builds none = SHADOWCL__CONTROL__BUILDS__INIT;
+    const control_response *response = report->response;
+    const Shadowcl__Control__Builds *builds =
+        response && response->builds ? response->builds : &none;
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:o}", "pid",
+                     (int)report->pid, "state", report->state, "devices", answer_devices(response),
+                     "programs_built", whole(builds->built), "programs_there", whole(builds->there),
+                     "warnings", answer_warnings(response), "ms", "compare",
+                     number(builds->compare), "build", number(builds->build), "total",
+                     number(builds->compare + builds->build), "error",
+                     report->failed ? answer_failure(&report->error) : json_null());
+}
+
 json_t *answer_element(enum answer_kind kind, const struct report *report)
 {
     const control_response *response = report->response;
     if (kind == ANSWER_PS)
         return ps_element(report);
+    if (kind == ANSWER_PREPARE)
+        return builds_element(report);
     json_t *element = json_pack("{s:i, s:s}", "pid", (int)report->pid, "state", report->state);
     if (kind != ANSWER_RESUME)
         add_suspend(element, response);

@@ -16,6 +16,7 @@ static const struct verb {
     {"ps", "", "list the processes under shadowcl, and those that escaped it", verb_ps},
     {"suspend", "PID... | --all", "let go of the device; all processes or none", verb_suspend},
     {"resume", "PID... | --all", "go on, on the same or another device", verb_resume},
+    {"prepare", "PID... | --all", "build for another device, ahead of a move there", verb_prepare},
     {"move", "PID --device SPEC", "suspend and resume on another device in one step", verb_move},
     {"save", "PID FILE", "write an image of a program, which goes on", verb_save},
     {"check", "PID|FILE", "would it find all that it needs on a device?", verb_check},

@@ -15,6 +15,7 @@ enum {
 int verb_run(int argc, char **argv);
 int verb_ps(int argc, char **argv);
 int verb_suspend(int argc, char **argv);
+int verb_prepare(int argc, char **argv);
 int verb_resume(int argc, char **argv);
 int verb_move(int argc, char **argv);
 int verb_save(int argc, char **argv);

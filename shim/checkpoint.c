@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "shim/ahead.h"
 #include "shim/config.h"
 #include "shim/drain.h"
 #include "shim/event.h"
@@ -359,8 +360,8 @@ static int with_closed_gate(double deadline, const struct precopy_wish *wish,
 {
     int64_t start = now_ns();
     lazy_stop();
-    if (prepare(wish, image, err) != 0 || copy_beforehand(wish, report, err) != 0 ||
-        check_asker(wish, err) != 0)
+    if (ahead_stop(deadline, err) != 0 || prepare(wish, image, err) != 0 ||
+        copy_beforehand(wish, report, err) != 0 || check_asker(wish, err) != 0)
         return never_mind();
     int64_t closing = now_ns();
     int64_t end = closing + (int64_t)(deadline * 1e9);
@@ -510,6 +511,7 @@ void checkpoint_before_exit(void)
     owner_before_exit();
     storm_end();
     lazy_stop();
+    ahead_before_exit();
 }
 
 int checkpoint_suspend(double deadline, const struct precopy_wish *wish,
@@ -555,7 +557,8 @@ static int move(double deadline, const struct precopy_wish *beforehand,
     static const struct resume_wish back = {.device = ""};
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING &&
-        placement_check(end, wish->device, wish->strict, NULL, report, err) != 0)
+        (ahead_stop(deadline, err) != 0 ||
+         placement_check(end, wish->device, wish->strict, true, NULL, report, err) != 0))
         return -1;
     if (suspend(deadline, beforehand, NULL, report, err) != 0)
         return -1;
@@ -586,7 +589,7 @@ static int check(double deadline, const char *device, bool strict, struct findin
 {
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING)
-        return placement_check(end, device, strict, NULL, report, err);
+        return placement_check(end, device, strict, false, NULL, report, err);
     if (checkpoint_state() != STATE_SUSPENDED)
         return refuse_state("running or suspended", "wait until it is", err);
     return check_suspended(device, strict, findings, report, err);
@@ -600,5 +603,61 @@ int checkpoint_check(double deadline, const char *device, bool strict, struct fi
     int result = check(deadline, device, strict, findings, report, err);
     owner_give_back();
     log_info("check: %s", result == 0 ? "answered" : err->reason);
+    return result;
+}
+
+/* Closes the gate for the comparison; the rest is done while anything may happen. */
+static int note_builds(double deadline, const char *device, struct trial *trial,
+                       struct report *report, struct error *err)
+{
+    if (checkpoint_state() != STATE_RUNNING)
+        return refuse_state("running", "prepare it while it runs", err);
+    int64_t start = now_ns();
+    int64_t end = start + (int64_t)(deadline * 1e9);
+    int result = placement_compare(end, device, false, trial, NULL, report, err);
+    report->ahead.compare = ms_since(start);
+    return result;
+}
+
+/* The first that can't be built is the error, the others are warnings. */
+static int build_ahead(struct trial *trial, struct report *report, struct error *err)
+{
+    struct findings findings = {0};
+    int64_t start = now_ns();
+    int result = ahead_run(trial, err);
+    struct error unsaid = {0};
+    if (trial_tell(trial, &findings, &report->ahead.programs, &unsaid) != 0 && result == 0) {
+        *err = unsaid;
+        result = -1;
+    }
+    for (size_t i = 0; i < findings.count; i++) {
+        if (result == 0)
+            *err = findings.list[i];
+        else
+            report_warn(report, "%s: %s", findings.list[i].object, findings.list[i].reason);
+        result = -1;
+    }
+    findings_finish(&findings);
+    report->ahead.build = ms_since(start);
+    return result;
+}
+
+int checkpoint_prepare(double deadline, const char *device, struct report *report,
+                       struct error *err)
+{
+    struct trial trial = {.running = true, .keep = true, .all = true};
+    if (!owner_take())
+        return refuse_second(err);
+    int result = ahead_begin(err);
+    bool begun = result == 0;
+    if (begun)
+        result = note_builds(deadline, device, &trial, report, err);
+    owner_give_back();
+    if (result == 0)
+        result = build_ahead(&trial, report, err);
+    if (begun)
+        ahead_end();
+    trial_finish(&trial);
+    log_info("prepare: %s", result == 0 ? "done" : err->reason);
     return result;
 }

@@ -12,6 +12,7 @@
 #include "shim/precopy.h"
 #include "shim/residue.h"
 #include "shim/store.h"
+#include "shim/trial.h"
 #include "state/object.h"
 
 enum checkpoint_state {
@@ -34,6 +35,10 @@ struct report {
         struct image_summary summary;
         double ms;
     } image; /* that was written, if any */
+    struct {
+        double compare, build; /* the first with the gate closed */
+        struct trial_result programs;
+    } ahead; /* builds for another device */
     size_t counts[KIND_COUNT];
     struct residue residue;
     size_t num_warnings;
@@ -68,6 +73,10 @@ int checkpoint_save(double deadline, const struct precopy_wish *wish,
  * changes. */
 int checkpoint_check(double deadline, const char *device, bool strict, struct findings *findings,
                      struct report *report, struct error *err);
+/* Builds its programs for these devices while it runs: a move there then makes them from binaries.
+ * A suspend may come meanwhile: what was built by then is kept. */
+int checkpoint_prepare(double deadline, const char *device, struct report *report,
+                       struct error *err);
 int checkpoint_resume(const struct resume_wish *wish, struct report *report, struct error *err);
 int checkpoint_move(double deadline, const struct precopy_wish *beforehand,
                     const struct resume_wish *wish, struct report *report, struct error *err);

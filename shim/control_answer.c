@@ -280,6 +280,10 @@ static int carry_out(const Shadowcl__Control__Request *request, int asker, int a
         return carry_out_save(request->save, attached, &wish, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_CHECK:
         return carry_out_check(request->check, findings, report, err);
+    case SHADOWCL__CONTROL__REQUEST__VERB_BUILD:
+        if (check_deadline(request->build->deadline, err) != 0)
+            return -1;
+        return checkpoint_prepare(request->build->deadline, request->build->device, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_RESUME:
         return checkpoint_resume(&(struct resume_wish){request->resume->device,
                                                        request->resume->strict,
@@ -296,6 +300,17 @@ static int carry_out(const Shadowcl__Control__Request *request, int asker, int a
         error_set(err, 0, "the request has no verb that this process knows");
         return error_todo(err, "use the command of the same release as the process's library");
     }
+}
+
+static void add_builds(response *answer, const struct report *report)
+{
+    answer->builds = NEW(Shadowcl__Control__Builds, shadowcl__control__builds__init);
+    if (!answer->builds)
+        return;
+    answer->builds->built = report->ahead.programs.built;
+    answer->builds->there = report->ahead.programs.there;
+    answer->builds->compare = report->ahead.compare;
+    answer->builds->build = report->ahead.build;
 }
 
 static void add_image(response *answer, const struct report *report)
@@ -341,6 +356,8 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     add_suspend_times(answer, &report);
     add_resume_times(answer, &report);
     add_image(answer, &report);
+    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_BUILD)
+        add_builds(answer, &report);
     add_missing(answer, &findings);
     findings_finish(&findings);
     add_residue(answer, &report.residue);

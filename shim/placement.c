@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/ahead.h"
 #include "shim/compatible.h"
 #include "shim/gate.h"
 #include "shim/loader.h"
@@ -207,26 +208,35 @@ static int check_closed(const char *specs, bool strict, struct trial *trial,
     return result;
 }
 
-int placement_check(int64_t deadline, const char *specs, bool strict, struct findings *findings,
-                    struct report *report, struct error *err)
+int placement_compare(int64_t deadline, const char *specs, bool strict, struct trial *trial,
+                      struct findings *findings, struct report *report, struct error *err)
 {
-    struct trial trial = {0};
-    struct report told = {0};
     if (gate_close(deadline, err) != 0) {
         object_reap_late();
         return -1;
     }
     gate_lend();
-    int result = check_closed(specs, strict, &trial, findings, &told, err);
+    int result = check_closed(specs, strict, trial, findings, report, err);
     gate_unlend();
     gate_open();
     object_reap_late();
-    if (result == 0) {
-        /* Builds take long: the application goes on. */
-        gate_enter("the trial of another device");
-        result = trial_run(&trial, findings, err);
-        gate_leave();
-    }
+    return result;
+}
+
+int placement_check(int64_t deadline, const char *specs, bool strict, bool keep,
+                    struct findings *findings, struct report *report, struct error *err)
+{
+    struct trial trial = {.running = true, .keep = keep, .all = findings};
+    struct trial_result ignored;
+    struct report told = {0};
+    if (ahead_begin(err) != 0)
+        return -1;
+    int result = placement_compare(deadline, specs, strict, &trial, findings, &told, err);
+    if (result == 0 && ahead_run(&trial, err) != 0)
+        result = findings_take(findings, err);
+    else if (result == 0)
+        result = trial_tell(&trial, findings, &ignored, err);
+    ahead_end();
     trial_finish(&trial);
     for (size_t i = 0; i < told.num_warnings && (result != 0 || findings); i++)
         report_warn(report, "%s", told.warnings[i]);
@@ -272,7 +282,7 @@ int placement_survey(const char *specs, bool strict, struct object *const *objec
                      struct findings *findings, struct report *report, struct error *err)
 {
     struct used used = {0};
-    struct trial trial = {0};
+    struct trial trial = {.all = findings};
     find_used(&used, objects, count);
     enumerate_all();
     int result = specs && *specs ? find_targets(specs, &used, err) : find_all_alike(&used, err);

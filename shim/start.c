@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "shim/ahead.h"
 #include "shim/callback.h"
 #include "shim/cancel.h"
 #include "shim/checkpoint.h"
@@ -36,12 +37,14 @@ static void before_fork(void)
 {
     owner_before_fork();
     lazy_before_fork();
+    ahead_before_fork();
     roster_before_fork();
 }
 
 static void after_fork_here(void)
 {
     roster_after_fork();
+    ahead_after_fork();
     lazy_after_fork();
     owner_after_fork();
 }
@@ -58,6 +61,7 @@ static void after_fork(void)
     gate_forked();
     hold_forked();
     lazy_forked();
+    ahead_forked();
     callback_forked();
     storm_forked();
     store_forked();

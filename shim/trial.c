@@ -1,20 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Trial builds: see trial.h. The application goes on meanwhile, so only what never changes is kept
- * of its programs: the recipes. */
+ * of its programs: the recipes. A program is held no longer than it takes to give it a binary. */
 #include "shim/trial.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/handlers.h"
 #include "shim/loader.h"
 #include "shim/residue.h"
+#include "state/program_ahead.h"
 #include "state/program_make.h"
+
+/* A device where programs are built. */
+struct site {
+    struct device *to;
+    char *identity; /* owned */
+    /* Each thread has its own: oclgrind can't build two programs of one at once. */
+    cl_context contexts[TRIAL_THREADS];
+    atomic_bool closed; /* one could not be made */
+};
+
+enum outcome { OUTCOME_NONE, OUTCOME_THERE, OUTCOME_BUILT, OUTCOME_FAILED };
 
 /* One program to be built on one device. */
 struct attempt {
     struct recipe *recipe; /* a reference */
-    struct device *to;
-    uint64_t serial; /* of the program */
+    size_t site;
+    /* It may go meanwhile. The build is there as long as it. */
+    struct program *program;
+    uint32_t generation;
+    const struct build *build;
+    cl_uint index; /* of the device in it */
+    uint64_t serial;
+    _Atomic int outcome; /* enum outcome */
+    struct error *error; /* owned; of one that failed; NULL: no memory for it */
 };
 
 static bool was_built(const struct build_device *device)
@@ -33,19 +53,45 @@ static struct recipe *portable(struct recipe *recipe)
     return recipe->origin->num_binaries ? origin_known(recipe->origin, 0) : NULL;
 }
 
-static int note(struct trial *trial, struct program *program, int index, struct device *to,
-                struct error *err)
+static int no_memory(struct error *err)
+{
+    return error_set(err, 0, "no memory for the trial of another device");
+}
+
+static int note(struct trial *trial, struct program *program, cl_uint index, struct error *err)
 {
     struct build *build = atomic_load(&program->build);
     struct recipe *recipe = portable(build->devices[index].recipe);
+    size_t site = trial->num_sites - 1;
     if (!recipe || recipe->mixed || !was_built(&build->devices[index]))
         return 0;
     struct attempt *grown = realloc(trial->attempts, (trial->count + 1) * sizeof *trial->attempts);
     if (!grown)
-        return error_set(err, 0, "no memory for the trial of another device");
+        return no_memory(err);
     trial->attempts = grown;
+    bool there = build_ahead(build, index, trial->sites[site].identity);
     trial->attempts[trial->count++] =
-        (struct attempt){recipe_ref(recipe), to, program->object.serial};
+        (struct attempt){.recipe = recipe_ref(recipe),
+                         .site = site,
+                         .program = program,
+                         .generation = program->object.generation,
+                         .build = build,
+                         .index = index,
+                         .serial = program->object.serial,
+                         .outcome = there ? OUTCOME_THERE : OUTCOME_NONE};
+    return 0;
+}
+
+static int add_site(struct trial *trial, struct device *to, char *identity, struct error *err)
+{
+    struct site *grown = realloc(trial->sites, (trial->num_sites + 1) * sizeof *trial->sites);
+    if (!grown || !identity) {
+        trial->sites = grown ? grown : trial->sites;
+        free(identity);
+        return no_memory(err);
+    }
+    trial->sites = grown;
+    trial->sites[trial->num_sites++] = (struct site){.to = to, .identity = identity};
     return 0;
 }
 
@@ -53,20 +99,23 @@ int trial_note(struct trial *trial, const struct device *from, struct device *to
                struct object *const *objects, size_t count, struct error *err)
 {
     char *identity = device_identify(to->platform->object.driver, to->own);
-    bool same = identity && !strcmp(identity, device_captured_on(from));
-    int result = 0;
-    free(identity);
-    for (size_t i = 0; i < count && result == 0 && !same; i++) {
+    const char *now = trial->running ? device_lives_on(from) : device_captured_on(from);
+    if (identity && !strcmp(identity, now)) {
+        free(identity);
+        return 0;
+    }
+    int result = add_site(trial, to, identity, err);
+    for (size_t i = 0; i < count && result == 0; i++) {
         struct program *program = (struct program *)objects[i];
         int index = objects[i]->was == KIND_PROGRAM ? program_device_index(program, from) : -1;
         if (index >= 0)
-            result = note(trial, program, index, to, err);
+            result = note(trial, program, (cl_uint)index, err);
     }
     return result;
 }
 
-static int explain(const struct attempt *attempt, const struct targets *to, cl_program real,
-                   cl_int code, struct error *err)
+static int explain(const struct attempt *attempt, const struct device *device,
+                   const struct targets *to, cl_program real, cl_int code, struct error *err)
 {
     const size_t size = 1 << 16;
     char *log = calloc(1, size);
@@ -74,50 +123,159 @@ static int explain(const struct attempt *attempt, const struct targets *to, cl_p
         to->driver->clGetProgramBuildInfo(real, to->devices[0], CL_PROGRAM_BUILD_LOG, size - 1, log,
                                           NULL);
     error_object(err, "program %llu", (unsigned long long)attempt->serial);
-    error_set(err, 0, "it can't be built for `%s` (%d)%s%.200s", attempt->to->name, code,
+    error_set(err, 0, "it can't be built for `%s` (%d)%s%.200s", device->name, code,
               log && *log ? ": " : "", log ? log : "");
     free(log);
     return error_todo(err, "choose another device");
 }
 
-static int run(const struct attempt *attempt, struct error *err)
+/* The thread's context there. NULL where there can't be one, which is said of the first only. */
+static cl_context enter_site(struct site *site, unsigned thread, struct error *err)
 {
-    const struct driver *driver = attempt->to->platform->object.driver;
+    const struct driver *driver = site->to->platform->object.driver;
     cl_int code;
-    cl_program real = NULL;
-    int result = 0;
+    if (site->contexts[thread] || atomic_load(&site->closed))
+        return site->contexts[thread];
     bool watching = residue_enter(true);
-    cl_context context = driver->clCreateContext(NULL, 1, &attempt->to->own, NULL, NULL, &code);
+    cl_context context = driver->clCreateContext(NULL, 1, &site->to->own, NULL, NULL, &code);
     if (residue_leave(watching))
         loader_note_device(driver);
-    if (code != CL_SUCCESS) {
-        error_object(err, "device `%s`", attempt->to->name);
+    site->contexts[thread] = context;
+    if (!context && !atomic_exchange(&site->closed, true)) {
+        error_object(err, "device `%s`", site->to->name);
         error_set(err, 0, "no context can be made on it (%d)", code);
-        return error_todo(err, "choose another device");
+        error_todo(err, "choose another device");
     }
-    struct targets to = {driver, context, 1, &attempt->to->own};
-    code = make_program(&to, attempt->recipe, &real);
+    return context;
+}
+
+void trial_close(struct trial *trial)
+{
+    for (size_t i = 0; i < trial->num_sites * TRIAL_THREADS; i++) {
+        struct site *site = &trial->sites[i / TRIAL_THREADS];
+        cl_context *context = &site->contexts[i % TRIAL_THREADS];
+        if (*context)
+            RELEASE(site->to->platform->object.driver, clReleaseContext, *context);
+        *context = NULL;
+    }
+}
+
+/* The binary of a program that is for one device; without bytes where there is none. */
+static struct blob fetch(const struct driver *driver, cl_program real)
+{
+    struct blob binary = {0};
+    if (driver->clGetProgramInfo(real, CL_PROGRAM_BINARY_SIZES, sizeof binary.size, &binary.size,
+                                 NULL) != CL_SUCCESS ||
+        !binary.size || !(binary.bytes = malloc(binary.size)))
+        return (struct blob){0};
+    if (driver->clGetProgramInfo(real, CL_PROGRAM_BINARIES, sizeof binary.bytes, &binary.bytes,
+                                 NULL) == CL_SUCCESS)
+        return binary;
+    free(binary.bytes);
+    return (struct blob){0};
+}
+
+/* (Built-in kernels take no time to build.) */
+static void keep(const struct attempt *attempt, const struct site *site, cl_program real)
+{
+    if (attempt->recipe->origin->kind == ORIGIN_BUILT_IN)
+        return;
+    struct blob binary = fetch(site->to->platform->object.driver, real);
+    struct program *program = attempt->program;
+    if (binary.bytes && object_hold_alive(&program->object, attempt->generation)) {
+        program_keep_ahead(program, attempt->build, attempt->index, site->identity, binary);
+        object_drop(program);
+    } else {
+        free(binary.bytes);
+    }
+}
+
+static enum outcome build(const struct trial *trial, struct attempt *attempt, unsigned thread)
+{
+    struct site *site = &trial->sites[attempt->site];
+    const struct driver *driver = site->to->platform->object.driver;
+    struct error err = {0};
+    cl_program real = NULL;
+    KEEP_HANDLERS();
+    struct targets to = {driver, enter_site(site, thread, &err), 1, &site->to->own};
+    cl_int code = to.context ? make_program(&to, attempt->recipe, &real) : CL_SUCCESS;
+    if (real && code == CL_SUCCESS && trial->keep)
+        keep(attempt, site, real);
     if (code != CL_SUCCESS)
-        result = explain(attempt, &to, real, code, err);
+        explain(attempt, site->to, &to, real, code, &err);
     if (real)
         RELEASE(driver, clReleaseProgram, real);
-    RELEASE(driver, clReleaseContext, context);
-    return result;
+    if (to.context && code == CL_SUCCESS)
+        return OUTCOME_BUILT;
+    if (!err.reason[0])
+        return OUTCOME_NONE;
+    if ((attempt->error = malloc(sizeof err)))
+        *attempt->error = err;
+    return OUTCOME_FAILED;
+}
+
+bool trial_step(struct trial *trial, unsigned thread)
+{
+    size_t i;
+    do {
+        i = atomic_fetch_add(&trial->next, 1);
+        if (i >= trial->count || (atomic_load(&trial->failed) && !trial->all))
+            return false;
+    } while (trial->attempts[i].outcome != OUTCOME_NONE);
+    enum outcome outcome = build(trial, &trial->attempts[i], thread);
+    trial->attempts[i].outcome = outcome;
+    if (outcome == OUTCOME_FAILED)
+        atomic_store(&trial->failed, true);
+    return true;
+}
+
+/* Has one of that program, on another device, been counted? */
+static bool counted(const struct trial *trial, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (trial->attempts[j].serial == trial->attempts[i].serial &&
+            trial->attempts[j].outcome == trial->attempts[i].outcome)
+            return true;
+    return false;
+}
+
+int trial_tell(const struct trial *trial, struct findings *findings, struct trial_result *result,
+               struct error *err)
+{
+    *result = (struct trial_result){0};
+    int told = 0;
+    for (size_t i = 0; i < trial->count; i++) {
+        const struct attempt *attempt = &trial->attempts[i];
+        if (attempt->outcome == OUTCOME_FAILED && told == 0) {
+            struct error none = {0};
+            error_set(&none, 0, "there is no memory to say why it can't be built");
+            *err = attempt->error ? *attempt->error : none;
+            told = findings_take(findings, err);
+        }
+        result->built += attempt->outcome == OUTCOME_BUILT && !counted(trial, i);
+        result->there += attempt->outcome == OUTCOME_THERE && !counted(trial, i);
+    }
+    return told;
 }
 
 int trial_run(struct trial *trial, struct findings *findings, struct error *err)
 {
-    int result = 0;
-    for (size_t i = 0; i < trial->count && result == 0; i++)
-        if (run(&trial->attempts[i], err) != 0)
-            result = findings_take(findings, err);
-    return result;
+    struct trial_result ignored;
+    while (trial_step(trial, 0))
+        continue;
+    trial_close(trial);
+    return trial_tell(trial, findings, &ignored, err);
 }
 
 void trial_finish(struct trial *trial)
 {
-    for (size_t i = 0; i < trial->count; i++)
+    for (size_t i = 0; i < trial->count; i++) {
         recipe_unref(trial->attempts[i].recipe);
+        free(trial->attempts[i].error);
+    }
+    for (size_t i = 0; i < trial->num_sites; i++)
+        free(trial->sites[i].identity);
     free(trial->attempts);
+    free(trial->sites);
     *trial = (struct trial){0};
 }

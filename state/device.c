@@ -85,6 +85,7 @@ static void finish(struct device *device)
     free(device->name);
     free(device->identity);
     free(device->captured_on);
+    free(device->rebuilt_on);
     object_drop(device->parent);
 }
 
@@ -255,6 +256,13 @@ const char *device_captured_on(const struct device *device)
     return device->captured_on ? device->captured_on : device->identity;
 }
 
+const char *device_lives_on(const struct device *device)
+{
+    while (device->parent)
+        device = device->parent;
+    return device->rebuilt_on ? device->rebuilt_on : device->identity;
+}
+
 int device_rebuild(struct device *device, struct error *err)
 {
     if (device->partition) {
@@ -272,7 +280,8 @@ int device_rebuild(struct device *device, struct error *err)
     if (!identity)
         return error_set(err, 0, "no memory to look at device `%s`", device->name);
     device->same = !strcmp(identity, device_captured_on(device));
-    free(identity);
+    free(device->rebuilt_on);
+    device->rebuilt_on = identity;
     go_on_counting(device);
     return 0;
 }

@@ -44,15 +44,17 @@ struct device {
     struct device *parent; /* held; NULL for a root device */
     struct info_cache info;
     cl_device_type type;
-    cl_uint index;               /* among the platform's root devices, or the partition's parts */
+    cl_uint index;   /* among the platform's root devices, or the partition's parts */
+    bool is_default; /* the driver's CL_DEVICE_TYPE_DEFAULT */
+    bool same;       /* since the last rebuild: on a device like the one it was captured on */
     struct partition *partition; /* shared by its parts; NULL for a root device */
     char *name;                  /* owned */
     char
         *identity; /* owned: platform, name, version and driver version; binaries are bound to it */
-    bool is_default; /* the driver's CL_DEVICE_TYPE_DEFAULT */
     /* Owned: the identity of the device that it was on when it was captured; NULL: its own. */
     char *captured_on;
-    bool same; /* since the last rebuild: on a device like the one it was captured on */
+    /* Owned: the identity of the device that the last rebuild was on; NULL: there was none. */
+    char *rebuilt_on;
     /* Of a root device: what it is in its own driver (own is NULL while not loaded), and the root
      * device whose place in a driver it has been moved to; NULL: its own. See shim/loader.c. */
     const struct driver *own_driver;
@@ -158,6 +160,8 @@ int device_compare(struct device *told, const struct driver *driver, cl_device_i
 /* Remembers what the device is that it lives on now: binaries are bound to that one. */
 int device_capture(struct device *device, struct error *err);
 const char *device_captured_on(const struct device *device);
+/* Of a program that runs, or has just been rebuilt: what the device is that it is on. */
+const char *device_lives_on(const struct device *device);
 int device_rebuild(struct device *device, struct error *err);
 void device_release(struct device *device);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state/program.h"
+#include "state/program_ahead.h"
 #include "state/program_make.h"
 
 /* The constants as an array, oldest first. */
@@ -66,6 +66,7 @@ void build_destroy(struct build *build)
 {
     if (!build)
         return;
+    build_forget_ahead(build);
     for (cl_uint i = 0; i < build->num_devices; i++) {
         recipe_unref(build->devices[i].recipe);
         info_cache_finish(&build->devices[i].info);
@@ -138,6 +139,7 @@ void program_built(struct program *program, struct build *build)
     if (before != build) {
         build->older = before;
         atomic_store(&program->build, build);
+        build_forget_ahead(before);
     }
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Programs across a suspend: from the binary where the device is the same, else by the recipe. */
+/* Programs across a suspend: from the binary where the device is the same, or where one was made
+ * for the other device beforehand; else by the recipe. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "state/kernel.h"
+#include "state/program_ahead.h"
 #include "state/program_make.h"
 
 static void *info_of(struct info_cache *info, cl_uint param, size_t size)
@@ -162,13 +164,25 @@ static const struct blob *binary_of(const struct build *build, cl_uint i)
     return build->foreign ? &build->devices[i].here : &build->devices[i].binary;
 }
 
-static bool all_have_binaries(struct build *build)
+/* For the device where the i-th one is now: what the driver gave us if that is the same, else what
+ * was made for it ahead of the move. NULL: neither. */
+static const struct blob *choose_binary(const struct program *program, const struct build *build,
+                                        cl_uint i)
 {
-    if (build->foreign ? !build->here : atomic_load(&build->fetched) != 2)
-        return false;
-    for (cl_uint i = 0; i < build->num_devices; i++)
-        if (!binary_of(build, i)->size || !succeeded(&build->devices[i]))
+    const struct device *device = program->devices[i];
+    if (!device->same)
+        return build_ahead(build, i, device_lives_on(device));
+    bool known = build->foreign ? build->here : atomic_load(&build->fetched) == 2;
+    return known ? binary_of(build, i) : NULL;
+}
+
+static bool all_have_binaries(const struct program *program, struct build *build)
+{
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        const struct blob *binary = choose_binary(program, build, i);
+        if (!binary || !binary->size || !succeeded(&build->devices[i]))
             return false;
+    }
     return true;
 }
 
@@ -211,7 +225,7 @@ static cl_int build_loaded(const struct targets *to, const struct recipe *recipe
     return to->driver->clBuildProgram(real, to->count, to->devices, recipe->options, NULL, NULL);
 }
 
-/* From the binaries that the driver gave us; false: to be tried in another way. */
+/* From the binaries that a driver gave us; false: to be tried in another way. */
 static bool load_binaries(struct program *program, const struct targets *to, struct build *build)
 {
     size_t *sizes = calloc(to->count, sizeof *sizes);
@@ -219,8 +233,9 @@ static bool load_binaries(struct program *program, const struct targets *to, str
     cl_int err = CL_OUT_OF_HOST_MEMORY;
     cl_program real = NULL;
     for (cl_uint i = 0; i < to->count && sizes && bytes; i++) {
-        sizes[i] = binary_of(build, i)->size;
-        bytes[i] = binary_of(build, i)->bytes;
+        const struct blob *binary = choose_binary(program, build, i);
+        sizes[i] = binary->size;
+        bytes[i] = binary->bytes;
     }
     if (sizes && bytes)
         real = to->driver->clCreateProgramWithBinary(to->context, to->count, to->devices, sizes,
@@ -235,7 +250,8 @@ static bool load_binaries(struct program *program, const struct targets *to, str
         return false;
     program->object.real = real;
     program->stand_in = program->origin->kind != ORIGIN_BINARY;
-    program->from_known = false;
+    /* What was made for another device came from what the binary is known to come from. */
+    program->from_known = !program->stand_in && !all_same(program);
     return true;
 }
 
@@ -329,13 +345,12 @@ int program_rebuild(struct program *program, struct error *err)
         error_set(err, 0, "there is no memory to make it again");
         return name_program(program, err);
     }
-    int result = 0;
+    bool loaded = all_have_binaries(program, build) && load_binaries(program, &to, build);
     if (!all_same(program)) {
         build->foreign = true;
         build_forget_here(build);
     }
-    if (!all_have_binaries(build) || !load_binaries(program, &to, build))
-        result = follow_recipe(program, &to, build, err);
+    int result = loaded ? 0 : follow_recipe(program, &to, build, err);
     free((void *)to.devices);
     return result;
 }

@@ -27,10 +27,10 @@ typedef Shadowcl__Control__Response control_response;
  * with so many warnings that they fill megabytes. Where there is a file for an image: old: knows
  * nothing of it; lie: tells another size; full: no room. */
 enum { MANY = 40000 };
-enum { MAX_VERBS = 8 };
-static const char *behaviour[MAX_VERBS] = {"ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok"};
-static const char *const verb_names[MAX_VERBS] = {"",       "",     "status", "suspend",
-                                                  "resume", "move", "save",   "check"};
+enum { MAX_VERBS = 9 };
+static const char *behaviour[MAX_VERBS] = {"ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok"};
+static const char *const verb_names[MAX_VERBS] = {"",     "",     "status", "suspend", "resume",
+                                                  "move", "save", "check",  "prepare"};
 static _Atomic int state;      /* Shadowcl__Control__State */
 static _Atomic int image = -1; /* while suspended: the file with the contents */
 static const char image_bytes[] = "what a process writes into the file that it is given";
@@ -159,7 +159,8 @@ static void change(const control_request *request, const char *how, control_resp
         failure->reason = (char *)"at offset 4096: No space left on device";
         failure->todo = (char *)"make room";
         response->error = failure;
-    } else if (request->verb_case >= SHADOWCL__CONTROL__REQUEST__VERB_SAVE) {
+    } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SAVE ||
+               request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_CHECK) {
         return; /* in any state */
     } else if (state != needed) {
         failure->object = (char *)"process";
@@ -209,6 +210,7 @@ static void answer(int fd, int file, const control_request *request, const char 
     Shadowcl__Control__SuspendTimes suspend = SHADOWCL__CONTROL__SUSPEND_TIMES__INIT;
     Shadowcl__Control__ResumeTimes resume = SHADOWCL__CONTROL__RESUME_TIMES__INIT;
     Shadowcl__Control__ImageSummary summary = SHADOWCL__CONTROL__IMAGE_SUMMARY__INIT;
+    Shadowcl__Control__Builds builds = SHADOWCL__CONTROL__BUILDS__INIT;
     Shadowcl__Control__Failure *missing[] = {&fp64, &room};
     Shadowcl__Control__Device *devices[] = {strcmp(how, "odd") ? &device : &odd_device};
     Shadowcl__Control__Count *objects[] = {&buffers, &queues};
@@ -234,6 +236,9 @@ static void answer(int fd, int file, const control_request *request, const char 
     response.device_bytes = 13002342, response.captured_bytes = 13002342;
     if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_RESUME && request->resume->lazy)
         response.owed_bytes = 13002342;
+    builds.built = 3, builds.there = 1, builds.compare = 1.5, builds.build = 40.25;
+    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_BUILD)
+        response.builds = &builds;
     response.suspend_times = &suspend, response.resume_times = &resume;
     if (!strcmp(how, "warn")) {
         response.n_warnings = 1, response.warnings = warnings;
@@ -281,6 +286,8 @@ static void log_request(const control_request *request)
         log_image(request->save->image);
     } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_CHECK) {
         printf("check %s %d", request->check->device, request->check->strict);
+    } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_BUILD) {
+        printf("build %g %s", request->build->deadline, request->build->device);
     } else {
         printf("status");
     }

@@ -24,6 +24,8 @@ IMAGE = {"file", "bytes", "contents_bytes", "zero_bytes", "equal_bytes", "ms"}
 RESUME = {"pid", "state", "devices", "owed_bytes", "warnings", "ms", "error"}
 SUSPEND_MS = {"prepare", "drain", "capture", "release", "total"}
 MOVE = SUSPEND - {"image"} | RESUME
+PREPARE = {"pid", "state", "devices", "programs_built", "programs_there", "warnings", "ms",
+           "error"}
 RESUME_MS = {"load", "rebuild", "total"}
 
 

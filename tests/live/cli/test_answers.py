@@ -4,7 +4,8 @@ import os
 import pty
 import subprocess
 
-from harness import Case, MOVE, PS, RESUME, RESUME_MS, run_tests, SUSPEND, SUSPEND_MS
+from harness import (Case, MOVE, PREPARE, PS, RESUME, RESUME_MS, run_tests, SUSPEND,
+                     SUSPEND_MS)
 
 
 class Answers(Case):
@@ -49,7 +50,7 @@ class Answers(Case):
         self.peers = []
         self.equal(peer.stop(), ["suspend 0.5", "resume pocl:0, gpu 1"])
 
-    def test_prepare(self):
+    def test_copies_beforehand(self):
         peer = self.peer()
         self.shadowcl("suspend", peer.pid, "--prepare")
         self.shadowcl("resume", peer.pid)
@@ -93,6 +94,23 @@ class Answers(Case):
         self.expect(0, out=["moved in 86.8 ms: suspended in .* resumed in .* on Fake Platform:0"])
         self.peers = []
         self.equal(peer.stop(), ["move 10 1 0", "move 3 1 1"])
+
+    def test_prepare(self):
+        peer, other = self.peer(), self.peer()
+        self.shadowcl("prepare", peer.pid, "--device", "pocl:0, gpu", "--deadline", "0.5", "--json")
+        self.expect(0)
+        self.equal(self.answer(PREPARE), [{
+            "pid": peer.pid, "state": "running",
+            "devices": [{"platform": "Fake Platform", "name": "fake-gpu", "index": 0}],
+            "programs_built": 3, "programs_there": 1, "warnings": [],
+            "ms": {"compare": 1.5, "build": 40.25, "total": 41.75}, "error": None}])
+        self.shadowcl("suspend", other.pid)
+        self.shadowcl("prepare", "--all", "--device", "1")
+        self.expect(0, out=[rf"^{peer.pid} hashcat: prepared in 41\.8 ms \(it stood still for 1\.5 "
+                            r"at most\): 3 programs built, 1 had been\n$"])
+        self.peers = []
+        self.equal((peer.stop(), other.stop()),
+                   (["build 0.5 pocl:0, gpu", "build 10 1"], ["suspend 10"]))
 
     def test_warnings(self):
         peer = self.peer("suspend=warn")

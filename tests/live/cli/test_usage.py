@@ -14,7 +14,7 @@ class Usage(Case):
         self.usage("verb is missing")
         self.usage("unknown verb `susspend`", "susspend", 1)
         self.usage("unknown option `--jason`", "--jason")
-        for verb in ("ps", "suspend", "resume", "move", "run"):
+        for verb in ("ps", "suspend", "resume", "prepare", "move", "run"):
             self.usage("unrecognized option.*--frobnicate", verb, "--frobnicate")
         self.usage("`12` is too much", "ps", 12)
         self.usage("requires an argument", "suspend", 1, "--deadline")
@@ -28,17 +28,23 @@ class Usage(Case):
             self.usage("invalid option", verb, "-5")
             self.usage("is not a process id", verb, "--", "-5")
         self.usage("process id is missing", "move", "--device", "0")
+        self.usage("--all is missing", "prepare", "--device", "0")
+        self.usage("not both", "prepare", "--all", 12, "--device", "0")
+        self.usage("is not a process id", "prepare", "12x", "--device", "0")
         self.usage("one process id", "move", 1, 2, "--device", "0")
         self.usage("unrecognized option.*--all", "move", "--all", "--device", "0")
 
     def test_specs(self):
         self.usage("--device is missing", "move", 1)
+        self.usage("--device is missing", "prepare", 1)
+        self.usage("--device is missing", "prepare", "--all")
         for spec in ("", ",", "a,,b", " ", "a:", ":0", "a,", "a\nb", "\x1b[1m", "x" * 5000):
             self.usage("--device", "move", 1, "--device", spec)
             self.usage("--device", "resume", 1, "--device", spec)
+            self.usage("--device", "prepare", 1, "--device", spec)
 
     def test_deadlines(self):
-        for verb in (["suspend", 1], ["move", 1, "--device", "0"]):
+        for verb in (["suspend", 1], ["move", 1, "--device", "0"], ["prepare", 1, "--device", "0"]):
             for text in ("", "0", "-1", "nan", "inf", "1e3", "abc", "1s", "86401", "0x10", ".",
                          "1.2.3", "9" * 400):
                 self.usage("--deadline", *verb, "--deadline", text)
@@ -61,10 +67,10 @@ class Usage(Case):
 
     def test_help(self):
         self.shadowcl("--help")
-        self.expect(0, out=["run", "ps", "suspend", "resume", "move", "Exit codes"])
+        self.expect(0, out=["run", "ps", "suspend", "resume", "prepare", "move", "Exit codes"])
         self.shadowcl("--version")
         self.expect(0, out=[r"^shadowcl \d+\.\d+"])
-        for verb in ("run", "ps", "suspend", "resume", "move"):
+        for verb in ("run", "ps", "suspend", "resume", "prepare", "move"):
             self.shadowcl(verb, "--help")
             self.expect(0, out=["Usage: shadowcl " + verb, "--json", "Exit codes"])
 

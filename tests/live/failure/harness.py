@@ -122,10 +122,10 @@ class Machine:
 
 
 class Victim:
-    def __init__(self, machine, *wishes, wrapper=(), run=True):
+    def __init__(self, machine, *wishes, wrapper=(), run=True, program="victim"):
         """`run` false: it finds our library by itself, and nobody looks at its settings before."""
         self.machine = machine
-        command = [*wrapper, machine.build / "bin/victim", *wishes]
+        command = [*wrapper, machine.build / "bin" / program, *wishes]
         environment = machine.environment
         if run:
             command[len(wrapper):0] = [machine.build / "bin/shadowcl", "run", "--"]

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Builds while the program runs: see ahead.h. */
+#include "shim/ahead.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shim/gate.h"
+#include "state/program_ahead.h"
+
+#define END_PATIENCE 86400.0 /* s: for builds in progress, at the program's end */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool busy;               /* guarded by lock */
+static bool ended;              /* guarded by lock: the program is just ending */
+static atomic_bool stopping;    /* it shall end; set with the lock held */
+static _Atomic unsigned inside; /* threads of ours that are, or are about to be, inside the gate */
+static _Atomic unsigned forks;  /* that are in progress: nobody shall go there */
+
+static void rest(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* Who closes the gate has stopped us before, so that this does not take long; only a fork may. A
+ * plain gate_enter may be struck by a storm, which would wait for us. */
+static void go_inside(void)
+{
+    for (;; rest()) {
+        atomic_fetch_add(&inside, 1);
+        if (!atomic_load(&forks) && gate_try_enter("a build for another device"))
+            return;
+        atomic_fetch_sub(&inside, 1);
+    }
+}
+
+static void come_out(void)
+{
+    gate_leave();
+    atomic_fetch_sub(&inside, 1);
+}
+
+void ahead_before_exit(void)
+{
+    struct error ignored;
+    pthread_mutex_lock(&lock);
+    ended = true;
+    pthread_mutex_unlock(&lock);
+    /* Inside the gate this thread may have one of the driver's locks, which a build waits for. */
+    if (!gate_inside())
+        ahead_stop(END_PATIENCE, &ignored);
+}
+
+int ahead_begin(struct error *err)
+{
+    pthread_mutex_lock(&lock);
+    bool first = !busy && !ended;
+    if (first) {
+        busy = true;
+        atomic_store(&stopping, false);
+    }
+    pthread_mutex_unlock(&lock);
+    if (!first) {
+        error_set(err, 0,
+                  "its programs are being built for another device already, or it is just "
+                  "ending");
+        return error_todo(err, "wait for that");
+    }
+    /* Once more: after what compilers have left to be done at the end since the last time (LLVM
+     * destroys what each of its parts had when it was first used), so that it runs before that. */
+    atexit(ahead_before_exit);
+    return 0;
+}
+
+void ahead_end(void)
+{
+    pthread_mutex_lock(&lock);
+    busy = false;
+    pthread_mutex_unlock(&lock);
+}
+
+/* A thread's part. */
+struct part {
+    struct trial *trial;
+    unsigned number;
+    pthread_t thread;
+};
+
+static void *work(void *data)
+{
+    const struct part *part = data;
+    bool more = true;
+    while (more && !atomic_load(&stopping)) {
+        go_inside();
+        more = trial_step(part->trial, part->number);
+        come_out();
+    }
+    return NULL;
+}
+
+static unsigned count_threads(const struct trial *trial)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    if (count > TRIAL_THREADS)
+        count = TRIAL_THREADS;
+    if (count > (long)trial->count)
+        count = (long)trial->count;
+    return count < 1 ? 1 : (unsigned)count;
+}
+
+/* This thread is one of them. */
+static void work_together(struct trial *trial)
+{
+    struct part parts[TRIAL_THREADS];
+    sigset_t all, before;
+    unsigned wanted = count_threads(trial), started = 1;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (; started < wanted; started++) {
+        parts[started] = (struct part){.trial = trial, .number = started};
+        if (pthread_create(&parts[started].thread, NULL, work, &parts[started]) != 0)
+            break;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    parts[0] = (struct part){.trial = trial};
+    work(&parts[0]);
+    while (started-- > 1)
+        pthread_join(parts[started].thread, NULL);
+}
+
+int ahead_run(struct trial *trial, struct error *err)
+{
+    work_together(trial);
+    go_inside();
+    trial_close(trial);
+    come_out();
+    if (!atomic_load(&stopping) || atomic_load(&trial->next) >= trial->count)
+        return 0;
+    error_set(err, 0, "a suspend, or the program's end, came before all programs were built");
+    return error_todo(err, "ask again while it runs; what was built is kept");
+}
+
+int ahead_stop(double patience, struct error *err)
+{
+    int64_t end = now_ns() + (int64_t)(patience * 1e9);
+    for (;; rest()) {
+        pthread_mutex_lock(&lock);
+        bool done = !busy;
+        if (!done)
+            atomic_store(&stopping, true);
+        pthread_mutex_unlock(&lock);
+        if (done)
+            return 0;
+        if (now_ns() < end)
+            continue;
+        error_set(err, 0, "a program is still being built for another device");
+        return error_todo(err, "wait for that, or give it more time with --deadline");
+    }
+}
+
+void ahead_before_fork(void)
+{
+    atomic_fetch_add(&forks, 1);
+    /* A driver's compiler may fork on one of our own threads. */
+    while (atomic_load(&inside) && !gate_inside())
+        rest();
+}
+
+void ahead_after_fork(void)
+{
+    atomic_fetch_sub(&forks, 1);
+}
+
+void ahead_forked(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    busy = false;
+    inside = forks = 0;
+    program_ahead_forked();
+}

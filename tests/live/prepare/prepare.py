@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`shadowcl prepare`: after it a move makes programs from binaries, and builds none; what the program
+has built again since is not used. A build that fails, a suspend, a fork and the program's end in the
+middle. The driver's calls are counted by its log; every buffer is compared."""
+
+import argparse
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "failure"))
+from harness import Machine, Victim, expect, run_all  # noqa: E402
+
+NAMES = ("first GPU", "second GPU")
+PROGRAMS = 4
+STEPS = ("clCreateProgramWithSource", "clCompileProgram", "clLinkProgram")
+FIELDS = {"pid", "state", "devices", "programs_built", "programs_there", "warnings", "ms", "error"}
+
+
+class Place(Machine):
+    def __init__(self, build, caps="", **more):
+        super().__init__(build, devices=2, names=NAMES, caps=("", caps), **more)
+        self.calls = self.work / "calls"
+
+    def count(self, act, *faults):
+        """What the act returns, and the names of the driver's calls meanwhile."""
+        self.calls.unlink(missing_ok=True)
+        self.set_faults("".join(f"{line}\n" for line in (*faults, f"log {self.calls}")))
+        result = act()
+        self.set_faults("")
+        return result, self.calls.read_text().splitlines() if self.calls.exists() else []
+
+
+class Builder(Victim):
+    def __init__(self, machine, *wishes, count=PROGRAMS):
+        super().__init__(machine, *wishes, str(count), program="builder")
+
+    def prepare(self, device="second GPU", code=0):
+        got, answer = self.machine.shadowcl("prepare", self.pid, "--device", device)
+        expect(got == code, f"prepare: exit code {got}, not {code}: {answer}")
+        expect(set(answer) == FIELDS, f"the fields are {set(answer)}")
+        expect(bool(answer["error"]) == bool(code), f"the error: {answer}")
+        return answer
+
+    def in_background(self, device="second GPU"):
+        """A prepare that is still going on; its answer is in the list in the end."""
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(
+            self.machine.shadowcl("prepare", self.pid, "--device", device)))
+        thread.start()
+        return thread, answers
+
+
+def built(answer, count, there=0):
+    told = (answer["programs_built"], answer["programs_there"])
+    expect(told == (count, there), f"programs built, and there already: {told}, "
+                                   f"not {(count, there)}: {answer}")
+
+
+def from_binaries(names, count, source=0):
+    calls = Counter(names)
+    how = (calls["clCreateProgramWithBinary"], sum(calls[step] for step in STEPS))
+    expect(how == (count, source), f"made from binary and from source: {how}, not {(count, source)}")
+
+
+def move_builds_nothing(build):
+    for mapping in ("copy", "shared"):
+        with Place(build, mapping=mapping) as place, Builder(place) as program:
+            program.do("check")
+            answer, names = place.count(program.prepare)
+            built(answer, PROGRAMS)
+            expect([d["name"] for d in answer["devices"]] == ["first GPU"], f"it is on {answer}")
+            expect(answer["ms"]["total"] > 0 and answer["ms"]["build"] > 0, f"no times: {answer}")
+            for call in ("clReleaseMemObject", "clReleaseCommandQueue", "clReleaseKernel"):
+                expect(call not in names, f"torn down: {call}")
+            program.check("after prepare")
+            built(program.prepare(), 0, PROGRAMS)
+            _, names = place.count(lambda: program.move("second GPU"))
+            from_binaries(names, PROGRAMS)
+            program.check("on the second")
+            _, names = place.count(lambda: (program.suspend(), program.resume()))
+            from_binaries(names, PROGRAMS)
+            program.check("again on the second")
+            built(program.prepare("first GPU"), PROGRAMS)
+            program.suspend()
+            _, names = place.count(lambda: program.resume("--device", "first GPU"))
+            from_binaries(names, PROGRAMS)
+            program.check("back on the first")
+            program.quit()
+
+
+def move_builds_once(build):
+    """Without it too, a move builds before it stops the program."""
+    with Place(build) as place, Builder(place) as program:
+        for device in ("second GPU", "first GPU"):
+            _, names = place.count(lambda: program.move(device))
+            # (A linked program has a source, a step that compiles it, and one that links it.)
+            from_binaries(names, PROGRAMS, PROGRAMS + 2)
+            last = max(i for i, name in enumerate(names) if name in STEPS)
+            expect(last < names.index("clReleaseCommandQueue"), "built with the program stopped")
+            program.check(f"on the {device}")
+
+
+def same_device(build):
+    with Place(build) as place, Builder(place) as program:
+        for _ in range(2):
+            answer, names = place.count(lambda: program.prepare("first GPU"))
+            built(answer, 0)
+            from_binaries(names, 0)
+            program.check()
+            program.suspend()
+            program.resume()
+
+
+def stale(build):
+    """Built again in between, also with other options: by the source, and by nothing else."""
+    with Place(build) as place, Builder(place) as program:
+        built(program.prepare(), PROGRAMS)
+        program.do("rebuild 0 77")
+        program.suspend()
+        _, names = place.count(lambda: program.resume("--device", "second GPU"))
+        from_binaries(names, PROGRAMS - 1, 1)
+        program.check("with another factor")
+        program.do("rebuild 1 5")
+        built(program.prepare("first GPU"), PROGRAMS)
+        program.do("rebuild 1 6")
+        program.do("rebuild 2 8")
+        program.do("rebuild 2 9")
+        built(program.prepare("first GPU"), 2, PROGRAMS - 2)
+        program.do("rebuild 2 10")
+        _, names = place.count(lambda: program.move("first GPU"))
+        from_binaries(names, PROGRAMS, 1)
+        program.check("on the first")
+
+
+def goes_meanwhile(build):
+    """Programs are built again and released while they are being built for the other device."""
+    with Place(build) as place, Builder(place) as program:
+        place.set_faults("slow clBuildProgram 400000\n")
+        thread, answers = program.in_background()
+        time.sleep(0.1)
+        program.do("rebuild 0 31")
+        program.do("drop 1")
+        program.do("fork")
+        thread.join()
+        place.set_faults("")
+        expect(answers[0][0] == 0, f"{answers}")
+        program.check()
+        program.suspend()
+        _, names = place.count(lambda: program.resume("--device", "second GPU"))
+        from_binaries(names, PROGRAMS - 2, 1)
+        program.check("on the second")
+        program.quit()
+
+
+def failing_build(build):
+    with Place(build, caps="nofp64") as place, Builder(place, "doubles") as program:
+        answer = program.prepare(code=1)
+        built(answer, PROGRAMS - 1)
+        error = answer["error"]
+        expect(error["object"].startswith("program ") and "second GPU" in error["reason"]
+               and error["todo"], f"the error: {error}")
+        expect(answer["state"] == "running", f"{answer}")
+        program.check("after the failure")
+        _, names = place.count(lambda: program.refused(
+            "running", "move", "--device", "second GPU", object=error["object"]))
+        from_binaries(names, 0, 1)
+        program.do("drop 1")
+        _, names = place.count(lambda: program.move("second GPU"))
+        from_binaries(names, PROGRAMS - 1)
+        program.check("without it")
+
+
+def refusals(build):
+    with Place(build, caps="mem=1M") as place, Builder(place) as program:
+        for spec in ("no such thing", "7", "0,1"):
+            program.refused("running", "prepare", "--device", spec)
+        program.suspend()
+        program.refused("suspended", "prepare", "--device", "second GPU", reason="not running")
+        program.resume()
+        place.nodes[1].unlink()
+        answer = program.refused("running", "prepare", "--device", "second GPU")
+        expect(answer["error"]["todo"], f"{answer}")
+        program.check()
+
+
+def two_at_once(build):
+    with Place(build) as place, Builder(place) as program:
+        place.set_faults("slow clBuildProgram 700000\n")
+        thread, answers = program.in_background()
+        time.sleep(0.3)
+        for verb in ("prepare", "check"):
+            answer = program.refused("running", verb, "--device", "second GPU", reason="already")
+            expect(answer["error"]["todo"], f"{answer}")
+        thread.join()
+        expect(answers[0][0] == 0, f"the first: {answers}")
+        built(answers[0][1], PROGRAMS)
+        place.set_faults("")
+        program.move("second GPU")
+        program.check()
+
+
+def suspend_meanwhile(build):
+    """It comes between two programs, and what was built counts."""
+    for verb in (("suspend",), ("move", "--device", "second GPU")):
+        with Place(build) as place, Builder(place, count=12) as program:
+            place.set_faults("slow clBuildProgram 300000\n")
+            thread, answers = program.in_background()
+            time.sleep(0.4)
+            code, answer = place.shadowcl(verb[0], program.pid, *verb[1:])
+            expect(code == 0, f"{verb}: {answer}")
+            thread.join()
+            place.set_faults("")
+            code, answer = answers[0]
+            expect(code == 1 and "suspend" in answer["error"]["reason"], f"prepare: {answer}")
+            expect(0 < answer["programs_built"] < 12, f"prepare: {answer}")
+            if verb[0] == "suspend":
+                program.resume()
+            program.check("after it")
+            if verb[0] == "suspend":
+                built(program.prepare(), 12 - answer["programs_built"], answer["programs_built"])
+                program.move("second GPU")
+                program.check("on the second")
+
+
+def deadline_meanwhile(build):
+    """A build that takes too long: no suspend, and nobody has stood still for it."""
+    with Place(build) as place, Builder(place) as program:
+        place.set_faults("hang clBuildProgram 1\n")
+        thread, answers = program.in_background()
+        time.sleep(0.4)
+        program.refused("running", "suspend", "--deadline", "0.5", reason="being built")
+        program.check("while it is built")
+        place.set_faults("")
+        thread.join()
+        # The other threads may have built all others before they were told to stop.
+        code, answer = answers[0]
+        expect(code == (answer["programs_built"] < PROGRAMS), f"prepare: {answers}")
+        program.suspend()
+        program.resume("--device", "second GPU")
+        program.check("on the second")
+
+
+def end_meanwhile(build):
+    with Place(build) as place, Builder(place, count=12) as program:
+        place.set_faults("slow clBuildProgram 300000\n")
+        thread, _ = program.in_background()
+        time.sleep(0.4)
+        program.quit()
+        thread.join()
+
+
+def chosen(names):
+    """Of each name the first, the second and the last."""
+    places = {}
+    for number, name in enumerate(names, 1):
+        places.setdefault(name, []).append(number)
+    return sorted({number for group in places.values() for number in (*group[:2], group[-1])})
+
+
+def each_call_fails(build):
+    """In turn, in a prepare: the program runs on, and moves."""
+    with Place(build) as place, Builder(place, count=2) as program:
+        _, names = place.count(program.prepare)
+        outcomes = Counter()
+        for number in chosen(names):
+            on, other = NAMES if number % 2 else NAMES[::-1]
+            program.do(f"rebuild 0 {number + 2}")
+            place.set_faults(f"fail * {number} -5\n")
+            code, answer = place.shadowcl("prepare", program.pid, "--device", other)
+            place.set_faults("")
+            expect(answer["state"] == "running", f"{names[number - 1]}: {answer}")
+            expect(code == 0 or answer["error"]["reason"] and answer["error"]["todo"],
+                   f"{names[number - 1]}: {answer}")
+            outcomes[code] += 1
+            program.check(f"call {number} failed, on the {on}")
+            program.suspend()
+            program.resume("--device", other)
+            program.check(f"call {number} failed, moved to the {other}")
+        expect(outcomes[0] and outcomes[1], f"some are felt, others not: {outcomes}")
+        program.quit()
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmRSS"))
+
+
+def released(build):
+    """With the program goes what was made for it, also after it was built again."""
+    if os.environ.get("ASAN_OPTIONS") or os.environ.get("TSAN_OPTIONS"):
+        print("skipped: a sanitizer keeps what was freed")
+        return
+    count, size = 8, 3 << 20  # each binary has a constant of 4 MiB
+    # What is freed then goes back at once.
+    settings = {"MALLOC_MMAP_THRESHOLD_": "1000000"}
+    with Place(build, environment=settings) as place, Builder(place, "large", count=count) as program:
+        def rebuild(factor):
+            for i in range(count - 1):  # (the last one is linked)
+                program.do(f"rebuild {i} {factor + i}")
+        program.prepare()  # what the compiler takes for itself, it has now
+        rebuild(20)
+        before = resident(program.pid)
+        built(program.prepare(), count - 1, 1)
+        kept = resident(program.pid) - before
+        expect(kept > (count - 1) * size, f"only {kept} bytes are kept")
+        rebuild(40)
+        left = resident(program.pid) - before
+        expect(left < kept // 2, f"of {kept} bytes {left} are left after builds")
+        program.check()
+        program.prepare()
+        for i in range(count):
+            program.do(f"drop {i}")
+        left = resident(program.pid) - before
+        expect(left < kept // 2, f"of {kept} bytes {left} are left after the releases")
+        program.check()
+
+
+TESTS = (move_builds_nothing, move_builds_once, same_device, stale, goes_meanwhile, failing_build,
+         refusals, two_at_once, suspend_meanwhile, deadline_meanwhile, end_meanwhile,
+         each_call_fails, released)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("tests", nargs="*")
+    told = parser.parse_args()
+    sys.exit(1 if run_all(TESTS, told.build, told.tests) else 0)
