@@ -68,13 +68,14 @@ static bool keep(struct block *block, size_t class)
 
 void *block_alloc(size_t size)
 {
+    size = size ? size : 1;
     size_t class = size / STEP + (size % STEP != 0);
     void *block = class < CLASSES ? take_kept(class) : NULL;
     if (block)
         return block;
     /* The whole class: when it is freed it must do for the others of its class. */
     size = class < CLASSES ? class * STEP : size;
-    if (posix_memalign(&block, size < LARGE ? ALIGN : PAGE, size ? size : 1) != 0)
+    if (posix_memalign(&block, size < LARGE ? ALIGN : PAGE, size) != 0)
         return NULL;
     return block;
 }
@@ -82,7 +83,7 @@ void *block_alloc(size_t size)
 void block_free(void *block)
 {
     size_t class = malloc_usable_size(block) / STEP;
-    if (block && class < CLASSES && keep(block, class))
+    if (class > 0 && class < CLASSES && keep(block, class))
         return;
     free(block);
 }
