@@ -9,7 +9,7 @@ usage() {
     cat <<END
 usage: scripts/test.sh [STAGE...]
 
-Stages, all but \`apps\` by default:
+Stages, all of them by default:
   format  the layout of the source files (clang-format)
   clang   builds with clang; warnings are errors; fuzzes what reads foreign input, for a short while
   tidy    clang-tidy over the sources
@@ -24,9 +24,6 @@ END
 }
 
 all=(format clang tidy asan tsan apps vm gcc)
-# The programs take several minutes more, and have not been seen all equal in one run on a machine
-# that does nothing else.
-default=(format clang tidy asan tsan vm gcc)
 # A short selection where everything is several times slower: every matter once, each way of mapping
 # on one driver or the other.
 sanitized='^(driver|check-calls|unit/.*|cli/(run|usage|answers|directories|all_or_none))$'
@@ -53,7 +50,7 @@ for argument; do
     esac
 done
 if ((${#chosen[@]} == 0)); then
-    for stage in "${default[@]}"; do chosen[$stage]=1; done
+    for stage in "${all[@]}"; do chosen[$stage]=1; done
 fi
 
 # The output of configuring and building is of interest only when it fails.
