@@ -19,6 +19,8 @@ KINDS = {"context": 2, "queue": 2, "mem": 7, "sampler": 1, "program": 2, "kernel
 # Without sub-devices, SVM and command buffers.
 PLAIN = {"context": 1, "queue": 1, "mem": 6, "sampler": 1, "program": 2, "kernel": 2, "event": 1}
 
+VADD = {"context": 1, "queue": 1, "mem": 3, "program": 1, "kernel": 1}
+
 
 class Place:
     """A folder with drivers and images of its own."""
@@ -100,6 +102,15 @@ def test_on_another_driver(start):
     answer = place.rebuild("verify", image, "rusticl")
     expect_same(answer, PLAIN)
     assert answer["devices"][0]["platform"] == "rusticl", answer["devices"]
+
+
+def test_images_of_version_1_0(start):
+    """Of a program, on devices that are not the one it was on."""
+    place = start("pocl", "testdriver")
+    data = Path(__file__).resolve().parents[2] / "data/image-1.0"
+    for name in "vadd-raw", "vadd-zstd":
+        for device in "0:0", "1:0":
+            expect_same(place.rebuild("verify", data / f"{name}.shcl", device), VADD)
 
 
 def test_all_that_is_missing_is_named(start):

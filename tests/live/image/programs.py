@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "samples"))
+from read_image import Image  # noqa: E402
 from samples import (Failure, MOST_TIMES, PATIENCE, Run, Setup, TooShort, check,  # noqa: E402
                      expect, run_long_enough, run_native)
 
@@ -59,6 +60,7 @@ def mems(setup, path):
     for each in with_contents:
         found[each["serial"]], _ = command(setup, "inspect", path, "--dump", each["serial"])
         expect(len(found[each["serial"]]) == each["contents"]["size"], f"dumped {each}")
+    expect(Image(path).contents == found, f"another reader finds other contents in {path}")
     return found
 
 
