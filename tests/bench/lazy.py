@@ -112,8 +112,8 @@ def main():
     met = ratio <= LIMIT
     if options.json:
         print(json.dumps({**machine(options.build), "driver": options.driver, "mib": options.mib,
-                          "share": options.share, "medians": ms, "ratio": ratio, "met": met},
-                         indent=2))
+                          "kib": options.kib, "share": options.share, "medians": ms, "ratio": ratio,
+                          "met": met}, indent=2))
         return 0 if met else 1
     print(", ".join(f"{key}: {value}" for key, value in machine(options.build).items()))
     print(f"{options.mib} MiB in buffers of {options.kib} KiB on {options.driver}, of which kernels "

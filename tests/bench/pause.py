@@ -75,13 +75,15 @@ def measure(options, work):
     writer = Writer(options.build, options.driver, work, pieces, options.kib, options.share,
                     options.pause)
     writer.ask("read")  # the first one touches memory in the driver
-    rows = {"plain": [], "prepared": [], "read": [], "rounds": [], "left": [], "resume": []}
+    rows = {"plain": [], "prepared": [], "plain_release": [], "prepared_release": [], "read": [],
+            "rounds": [], "left": [], "resume": []}
     for _ in range(options.cycles):
         rows["read"].append(float(writer.ask("read")))
         for kind, arguments in (("plain", ()), ("prepared", ("--prepare",))):
             time.sleep(1)
             answer = writer.shadowcl("suspend", *arguments)
             rows[kind].append(standing_still(answer))
+            rows[f"{kind}_release"].append(answer["ms"]["release"])
             if kind == "prepared":
                 rows["rounds"].append(answer["prepare_rounds"])
                 rows["left"].append(answer["copied_bytes"] / answer["captured_bytes"])
@@ -116,9 +118,11 @@ def main():
     print(", ".join(f"{key}: {value}" for key, value in machine(options.build).items()))
     print(f"{options.mib} MiB in buffers of {options.kib} KiB on {options.driver}, {options.share} % "
           f"written in a round, {options.pause} ms between rounds; medians of {options.cycles}, ms")
-    print_table(["standing still", "with --prepare", "rounds", "left to copy",
+    print_table(["standing still", "of it release", "with --prepare", "of it release", "rounds",
+                 "left to copy",
                  f"plain reads of {options.share} %", "limit", "resume"],
-                [[f"{ms['plain']:.1f}", f"{ms['prepared']:.1f}", f"{ms['rounds']:g}",
+                [[*(f"{ms[key]:.1f}" for key in ("plain", "plain_release", "prepared",
+                                                 "prepared_release")), f"{ms['rounds']:g}",
                   f"{ms['left']:.1%}", f"{ms['read']:.1f}", f"{limit:.1f}",
                   f"{ms['resume']:.1f}"]])
     print(f"{LIMIT} times the plain reads and {LIMIT_MS} ms: {'met' if met else 'MISSED'}")

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast contents are copied at a suspend and at a resume, beside the driver's own plain reads into
 memory that has been touched, and plain writes into buffers just made, by the same program in the same
-run. The driver is one with memory of its own (the test driver, or pocl with SHADOWCL_MAPPING=copy);
+run. A resume has to make the buffers as well, so that the rate is that of making and writing them; what
+the writes alone give is told beside it. The driver is one with memory of its own (the test driver, or pocl with SHADOWCL_MAPPING=copy);
 with `--mapping shared` nothing is copied. Every byte is checked at the end."""
 
 import argparse
@@ -74,12 +75,14 @@ def measure(options, work, size, count):
     program.ask("read")  # the first one touches memory in the driver
     pairs = []
     for _ in range(options.cycles):
-        read, write = float(program.ask("read")), float(program.ask("write"))
+        read = float(program.ask("read"))
+        make, write = map(float, program.ask("write").split())
         suspended = program.shadowcl("suspend")
         rebuilt = program.shadowcl("resume")["ms"]["rebuild"]
-        pairs.append({"read": read, "capture": suspended["ms"]["capture"], "write": write,
-                      "rebuild": rebuilt, "capture_rate": read / suspended["ms"]["capture"],
-                      "rebuild_rate": write / rebuilt})
+        pairs.append({"read": read, "capture": suspended["ms"]["capture"], "make": make,
+                      "write": write, "rebuild": rebuilt,
+                      "capture_rate": read / suspended["ms"]["capture"],
+                      "rebuild_rate": (make + write) / rebuilt, "write_rate": write / rebuilt})
     copied = suspended["copied_bytes"]
     program.end()
     return {"bytes": size, "buffers": count, "copied": copied,
@@ -110,11 +113,12 @@ def main():
     print(", ".join(f"{key}: {value}" for key, value in machine(options.build).items()))
     print(f"{options.driver}, mapping {options.mapping}; ms, medians of {options.cycles}; a rate is "
           "that of the capture or rebuild over the driver's own, by pairs")
-    print_table(["MiB", "buffers", "MiB copied", "plain reads", "capture", "rate", "plain writes",
-                 "rebuild", "rate"],
+    print_table(["MiB", "buffers", "MiB copied", "plain reads", "capture", "rate", "making",
+                 "plain writes", "rebuild", "rate", "of writes"],
                 [[row["bytes"] >> 20, row["buffers"], f"{row['copied'] / (1 << 20):.0f}",
                   f"{row['read']:.1f}", f"{row['capture']:.1f}", f"{row['capture_rate']:.2f}",
-                  f"{row['write']:.1f}", f"{row['rebuild']:.1f}", f"{row['rebuild_rate']:.2f}"]
+                  f"{row['make']:.1f}", f"{row['write']:.1f}", f"{row['rebuild']:.1f}",
+                  f"{row['rebuild_rate']:.2f}", f"{row['write_rate']:.2f}"]
                  for row in rows])
     print(f"every rate at least {LIMIT}: {'met' if met else 'MISSED'}")
     return 0 if met else 1

@@ -182,31 +182,86 @@ def processes(results):
 
 def pauses(results):
     found = [read(results, path.stem) for path in results.glob("pause-*.json")]
-    return sorted(found, key=lambda data: data["share"])
+    return sorted(found, key=lambda data: (data["driver"], data["share"]))
+
+
+def driver_name(data):
+    return "pocl, copy mode" if data["driver"] == "pocl" else "test driver"
 
 
 def pause_share(results):
     found = pauses(results)
     if not found:
         return None
-    rows = [[f"{d['share']} %", *(f"{d['medians'][key]:.1f}" for key in
-                                  ("plain", "prepared", "read")),
+    rows = [[driver_name(d), f"{d['share']} %",
+             *(f"{d['medians'][key]:.1f}" for key in ("plain", "plain_release", "prepared",
+                                                      "prepared_release", "read")),
              f"{d['limit_ms']:.1f}", "met" if d["met"] else "missed", f"{d['load']:.1f}"]
             for d in found]
-    heads = ["written in a round", "standing still", "with `--prepare`", "plain reads of that",
-             "limit", "", "load"]
-    what = f"{found[0]['mib']} MiB in buffers of {found[0]['kib']} KiB on {found[0]['driver']}, ms."
+    heads = ["driver", "written in a round", "standing still", "of it release", "with `--prepare`",
+             "of it release", "plain reads of that", "limit", "", "load"]
+    what = f"{found[0]['mib']} MiB in buffers of {found[0]['kib']} KiB, ms."
     return f"{table(heads, rows)}\n\n{what}\n\n{conditions(found[0])}"
 
 
 def rates(results):
-    """The picture alone: which numbers are told is up to those who explain them."""
-    data = read(results, "rates")
-    return conditions(data) if data else None
+    found = [data for data in (read(results, "rates"), read(results, "rates-pocl")) if data]
+    if not found:
+        return None
+    rows = [[driver_name(data), r["bytes"] // MIB, f"{r['buffers']:,}",
+             f"{r['read']:.1f}", f"{r['capture']:.1f}", f"{r['capture_rate']:.2f}",
+             f"{r['make']:.1f}", f"{r['write']:.1f}", f"{r['rebuild']:.1f}",
+             f"{r['rebuild_rate']:.2f}", f"{r['write_rate']:.2f}"]
+            for data in found for r in data["rows"]]
+    heads = ["driver", "MiB", "buffers", "plain reads", "capture", "rate", "making",
+             "plain writes", "rebuild", "rate", "of the writes alone"]
+    return f"{table(heads, rows)}\n\n{conditions(found[0])}"
+
+
+def lazy(results):
+    found = [data for data in (read(results, "lazy"), read(results, "lazy-pocl")) if data]
+    if not found:
+        return None
+    rows = [[driver_name(data), how, *(f"{data['medians'][side][key]:.1f}"
+                                       for key in ("resume", "kernel", "all")),
+             f"{data['ratio']:.3f}" if side == "lazy" else "", "0.1" if side == "lazy" else ""]
+            for data in found for side, how in (("eager", "eager"), ("lazy", "`--lazy`"))]
+    heads = ["driver", "resume", "answered", "first kernel", "all is up", "ratio", "limit"]
+    what = f"{found[0]['mib']} MiB in buffers of {found[0]['kib']} KiB, ms."
+    return f"{table(heads, rows)}\n\n{what}\n\n{conditions(found[0])}"
+
+
+def prepare(results):
+    data = read(results, "prepare")
+    if not data:
+        return None
+    rows = []
+    for r in data["results"]:
+        for side in ("plain", "prepared"):
+            told = side == "prepared"
+            rows.append([f"`{r['way']}`", side, f"{r[side]['before']:.1f}" if told else "",
+                         f"{r[side]['rebuild']:.1f}", f"{r[side]['request']:.1f}",
+                         *(f"{r[f'{key}_ratio']:.3f}" if told else ""
+                           for key in ("rebuild", "request"))])
+    heads = ["way", "", "prepare", "rebuild", "whole request", "rebuild, ratio", "request, ratio"]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
+
+
+def image(results):
+    data = read(results, "image")
+    if not data:
+        return None
+    rows = [[r["to"], r["mib"], r["contents"],
+             *(f"{r['gb_per_s'][step]:.2f}" for step in ("cp", "save", "verify", "load")),
+             f"{r['times_cp']:.2f}", f"{r['times_cp_cpu']:.2f}", f"{r['over_bytes']:,}",
+             f"{r['peak_mib']:.1f}"] for r in data["results"]]
+    heads = ["to", "MiB", "contents", "`cp`, GB/s", "save", "verify", "load", "save, times `cp`",
+             "by processor time", "bytes beside contents", "peak, MiB"]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
 
 
 TABLES = [calls, threads, lines, instructions, program_instructions, programs, memory, start,
-          objects, processes, pause_share, rates]
+          objects, processes, pause_share, rates, lazy, prepare, image]
 
 
 def write_tables(results, page, drawn):
@@ -297,13 +352,13 @@ def lines_plot(title, labels, logscale, rows, columns, log_x_ticks=None):
 
 
 def plot_pause(results):
-    found = pauses(results)
+    found = [data for data in pauses(results) if data["driver"] == "pocl"]
     if len(found) < 2:
         return None
     first = found[0]
     rows = [[d["share"], d["medians"]["plain"], d["medians"]["prepared"], d["medians"]["read"],
              d["limit_ms"]] for d in found]
-    title = (f"Standing still: {first['mib']} MiB on {first['driver']}, "
+    title = (f"Standing still: {first['mib']} MiB on {driver_name(first)}, "
              f"load {first['load']:.1f}")
     return lines_plot(title, ("percent of the buffers written in a round", "milliseconds"), "",
                       rows, [("suspend", COLOURS["other"], 1),
@@ -339,15 +394,13 @@ def plot_processes(results):
 
 
 def plot_rates(results):
-    """Rows with `mib` in one buffer, and the times of capture, rebuild, plain reads and writes."""
-    data = read(results, "rates")
-    keys = ("capture_ms", "rebuild_ms", "read_ms", "write_ms")
-    rows = [[r["mib"], *(r[key] for key in keys)] for r in (data or {}).get("results", [])
-            if "mib" in r and all(key in r for key in keys)]
+    data = read(results, "rates-pocl") or read(results, "rates")
+    rows = [[r["bytes"] // MIB, r["capture"], r["rebuild"], r["read"], r["make"] + r["write"]]
+            for r in (data or {}).get("rows", []) if r["buffers"] == 1]
     if len(rows) < 2:
         return None
-    return lines_plot(f"One buffer on {data.get('driver', 'the test driver')}, "
-                      f"load {data['load']:.1f}", ("MiB", "milliseconds"), "xy", sorted(rows),
+    return lines_plot(f"One buffer on {driver_name(data)}, load {data['load']:.1f}",
+                      ("MiB", "milliseconds"), "xy", sorted(rows),
                       [("capture", COLOURS["shim"], 1), ("rebuild", COLOURS["other"], 1),
                        ("plain reads into touched memory", COLOURS["shim"], 2),
                        ("plain writes into fresh buffers", COLOURS["other"], 2)])
