@@ -46,7 +46,7 @@ declare -A benchmarks=(
     [lazy]='lazy.py|--mib 64 --kib 256'
     [lazy-pocl]='lazy.py --driver pocl|--mib 64 --kib 256'
     [prepare]='prepare.py|--pairs 2'
-    [image]='image.py --large --rounds 3|--mib 16 --rounds 2'
+    [image]='image.py --rounds 3|--mib 16 --rounds 2'
 )
 order=(instructions lines memory calls programs start objects processes
     pause-{,pocl-}{5,10,20,40,80} rates rates-pocl lazy lazy-pocl prepare
