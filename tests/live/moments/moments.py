@@ -75,12 +75,17 @@ def run(setup, command, more, disturbed=False):
 
 
 def where(pid):
-    """What its threads wait for, for the report."""
-    if shutil.which("gdb"):
-        return subprocess.run(["gdb", "-p", str(pid), "-batch", "-ex", "thread apply all bt 12"],
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-    return "\n".join(f"{task.name}: {(task / 'wchan').read_text()}"
-                     for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+    """What the threads of it and of its children wait for, for the report."""
+    listed = subprocess.run(["ps", "-s", str(pid), "-o", "pid=,ppid=,stat=,wchan:24=,args="],
+                            stdout=subprocess.PIPE, text=True).stdout
+    told = [listed]
+    for each in (line.split()[0] for line in listed.splitlines()):
+        if shutil.which("gdb"):
+            stacks = subprocess.run(["gdb", "-p", each, "-batch", "-ex", "thread apply all bt 9"],
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            told += [f"process {each}", *(line[:110] for line in stacks.stdout.splitlines()
+                                          if line.startswith(("#", "Thread")))]
+    return "\n".join(told)
 
 
 def leftovers(setup, case):
@@ -140,7 +145,7 @@ def run_case(setup, program, case, long, cycles):
             bad += not good
             print(f"{'ok    ' if good else 'FAILED'} {case} {name}: {result} "
                   f"{time.monotonic() - begin:.1f} s, {seen} cycles"
-                  f"{'' if good else f' sockets {left}: {said[-6000:]}'}", flush=True)
+                  f"{'' if good else f' sockets {left}: {said[-30000:]}'}", flush=True)
     return bad
 
 
