@@ -31,16 +31,6 @@ declare -A benchmarks=(
     [start]='start.py --runs 40|--runs 8'
     [objects]='objects.py|--counts 1000,3000,10000 --cycles 3'
     [processes]='agent.py --json --counts 1 2 4 8 16|--counts 1 2 4 --rounds 3 --size 65536'
-    [pause-5]='pause.py --mib 512 --cycles 3 --share 5|--mib 64 --kib 256'
-    [pause-10]='pause.py --mib 512 --cycles 3 --share 10|--mib 64 --kib 256'
-    [pause-20]='pause.py --mib 512 --cycles 3 --share 20|--mib 64 --kib 256'
-    [pause-40]='pause.py --mib 512 --cycles 3 --share 40|--mib 64 --kib 256'
-    [pause-80]='pause.py --mib 512 --cycles 3 --share 80|--mib 64 --kib 256'
-    [pause-pocl-5]='pause.py --driver pocl --mib 512 --cycles 3 --share 5|--mib 64 --kib 256'
-    [pause-pocl-10]='pause.py --driver pocl --mib 512 --cycles 3 --share 10|--mib 64 --kib 256'
-    [pause-pocl-20]='pause.py --driver pocl --mib 512 --cycles 3 --share 20|--mib 64 --kib 256'
-    [pause-pocl-40]='pause.py --driver pocl --mib 512 --cycles 3 --share 40|--mib 64 --kib 256'
-    [pause-pocl-80]='pause.py --driver pocl --mib 512 --cycles 3 --share 80|--mib 64 --kib 256'
     [rates]='rates.py --cycles 3|--cases 1M/1,16M/1,16M/1000'
     [rates-pocl]='rates.py --driver pocl --cycles 3|--cases 1M/1,16M/1,16M/1000'
     [lazy]='lazy.py|--mib 64 --kib 256'
@@ -48,6 +38,11 @@ declare -A benchmarks=(
     [prepare]='prepare.py|--pairs 2'
     [image]='image.py --rounds 3|--mib 16 --rounds 2'
 )
+for share in 5 10 20 40 80; do
+    more="--mib 512 --cycles 3 --share $share|--mib 64 --kib 256"
+    benchmarks[pause-$share]="pause.py $more"
+    benchmarks[pause-pocl-$share]="pause.py --driver pocl $more"
+done
 order=(instructions lines memory calls programs start objects processes
     pause-{,pocl-}{5,10,20,40,80} rates rates-pocl lazy lazy-pocl prepare
     image)

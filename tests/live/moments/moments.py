@@ -74,17 +74,29 @@ def run(setup, command, more, disturbed=False):
     return result, said
 
 
+def session(pid):
+    """It and its children, by /proc: the field of a process's session, behind its name."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if stat.read_text().rpartition(")")[2].split()[3] == str(pid):
+                yield stat.parent
+        except OSError:  # it has just ended
+            pass
+
+
 def where(pid):
     """What the threads of it and of its children wait for, for the report."""
-    listed = subprocess.run(["ps", "-s", str(pid), "-o", "pid=,ppid=,stat=,wchan:24=,args="],
-                            stdout=subprocess.PIPE, text=True).stdout
-    told = [listed]
-    for each in (line.split()[0] for line in listed.splitlines()):
+    told = []
+    for process in session(pid):
+        stacks = ""
         if shutil.which("gdb"):
-            stacks = subprocess.run(["gdb", "-p", each, "-batch", "-ex", "thread apply all bt 9"],
-                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-            told += [f"process {each}", *(line[:110] for line in stacks.stdout.splitlines()
-                                          if line.startswith(("#", "Thread")))]
+            stacks = subprocess.run(["gdb", "-p", process.name, "-batch", "-ex",
+                                     "thread apply all bt 9"], stdout=subprocess.PIPE,
+                                    stderr=subprocess.DEVNULL, text=True).stdout
+        told.append(f"process {process.name}")
+        told += [line[:110] for line in stacks.splitlines() if line.startswith(("#", "Thread"))] \
+            or [f"{task.name}: {(task / 'wchan').read_text()}"
+                for task in (process / "task").iterdir()]
     return "\n".join(told)
 
 
