@@ -17,6 +17,7 @@ enum owner {
 
 static _Atomic int owner;
 static _Atomic int waiting;    /* threads that fork, or end the program, and want to be the owner */
+static _Atomic unsigned turns; /* of those threads, that have come to an end of their wait */
 static _Atomic bool end_waits; /* the thread that ends the program waits at the gate */
 
 static _Thread_local bool forking; /* this thread is the owner, for its fork */
@@ -39,20 +40,26 @@ static bool wait_and_take(enum owner us)
         if (taken)
             pause_a_little();
     }
+    atomic_fetch_add(&turns, 1);
     atomic_fetch_sub(&waiting, 1);
     return taken;
 }
 
+/* A thread that waits looks now and then only: it would never get its turn between requests that
+ * follow each other closely. So one goes first. */
 bool owner_take(void)
 {
-    int before = OWNER_NOBODY;
-    while (!atomic_compare_exchange_strong(&owner, &before, OWNER_REQUEST)) {
-        if (before != OWNER_FORK)
+    unsigned before = atomic_load(&turns);
+    for (;;) {
+        int now = atomic_load(&owner);
+        if (now == OWNER_REQUEST || now == OWNER_END)
             return false;
-        before = OWNER_NOBODY;
+        bool our_turn = atomic_load(&waiting) == 0 || atomic_load(&turns) != before;
+        if (now == OWNER_NOBODY && our_turn &&
+            atomic_compare_exchange_strong(&owner, &now, OWNER_REQUEST))
+            return true;
         pause_a_little();
     }
-    return true;
 }
 
 void owner_give_back(void)

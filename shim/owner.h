@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-/* For a request: waits for a fork, which is short; false when there is another request, or the
- * program is just ending. */
+/* For a request: waits for a fork, which is short, and lets one that waits already go first; false
+ * when there is another request, or the program is just ending. */
 bool owner_take(void);
 void owner_give_back(void);
 

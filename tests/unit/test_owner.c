@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may change the process's state: forks and requests don't keep each other away. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shim/owner.h"
+
+static _Atomic bool stop;
+static _Atomic unsigned requests;
+
+static void take_a_while(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+/* As a storm does: the next begins the moment the one before has ended. */
+static void *request_all_the_time(void *unused)
+{
+    while (!atomic_load(&stop)) {
+        if (!owner_take())
+            continue;
+        atomic_fetch_add(&requests, 1);
+        take_a_while();
+        owner_give_back();
+    }
+    return NULL;
+}
+
+static void *fork_all_the_time(void *unused)
+{
+    while (!atomic_load(&stop)) {
+        owner_before_fork();
+        owner_after_fork();
+    }
+    return NULL;
+}
+
+/* It used to wait until it happened to look between two of them, which could be never. */
+static void test_fork_waits_for_one_request_only(void **state)
+{
+    pthread_t thread;
+    atomic_store(&stop, false);
+    assert_int_equal(pthread_create(&thread, NULL, request_all_the_time, NULL), 0);
+    for (int i = 0; i < 20; i++) {
+        take_a_while();
+        unsigned before = atomic_load(&requests);
+        owner_before_fork();
+        unsigned after = atomic_load(&requests);
+        owner_after_fork();
+        /* One may begin before the fork has come to wait. */
+        assert_in_range(after - before, 0, 1);
+    }
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+}
+
+static void test_request_comes_between_forks(void **state)
+{
+    pthread_t threads[2];
+    atomic_store(&stop, false);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, fork_all_the_time, NULL), 0);
+    for (int i = 0; i < 200; i++) {
+        assert_true(owner_take());
+        owner_give_back();
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void *wait_for_a_fork(void *unused)
+{
+    owner_before_fork();
+    owner_after_fork();
+    return NULL;
+}
+
+static void test_second_request_is_told_at_once_while_a_fork_waits(void **state)
+{
+    pthread_t thread;
+    assert_true(owner_take());
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_a_fork, NULL), 0);
+    while (!owner_is_awaited())
+        take_a_while();
+    assert_false(owner_take());
+    owner_give_back();
+    pthread_join(thread, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fork_waits_for_one_request_only),
+        cmocka_unit_test(test_request_comes_between_forks),
+        cmocka_unit_test(test_second_request_is_told_at_once_while_a_fork_waits),
+    };
+    alarm(60);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
