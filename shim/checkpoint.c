@@ -589,7 +589,7 @@ static int check(double deadline, const char *device, bool strict, struct findin
 {
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING)
-        return placement_check(end, device, strict, false, NULL, report, err);
+        return placement_check(end, device, strict, false, findings, report, err);
     if (checkpoint_state() != STATE_SUSPENDED)
         return refuse_state("running or suspended", "wait until it is", err);
     return check_suspended(device, strict, findings, report, err);

@@ -232,9 +232,9 @@ int placement_check(int64_t deadline, const char *specs, bool strict, bool keep,
     if (ahead_begin(err) != 0)
         return -1;
     int result = placement_compare(deadline, specs, strict, &trial, findings, &told, err);
-    if (result == 0 && ahead_run(&trial, err) != 0)
-        result = findings_take(findings, err);
-    else if (result == 0)
+    if (result == 0)
+        result = ahead_run(&trial, err);
+    if (result == 0)
         result = trial_tell(&trial, findings, &ignored, err);
     ahead_end();
     trial_finish(&trial);

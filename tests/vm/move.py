@@ -82,9 +82,12 @@ class Move:
         place = OTHER_PLACE if self.bar.options["addr"] == GPU_PLACE else GPU_PLACE
         self.new_bar = self.there.add_memory(size, place=place)
 
-    def start(self, name, command, env=None, steps=1):
-        pid = self.here.guest.start(f"/tmp/{name}", "shadowcl", "run", "--", *command, "--output",
-                                    f"/tmp/{name}.result", env=dict(ENVIRONMENT, **(env or {})))
+    def start(self, name, command, env=None, steps=1, user=None):
+        """Under shadowcl; `user` is a uid."""
+        become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
+        pid = self.here.guest.start(f"/tmp/{name}", *become, "shadowcl", "run", "--", *command,
+                                    "--output", f"/tmp/{name}.result",
+                                    env=dict(ENVIRONMENT, **(env or {})))
         wait_step(self.here.guest, f"/tmp/{name}", pid, steps)
         self.programs.append((name, pid, command))
         return pid

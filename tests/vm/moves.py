@@ -27,6 +27,29 @@ def three_programs(lab):
         move.finish()
 
 
+def two_users(lab):
+    """Programs of root and of somebody else move together. A hook gives the other the right to open
+    the device, as udev would: at the destination it is a new one."""
+    rights = ("#!/bin/sh\nfor address in $SHADOWCL_DEVICES; do\n"
+              "    chmod a+rw /sys/bus/pci/devices/$address/enable "
+              "/sys/bus/pci/devices/$address/resource2\ndone\n")
+    path = "/etc/shadowcl/hooks.d/50-rights"
+    for command in (HEAT, FILTER):
+        lab.reference(*command)
+    with Move(lab) as move:
+        guest = move.here.guest
+        guest.put(path, rights.encode(), mode=0o755)
+        guest.run(path, "return", env={"SHADOWCL_DEVICES": "0000:00:08.0"})
+        guest.run("chmod", "-R", "a+rwX", "/var/cache/pocl")
+        move.start("filter", FILTER)
+        pid = move.start("heat", HEAT, steps=100, user=1000)
+        assert guest.shell(f"stat -c %u /proc/{pid}").out.strip() == "1000"
+        move.moved(move.migrate("--deadline", "90"))
+        move.alive()
+        assert move.here.guest.shell(f"stat -c %u /proc/{pid}").out.strip() == "1000"
+        move.finish()
+
+
 def there_and_back(lab):
     """To the other machine and back, five times, each time to a device of another size."""
     lab.reference(*LONG_HEAT)

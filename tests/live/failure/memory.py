@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Walks through a suspend and resume: each allocation that our library makes in it fails in turn.
-After that the program must run with the right contents, or be suspended and come back with them.
-One program goes through many failures, one after another. Prints the table of steps and outcomes.
+"""Walks through a suspend and resume: each allocation that our library makes in it fails in turn;
+with --image contents go to an image file, and each read and write of it fails too. After that the
+program must run with the right contents, or be suspended and come back with them. One program goes
+through many failures, one after another. Prints the table of steps and outcomes.
 """
 
 import argparse
@@ -76,9 +77,9 @@ class Walk:
         self.victim = self.machine = None
         self.cycles = 0
 
-    def begin(self, variant=None):
+    def begin(self, plain=False):
         """A program of its own for the first, and after so many cycles as it can have."""
-        variant = variant or self.told.variant
+        variant = "plain" if plain else self.told.variant
         variant = "" if variant == "plain" else variant
         if self.victim and (not variant or self.cycles < FRESH):
             return
@@ -87,6 +88,8 @@ class Walk:
         self.memory = Memory(self.machine, self.told.library)
         self.victim = Victim(self.machine, *WISHES)
         self.victim.do("step")
+        image = self.told.image and not plain
+        self.where_to = ("--image", self.machine.work / "image") if image else ()
         self.cycles = 0
 
     def end(self):
@@ -95,15 +98,15 @@ class Walk:
             self.machine.__exit__()
         self.victim = None
 
-    def record(self, variant=None):
+    def record(self, plain=False):
         """The calls of a program's first suspend and resume, and of its next, which has less to
         ask: step, name, place, which of those of that place, and whether only the first has it."""
         calls = {}
-        self.begin(variant)
+        self.begin(plain)
         for cycle in range(2):
-            for step, act in (("suspend", self.victim.suspend), ("resume", self.victim.resume)):
+            for step in ("suspend", "resume"):
                 self.memory.arm()
-                act()
+                expect(self.ask(step) == 0, f"{step} fails")
                 self.memory.disarm()
                 numbers = Counter()
                 for call in self.memory.calls():
@@ -116,7 +119,8 @@ class Walk:
     def ask(self, verb):
         """The verb's answer; None when it was not even answered."""
         try:
-            code, answer = self.machine.shadowcl(verb, self.victim.pid)
+            code, answer = self.machine.shadowcl(
+                verb, self.victim.pid, *(self.where_to if verb == "suspend" else ()))
         except Failure:
             return None
         if code:
@@ -129,7 +133,7 @@ class Walk:
             self.end()
         self.begin()
         if step == "resume":
-            self.victim.suspend()
+            self.victim.suspend(*self.where_to)
         self.memory.arm(place, number)
         code = self.ask(step)
         self.memory.disarm()
@@ -154,7 +158,7 @@ class Walk:
         if state == "suspended":
             self.victim.resume()
         self.victim.check("after the failure")
-        self.victim.suspend()
+        self.victim.suspend(*self.where_to)
         held = self.victim.held(self.machine.nodes[0])
         expect(not held, f"held: {held}")
         self.machine.swap(self.machine.nodes[0])
@@ -171,11 +175,11 @@ class Walk:
             chosen = [call for call in calls if call[3] == 1]
         if self.told.beyond_plain:
             self.end()
-            plain = {call[:3] for call in self.record("plain")}
+            plain = {call[:3] for call in self.record(plain=True)}
             self.end()
             chosen = [call for call in chosen if call[:3] not in plain]
         suspends = sum(call[0] == "suspend" for call in calls)
-        print(f"{len(calls)} allocations, {suspends} of them in the suspend; driver "
+        print(f"{len(calls)} calls, {suspends} of them in the suspend; driver "
               f"{self.told.variant}, mapping {self.told.mapping}, {len(chosen)} walked", flush=True)
         for step, name, place, number, first in chosen:
             try:
@@ -205,7 +209,8 @@ def main():
     parser.add_argument("--library", required=True, help="the one to preload")
     parser.add_argument("--every", action="store_true", help="each call, not one of each place")
     parser.add_argument("--beyond-plain", action="store_true",
-                        help="not what the driver of variant plain has too")
+                        help="not what the driver of variant plain has too, without an image")
+    parser.add_argument("--image", action="store_true", help="contents go to an image file")
     parser.add_argument("--mapping", default="copy", choices=("copy", "shared"))
     parser.add_argument("--variant", default="plain", choices=("plain", "nodelete", "sticky"))
     return Walk(parser.parse_args()).walk()

@@ -84,6 +84,28 @@ def in_order_only(build):
     accept(build, "nooutoforder", ())
 
 
+def all_is_named(build):
+    """By `check`, of a process as of its image, while nothing is touched."""
+    wanted = {("image", "no images"), ("queue", "out of order"), ("program", "can't be built"),
+              ("kernel", "work-groups of 128")}
+    with two(build, "nooutoforder,noimages,nofp64,maxwg=64") as machine, \
+            Victim(machine, "outoforder", "images", "double", "group=128") as victim:
+        image = machine.work / "image"
+        code, answer = machine.shadowcl("save", victim.pid, image)
+        expect(code == 0, f"save: {answer}")
+        found = {}
+        for what in (victim.pid, image):
+            code, answer = machine.shadowcl("check", what, "--device", "second GPU")
+            expect(code == 1 and not answer["resumes"] and not answer["error"], f"check: {answer}")
+            found[what] = {(one["object"], one["reason"]) for one in answer["missing"]}
+            for object, reason in wanted:
+                expect(any(object in one and reason in why for one, why in found[what]),
+                       f"no `{object}`: `{reason}` in {found[what]}")
+        expect(found[victim.pid] == found[image], f"of the process and of its image: {found}")
+        expect(victim.state() == "running", "it does not run")
+        victim.check("after all those questions")
+
+
 def only_told(build):
     """What the program asked for and does not use is a warning; with --strict a refusal."""
     caps = "nofp64,noimages,nooutoforder,maxwg=64,mem=32M"
@@ -205,7 +227,7 @@ def rusticl_beside_pocl(build):
 
 
 TESTS = (less_memory, no_images, small_images, no_such_format, no_doubles, small_work_groups, in_order_only,
-         only_told, specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
+         all_is_named, only_told, specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
          rusticl_beside_pocl)
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preloaded by tests: memory that runs out, for our library alone. Counts the allocations that are
- * made from inside of libOpenCL.so.1 and makes the one fail that was asked for. Test and program
- * share one page: the file that SHADOWCL_TEST_MEMORY names. */
+/* Preloaded by tests: memory that runs out, and a disk that fails, for our library alone. Counts the
+ * allocations, reads and writes that are made from inside of libOpenCL.so.1 and makes the one fail
+ * that was asked for. Test and program share one page: the file that SHADOWCL_TEST_MEMORY names. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define MOST_CALLS 4000
@@ -202,4 +203,31 @@ int mprotect(void *at, size_t size, int protection)
         return next(at, size, protection);
     errno = ENOMEM;
     return -1;
+}
+
+static ssize_t bad_disk(int error)
+{
+    errno = error;
+    return -1;
+}
+
+int fsync(int fd)
+{
+    typedef int function(int);
+    NEXT(function, "fsync");
+    return FAILS("fsync") ? (int)bad_disk(EIO) : next(fd);
+}
+
+ssize_t pread(int fd, void *to, size_t size, off_t offset)
+{
+    typedef ssize_t function(int, void *, size_t, off_t);
+    NEXT(function, "pread");
+    return FAILS("pread") ? bad_disk(EIO) : next(fd, to, size, offset);
+}
+
+ssize_t writev(int fd, const struct iovec *pieces, int count)
+{
+    typedef ssize_t function(int, const struct iovec *, int);
+    NEXT(function, "writev");
+    return FAILS("writev") ? bad_disk(ENOSPC) : next(fd, pieces, count);
 }
