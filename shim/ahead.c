@@ -143,6 +143,28 @@ int ahead_run(struct trial *trial, struct error *err)
     return error_todo(err, "ask again while it runs; what was built is kept");
 }
 
+int ahead_run_all(struct trial *trial, struct report *report, struct error *err)
+{
+    struct findings findings = {0};
+    int64_t start = now_ns();
+    int result = ahead_run(trial, err);
+    struct error unsaid = {0};
+    if (trial_tell(trial, &findings, &report->ahead.programs, &unsaid) != 0 && result == 0) {
+        *err = unsaid;
+        result = -1;
+    }
+    for (size_t i = 0; i < findings.count; i++) {
+        if (result == 0)
+            *err = findings.list[i];
+        else
+            report_warn(report, "%s: %s", findings.list[i].object, findings.list[i].reason);
+        result = -1;
+    }
+    findings_finish(&findings);
+    report->ahead.build = ms_since(start);
+    return result;
+}
+
 int ahead_stop(double patience, struct error *err)
 {
     int64_t end = now_ns() + (int64_t)(patience * 1e9);

@@ -5,6 +5,7 @@
 #ifndef SHADOWCL_SHIM_AHEAD_H
 #define SHADOWCL_SHIM_AHEAD_H
 
+#include "shim/report.h"
 #include "shim/trial.h"
 
 /* One at a time; the caller alone may change the state of the program at that moment (see
@@ -12,6 +13,9 @@
 int ahead_begin(struct error *err);
 /* Builds all that was noted; fails where it was stopped. How it went is told by trial_tell. */
 int ahead_run(struct trial *trial, struct error *err);
+/* The same, and goes on after a program that can't be built: the first such is the error, the
+ * others are warnings. */
+int ahead_run_all(struct trial *trial, struct report *report, struct error *err);
 void ahead_end(void);
 /* Returns once nothing is being built; fails after so many seconds. */
 int ahead_stop(double patience, struct error *err);

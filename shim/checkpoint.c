@@ -2,19 +2,14 @@
 /* Suspend and resume: the table of contents. See checkpoint.h. */
 #include "shim/checkpoint.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "shim/ahead.h"
+#include "shim/before.h"
 #include "shim/config.h"
 #include "shim/drain.h"
-#include "shim/event.h"
 #include "shim/gate.h"
 #include "shim/handlers.h"
-#include "shim/hold.h"
 #include "shim/lazy.h"
 #include "shim/loader.h"
 #include "shim/log.h"
@@ -39,50 +34,6 @@ static const char *state_name(void)
     static const char *const names[] = {"running", "draining", "capturing", "suspended",
                                         "rebuilding"};
     return names[checkpoint_state()];
-}
-
-void report_warn(struct report *report, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    log_warn("%s", text);
-    char **warnings = realloc(report->warnings, (report->num_warnings + 1) * sizeof *warnings);
-    if (!warnings)
-        return;
-    report->warnings = warnings;
-    report->warnings[report->num_warnings] = strdup(text);
-    report->num_warnings += report->warnings[report->num_warnings] != NULL;
-}
-
-void report_finish(struct report *report)
-{
-    residue_finish(&report->residue);
-    for (size_t i = 0; i < report->num_warnings; i++)
-        free(report->warnings[i]);
-    free(report->warnings);
-    *report = (struct report){0};
-}
-
-static double ms_since(int64_t start)
-{
-    return (double)(now_ns() - start) / 1e6;
-}
-
-/* Before the gate closes: what can be refused without stopping anybody. Contents that go by in
- * chunks need no memory. */
-static int prepare(const struct precopy_wish *wish, const struct store_wish *image,
-                   struct error *err)
-{
-    if (residue_foreign(err) != 0 || loader_prepare(err) != 0 || store_begin(image, err) != 0)
-        return -1;
-    if (store_sink() && !wish->wanted && !config.prepare)
-        return 0;
-    uint64_t missing = mem_missing_bytes();
-    size_t room = staging_room();
-    return missing > room ? staging_reserve(missing - room, err) : 0;
 }
 
 static int capture_one(struct object *object, int64_t deadline, struct report *report,
@@ -329,29 +280,6 @@ static int never_mind(void)
     return -1;
 }
 
-/* Copies beforehand, if that is wanted, and looks again at what may have changed meanwhile. */
-static int copy_beforehand(const struct precopy_wish *wish, struct report *report,
-                           struct error *err)
-{
-    precopy(wish, report);
-    if (!report->precopy.rounds)
-        return 0;
-    if (residue_foreign(err) != 0 || loader_prepare(err) != 0)
-        return -1;
-    uint64_t missing = mem_missing_bytes();
-    size_t room = staging_room();
-    return missing > room ? staging_reserve(missing - room, err) : 0;
-}
-
-/* Who did not wait has told somebody that we run: a suspend now would be found by nobody. */
-static int check_asker(const struct precopy_wish *wish, struct error *err)
-{
-    if (!precopy_asker_gone(wish))
-        return 0;
-    error_set(err, 0, "who asked for the suspend has gone away");
-    return error_todo(err, "ask again");
-}
-
 /* Closes the gate, and does what can be done then. */
 static int with_closed_gate(double deadline, const struct precopy_wish *wish,
                             const struct store_wish *image,
@@ -360,8 +288,7 @@ static int with_closed_gate(double deadline, const struct precopy_wish *wish,
 {
     int64_t start = now_ns();
     lazy_stop();
-    if (ahead_stop(deadline, err) != 0 || prepare(wish, image, err) != 0 ||
-        copy_beforehand(wish, report, err) != 0 || check_asker(wish, err) != 0)
+    if (before_closing(deadline, wish, image, report, err) != 0)
         return never_mind();
     int64_t closing = now_ns();
     int64_t end = closing + (int64_t)(deadline * 1e9);
@@ -619,29 +546,6 @@ static int note_builds(double deadline, const char *device, struct trial *trial,
     return result;
 }
 
-/* The first that can't be built is the error, the others are warnings. */
-static int build_ahead(struct trial *trial, struct report *report, struct error *err)
-{
-    struct findings findings = {0};
-    int64_t start = now_ns();
-    int result = ahead_run(trial, err);
-    struct error unsaid = {0};
-    if (trial_tell(trial, &findings, &report->ahead.programs, &unsaid) != 0 && result == 0) {
-        *err = unsaid;
-        result = -1;
-    }
-    for (size_t i = 0; i < findings.count; i++) {
-        if (result == 0)
-            *err = findings.list[i];
-        else
-            report_warn(report, "%s: %s", findings.list[i].object, findings.list[i].reason);
-        result = -1;
-    }
-    findings_finish(&findings);
-    report->ahead.build = ms_since(start);
-    return result;
-}
-
 int checkpoint_prepare(double deadline, const char *device, struct report *report,
                        struct error *err)
 {
@@ -654,7 +558,7 @@ int checkpoint_prepare(double deadline, const char *device, struct report *repor
         result = note_builds(deadline, device, &trial, report, err);
     owner_give_back();
     if (result == 0)
-        result = build_ahead(&trial, report, err);
+        result = ahead_run_all(&trial, report, err);
     if (begun)
         ahead_end();
     trial_finish(&trial);

@@ -5,15 +5,13 @@
 #ifndef SHADOWCL_SHIM_CHECKPOINT_H
 #define SHADOWCL_SHIM_CHECKPOINT_H
 
-#include <stdint.h>
+#include <stdbool.h>
 
 #include "shim/error.h"
 #include "shim/findings.h"
 #include "shim/precopy.h"
-#include "shim/residue.h"
+#include "shim/report.h"
 #include "shim/store.h"
-#include "shim/trial.h"
-#include "state/object.h"
 
 enum checkpoint_state {
     STATE_RUNNING,
@@ -22,32 +20,6 @@ enum checkpoint_state {
     STATE_SUSPENDED,
     STATE_REBUILDING,
 };
-
-/* What a suspend or resume did. Times are milliseconds. */
-struct report {
-    double drain, capture, release, suspend;
-    double load, rebuild, resume;
-    uint64_t captured_bytes;
-    uint64_t copied_bytes; /* of those: with the gate closed */
-    uint64_t owed_bytes;   /* that go up after the gate has opened */
-    struct precopy_result precopy;
-    struct {
-        struct image_summary summary;
-        double ms;
-    } image; /* that was written, if any */
-    struct {
-        double compare, build; /* the first with the gate closed */
-        struct trial_result programs;
-    } ahead; /* builds for another device */
-    size_t counts[KIND_COUNT];
-    struct residue residue;
-    size_t num_warnings;
-    char **warnings; /* owned */
-};
-
-void report_warn(struct report *report, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-void report_finish(struct report *report);
 
 enum checkpoint_state checkpoint_state(void);
 

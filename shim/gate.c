@@ -30,6 +30,11 @@ int64_t now_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+double ms_since(int64_t start)
+{
+    return (double)(now_ns() - start) / 1e6;
+}
+
 static bool barrier_all_threads(void)
 {
     /* Registered each time: a fork or a CRIU restore forgets it, and it costs nothing. */

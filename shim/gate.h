@@ -97,5 +97,6 @@ void gate_forked(void);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t now_ns(void);
+double ms_since(int64_t start); /* of now_ns */
 
 #endif

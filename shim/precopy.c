@@ -43,11 +43,6 @@ struct round {
 static struct context **contexts;
 static size_t num_contexts;
 
-static double ms_since(int64_t start)
-{
-    return (double)(now_ns() - start) / 1e6;
-}
-
 bool precopy_asker_gone(const struct precopy_wish *wish)
 {
     struct pollfd asker = {.fd = wish->asker};

@@ -24,11 +24,6 @@ struct wish {
     bool strict;
 };
 
-static double ms_since(int64_t start)
-{
-    return (double)(now_ns() - start) / 1e6;
-}
-
 static int load_objects(struct rebuild *it, struct error *err)
 {
     it->load = load_create();

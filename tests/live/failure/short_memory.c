@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preloaded by tests: memory that runs out, and a disk that fails, for our library alone. Counts the
- * allocations, reads and writes that are made from inside of libOpenCL.so.1 and makes the one fail
- * that was asked for. Test and program share one page: the file that SHADOWCL_TEST_MEMORY names. */
+/* Preloaded by tests: memory that runs out, and a disk that fails, for our library alone. Counts
+ * the allocations, reads and writes that are made from inside of libOpenCL.so.1 and makes the one
+ * fail that was asked for. Test and program share one page: the file that SHADOWCL_TEST_MEMORY
+ * names. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>

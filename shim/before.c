@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Before the gate closes: see before.h. */
+#include "shim/before.h"
+
+#include "shim/ahead.h"
+#include "shim/config.h"
+#include "shim/loader.h"
+#include "shim/residue.h"
+#include "state/mem.h"
+#include "state/staging.h"
+
+static int reserve_what_is_missing(struct error *err)
+{
+    uint64_t missing = mem_missing_bytes();
+    size_t room = staging_room();
+    return missing > room ? staging_reserve(missing - room, err) : 0;
+}
+
+/* What can be refused without stopping anybody. Contents that go by in chunks need no memory. */
+static int look_around(const struct precopy_wish *wish, const struct store_wish *image,
+                       struct error *err)
+{
+    if (residue_foreign(err) != 0 || loader_prepare(err) != 0 || store_begin(image, err) != 0)
+        return -1;
+    if (store_sink() && !wish->wanted && !config.prepare)
+        return 0;
+    return reserve_what_is_missing(err);
+}
+
+/* Copies beforehand, if that is wanted, and looks again at what may have changed meanwhile. */
+static int copy_beforehand(const struct precopy_wish *wish, struct report *report,
+                           struct error *err)
+{
+    precopy(wish, report);
+    if (!report->precopy.rounds)
+        return 0;
+    if (residue_foreign(err) != 0 || loader_prepare(err) != 0)
+        return -1;
+    return reserve_what_is_missing(err);
+}
+
+/* Who did not wait has told somebody that we run: a suspend now would be found by nobody. */
+static int check_asker(const struct precopy_wish *wish, struct error *err)
+{
+    if (!precopy_asker_gone(wish))
+        return 0;
+    error_set(err, 0, "who asked for the suspend has gone away");
+    return error_todo(err, "ask again");
+}
+
+int before_closing(double deadline, const struct precopy_wish *wish, const struct store_wish *image,
+                   struct report *report, struct error *err)
+{
+    if (ahead_stop(deadline, err) != 0 || look_around(wish, image, err) != 0 ||
+        copy_beforehand(wish, report, err) != 0)
+        return -1;
+    return check_asker(wish, err);
+}
