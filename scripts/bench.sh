@@ -33,6 +33,7 @@ declare -A benchmarks=(
     [processes]='agent.py --json --counts 1 2 4 8 16|--counts 1 2 4 --rounds 3 --size 65536'
     [rates]='rates.py --cycles 3|--cases 1M/1,16M/1,16M/1000'
     [rates-pocl]='rates.py --driver pocl --cycles 3|--cases 1M/1,16M/1,16M/1000'
+    [beforehand]='beforehand.py|--mib 32 --kib 256 --cycles 1 --rates 0,50'
     [lazy]='lazy.py|--mib 64 --kib 256'
     [lazy-pocl]='lazy.py --driver pocl|--mib 64 --kib 256'
     [prepare]='prepare.py|--pairs 2'
@@ -44,7 +45,7 @@ for share in 5 10 20 40 80; do
     benchmarks[pause-pocl-$share]="pause.py --driver pocl $more"
 done
 order=(instructions lines memory calls programs start objects processes
-    pause-{,pocl-}{5,10,20,40,80} rates rates-pocl lazy lazy-pocl prepare
+    pause-{,pocl-}{5,10,20,40,80} beforehand rates rates-pocl lazy lazy-pocl prepare
     image)
 
 short=

@@ -204,6 +204,20 @@ def pause_share(results):
     return f"{table(heads, rows)}\n\n{what}\n\n{conditions(found[0])}"
 
 
+def beforehand(results):
+    data = read(results, "beforehand")
+    if not data:
+        return None
+    rows = [[driver_name(r), r["rate"] or "none", f"{r['writes']:.0f}", f"{r['rounds']:g}",
+             f"{r['copied']:.0f}", f"{r['prepare_s']:.2f}", f"{r['kept']:.2f}",
+             f"{r['prepared']:.1f}", f"{r['plain']:.1f}"] for r in data["rows"]]
+    heads = ["driver", "rate limit, MB/s", "it writes, MB/s", "rounds", "copied, MiB", "in, s",
+             "speed kept", "standing still, ms", "without `--prepare`, ms"]
+    what = (f"{data['mib']} MiB in buffers of {data['kib']} KiB, {data['share']} % of them written "
+            "in a round.")
+    return f"{table(heads, rows)}\n\n{what}\n\n{conditions(data)}"
+
+
 def rates(results):
     found = [data for data in (read(results, "rates"), read(results, "rates-pocl")) if data]
     if not found:
@@ -261,7 +275,7 @@ def image(results):
 
 
 TABLES = [calls, threads, lines, instructions, program_instructions, programs, memory, start,
-          objects, processes, pause_share, rates, lazy, prepare, image]
+          objects, processes, pause_share, beforehand, rates, lazy, prepare, image]
 
 
 def write_tables(results, page, drawn):

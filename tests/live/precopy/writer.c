@@ -2,7 +2,7 @@
 /* Keeps many buffers, and writes some of them in each round, in every way in which a program can
  * write one. Each piece holds one number throughout; the program knows which. Told `check` it looks
  * at every byte of all of them and says `right`; told `read` it says how many milliseconds plain
- * reads of one round's share take.
+ * reads of one round's share take; told `rounds` how many it has written, without a call of OpenCL.
  * Usage: writer PIECES KIB SHARE MS: so many buffers of KIB each, SHARE percent of them written in
  * a round, MS milliseconds between rounds. */
 #include <CL/cl.h>
@@ -31,7 +31,8 @@ static cl_context context;
 static cl_command_queue queue, other, busy;
 static cl_kernel put, cast, take;
 static cl_mem *pieces, constants; /* `constants` holds the numbers 0 to 255, and is only read */
-static cl_uint *known, num_pieces, share, generation;
+static cl_uint *known, num_pieces, share;
+static _Atomic cl_uint generation;
 static size_t size;
 static unsigned pause_ms;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a round, or what is asked */
@@ -334,6 +335,10 @@ int main(int argc, char **argv)
         return 1;
     puts("ready");
     while (fgets(line, sizeof line, stdin)) {
+        if (!strcmp(line, "rounds\n")) {
+            printf("%u\n", generation);
+            continue;
+        }
         pthread_mutex_lock(&lock);
         if (!strcmp(line, "check\n"))
             check();
