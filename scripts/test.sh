@@ -25,11 +25,11 @@ END
 
 all=(format clang tidy asan tsan apps vm gcc)
 # A short selection where everything is several times slower: every matter once, each way of mapping
-# on one driver or the other.
-sanitized='^(driver|check-calls|unit/.*|cli/(run|usage|answers|directories|all_or_none))$'
-sanitized+='|^agent/(commands|repeats|restart|hooks|residue|port|hostile)$'
-sanitized+='|^live-(query|reach|control)|^live-sample-(graph-pocl-copy|mapped-testdriver-shared)$'
-sanitized+='|^live-suspend-.*-pocl-(shared|copy)$'
+# under one sanitizer or the other.
+sanitized='driver|check-calls|unit/.*|agent/(commands|repeats|restart|hooks|residue|port|hostile)'
+sanitized+='|live-(query|reach|control).*|live-sample-(graph-pocl-copy|mapped-testdriver-shared)'
+for_addresses='cli/(run|answers|directories|all_or_none)|live-suspend-.*-pocl-copy'
+for_threads='live-suspend-.*-pocl-shared'
 # Everywhere a test that fails is run once more, and both runs are shown: pocl aborts now and then
 # under what the tests do. A test that needs it is worth a look.
 logs=build/logs
@@ -99,14 +99,19 @@ END
             2> >(grep -v 'warnings\? generated\.$' >&2)
 }
 
+# Its preset, and what is run beside that which every sanitizer runs.
+sanitize() {
+    build "$1" &&
+        ctest --repeat until-pass:2 --test-dir "build-$1" -R "^($sanitized|$2)\$" -LE 'long|apps' \
+            --no-tests=error
+}
+
 stage_asan() {
-    build asan &&
-        ctest --repeat until-pass:2 --test-dir build-asan -R "$sanitized" -LE 'long|apps' --no-tests=error
+    sanitize asan "$for_addresses"
 }
 
 stage_tsan() {
-    build tsan &&
-        ctest --repeat until-pass:2 --test-dir build-tsan -R "$sanitized" -LE 'long|apps' --no-tests=error
+    sanitize tsan "$for_threads"
 }
 
 stage_gcc() {
