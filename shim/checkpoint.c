@@ -425,9 +425,10 @@ static int refuse_second(struct error *err)
 
 void checkpoint_forked(void)
 {
-    /* A fork inside the gate (a signal handler's) did not wait; a suspend in progress can't have
-     * come further than that it waited for this very thread. */
-    if (!owner_forked() && checkpoint_state() == STATE_DRAINING) {
+    /* A fork inside the gate (a signal handler's) did not wait; a suspend in progress, or a
+     * comparison with another device, can't have come further than that it waited for this very
+     * thread. */
+    if (!owner_forked() && checkpoint_state() != STATE_SUSPENDED) {
         atomic_store(&state, STATE_RUNNING);
         gate_open();
     }
@@ -437,7 +438,9 @@ void checkpoint_before_exit(void)
 {
     owner_before_exit();
     storm_end();
-    lazy_stop();
+    /* Inside the gate this thread may have a lock that bringing contents up takes. */
+    if (!gate_inside())
+        lazy_stop();
     ahead_before_exit();
 }
 
@@ -471,8 +474,8 @@ int checkpoint_resume(const struct resume_wish *wish, struct report *report, str
     int result = resume(wish, report, err);
     if (taken)
         owner_give_back();
-    else if (result != 0)
-        owner_return_to_end();
+    else
+        owner_return_to_end(result != 0);
     log_info("resume: %s", result == 0 ? "running" : err->reason);
     return result;
 }

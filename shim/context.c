@@ -94,6 +94,18 @@ EXPORT cl_context CL_API_CALL clCreateContext(
     return context;
 }
 
+/* After a move, devices of one platform may live with several drivers: those that live with the
+ * first one's stay in the list. */
+static cl_uint keep_one_driver(struct device **devices, cl_uint count)
+{
+    cl_uint kept = 0;
+    for (cl_uint i = 0; i < count; i++)
+        if (device_real(devices[i]) &&
+            (kept == 0 || devices[i]->object.driver == devices[0]->object.driver))
+            devices[kept++] = devices[i];
+    return kept;
+}
+
 static cl_context create_from_type(const cl_context_properties *properties, cl_device_type type,
                                    context_notify notify, void *user_data, cl_int *status)
 {
@@ -107,8 +119,12 @@ static cl_context create_from_type(const cl_context_properties *properties, cl_d
         *status = platform_devices(platform, type, &devices, &count);
     if (*status != CL_SUCCESS)
         return NULL;
-    cl_context context =
-        create_context(devices, count, properties, true, notify, user_data, status);
+    cl_context context = NULL;
+    count = keep_one_driver(devices, count);
+    if (count)
+        context = create_context(devices, count, properties, true, notify, user_data, status);
+    else
+        *status = CL_DEVICE_NOT_AVAILABLE;
     free(devices);
     return context;
 }

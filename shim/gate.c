@@ -148,6 +148,11 @@ bool gate_inside(void)
     return atomic_load_explicit(&gate_self.depth, memory_order_relaxed) > 0;
 }
 
+bool gate_lent(void)
+{
+    return atomic_load_explicit(&gate_self.lent, memory_order_relaxed) > 0;
+}
+
 /* The first thread that is inside, or NULL. Called with the lock held. */
 static struct gate_thread *find_inside(void)
 {

@@ -86,6 +86,7 @@ void gate_open(void);
  * pass the gate even while that is closed. */
 void gate_lend(void);
 void gate_unlend(void);
+bool gate_lent(void);
 /* Another thread that runs the application's code inside the driver now, 0: none. */
 pid_t gate_lent_thread(void);
 

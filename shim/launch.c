@@ -56,7 +56,7 @@ static cl_int issue(const struct issue *to, struct launch *launch, issue_kernel 
     if (!to->held)
         return how(to, launch, kernel_real(launch->kernel));
     cl_kernel real;
-    cl_int status = kernel_make(launch->kernel, launch->args->args, &real);
+    cl_int status = kernel_make(launch->kernel, launch->args->args, launch->args->execs, &real);
     if (status != CL_SUCCESS)
         return status;
     if (launch->has_offset)

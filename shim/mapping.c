@@ -10,6 +10,7 @@
 #include "shim/log.h"
 #include "state/image.h"
 #include "state/mem.h"
+#include "state/writable.h"
 
 struct map {
     union {
@@ -94,6 +95,12 @@ static cl_int issue_marker(const struct issue *to)
     return err;
 }
 
+/* Is it the program's memory, where it can't write itself? Then it has what it always had. */
+static bool is_fixed(const struct map *args, size_t size)
+{
+    return args->mem->host_ptr && !writable(args->map.pointer, size);
+}
+
 /* The driver maps its own way; the pointer must be that of the host memory (§5.2.4). */
 static cl_int issue_shared_map(const struct issue *to, const struct map *args)
 {
@@ -120,7 +127,7 @@ static cl_int map_buffer_issue(const struct issue *to, void *data)
         args->record->real = err == CL_SUCCESS;
         return err;
     }
-    if (args->map.flags & CL_MAP_WRITE_INVALIDATE_REGION)
+    if (args->map.flags & CL_MAP_WRITE_INVALIDATE_REGION || is_fixed(args, args->map.region[0]))
         return issue_marker(to);
     return to->driver->clEnqueueReadBuffer(to->real, mem_real(args->mem), to->blocking,
                                            args->map.origin[0], args->map.region[0],
@@ -184,7 +191,8 @@ static cl_int map_image_check(struct queue *queue, void *data)
 static cl_int map_image_issue(const struct issue *to, void *data)
 {
     struct map *args = data;
-    if (args->map.flags & CL_MAP_WRITE_INVALIDATE_REGION)
+    if (args->map.flags & CL_MAP_WRITE_INVALIDATE_REGION ||
+        is_fixed(args, image_span(args->mem, &args->map)))
         return issue_marker(to);
     size_t row_pitch, slice_pitch;
     image_pitches(args->mem, &args->map, &row_pitch, &slice_pitch);

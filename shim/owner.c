@@ -19,6 +19,7 @@ static _Atomic int owner;
 static _Atomic int waiting;    /* threads that fork, or end the program, and want to be the owner */
 static _Atomic unsigned turns; /* of those threads, that have come to an end of their wait */
 static _Atomic bool end_waits; /* the thread that ends the program waits at the gate */
+static _Atomic bool end_is_helped; /* by a resume that it waits for */
 
 static _Thread_local bool forking; /* this thread is the owner, for its fork */
 static _Thread_local bool ending;  /* this thread ends the program */
@@ -28,7 +29,13 @@ static void pause_a_little(void)
     nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
 }
 
-/* Becomes the owner, except after one who may be waiting for this thread. */
+/* The program's end stays the owner: who forks then has nothing to wait for, but for a resume. */
+static bool is_for_good(int before)
+{
+    return before == OWNER_END && (ending || !atomic_load(&end_is_helped));
+}
+
+/* Becomes the owner, except after one who may be waiting for this thread, or who never goes. */
 static bool wait_and_take(enum owner us)
 {
     NOT_CANCELLED();
@@ -36,7 +43,7 @@ static bool wait_and_take(enum owner us)
     atomic_fetch_add(&waiting, 1);
     for (int before = OWNER_NOBODY; taken && !atomic_compare_exchange_strong(&owner, &before, us);
          before = OWNER_NOBODY) {
-        taken = !gate_inside();
+        taken = !gate_inside() && !gate_lent() && !is_for_good(before);
         if (taken)
             pause_a_little();
     }
@@ -70,12 +77,17 @@ void owner_give_back(void)
 bool owner_take_from_end(void)
 {
     bool waits = true;
-    return atomic_compare_exchange_strong(&end_waits, &waits, false);
+    bool taken = atomic_compare_exchange_strong(&end_waits, &waits, false);
+    if (taken)
+        atomic_store(&end_is_helped, true);
+    return taken;
 }
 
-void owner_return_to_end(void)
+void owner_return_to_end(bool waits)
 {
-    atomic_store(&end_waits, true);
+    atomic_store(&end_is_helped, false);
+    if (waits)
+        atomic_store(&end_waits, true);
 }
 
 bool owner_is_awaited(void)
@@ -111,7 +123,7 @@ bool owner_forked(void)
 
 void owner_before_exit(void)
 {
-    ending = wait_and_take(OWNER_END);
+    ending = wait_and_take(OWNER_END) || ending;
 }
 
 void owner_waits_at_gate(bool waits)

@@ -15,9 +15,10 @@ bool owner_take(void);
 void owner_give_back(void);
 
 /* A suspended program that ends may yet make a call, in a destructor, and is stuck there: then that
- * thread can't unload the drivers at the same time. Returned when it is to be stuck further on. */
+ * thread can't unload the drivers at the same time. Returned, and whether it is to be stuck further
+ * on. */
 bool owner_take_from_end(void);
-void owner_return_to_end(void);
+void owner_return_to_end(bool waits);
 
 void owner_before_fork(void);
 void owner_after_fork(void); /* in the parent */

@@ -80,7 +80,8 @@ static int check_targets(const struct used *used, struct error *err)
                 error_set(err, 0, "two of the program's devices can't become the same one");
                 return error_todo(err, "name different devices");
             }
-        if (target->object.real || target->own)
+        /* (One that lives elsewhere has a real handle, and none of its own once it is gone.) */
+        if (target->own || (target->object.real && target == place_of(used->devices[i])))
             continue;
         const char *why = loader_why(target->platform);
         error_object(err, "device `%s`", target->name);

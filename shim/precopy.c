@@ -106,6 +106,28 @@ static int take_notes(struct round *round, struct error *err)
     return result;
 }
 
+static void look_for_dying(void *object, void *found)
+{
+    if (atomic_load(&((struct object *)object)->kind) == KIND_DYING)
+        *(bool *)found = true;
+}
+
+/* A queue that is just being released is nobody's to hold. It stays on the list until what still
+ * runs of it has been counted (state/straggler.h). */
+static int wait_for_dying_queues(const struct precopy_wish *wish, struct error *err)
+{
+    int64_t end = now_ns() + PATIENCE_NS;
+    for (bool found = true; found;) {
+        found = false;
+        roster_each(&queue_roster, look_for_dying, &found);
+        if (found && (now_ns() > end || is_no_use(wish)))
+            return error_set(err, 0, "a queue is still being released");
+        if (found)
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+    return 0;
+}
+
 /* All that the driver has by now has ended. */
 static int wait_for_queues(const struct precopy_wish *wish, struct error *err)
 {
@@ -114,6 +136,8 @@ static int wait_for_queues(const struct precopy_wish *wish, struct error *err)
     struct patience patience = {now_ns() + PATIENCE_NS, is_no_use, wish};
     int result = queues ? drain_queues(queues, count, &patience, err)
                         : error_set(err, 0, "no memory for the list of queues");
+    if (result == 0)
+        result = wait_for_dying_queues(wish, err);
     for (size_t i = 0; i < num_contexts && result == 0; i++)
         result = drain_queues(&(struct object *){&contexts[i]->object}, 1, &patience, err);
     roster_drop(queues, queues ? count : 0);

@@ -72,7 +72,8 @@ static cl_int issue_fill_image(const struct into *to, struct recorded *command)
  * kernel has when the command buffer is enqueued. */
 static cl_int issue_kernel(const struct into *to, struct recorded *command)
 {
-    cl_int status = kernel_make(command->kernel, command->args->args, &command->real_kernel);
+    cl_int status = kernel_make(command->kernel, command->args->args, command->args->execs,
+                                &command->real_kernel);
     if (status != CL_SUCCESS)
         return status;
     status = to->calls->clCommandNDRangeKernelKHR(to->buffer, NULL, NULL, command->real_kernel,

@@ -36,6 +36,7 @@ struct context {
     _Atomic unsigned writes; /* commands that may have written any of its objects */
     bool copying;            /* it is on the list of shim/precopy.c */
     struct straggler *_Atomic stragglers; /* owned; see state/straggler.h */
+    _Atomic unsigned num_stragglers;
     unsigned copies; /* the copier was lent so often since it was last emptied */
 };
 

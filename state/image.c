@@ -3,6 +3,8 @@
  * gaps. Images made from another memory object have no contents of their own. */
 #include "state/image.h"
 
+#include "state/writable.h"
+
 /* The descriptor as the driver is to see it. */
 static cl_image_desc real_desc(const struct mem *mem, const cl_image_desc *told, bool has_data)
 {
@@ -58,12 +60,15 @@ cl_int image_capture(struct mem *mem)
 {
     cl_int status = read_whole(mem, mem->contents, 0, 0);
     /* The program finds in its host memory what the device has written, unless it has that memory
-     * mapped: then it is the program's to write. */
+     * mapped, which makes it the program's to write, or can't write there itself. */
     if (status != CL_SUCCESS || !mem->host_ptr || mem->mappings)
         return status;
-    struct mapping whole = {.region = {1, 1, 1}};
+    const size_t *extent = mem->image->extent;
+    struct mapping whole = {.region = {extent[0], extent[1], extent[2]}};
     size_t row_pitch, slice_pitch;
     image_place_mapping(mem, &whole);
+    if (!writable(whole.pointer, image_span(mem, &whole)))
+        return CL_SUCCESS;
     image_pitches(mem, &whole, &row_pitch, &slice_pitch);
     return read_whole(mem, mem->host_ptr, row_pitch, slice_pitch);
 }

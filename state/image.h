@@ -37,5 +37,7 @@ void image_place_mapping(const struct mem *mem, struct mapping *mapping);
  * and writes take them. */
 void image_pitches(const struct mem *mem, const struct mapping *mapping, size_t *row_pitch,
                    size_t *slice_pitch);
+/* Bytes of host memory from a mapping's first pixel to behind its last. */
+size_t image_span(const struct mem *mem, const struct mapping *mapping);
 
 #endif

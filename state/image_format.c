@@ -292,3 +292,10 @@ void image_pitches(const struct mem *mem, const struct mapping *mapping, size_t 
         break;
     }
 }
+
+size_t image_span(const struct mem *mem, const struct mapping *mapping)
+{
+    return mapping->region[0] * mem->image->element +
+           (mapping->region[1] - 1) * mapping->row_pitch +
+           (mapping->region[2] - 1) * mapping->slice_pitch;
+}

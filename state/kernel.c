@@ -147,7 +147,7 @@ int kernel_rebuild(struct kernel *kernel, struct error *err)
     kernel->object.driver = kernel->program->object.driver;
     cl_kernel real = NULL;
     /* The gate is closed: what is released now stays, with its real object, until it opens. */
-    cl_int code = kernel_make(kernel, kernel->args, &real);
+    cl_int code = kernel_make(kernel, kernel->args, kernel->execs, &real);
     if (code == CL_SUCCESS) {
         kernel->object.real = real;
         return 0;

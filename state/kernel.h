@@ -37,18 +37,19 @@ struct kernel_arg {
     };
 };
 
-/* A kernel's arguments as they were at some moment, with the objects they name. */
-struct kernel_args {
-    cl_uint count;
-    struct kernel_arg args[];
-};
-
 /* What clSetKernelExecInfo said last, by name. */
 struct kernel_exec {
     struct kernel_exec *next;
     cl_kernel_exec_info param;
     size_t size;
     unsigned char *value; /* owned */
+};
+
+/* A kernel's arguments and exec info as they were at some moment, with the objects they name. */
+struct kernel_args {
+    struct kernel_exec *execs; /* owned */
+    cl_uint count;
+    struct kernel_arg args[];
 };
 
 struct kernel {
@@ -135,9 +136,10 @@ const void *kernel_arg_pointer(const struct kernel_arg *arg);
 bool kernel_exec_load(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
                       const void *value);
 void kernel_exec_drop(struct kernel *kernel, struct kernel_exec *exec);
-/* Makes another real kernel with these arguments, one for each of the kernel's, and its exec info.
- * Whoever names an object is left unset when that is gone. */
-cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args, cl_kernel *real);
+/* Makes another real kernel with these arguments, one for each of the kernel's, and exec info. An
+ * argument whose object is gone is left unset. */
+cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args,
+                   const struct kernel_exec *execs, cl_kernel *real);
 /* Gives another kernel the same arguments and exec info, in the shadow only (clCloneKernel). */
 bool kernel_copy_state(struct kernel *to, const struct kernel *from);
 /* Frees what the arguments and exec infos own. */

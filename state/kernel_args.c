@@ -360,11 +360,57 @@ const void *kernel_arg_pointer(const struct kernel_arg *arg)
     return pointer;
 }
 
+static bool record_exec(struct kernel_exec **list, cl_kernel_exec_info param, size_t size,
+                        const void *value)
+{
+    unsigned char *copy = malloc(size ? size : 1);
+    struct kernel_exec *exec = *list;
+    while (exec && exec->param != param)
+        exec = exec->next;
+    if (!exec && copy && (exec = calloc(1, sizeof *exec))) {
+        exec->param = param;
+        exec->next = *list;
+        *list = exec;
+    }
+    if (!exec || !copy) {
+        free(copy);
+        return false;
+    }
+    if (size)
+        memcpy(copy, value, size);
+    free(exec->value);
+    exec->value = copy;
+    exec->size = size;
+    return true;
+}
+
+static bool copy_execs(struct kernel_exec **to, const struct kernel_exec *from)
+{
+    for (; from; from = from->next)
+        if (!record_exec(to, from->param, from->size, from->value))
+            return false;
+    return true;
+}
+
+static void finish_execs(struct kernel_exec **list)
+{
+    while (*list) {
+        struct kernel_exec *exec = *list;
+        *list = exec->next;
+        free(exec->value);
+        free(exec);
+    }
+}
+
 struct kernel_args *kernel_args_create(const struct kernel *kernel)
 {
     struct kernel_args *args = calloc(1, sizeof *args + kernel->num_args * sizeof *args->args);
     if (!args)
         return NULL;
+    if (!copy_execs(&args->execs, kernel->execs)) {
+        kernel_args_destroy(args);
+        return NULL;
+    }
     args->count = kernel->num_args;
     for (cl_uint i = 0; i < args->count; i++) {
         struct kernel_arg *arg = &args->args[i];
@@ -386,6 +432,8 @@ void kernel_args_destroy(struct kernel_args *args)
             object_drop(args->args[i].object);
         finish_arg(&args->args[i]);
     }
+    if (args)
+        finish_execs(&args->execs);
     free(args);
 }
 
@@ -411,14 +459,15 @@ static cl_int apply_arg(const struct driver *driver, cl_kernel real, cl_uint ind
     return driver->clSetKernelArgSVMPointer(real, index, kernel_arg_pointer(arg));
 }
 
-cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args, cl_kernel *real)
+cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args,
+                   const struct kernel_exec *execs, cl_kernel *real)
 {
     const struct driver *driver = kernel->program->object.driver;
     cl_int err;
     *real = driver->clCreateKernel(program_real(kernel->program), kernel_name(kernel), &err);
     for (cl_uint i = 0; i < kernel->num_args && err == CL_SUCCESS; i++)
         err = apply_arg(driver, *real, i, &args[i]);
-    for (struct kernel_exec *exec = kernel->execs; exec && err == CL_SUCCESS; exec = exec->next)
+    for (const struct kernel_exec *exec = execs; exec && err == CL_SUCCESS; exec = exec->next)
         err = driver->clSetKernelExecInfo
                   ? driver->clSetKernelExecInfo(*real, exec->param, exec->size, exec->value)
                   : CL_INVALID_OPERATION;
@@ -430,30 +479,6 @@ cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args, c
     return err;
 }
 
-static bool record_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
-                        const void *value)
-{
-    unsigned char *copy = malloc(size ? size : 1);
-    struct kernel_exec *exec = kernel->execs;
-    while (exec && exec->param != param)
-        exec = exec->next;
-    if (!exec && copy && (exec = calloc(1, sizeof *exec))) {
-        exec->param = param;
-        exec->next = kernel->execs;
-        kernel->execs = exec;
-    }
-    if (!exec || !copy) {
-        free(copy);
-        return false;
-    }
-    if (size)
-        memcpy(copy, value, size);
-    free(exec->value);
-    exec->value = copy;
-    exec->size = size;
-    return true;
-}
-
 cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
                        const void *value)
 {
@@ -461,13 +486,13 @@ cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t 
         kernel->object.driver->clSetKernelExecInfo(kernel_real(kernel), param, size, value);
     if (err != CL_SUCCESS)
         return err;
-    return record_exec(kernel, param, size, value) ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+    return record_exec(&kernel->execs, param, size, value) ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
 }
 
 bool kernel_exec_load(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
                       const void *value)
 {
-    return record_exec(kernel, param, size, value);
+    return record_exec(&kernel->execs, param, size, value);
 }
 
 void kernel_exec_drop(struct kernel *kernel, struct kernel_exec *exec)
@@ -486,20 +511,12 @@ bool kernel_copy_state(struct kernel *to, const struct kernel *from)
         if (!copy_arg(&to->args[i], &from->args[i]))
             return false;
     to->classified = from->classified;
-    for (const struct kernel_exec *exec = from->execs; exec; exec = exec->next)
-        if (!record_exec(to, exec->param, exec->size, exec->value))
-            return false;
-    return true;
+    return copy_execs(&to->execs, from->execs);
 }
 
 void kernel_forget_args(struct kernel *kernel)
 {
     for (cl_uint i = 0; i < kernel->num_args && kernel->args; i++)
         finish_arg(&kernel->args[i]);
-    while (kernel->execs) {
-        struct kernel_exec *exec = kernel->execs;
-        kernel->execs = exec->next;
-        free(exec->value);
-        free(exec);
-    }
+    finish_execs(&kernel->execs);
 }

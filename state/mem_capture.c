@@ -8,6 +8,7 @@
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/stream.h"
+#include "state/writable.h"
 
 struct stream_source *mem_source;
 
@@ -220,6 +221,11 @@ static int check_copy(struct mem *mem, struct error *err)
     return result;
 }
 
+static bool takes_host_memory(const struct mem *mem)
+{
+    return !mem->host && mem->host_ptr && !mem->image;
+}
+
 int mem_capture(struct mem *mem, struct error *err)
 {
     if (mem->parent)
@@ -228,12 +234,16 @@ int mem_capture(struct mem *mem, struct error *err)
         return config.check_writes && !is_owed(mem) ? check_copy(mem, err) : 0;
     if (context_copier(mem->context, err))
         return -1;
-    if (mem->host && !atomic_load(&mem->maps))
+    bool is_mapped = atomic_load(&mem->maps) > 0;
+    if (mem->host && !is_mapped) {
+        mem->contents = NULL; /* of a capture before, while it was mapped */
         return synchronise(mem, err);
-    /* The program's memory takes its buffer's bytes, unless it may be writing there just now. */
-    if (!mem->host && mem->host_ptr && !mem->image && !atomic_load(&mem->maps))
+    }
+    /* The program's memory takes its buffer's bytes, unless it may be writing there just now, or
+     * can't. */
+    if (takes_host_memory(mem) && !is_mapped && writable(mem->host_ptr, mem->size))
         mem->contents = mem->host_ptr;
-    else if (!mem->contents)
+    else if (!mem->contents || mem->contents == mem->host_ptr)
         mem->contents = staging_take(mem->size);
     if (!mem->contents)
         return error_set(err, 0, "no memory for its %zu bytes", mem->size);
@@ -276,9 +286,14 @@ static const struct mapping *covering(const struct mem *root, size_t at, size_t 
 }
 
 /* `shared`, and mapped: what the device had goes to the host's memory, but for the mapped regions.
- * These are the program's, which may be writing there at this very moment. */
+ * These are the program's, which may be writing there at this very moment. Where nobody can write,
+ * no device has. */
 static void merge(struct mem *root)
 {
+    if (!writable(root->host, root->size)) {
+        root->contents = NULL;
+        return;
+    }
     for (size_t at = 0; at < root->size;) {
         size_t next;
         const struct mapping *mapping = covering(root, at, &next);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What still runs of queues that are gone: see straggler.h. The list is taken away whole, and what
- * stays is put back: nobody waits for anybody. */
+ * stays is put back: nobody waits for anybody. So an empty list says nothing: somebody may just be
+ * looking through it. Those on one, and those about to come to it, are counted. */
 #include "state/straggler.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@ struct straggler {
 };
 
 static struct straggler *_Atomic orphans; /* of contexts that are gone */
+static _Atomic unsigned num_orphans;
 
 static bool has_ended(const struct straggler *straggler)
 {
@@ -28,42 +30,46 @@ static void put(struct straggler *_Atomic *list, struct straggler *straggler)
         ;
 }
 
-/* Drops those that have ended; the others go to a list, which may be the same. */
-static bool sift(struct straggler *_Atomic *from, struct straggler *_Atomic *to)
+/* Drops those that have ended, and takes them off the count; the others go to a list. */
+static void sift(struct straggler *_Atomic *from, struct straggler *_Atomic *to,
+                 _Atomic unsigned *count)
 {
     struct straggler *straggler = atomic_exchange(from, NULL), *next;
-    bool ended = true;
     for (; straggler; straggler = next) {
         next = straggler->next;
-        if (has_ended(straggler)) {
-            RELEASE(straggler->driver, clReleaseEvent, straggler->last);
-            free(straggler);
-        } else {
+        if (!has_ended(straggler)) {
             put(to, straggler);
-            ended = false;
+            continue;
         }
+        RELEASE(straggler->driver, clReleaseEvent, straggler->last);
+        free(straggler);
+        atomic_fetch_sub(count, 1);
     }
-    return ended;
 }
 
 bool straggler_ended(struct context *context)
 {
-    return sift(&context->stragglers, &context->stragglers);
+    sift(&context->stragglers, &context->stragglers, &context->num_stragglers);
+    return atomic_load(&context->num_stragglers) == 0;
 }
 
 bool straggler_orphans_ended(void)
 {
-    return sift(&orphans, &orphans);
+    sift(&orphans, &orphans, &num_orphans);
+    return atomic_load(&num_orphans) == 0;
 }
 
 void straggler_add(struct queue *queue)
 {
     const struct driver *driver = queue->object.driver;
+    _Atomic unsigned *count = &queue->context->num_stragglers;
+    atomic_fetch_add(count, 1);
     struct straggler *straggler = malloc(sizeof *straggler);
     if (!straggler || driver->clEnqueueMarkerWithWaitList(queue_real(queue), 0, NULL,
                                                           &straggler->last) != CL_SUCCESS) {
         free(straggler);
         driver->clFinish(queue_real(queue));
+        atomic_fetch_sub(count, 1);
         return;
     }
     straggler->driver = driver;
@@ -75,5 +81,7 @@ void straggler_add(struct queue *queue)
 
 void straggler_finish(struct context *context)
 {
-    sift(&context->stragglers, &orphans);
+    /* Nobody else has the context. */
+    atomic_fetch_add(&num_orphans, atomic_exchange(&context->num_stragglers, 0));
+    sift(&context->stragglers, &orphans, &num_orphans);
 }

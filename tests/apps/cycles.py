@@ -146,7 +146,7 @@ class Run:
         self.cycles, self.complaints = [], []
         self.seen = self.seen_at = None
         self.in_cycles = 0.0
-        self.timeout = timeout
+        self.timeout, self.cwd = timeout, cwd
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -8,19 +8,36 @@ import tempfile
 import types
 import unittest
 
-from cycles import at_count
+from cycles import Moment
 from programs import Program
 from run import Bench, exit_code, row_of
 
 BUILD = None
-STEPS = 60000
-HEAT = f"$BIN/sample-heat --size 128 --steps {STEPS}"  # says each step on standard error
-BRIEF = "$BIN/sample-heat --size 128 --steps 5000"
 UNDER = '[ -n "$SHADOWCL_RUNTIME_DIR" ]'  # true under shadowcl alone
+# Writes to its buffers, looks at all of them, and says `right`. Under shadowcl it does so until a
+# file is there.
+WRITER = f"( {UNDER} && until [ -e stop ]; do sleep 0.05; done ) | $BIN/precopy-writer 8 64 10 20"
 
 
-def at_step(part):
-    return at_count(f"{part:.0%} of the steps", r"step (\d+)", int(part * STEPS))
+def at_once(name="at once"):
+    return Moment(name, lambda run: run.seen)
+
+
+def suspended_already():
+    """Somebody else has suspended it just before."""
+    def reached(run):
+        if run.seen:
+            run.shadowcl.ask("suspend", *[one["pid"] for one in run.ours()])
+        return run.seen
+    return Moment("suspended already", reached)
+
+
+def the_end():
+    """No moment, but the end of all that came before it."""
+    def reached(run):
+        with open(os.path.join(run.cwd, "stop"), "w"):
+            return False
+    return Moment("the end", reached)
 
 
 class Script(Program):
@@ -30,7 +47,7 @@ class Script(Program):
     def __init__(self, script, moments=None):
         super().__init__(short=True, storming=False)
         self.script = script
-        self.wanted = moments or [at_step(k / 10) for k in (1, 2, 3, 4, 5)]
+        self.wanted = [*(moments or [at_once() for _ in range(4)]), the_end()]
 
     def installed(self):
         return True
@@ -52,7 +69,7 @@ class Script(Program):
 
 class Judge(unittest.TestCase):
     def verdict(self, script, moments=None):
-        given = types.SimpleNamespace(build=BUILD, short=True, storm=None, native=False, cycles=5,
+        given = types.SimpleNamespace(build=BUILD, short=True, storm=None, native=False, cycles=len(moments) + 1 if moments else 5,
                                       mapping=None, allow_missing=True)
         with tempfile.TemporaryDirectory() as runtime_dir:
             bench = Bench(given, runtime_dir)
@@ -62,42 +79,27 @@ class Judge(unittest.TestCase):
         return row["verdict"]
 
     def test_right(self):
-        self.assertEqual(self.verdict(HEAT), "equal")
+        self.assertEqual(self.verdict(WRITER), "equal")
 
     def test_wrong(self):
-        self.assertEqual(self.verdict(f"{BRIEF}; {UNDER} && echo more; true"), "differs")
+        self.assertEqual(self.verdict(f"{WRITER}; {UNDER} && echo more; true"), "differs")
 
     def test_wrong_natively_too(self):
-        self.assertEqual(self.verdict(f"{BRIEF}; date +%N"), "native differs from native")
+        self.assertEqual(self.verdict(f"{WRITER}; date +%N"), "native differs from native")
 
     def test_fails(self):
-        self.assertEqual(self.verdict(f"{BRIEF}; {UNDER} && exit 3; true"), "failed")
+        self.assertEqual(self.verdict(f"{WRITER}; {UNDER} && exit 3; true"), "failed")
 
     def test_not_under_shadowcl(self):
-        self.assertEqual(self.verdict(f"unset LD_PRELOAD LD_LIBRARY_PATH; {BRIEF}"),
+        self.assertEqual(self.verdict(f"unset LD_PRELOAD LD_LIBRARY_PATH; {WRITER}"),
                          "not under shadowcl")
 
     def test_refuses(self):
-        """Somebody else has suspended it just before."""
-        moments = [at_step(k / 10) for k in (1, 2, 3)] + [suspended_at_step(k / 10) for k in (4, 5)]
-        self.assertEqual(self.verdict(HEAT, moments), "cycle failed")
+        self.assertEqual(self.verdict(WRITER, [at_once(), at_once(), suspended_already()]),
+                         "cycle failed")
 
     def test_too_few_cycles(self):
-        self.assertEqual(self.verdict(HEAT, [at_step(k / 10) for k in (1, 2, 11, 12, 13)]), "too few cycles")
-
-
-def suspended_at_step(part):
-    """It is suspended when the cycle begins."""
-    moment = at_step(part)
-    reached = moment.reached
-
-    def suspend_first(run):
-        if not reached(run):
-            return False
-        run.shadowcl.ask("suspend", *[one["pid"] for one in run.ours()])
-        return True
-    moment.reached = suspend_first
-    return moment
+        self.assertEqual(self.verdict(WRITER, [at_once(), at_once()]), "too few cycles")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,15 @@ static cl_int CL_API_CALL fake_arg_info(cl_kernel kernel, cl_uint index, cl_kern
     return put("", 1, value, size_ret);
 }
 
+static uint64_t given_exec;
+
+static cl_int CL_API_CALL fake_set_exec(cl_kernel kernel, cl_kernel_exec_info param, size_t size,
+                                        const void *value)
+{
+    memcpy(&given_exec, value, size);
+    return CL_SUCCESS;
+}
+
 static cl_kernel CL_API_CALL fake_create_kernel(cl_program program, const char *name, cl_int *err)
 {
     *err = CL_SUCCESS;
@@ -93,6 +102,7 @@ static struct driver driver = {
     .clSetKernelArg = fake_set_arg,
     .clGetKernelInfo = fake_kernel_info,
     .clGetKernelArgInfo = fake_arg_info,
+    .clSetKernelExecInfo = fake_set_exec,
     .clCreateKernel = fake_create_kernel,
     .clReleaseKernel = fake_release_kernel,
     .clReleaseSampler = fake_release_sampler,
@@ -291,11 +301,28 @@ static void test_copy_keeps_arguments_as_they_were(void **state)
     assert_int_equal(set_handle(1, NULL), CL_SUCCESS);
     assert_true(object_release(sampler));
     assert_int_equal(released, 0);
-    assert_int_equal(kernel_make(kernel, args->args, &real), CL_SUCCESS);
+    assert_int_equal(kernel_make(kernel, args->args, args->execs, &real), CL_SUCCESS);
     assert_memory_equal(given[0], large, sizeof large);
     assert_int_equal(given_word(1), 0x77);
     kernel_args_destroy(args);
     assert_int_equal(released, 1);
+}
+
+static void test_copy_keeps_exec_info_as_it_was(void **state)
+{
+    uint64_t then = 0x1111, now = 0x2222;
+    cl_kernel real;
+    assert_int_equal(kernel_set_exec(kernel, CL_KERNEL_EXEC_INFO_SVM_PTRS, sizeof then, &then),
+                     CL_SUCCESS);
+    struct kernel_args *args = kernel_args_create(kernel);
+    assert_non_null(args);
+    assert_int_equal(kernel_set_exec(kernel, CL_KERNEL_EXEC_INFO_SVM_PTRS, sizeof now, &now),
+                     CL_SUCCESS);
+    assert_int_equal(kernel_make(kernel, args->args, args->execs, &real), CL_SUCCESS);
+    assert_int_equal(given_exec, then);
+    assert_int_equal(kernel_make(kernel, kernel->args, kernel->execs, &real), CL_SUCCESS);
+    assert_int_equal(given_exec, now);
+    kernel_args_destroy(args);
 }
 
 /* The place of one is that of the other. */
@@ -366,6 +393,7 @@ int main(void)
         TEST(test_failed_call_leaves_the_record),
         TEST(test_recorded_arguments_are_set_again),
         TEST(test_copy_keeps_arguments_as_they_were),
+        TEST(test_copy_keeps_exec_info_as_it_was),
         TEST(test_handle_in_the_place_of_a_long_value),
         TEST(test_launch_notes_again_what_it_may_write),
 #undef TEST

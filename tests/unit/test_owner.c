@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/gate.h"
 #include "shim/owner.h"
 
 static _Atomic bool stop;
@@ -96,12 +97,60 @@ static void test_second_request_is_told_at_once_while_a_fork_waits(void **state)
     pthread_join(thread, NULL);
 }
 
+static atomic_bool forked;
+
+static void *fork_and_say(void *unused)
+{
+    owner_before_fork();
+    owner_after_fork();
+    atomic_store(&forked, true);
+    return NULL;
+}
+
+static void test_fork_of_a_driver_thread_does_not_wait(void **state)
+{
+    assert_true(owner_take());
+    gate_lend();
+    owner_before_fork();
+    owner_after_fork();
+    gate_unlend();
+    assert_false(owner_take());
+    owner_give_back();
+}
+
+/* The last of them: the end is for good. */
+static void test_fork_at_the_end_waits_for_a_resume_only(void **state)
+{
+    pthread_t thread;
+    owner_before_exit();
+    owner_before_exit(); /* another handler, the same end */
+    owner_before_fork(); /* by the ending thread */
+    owner_after_fork();
+    assert_true(owner_is_ending());
+    fork_and_say(NULL);
+    assert_false(owner_take());
+
+    owner_waits_at_gate(true);
+    assert_true(owner_take_from_end());
+    atomic_store(&forked, false);
+    assert_int_equal(pthread_create(&thread, NULL, fork_and_say, NULL), 0);
+    for (int i = 0; i < 20; i++)
+        take_a_while();
+    assert_false(atomic_load(&forked));
+    owner_return_to_end(false);
+    pthread_join(thread, NULL);
+    assert_true(atomic_load(&forked));
+    assert_true(owner_is_ending());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fork_waits_for_one_request_only),
         cmocka_unit_test(test_request_comes_between_forks),
         cmocka_unit_test(test_second_request_is_told_at_once_while_a_fork_waits),
+        cmocka_unit_test(test_fork_of_a_driver_thread_does_not_wait),
+        cmocka_unit_test(test_fork_at_the_end_waits_for_a_resume_only),
     };
     alarm(60);
     return cmocka_run_group_tests(tests, NULL, NULL);

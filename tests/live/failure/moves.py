@@ -213,6 +213,37 @@ def pocl_and_oclgrind(build):
     between(build, POCL, ("/usr/lib/oclgrind/liboclgrind-rt-icd.so", "oclgrind"))
 
 
+def some_of_a_platform(build):
+    """One of a platform's two devices lives with another driver: a context by type, which would have
+    both, has those that one driver can use. One that is gone is refused by name while it runs."""
+    settings = {"RUSTICL_ENABLE": "llvmpipe", "OCL_ICD_PLATFORM_SORT": "none",
+                "POCL_DEVICES": "pthread basic"}
+    drivers = ":".join(library for library, _ in (POCL, ("libRusticlOpenCL.so.1", "rusticl")))
+    with Machine(build, mapping="copy", drivers=drivers, environment=settings) as machine:
+        with Victim(machine, "onechain") as victim:
+            victim.do("fromtype", "before the move")
+            victim.move("rusticl:0")
+            victim.do("fromtype", "after the move")
+            victim.check("after the move")
+            victim.move("0:0")
+            victim.do("fromtype", "back again")
+            victim.check("back again")
+
+
+def back_to_one_that_is_gone(build):
+    with two(build, "") as machine, Victim(machine) as victim:
+        victim.move("second GPU")
+        machine.nodes[0].unlink()
+        victim.suspend()
+        victim.resume()
+        victim.refused("running", "move", "--device", "first GPU", object="first GPU")
+        victim.check("after the refusal")
+        machine.plug(machine.nodes[0])
+        victim.suspend()
+        victim.resume("--device", "first GPU")
+        victim.check("where it was first")
+
+
 def rusticl_beside_pocl(build):
     """Both have LLVM in them: pocl, which nobody uses, must not be loaded a second time."""
     for mapping in ("copy", "shared"):
@@ -228,7 +259,7 @@ def rusticl_beside_pocl(build):
 
 TESTS = (less_memory, no_images, small_images, no_such_format, no_doubles, small_work_groups, in_order_only,
          all_is_named, only_told, specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
-         rusticl_beside_pocl)
+         some_of_a_platform, back_to_one_that_is_gone, rusticl_beside_pocl)
 
 
 if __name__ == "__main__":

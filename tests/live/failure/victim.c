@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does on its standard input's word what an OpenCL program does: `step` computes, `check` compares
- * all that the device holds, `start` leaves a kernel running, `join` waits for it, `quit`. Each is
- * answered with `ok`, or with what is wrong. A chain of commands always waits for an unset event.
+ * all that the device holds, `fromtype` makes a context by type, `start` leaves a kernel running,
+ * `join` waits for it, `quit`. Each is answered with `ok`, or with what is wrong. A chain of
+ * commands always waits for an unset event.
  *
  *   victim [images] [double] [outoforder] [asks] [onechain] [group=N] [ballast=BYTES] [binary=FILE]
  * [open=FILE] */
@@ -191,6 +192,38 @@ static void start(struct victim *v)
     need(clFlush(v->first), "clFlush");
 }
 
+/* One of all the platform's devices, by their type; each that it has can be used. */
+static void make_from_type(void)
+{
+    cl_int err;
+    cl_platform_id platform;
+    cl_device_id devices[8];
+    size_t size = 0;
+    need(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
+                                                (cl_context_properties)platform, 0};
+    cl_context context = clCreateContextFromType(properties, CL_DEVICE_TYPE_ALL, NULL, NULL, &err);
+    need(err, "clCreateContextFromType");
+    need(clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof devices, devices, &size), "devices");
+    cl_mem buffer = clCreateBuffer(context, 0, sizeof(int), NULL, &err);
+    need(err, "clCreateBuffer");
+    for (size_t i = 0; i < size / sizeof *devices; i++) {
+        const int wrote = 1234 + (int)i;
+        int read = 0;
+        cl_command_queue queue = clCreateCommandQueue(context, devices[i], 0, &err);
+        need(err, "clCreateCommandQueue, of a type");
+        need(clEnqueueWriteBuffer(queue, buffer, CL_TRUE, 0, sizeof wrote, &wrote, 0, NULL, NULL),
+             "clEnqueueWriteBuffer");
+        need(clEnqueueReadBuffer(queue, buffer, CL_TRUE, 0, sizeof read, &read, 0, NULL, NULL),
+             "clEnqueueReadBuffer");
+        find(read == wrote, "a buffer of a context from a type");
+        need(clReleaseCommandQueue(queue), "clReleaseCommandQueue");
+    }
+    find(size > 0, "a context from a type has no device");
+    need(clReleaseMemObject(buffer), "clReleaseMemObject");
+    need(clReleaseContext(context), "clReleaseContext");
+}
+
 static void obey(struct victim *v, const char *word)
 {
     wrong = NULL;
@@ -198,6 +231,8 @@ static void obey(struct victim *v, const char *word)
         step(v);
     else if (!strcmp(word, "check"))
         check(v);
+    else if (!strcmp(word, "fromtype"))
+        make_from_type();
     else if (!strcmp(word, "start"))
         start(v);
     else if (!strcmp(word, "join"))

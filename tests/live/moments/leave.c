@@ -187,6 +187,24 @@ static int run_destructor_resumed(void)
     return 52;
 }
 
+static void fork_at_the_end(void)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(7);
+    expect(child_code(child), 7);
+    puts("forked at the end");
+}
+
+/* Handlers run in the reverse order: this one after all of ours. */
+static int run_forking(void)
+{
+    atexit(fork_at_the_end);
+    work_start(&work);
+    work_once(&work, work.queue, WORDS, 2);
+    return 54;
+}
+
 /* Becomes another program, which starts again; suspended or not. */
 static int become(const char *name)
 {
@@ -234,6 +252,7 @@ int main(int argc, char **argv)
         {"resumed", run_resumed},
         {"destructor", run_destructor},
         {"destructor-resumed", run_destructor_resumed},
+        {"forking", run_forking},
         {"fresh", run_fresh},
         {"exec", run_exec},
         {"exec-suspended", run_exec_suspended},

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define SIZE 5000 /* not a multiple of a page or a cache line */
 
@@ -134,6 +135,38 @@ static void test_use_host_ptr_stays_the_programs_memory(void **state)
     free(host);
 }
 
+/* A table in the executable, say: whoever writes there ends the process. */
+static void test_memory_that_the_program_cannot_write(void **state)
+{
+    cl_int err;
+    const size_t size = 8192;
+    unsigned char bytes[8192], read[8192];
+    unsigned char *fixed =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(fixed, MAP_FAILED);
+    live_pattern(bytes, size, 6);
+    memcpy(fixed, bytes, size);
+    assert_int_equal(mprotect(fixed, size, PROT_READ), 0);
+    cl_mem mem =
+        clCreateBuffer(live.context, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, size, fixed, &err);
+    made(mem);
+    live_cycle();
+    live_expect(mem, 0, bytes, size);
+    if (live_shadowed() || live.pocl) { /* the test driver writes there itself */
+        unsigned char *mapped =
+            clEnqueueMapBuffer(live.queue, mem, CL_TRUE, CL_MAP_READ, 0, size, 0, NULL, NULL, &err);
+        made(mapped);
+        assert_memory_equal(mapped, bytes, size);
+        live_cycle();
+        assert_memory_equal(mapped, bytes, size);
+        ok(clEnqueueUnmapMemObject(live.queue, mem, mapped, 0, NULL, NULL));
+    }
+    ok(clEnqueueReadBuffer(live.queue, mem, CL_TRUE, 0, size, read, 0, NULL, NULL));
+    assert_memory_equal(read, bytes, size);
+    ok(clReleaseMemObject(mem));
+    munmap(fixed, size);
+}
+
 static cl_mem sub_buffer(cl_mem parent, cl_mem_flags flags, size_t origin, size_t size)
 {
     cl_int err;
@@ -234,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_every_combination_of_flags_comes_back),
         cmocka_unit_test(test_host_access_flags_keep_their_errors),
         cmocka_unit_test(test_use_host_ptr_stays_the_programs_memory),
+        cmocka_unit_test(test_memory_that_the_program_cannot_write),
         cmocka_unit_test(test_overlapping_sub_buffers_share_their_parents_bytes),
         cmocka_unit_test(test_destructor_callbacks_run_in_reverse_order),
         cmocka_unit_test(test_destructor_callback_of_a_buffer_released_while_suspended),

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define MOST 65536 /* bytes of an image here */
 
@@ -255,6 +256,31 @@ static void test_use_host_ptr_image(void **state)
     free(host);
 }
 
+/* A suspend writes nothing to memory that the program itself can't write. */
+static void test_image_over_memory_that_cannot_be_written(void **state)
+{
+    cl_int err;
+    const size_t region[3] = {24, 6, 1};
+    unsigned char bytes[24 * 6 * 4], read[sizeof bytes];
+    need_images();
+    unsigned char *fixed =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(fixed, MAP_FAILED);
+    live_pattern(bytes, sizeof bytes, 7);
+    memcpy(fixed, bytes, sizeof bytes);
+    assert_int_equal(mprotect(fixed, 4096, PROT_READ), 0);
+    cl_image_desc desc = desc_of(CL_MEM_OBJECT_IMAGE2D, NULL);
+    cl_mem image = clCreateImage(live.context, CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR, &rgba8,
+                                 &desc, fixed, &err);
+    made(image);
+    live_cycle();
+    ok(clEnqueueReadImage(live.queue, image, CL_TRUE, zero, region, 0, 0, read, 0, NULL, NULL));
+    assert_memory_equal(read, bytes, sizeof bytes);
+    assert_memory_equal(fixed, bytes, sizeof bytes);
+    ok(clReleaseMemObject(image));
+    munmap(fixed, 4096);
+}
+
 /* The calls of OpenCL 1.0 and 1.1, which programs still make. */
 static void test_images_made_by_the_deprecated_calls(void **state)
 {
@@ -333,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_image_from_a_buffer_shares_its_bytes),
         cmocka_unit_test(test_mapped_images_keep_pointer_and_writes),
         cmocka_unit_test(test_use_host_ptr_image),
+        cmocka_unit_test(test_image_over_memory_that_cannot_be_written),
         cmocka_unit_test(test_images_made_by_the_deprecated_calls),
         cmocka_unit_test(test_samplers_keep_what_they_do_and_say),
     };

@@ -38,10 +38,11 @@ static char **without_preload(void)
     return copy;
 }
 
-static int run_command(const char *verb, const char *deadline)
+static int run_with(const char *verb, const char *first, const char *second)
 {
-    char pid[32], *option = deadline ? "--deadline" : NULL;
-    char *arguments[] = {getenv("LIVE_COMMAND"), (char *)verb, pid, option, (char *)deadline, NULL};
+    char pid[32];
+    char *arguments[] = {getenv("LIVE_COMMAND"), (char *)verb,   pid,
+                         (char *)first,          (char *)second, NULL};
     char **environment = without_preload();
     int status = -1;
     pid_t child;
@@ -59,6 +60,11 @@ static int run_command(const char *verb, const char *deadline)
     posix_spawn_file_actions_destroy(&actions);
     free(environment);
     return status;
+}
+
+static int run_command(const char *verb, const char *deadline)
+{
+    return run_with(verb, deadline ? "--deadline" : NULL, deadline);
 }
 
 static void command(const char *verb)
@@ -86,6 +92,18 @@ void live_suspend(void)
 void live_resume(void)
 {
     command("resume");
+}
+
+void live_save(void)
+{
+    char name[] = "/tmp/live-save-XXXXXX";
+    int fd = live_commanded() ? mkstemp(name) : -1;
+    if (fd < 0)
+        return;
+    close(fd);
+    unlink(name);
+    assert_int_equal(run_with("save", name, NULL), 0);
+    unlink(name);
 }
 
 void live_cycle(void)

@@ -41,6 +41,8 @@ void live_resume(void);
 bool live_try_suspend(void);
 bool live_try_suspend_in(const char *seconds); /* --deadline */
 void live_cycle(void);
+/* An image is written, which nobody reads; the program goes on. */
+void live_save(void);
 
 /* Skips the test, visibly, where the driver lacks something. */
 #define live_need(condition)                                                                       \

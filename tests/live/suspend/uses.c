@@ -403,6 +403,55 @@ static void test_images_of_kernels(void **state)
     ok(clReleaseKernel(kernel));
 }
 
+/* The second suspend is not to take what a capture before left for what is on the device: a save of
+ * a mapped buffer, which goes on to be written, while something else is still owed. */
+static void test_a_save_of_a_mapped_buffer(void **state)
+{
+    const unsigned char pattern = 0x5a;
+    cl_int err;
+    need_images();
+    make_images(); /* images have contents of their own whatever the way of mapping */
+    live_cycle();
+    char *at =
+        clEnqueueMapBuffer(live.queue, a, CL_TRUE, CL_MAP_READ, 0, HALF, 0, NULL, NULL, &err);
+    made(at);
+    live_save();
+    ok(clEnqueueUnmapMemObject(live.queue, a, at, 0, NULL, NULL));
+    unsigned char of_i[SIZE];
+    memcpy(of_i, a_bytes, SIZE);
+    memset(a_bytes, pattern, SIZE);
+    ok(clEnqueueFillBuffer(live.queue, a, &pattern, 1, 0, SIZE, 0, NULL, NULL));
+    live_cycle();
+    check_and_release_images(of_i, b_bytes);
+}
+
+/* The same where the contents went to the program's own memory. */
+static void test_a_map_of_memory_of_the_program(void **state)
+{
+    unsigned char *memory = aligned_alloc(4096, SIZE);
+    cl_int err;
+    assert_non_null(memory);
+    make_buffers();
+    live_pattern(memory, SIZE, 11);
+    cl_mem own = clCreateBuffer(live.context, CL_MEM_USE_HOST_PTR, SIZE, memory, &err);
+    made(own);
+    live_cycle();
+    unsigned char *at = clEnqueueMapBuffer(live.queue, own, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
+                                           SIZE, 0, NULL, NULL, &err);
+    assert_ptr_equal(at, memory);
+    unsigned char expected[SIZE], bytes[SIZE];
+    live_pattern(expected, SIZE, 12);
+    memcpy(at, expected, SIZE);
+    live_cycle();
+    assert_memory_equal(at, expected, SIZE);
+    ok(clEnqueueUnmapMemObject(live.queue, own, at, 0, NULL, NULL));
+    ok(clEnqueueReadBuffer(live.queue, own, CL_TRUE, 0, SIZE, bytes, 0, NULL, NULL));
+    assert_memory_equal(bytes, expected, SIZE);
+    ok(clReleaseMemObject(own));
+    check_and_release();
+    free(memory);
+}
+
 /* Suspended again before anything, or only one of them, is used. */
 static void test_a_second_suspend(void **state)
 {
@@ -448,6 +497,8 @@ int main(void)
         cmocka_unit_test(test_a_fill_of_an_image),
         cmocka_unit_test(test_maps_of_images),
         cmocka_unit_test(test_images_of_kernels),
+        cmocka_unit_test(test_a_save_of_a_mapped_buffer),
+        cmocka_unit_test(test_a_map_of_memory_of_the_program),
         cmocka_unit_test(test_a_second_suspend),
         cmocka_unit_test(test_a_release_of_what_was_never_used),
     };
