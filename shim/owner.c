@@ -35,6 +35,12 @@ static bool is_for_good(int before)
     return before == OWNER_END && (ending || !atomic_load(&end_is_helped));
 }
 
+/* A drain waits for who is inside the gate, and for a native kernel, also while that forks. */
+static bool is_awaited_by_a_request(enum owner us)
+{
+    return gate_inside() || (us == OWNER_FORK && gate_lent());
+}
+
 /* Becomes the owner, except after one who may be waiting for this thread, or who never goes. */
 static bool wait_and_take(enum owner us)
 {
@@ -43,7 +49,7 @@ static bool wait_and_take(enum owner us)
     atomic_fetch_add(&waiting, 1);
     for (int before = OWNER_NOBODY; taken && !atomic_compare_exchange_strong(&owner, &before, us);
          before = OWNER_NOBODY) {
-        taken = !gate_inside() && !gate_lent() && !is_for_good(before);
+        taken = !is_awaited_by_a_request(us) && !is_for_good(before);
         if (taken)
             pause_a_little();
     }

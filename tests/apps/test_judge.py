@@ -69,8 +69,9 @@ class Script(Program):
 
 class Judge(unittest.TestCase):
     def verdict(self, script, moments=None):
-        given = types.SimpleNamespace(build=BUILD, short=True, storm=None, native=False, cycles=len(moments) + 1 if moments else 5,
-                                      mapping=None, allow_missing=True)
+        given = types.SimpleNamespace(build=BUILD, short=True, storm=None, native=False,
+                                      cycles=len(moments) + 1 if moments else 5, mapping=None,
+                                      allow_missing=True)
         with tempfile.TemporaryDirectory() as runtime_dir:
             bench = Bench(given, runtime_dir)
             bench.root = runtime_dir
@@ -91,7 +92,7 @@ class Judge(unittest.TestCase):
         self.assertEqual(self.verdict(f"{WRITER}; {UNDER} && exit 3; true"), "failed")
 
     def test_not_under_shadowcl(self):
-        self.assertEqual(self.verdict(f"unset LD_PRELOAD LD_LIBRARY_PATH; {WRITER}"),
+        self.assertEqual(self.verdict(f"unset SHADOWCL_RUNTIME_DIR LD_PRELOAD LD_LIBRARY_PATH; {WRITER}"),
                          "not under shadowcl")
 
     def test_refuses(self):
