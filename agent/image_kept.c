@@ -56,9 +56,10 @@ static void explain_lost(struct report *report)
     if (!strcmp(report->state, "gone"))
         return;
     error_todo(&report->error, "see how it ends with `shadowcl ps`; the file is gone%s",
-               strcmp(report->state, "running") != 0
-                   ? ", but for the process: suspended, it has its contents there and can be "
-                     "resumed"
+               !strcmp(report->state, "suspended")
+                   ? ", but for the process: it has its contents there and can be resumed"
+               : strcmp(report->state, "running") != 0
+                   ? ", but for the process, which is still at it and gives up by itself"
                    : "");
 }
 

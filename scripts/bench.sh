@@ -24,7 +24,7 @@ END
 # name: script and arguments; behind a | those of the short form. What is not there is left out.
 declare -A benchmarks=(
     [calls]='bench.py --threads 8|--pairs 1 --rounds 8'
-    [programs]='programs.py --pairs 60|--pairs 8 --percent 20'
+    [programs]='programs.py --starts 20 --pairs 5|--starts 6 --pairs 2 --percent 20'
     [instructions]='instructions.py|'
     [lines]='lines.py|'
     [memory]='memory.py|--objects 5000 --events 200000'

@@ -4,21 +4,29 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "serialize/image_error.h"
 
 /* What the cost of a byte is taken from. */
 #define TIMED_BYTES (64 << 20)
+#define SLICE_MS 100 /* between two looks whether anybody still wants the image */
 
 int image_sink_init(struct image_sink *sink, int fd, struct error *err)
 {
-    *sink = (struct image_sink){.fd = fd, .buffer = malloc(IMAGE_SINK_BUFFER)};
+    struct stat status;
+    *sink = (struct image_sink){
+        .fd = fd, .stall = IMAGE_SINK_STALL, .buffer = malloc(IMAGE_SINK_BUFFER)};
+    sink->has_reader = fstat(fd, &status) == 0 && !S_ISREG(status.st_mode);
     return sink->buffer ? 0 : image_fail(err, 0, ENOMEM, "a buffer");
 }
 
@@ -85,12 +93,43 @@ static void skip(struct iovec **pieces, int *count, size_t size)
     }
 }
 
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* Until the reader has room for a little. */
+static int wait_for_reader(const struct image_sink *sink)
+{
+    double end = now() + sink->stall;
+    struct pollfd wait = {.fd = sink->fd, .events = POLLOUT};
+    for (;;) {
+        int ready = poll(&wait, 1, SLICE_MS);
+        if (ready > 0 || (ready < 0 && errno != EINTR))
+            return ready > 0 ? 0 : -1;
+        errno = sink->is_over && sink->is_over(sink->data) ? ECANCELED : ETIMEDOUT;
+        if (errno == ECANCELED || now() > end)
+            return -1;
+    }
+}
+
+/* What a pipe takes without waiting once there is room at all. */
+static ssize_t write_little(const struct image_sink *sink, const struct iovec *piece)
+{
+    return write(sink->fd, piece->iov_base, piece->iov_len < PIPE_BUF ? piece->iov_len : PIPE_BUF);
+}
+
 static int write_all(struct image_sink *sink, struct iovec *pieces, int count)
 {
     skip(&pieces, &count, 0);
     while (count) {
-        ssize_t got = writev(sink->fd, pieces, count);
-        if (got < 0 && errno == EINTR)
+        if (sink->has_reader && wait_for_reader(sink) != 0)
+            return -1;
+        ssize_t got =
+            sink->has_reader ? write_little(sink, pieces) : writev(sink->fd, pieces, count);
+        if (got < 0 && (errno == EINTR || (errno == EAGAIN && sink->has_reader)))
             continue;
         if (got < 0)
             return -1;
@@ -100,11 +139,14 @@ static int write_all(struct image_sink *sink, struct iovec *pieces, int count)
     return 0;
 }
 
-static double now(void)
+static int failed(const struct image_sink *sink, int errnum, struct error *err)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+    if (errnum == ECANCELED)
+        return image_fail(err, sink->sent, 0, "who asked for it has gone away");
+    if (errnum != ETIMEDOUT || !sink->has_reader)
+        return image_fail(err, sink->sent, errnum, "write");
+    image_fail(err, sink->sent, 0, "its reader has taken nothing for %g s", sink->stall);
+    return error_todo(err, "find out why the other end has stopped reading");
 }
 
 static void note_time(struct image_sink *sink, double time, uint64_t bytes)
@@ -131,7 +173,7 @@ static int send_all(struct image_sink *sink, struct iovec *pieces, int count, st
         pthread_sigmask(SIG_SETMASK, &held.mask, NULL);
     sink->filled = 0;
     if (ret < 0)
-        return image_fail(err, sink->sent, errnum, "write");
+        return failed(sink, errnum, err);
     note_time(sink, now() - begin, sink->sent - before);
     return 0;
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where an image goes: a file, a pipe or a socket. Little things are gathered, large ones go out
- * together with these in one call. A sink that fails raises no signal (SIGPIPE, SIGXFSZ). */
+ * together with these in one call. A sink that fails raises no signal (SIGPIPE, SIGXFSZ). The
+ * reader of a pipe may stop to read, with the program standing still: it is not waited for without
+ * end. */
 #ifndef SHADOWCL_SERIALIZE_IMAGE_SINK_H
 #define SHADOWCL_SERIALIZE_IMAGE_SINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -13,8 +16,14 @@
 #define IMAGE_SINK_BUFFER ((size_t)64 << 10)
 #define IMAGE_SINK_PIECES 160 /* the most that image_sink_write takes */
 
+#define IMAGE_SINK_STALL 30.0 /* s without a byte taken, after which a sink has failed */
+
 struct image_sink {
     int fd;
+    bool has_reader;             /* it is a pipe, a socket or the like */
+    double stall;                /* s: IMAGE_SINK_STALL */
+    bool (*is_over)(void *data); /* nobody wants it any more; NULL: that is not known */
+    void *data;
     uint64_t sent;   /* bytes that have gone out */
     uint8_t *buffer; /* owned: IMAGE_SINK_BUFFER */
     size_t filled;   /* of it */

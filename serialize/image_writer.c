@@ -139,6 +139,15 @@ int image_writer_create(struct image_writer **writer, int fd, enum image_compres
     return 0;
 }
 
+void image_writer_wait_until(struct image_writer *writer, bool (*is_over)(void *data), void *data,
+                             double stall)
+{
+    writer->sink.is_over = is_over;
+    writer->sink.data = data;
+    if (stall > 0)
+        writer->sink.stall = stall;
+}
+
 void image_writer_destroy(struct image_writer *writer)
 {
     if (!writer)

@@ -6,6 +6,7 @@
 #define SHADOWCL_SERIALIZE_IMAGE_WRITER_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "serialize/image_layout.h"
@@ -34,6 +35,10 @@ struct image_writer;
 int image_writer_create(struct image_writer **writer, int fd, enum image_compression compression,
                         struct error *err);
 void image_writer_destroy(struct image_writer *writer);
+/* A pipe's or socket's reader that takes nothing is waited for until then; without this, and at
+ * most, for `stall` seconds, 30 by default (0: as it was). */
+void image_writer_wait_until(struct image_writer *writer, bool (*is_over)(void *data), void *data,
+                             double stall);
 /* The first thing in it: a Shadowcl__Image__About. */
 int image_writer_about(struct image_writer *writer, const ProtobufCMessage *about,
                        struct error *err);

@@ -208,7 +208,7 @@ static int image_of(const Shadowcl__Control__Image *image, int attached, bool ke
                     struct store_wish *wish, struct error *err)
 {
     struct stat file;
-    *wish = (struct store_wish){.fd = -1};
+    *wish = (struct store_wish){.fd = -1, .asker = -1};
     if (!image)
         return 0;
     error_object(err, "image file");
@@ -217,7 +217,7 @@ static int image_of(const Shadowcl__Control__Image *image, int attached, bool ke
     else if (kept && (!S_ISREG(file.st_mode) || (fcntl(attached, F_GETFL) & O_ACCMODE) != O_RDWR))
         error_set(err, 0, "it is no file that can be read back");
     else {
-        *wish = (struct store_wish){attached, IMAGE_COMPRESS_AUTO};
+        *wish = (struct store_wish){attached, IMAGE_COMPRESS_AUTO, -1};
         if (image->compression == SHADOWCL__CONTROL__IMAGE__COMPRESSION__OFF)
             wish->compression = IMAGE_COMPRESS_OFF;
         if (image->compression == SHADOWCL__CONTROL__IMAGE__COMPRESSION__ZSTD)
@@ -239,6 +239,7 @@ static int carry_out_suspend(const Shadowcl__Control__Suspend *suspend, int atta
         return 0;
     if (image_of(suspend->image, attached, true, &image, err) != 0)
         return -1;
+    image.asker = wish->asker;
     return checkpoint_suspend(suspend->deadline, wish, &image, report, err);
 }
 
@@ -250,6 +251,7 @@ static int carry_out_save(const Shadowcl__Control__Save *save, int attached,
     if (check_deadline(save->deadline, err) != 0 ||
         image_of(save->image ? save->image : &as_usual, attached, false, &image, err) != 0)
         return -1;
+    image.asker = wish->asker;
     return checkpoint_save(save->deadline, wish, &image, report, err);
 }
 

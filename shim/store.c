@@ -19,6 +19,7 @@
 static int file = -1; /* owned; being written */
 static struct save saving;
 static int64_t begun; /* CLOCK_MONOTONIC, ns */
+static int asker;     /* of struct store_wish */
 
 static int kept = -1;               /* owned; what the suspended process has its contents from */
 static struct image_reader *reader; /* owned; of that */
@@ -90,6 +91,11 @@ static int write_about(struct error *err)
     return result;
 }
 
+static bool asker_is_gone(void *unused)
+{
+    return precopy_asker_gone(&(struct precopy_wish){.asker = asker});
+}
+
 int store_begin(const struct store_wish *wish, struct error *err)
 {
     if (!wish || wish->fd < 0)
@@ -104,8 +110,11 @@ int store_begin(const struct store_wish *wish, struct error *err)
     int result = stream_prepare(err);
     if (result == 0)
         result = image_writer_create(&saving.writer, file, wish->compression, err);
-    if (result == 0)
+    if (result == 0) {
+        asker = wish->asker;
+        image_writer_wait_until(saving.writer, asker_is_gone, NULL, 0);
         result = write_about(err);
+    }
     if (result != 0)
         store_end();
     return result;

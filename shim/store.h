@@ -13,6 +13,7 @@ struct report;
 struct store_wish {
     int fd; /* -1: no image is wanted. Stays the caller's: what is kept is a duplicate. */
     enum image_compression compression;
+    int asker; /* the connection of who wants it; -1: nobody who could go away */
 };
 
 /* Before the gate closes: begins the file, sets memory aside. Does nothing where none is wanted. */

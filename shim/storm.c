@@ -49,7 +49,7 @@ bool storm_strikes(void)
 /* A file without a name, where one is wanted for the contents. */
 static struct store_wish image_wish(void)
 {
-    struct store_wish wish = {.fd = -1};
+    struct store_wish wish = {.fd = -1, .asker = -1};
     if (config.storm_image)
         wish.fd = open(config.storm_image, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (config.storm_image && wish.fd < 0)

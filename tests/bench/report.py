@@ -121,7 +121,7 @@ def programs(results):
     if not data:
         return None
     sides = [side for side in ("shim", "intercept") if f"{side}_cpu" in data["results"][0]]
-    heads = ["program", "native, ms", "pairs", *(f"{side}, {what}" for side in sides
+    heads = ["program", "native, ms", "starts", *(f"{side}, {what}" for side in sides
                                                  for what in ("time", "processor time")), "load"]
     rows = [[r["program"], f"{r['native_wall_ms']['median']:.1f}", r["native_wall_ms"]["count"],
              *(within(r[f"{side}_{what}"], "{:+.2%}") for side in sides for what in ("wall", "cpu")),

@@ -239,6 +239,37 @@ static void test_reader_that_has_gone_is_said_and_no_signal_comes(void **state)
     close(ends[1]);
 }
 
+static bool asked_often_enough(void *number)
+{
+    return ++*(int *)number > 2;
+}
+
+/* Whose program stands still meanwhile. */
+static void test_reader_that_stops_is_not_waited_for_without_end(void **state)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        Shadowcl__Image__About about = SHADOWCL__IMAGE__ABOUT__INIT;
+        static uint8_t bytes[MIB];
+        struct image_writer *writer;
+        struct error err = {0};
+        int ends[2], number = 0;
+        assert_int_equal(kind < 2 ? pipe(ends) : socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        assert_int_equal(image_writer_create(&writer, ends[1], IMAGE_COMPRESS_OFF, &err), 0);
+        image_writer_wait_until(writer, kind % 2 ? asked_often_enough : NULL, &number, 0.3);
+        memset(bytes, 3, sizeof bytes);
+        assert_int_equal(image_writer_about(writer, &about.base, &err), 0);
+        int result = image_writer_begin(writer, 2, sizeof bytes, &err);
+        if (result == 0)
+            result = image_writer_chunk(writer, bytes, sizeof bytes, &err);
+        assert_int_equal(result, -1);
+        assert_string_equal(err.reason, kind % 2 ? "who asked for it has gone away"
+                                                 : "its reader has taken nothing for 0.3 s");
+        image_writer_destroy(writer);
+        close(ends[0]);
+        close(ends[1]);
+    }
+}
+
 static void test_what_failed_fails_again(void **state)
 {
     Shadowcl__Image__About about = SHADOWCL__IMAGE__ABOUT__INIT;
@@ -293,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_full_disk_is_said),
         cmocka_unit_test(test_limit_on_files_is_said_and_no_signal_comes),
         cmocka_unit_test(test_reader_that_has_gone_is_said_and_no_signal_comes),
+        cmocka_unit_test(test_reader_that_stops_is_not_waited_for_without_end),
         cmocka_unit_test(test_what_failed_fails_again),
         cmocka_unit_test(test_auto_compresses_for_a_slow_sink_alone),
     };

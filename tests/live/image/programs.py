@@ -170,6 +170,34 @@ def full_disk(setup, sample, folder):
         subprocess.run(["umount", folder], check=True)
 
 
+def stalled(setup, sample, folder):
+    """Nobody reads the pipe that the image goes to: the program goes on once the command gives up,
+    and can be suspended again."""
+    with Run(setup, sample, "stalled") as run:
+        run.wait_until(0.3)
+        with subprocess.Popen([setup.bin / "shadowcl", "save", "--timeout", "1", "--compress", "off",
+                               str(run.pid), "-"], env=setup.environment, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as save:
+            said = save.stderr.read()  # of its standard output nothing is read
+            run.expect_at_work(save.wait(PATIENCE) == 1, f"save to nobody: {said}")
+            expect("suspended" not in said, f"save to nobody: {said}")
+            end = time.monotonic() + 10
+            while "another" in str((answer := try_suspend(run))["error"]):
+                expect(time.monotonic() < end, f"the save does not give up: {answer}")
+                time.sleep(0.1)
+            run.check_suspended(answer)
+        run.resume()
+        return run.finish()
+
+
+def try_suspend(run):
+    done = subprocess.run([run.setup.bin / "shadowcl", "suspend", str(run.pid), "--json"],
+                          env=run.setup.environment, capture_output=True, text=True,
+                          timeout=PATIENCE, stdin=subprocess.DEVNULL)
+    return json.loads(done.stdout)[0]
+
+
 def run_case(setup, sample, case, native):
     """Returns what the native run gives, which is another when there was too little to do."""
     while True:
@@ -191,7 +219,7 @@ def run_all(setup, sample):
     """Runs everything, also after a failure; returns the number of failures."""
     native = run_long_enough(setup, sample)
     failures = 0
-    for case in (saved, suspended, full_disk):
+    for case in (saved, suspended, full_disk, stalled):
         begin = time.monotonic()
         try:
             native = run_case(setup, sample, case, native)
