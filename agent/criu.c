@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +20,42 @@ enum { MAX_OPTIONS = 64, OLDEST_MAJOR = 3, OLDEST_MINOR = 17 };
 
 extern char **environ;
 
+static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM};
+#define COUNT_IGNORED (sizeof ignored / sizeof *ignored)
+
+/* What a terminal sends to all of its foreground would end a dump in the middle of a process, with
+ * code of CRIU's in it. Ignored, and not blocked: CRIU may be a shell's script, and shells unblock.
+ */
+static void ignore_signals(struct sigaction before[COUNT_IGNORED])
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    for (size_t i = 0; i < COUNT_IGNORED; i++)
+        sigaction(ignored[i], &ignore, &before[i]);
+}
+
+static void restore_signals(const struct sigaction before[COUNT_IGNORED])
+{
+    for (size_t i = 0; i < COUNT_IGNORED; i++)
+        sigaction(ignored[i], &before[i], NULL);
+}
+
 /* Runs it to its end, with both outputs to `log`; its exit code, or -1. */
 static int run(char *const *arguments, const char *log)
 {
+    bool is_dump = arguments[1] && !strcmp(arguments[1], "dump");
     posix_spawn_file_actions_t files;
+    struct sigaction before[COUNT_IGNORED];
     pid_t pid;
     int status = -1;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     posix_spawn_file_actions_adddup2(&files, 1, 2);
     mode_t mask = umask(077); /* memory is in what it writes */
+    if (is_dump)
+        ignore_signals(before);
     int failed = posix_spawn(&pid, arguments[0], &files, NULL, arguments, environ);
+    if (is_dump)
+        restore_signals(before);
     umask(mask);
     posix_spawn_file_actions_destroy(&files);
     if (failed) {

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -25,7 +26,7 @@
 
 enum { DEFAULT_KEEP = 3, MAX_KEEP = 1000 };
 static const double longest = 30 * 86400.0;
-static const char mark[] = "shadowcl.json", log_name[] = "checkpoint.log";
+static const char mark[] = "shadowcl.json", log_name[] = "checkpoint.log", making[] = ".making";
 
 extern char **environ;
 
@@ -77,9 +78,24 @@ error_t periodic_parse(struct periodic *periodic, int key, char *text, struct ar
     }
 }
 
-static int is_number(const struct dirent *entry)
+/* The directory is the user's: only what has a name as we give it may be a copy of ours. */
+static bool is_name(const char *text, size_t length)
 {
-    return entry->d_name[strspn(entry->d_name, "0123456789")] == 0;
+    char name[32];
+    int made = snprintf(name, sizeof name, "%06lu", strtoul(text, NULL, 10));
+    return made > 0 && (size_t)made == length && !strncmp(name, text, length);
+}
+
+static int is_copy(const struct dirent *entry)
+{
+    return is_name(entry->d_name, strlen(entry->d_name));
+}
+
+/* Stands beside a copy from before it is begun until it is whole. */
+static int is_making(const struct dirent *entry)
+{
+    const char *end = strrchr(entry->d_name, '.');
+    return end && !strcmp(end, making) && is_name(entry->d_name, (size_t)(end - entry->d_name));
 }
 
 static int by_number(const struct dirent **one, const struct dirent **other)
@@ -91,7 +107,7 @@ static int by_number(const struct dirent **one, const struct dirent **other)
 /* The copies, oldest first; the list and what is in it are the caller's. */
 static int list_copies(int dir, struct dirent ***list)
 {
-    int count = scandirat(dir, ".", list, is_number, by_number);
+    int count = scandirat(dir, ".", list, is_copy, by_number);
     return count < 0 ? 0 : count;
 }
 
@@ -127,19 +143,48 @@ static void remove_copy(int dir, const char *name)
     unlinkat(dir, name, AT_REMOVEDIR);
 }
 
-/* Leaves the newest whole ones. */
+/* Of those that were begun and are not whole, and that nobody is at any more. */
+static void remove_broken(int dir)
+{
+    struct dirent **list;
+    int count = scandirat(dir, ".", &list, is_making, by_number);
+    for (int i = 0; i < count; i++) {
+        char name[NAME_MAX + 1];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(list[i]->d_name, "."), list[i]->d_name);
+        int fd = openat(dir, list[i]->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            if (!is_whole(dir, name))
+                remove_copy(dir, name);
+            unlinkat(dir, list[i]->d_name, 0);
+        }
+        if (fd >= 0)
+            close(fd);
+    }
+    free_list(list, count < 0 ? 0 : count);
+}
+
+/* Leaves the newest whole ones, and all that is not ours. */
 static void prune(int dir, unsigned keep)
 {
     struct dirent **list;
+    remove_broken(dir);
     int count = list_copies(dir, &list);
     unsigned whole = 0;
-    for (int i = count; i-- > 0;) {
-        bool kept = is_whole(dir, list[i]->d_name) && whole < keep;
-        whole += kept;
-        if (!kept)
+    for (int i = count; i-- > 0;)
+        if (is_whole(dir, list[i]->d_name) && whole++ >= keep)
             remove_copy(dir, list[i]->d_name);
-    }
     free_list(list, count);
+}
+
+/* The note that one of this number is being made; locked while it is open. -1: no note, no copy. */
+static int note_making(int dir, unsigned long number)
+{
+    char name[NAME_MAX + 1];
+    snprintf(name, sizeof name, "%06lu%s", number, making);
+    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        flock(fd, LOCK_EX);
+    return fd;
 }
 
 static unsigned long next_number(int dir)
@@ -152,7 +197,7 @@ static unsigned long next_number(int dir)
 }
 
 /* What it says goes to the log beside the copies, never to the program's own output. */
-static void copy(int dir, const char *path, pid_t pid)
+static void copy(int dir, const char *path, unsigned long count, pid_t pid)
 {
     char number[16], target[PATH_MAX], log[PATH_MAX], self[PATH_MAX];
     char *const arguments[] = {"shadowcl", "checkpoint", "--leave-running", "--tree", number,
@@ -160,8 +205,7 @@ static void copy(int dir, const char *path, pid_t pid)
     posix_spawn_file_actions_t files;
     pid_t child;
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length < 0 ||
-        snprintf(target, sizeof target, "%s/%06lu", path, next_number(dir)) >= PATH_MAX ||
+    if (length < 0 || snprintf(target, sizeof target, "%s/%06lu", path, count) >= PATH_MAX ||
         snprintf(log, sizeof log, "%s/%s", path, log_name) >= PATH_MAX)
         return;
     self[length] = 0;
@@ -188,7 +232,12 @@ static _Noreturn void watch(const struct periodic *periodic, const char *path, i
             _exit(0);
         if (text_clock() < next)
             continue;
-        copy(dir, path, pid);
+        unsigned long number = next_number(dir);
+        int note = note_making(dir, number);
+        if (note >= 0) {
+            copy(dir, path, number, pid);
+            close(note);
+        }
         prune(dir, periodic->keep);
         next = text_clock() + periodic->every;
     }
@@ -212,15 +261,31 @@ static void leave_and_watch(const struct periodic *periodic, const char *path, i
     watch(periodic, path, kept_dir, kept_pidfd, pid);
 }
 
+/* One that was there before is left as it is; each copy in it is for its owner only. */
+static int check_private(int dir, bool is_new, struct error *err)
+{
+    struct stat status;
+    if (is_new)
+        return fchmod(dir, 0700) == 0 ? 0 : error_set(err, errno, "make it private");
+    if (fstat(dir, &status) < 0)
+        return error_set(err, errno, "look at it");
+    if (status.st_uid == geteuid() && !(status.st_mode & (S_IWGRP | S_IWOTH)))
+        return 0;
+    error_set(err, 0, "others can write to it");
+    return error_todo(err, "name a directory of your own, or one that is not there yet");
+}
+
 static int open_all(const struct periodic *periodic, pid_t pid, char path[PATH_MAX], int *pidfd,
                     struct error *err)
 {
     error_object(err, "directory `%.100s`", periodic->dir);
-    if (mkdir(periodic->dir, 0700) < 0 && errno != EEXIST)
+    bool is_new = mkdir(periodic->dir, 0700) == 0;
+    if (!is_new && errno != EEXIST)
         return error_set(err, errno, "make it");
     int dir = open(periodic->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (dir < 0 || fchmod(dir, 0700) < 0 || !realpath(periodic->dir, path)) {
-        error_set(err, errno, "make it private");
+    if (dir < 0 || !realpath(periodic->dir, path) || check_private(dir, is_new, err) < 0) {
+        if (!err->reason[0])
+            error_set(err, errno, "open it");
         if (dir >= 0)
             close(dir);
         return -1;

@@ -248,6 +248,27 @@ class Cases:
             call(self.setup, "resume", program.pid)
             self.expect_undisturbed(program)
 
+    def case_interrupted(self):
+        """Ctrl-C, which a terminal sends to all of its foreground, does not end CRIU in the middle."""
+        slow, mark = self.setup.work / "slow-criu", self.setup.work / "not-ended"
+        slow.write_text(f'#!/bin/sh\nif [ "$1" = dump ]; then\n  echo >{mark}.begun; sleep 1\n'
+                        f'  echo >{mark}\nfi\nexec {self.criu} "$@"\n')
+        slow.chmod(0o755)
+        with self.heat() as program:
+            program.wait_until(0.2)
+            command = subprocess.Popen([self.setup.bin / "shadowcl", "checkpoint", "--leave-running",
+                                        str(program.pid), self.directory()],
+                                       env={**self.setup.environment, "SHADOWCL_CRIU": str(slow)},
+                                       start_new_session=True)
+            end = time.monotonic() + 60
+            while not Path(f"{mark}.begun").exists():
+                expect(time.monotonic() < end, "CRIU is not asked to dump")
+                time.sleep(0.01)
+            os.killpg(command.pid, signal.SIGINT)
+            command.wait(timeout=PATIENCE)
+            expect(mark.exists(), "CRIU was interrupted")
+            self.expect_undisturbed(program)
+
     def case_refusals(self):
         ours, its = socket.socketpair()
         os.set_inheritable(its.fileno(), True)
@@ -396,6 +417,28 @@ class Cases:
             made = self.kill_until_its_end(killed, expected)
             expect(made, "it came to its end before it could be killed")
             killed += made
+
+    def case_periodic_among_others(self):
+        """The directory was there before, with what only looks like copies: that is left alone."""
+        top = self.directory()
+        others = [top / "2024/results", top / "7/notes", top / "000900/more"]
+        for other in others:
+            other.parent.mkdir(parents=True)
+            other.write_text("somebody's")
+        top.chmod(0o755)
+        every = ["--checkpoint-every", "0.3s", "--checkpoint-dir", str(top), "--keep", "1"]
+        with self.heat(*every) as program:
+            end = time.monotonic() + PATIENCE
+            while not (top / "000902/shadowcl.json").exists() and lives(program.pid):
+                expect(time.monotonic() < end, f"no second copy: {list(top.iterdir())}")
+                time.sleep(0.01)
+            self.expect_undisturbed(program)
+        expect(all(other.read_text() == "somebody's" for other in others), "it is not left alone")
+        expect(top.stat().st_mode & 0o777 == 0o755, f"its mode is {top.stat().st_mode:o}")
+        expect(not (top / "000901").exists(), "the first copy was not removed")
+        top.chmod(0o777)
+        said = call(self.setup, "run", *every, "--", "true", code=1)
+        expect("others can write to it" in said, said)
 
     def kill_until_its_end(self, killed, expected):
         """How often it was killed: as often as is wanted, or until it had no more to do."""
