@@ -38,6 +38,11 @@ bool exchange_was_interrupted(void)
     return interrupted;
 }
 
+void exchange_forget_interruption(void)
+{
+    interrupted = 0;
+}
+
 const char *control_state_name(control_state state)
 {
     static const char *const names[] = {"running", "draining", "capturing", "suspended",

@@ -45,6 +45,8 @@ void exchange_finish(struct exchange *list, size_t count);
 /* From now on SIGINT, SIGTERM and SIGHUP end the wait, not the command. */
 void exchange_catch_signals(void);
 bool exchange_was_interrupted(void);
+/* On the way back: what was begun is brought to its end. */
+void exchange_forget_interruption(void);
 
 /* "running", ... ; "unknown" for what a newer process may say. */
 const char *control_state_name(control_state state);

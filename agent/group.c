@@ -109,6 +109,19 @@ static void check_left(struct report *report)
     error_todo(&report->error, "start the program anew with `shadowcl run` of this release");
 }
 
+/* Those whose answer was not waited for may be at it still, and leave when they have suspended. */
+static void wait_for_open(struct group *group, double seconds)
+{
+    struct targets *targets = &group->targets;
+    double until = text_clock() + seconds;
+    for (size_t open = 1; open && text_clock() < until;) {
+        open = 0;
+        together_settle(targets->list, targets->count, LOOK_US / 1e6);
+        for (size_t i = 0; i < targets->count; i++)
+            open += together_is_open(&targets->list[i]) && !away_is(targets->list[i].pid);
+    }
+}
+
 int group_leave(struct group *group, double deadline, struct error *err)
 {
     struct targets *targets = &group->targets;
@@ -120,6 +133,8 @@ int group_leave(struct group *group, double deadline, struct error *err)
         check_left(&targets->list[i]);
     if (refuse_failed(group, err) == 0)
         return 0;
+    exchange_forget_interruption();
+    wait_for_open(group, deadline + capture_time);
     if (group_return(group, "", false, &why) < 0)
         error_todo(err, "resuming the others failed too (%s: %s); try `shadowcl resume`",
                    why.object, why.reason);
@@ -158,6 +173,7 @@ int group_wake(struct group *group, struct error *err)
 int group_return(struct group *group, const char *device, bool strict, struct error *err)
 {
     struct targets *targets = &group->targets;
+    exchange_forget_interruption();
     if (group_wake(group, err) < 0)
         return -1;
     ask_status(targets->list, targets->count);

@@ -269,6 +269,28 @@ class Cases:
             expect(mark.exists(), "CRIU was interrupted")
             self.expect_undisturbed(program)
 
+    def case_interrupted_at_any_moment(self):
+        """Whatever it was at: the program runs on, and the answer says so."""
+        with self.heat() as program:
+            program.wait_until(0.1)
+            for number in range(8):
+                command = subprocess.Popen([self.setup.bin / "shadowcl", "checkpoint",
+                                            "--leave-running", "--json", str(program.pid),
+                                            self.directory()], env=self.setup.environment,
+                                           start_new_session=True, text=True,
+                                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                time.sleep(0.06 * number)
+                os.killpg(command.pid, signal.SIGINT)
+                out, said = command.communicate(timeout=PATIENCE)
+                if program.process.poll() is not None:
+                    break  # it had too little to do
+                states = json.loads(call(self.setup, "ps", "--json"))
+                state = [one["state"] for one in states if one["pid"] == program.pid]
+                expect(state == ["running"], f"interrupted after {0.06 * number:.2f} s it is "
+                                             f"{state}: {out}{said}")
+                expect("suspended" not in said, f"it is said to be suspended: {out}{said}")
+            self.expect_undisturbed(program)
+
     def case_refusals(self):
         ours, its = socket.socketpair()
         os.set_inheritable(its.fileno(), True)
