@@ -171,6 +171,39 @@ int targets_keep_undone(struct targets *targets, const char *done, struct error 
     return error_todo(err, "nothing; see `shadowcl ps`");
 }
 
+/* Does its environment name the same runtime directory as ours, or none as ours? */
+static bool is_of_here(pid_t pid)
+{
+    static const char name[] = "SHADOWCL_RUNTIME_DIR=";
+    const char *ours = getenv("SHADOWCL_RUNTIME_DIR");
+    char path[64], *variable = NULL, *theirs = NULL;
+    size_t room = 0;
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    FILE *file = fopen(path, "re");
+    while (file && !theirs && getdelim(&variable, &room, 0, file) > 0)
+        if (!strncmp(variable, name, sizeof name - 1))
+            theirs = variable + sizeof name - 1;
+    bool same = file && !strcmp(theirs ? theirs : "", ours ? ours : "");
+    free(variable);
+    if (file)
+        fclose(file);
+    return same;
+}
+
+pid_t targets_find_away(void)
+{
+    pid_t found = 0;
+    DIR *proc = opendir("/proc");
+    for (struct dirent *entry; proc && !found && (entry = readdir(proc));) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid > 0 && away_is(pid) && is_of_here(pid))
+            found = pid;
+    }
+    if (proc)
+        closedir(proc);
+    return found;
+}
+
 static bool listens(const struct peers *peers, pid_t pid)
 {
     for (size_t i = 0; i < peers->count; i++)

@@ -17,6 +17,9 @@ struct targets {
 int targets_find(struct targets *targets, const struct options *options, struct error *err);
 void targets_finish(struct targets *targets);
 bool targets_failed(const struct targets *targets);
+/* The first process that has left its socket in this runtime directory, by what it was told of that
+ * when it was started, so that CRIU can copy it; 0: none. */
+pid_t targets_find_away(void);
 /* With --all: asks for the states and keeps those that are not `done` yet; one that does not say
  * has failed. Fails itself if none is left. */
 int targets_keep_undone(struct targets *targets, const char *done, struct error *err);

@@ -3,6 +3,7 @@
 #include "agent/daemon/crowd.h"
 
 #include "agent/ask.h"
+#include "agent/process.h"
 #include "agent/together.h"
 
 #include <errno.h>
@@ -124,6 +125,19 @@ json_int_t crowd_bytes(const struct crowd *crowd)
         if (crowd->targets.list[i].response)
             bytes += crowd->targets.list[i].response->device_bytes;
     return bytes > INT64_MAX ? INT64_MAX : (json_int_t)bytes;
+}
+
+bool crowd_is_copied(struct error *err)
+{
+    char command[64];
+    pid_t pid = targets_find_away();
+    if (!pid)
+        return false;
+    process_command(pid, command, sizeof command);
+    error_object(err, "process %d %s", (int)pid, command);
+    error_set(err, 0, "it is being copied by CRIU, and takes a device again afterwards");
+    error_todo(err, "wait for that; if nobody copies it any more, `shadowcl resume %d`", (int)pid);
+    return true;
 }
 
 const struct report *crowd_failed(const struct crowd *crowd)

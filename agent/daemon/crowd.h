@@ -26,6 +26,8 @@ json_t *crowd_processes(const struct crowd *crowd);
 json_t *crowd_elements(const struct crowd *crowd, enum answer_kind kind);
 /* Bytes on the device of all that said so. */
 json_int_t crowd_bytes(const struct crowd *crowd);
+/* Is one being copied by CRIU? It can't be asked, and takes a device again afterwards. */
+bool crowd_is_copied(struct error *err);
 const struct report *crowd_failed(const struct crowd *crowd);
 /* Its failure, with the process named. */
 struct error crowd_blame(const struct report *report);

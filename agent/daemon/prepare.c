@@ -33,6 +33,9 @@ static void look_at_processes(const struct crowd *crowd, json_t *refusals)
     for (size_t i = 0; i < crowd->targets.count; i++)
         if (crowd->targets.list[i].failed)
             refuse(refusals, &crowd->targets.list[i].error);
+    struct error err = {0};
+    if (crowd_is_copied(&err))
+        refuse(refusals, &err);
 }
 
 static void look_at_users(const json_t *arguments, json_t *refusals)

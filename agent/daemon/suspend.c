@@ -114,6 +114,9 @@ static pid_t *list_proved(const struct suspension *s, bool are_suspended, size_t
 /* Who holds the devices; with `shim`, also processes under shadowcl. */
 static size_t find_residue(struct suspension *s, bool with_shim, struct error *err)
 {
+    const json_t *named = json_object_get(s->job->request.arguments, "devices");
+    if (named && json_array_size(named) == 0)
+        return 0; /* none is to be free */
     char devices[1024];
     size_t num_proved;
     struct pci pci;
@@ -171,7 +174,7 @@ static int check(struct suspension *s)
         err = crowd_blame(silent);
         return fail(s, REPLY_REFUSED, &err);
     }
-    if (check_devices(s, &err) < 0)
+    if (crowd_is_copied(&err) || check_devices(s, &err) < 0)
         return fail(s, REPLY_REFUSED, &err);
     return find_residue(s, false, &err) ? fail(s, REPLY_REFUSED, &err) : 0;
 }

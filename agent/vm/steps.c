@@ -115,8 +115,8 @@ int step_suspend_again(struct move *move, struct error *err)
     json_t *arguments = json_pack("{s:b}", "hooks", 0);
     const struct side *side = move->holder;
     bool may_be_there = side->plug == PLUG_IN || side->plug == PLUG_UNKNOWN;
-    if (may_be_there && *side->place.address)
-        json_object_set_new(arguments, "devices", addresses(side));
+    json_object_set_new(arguments, "devices",
+                        may_be_there && *side->place.address ? addresses(side) : json_array());
     return suspend(move, arguments, err);
 }
 

@@ -19,6 +19,19 @@ time.sleep(600)
 """
 
 
+# As the library does it: shim/wake.h.
+AWAY = """
+import ctypes, os, threading, time
+def wait():
+    ctypes.CDLL(None).prctl(15, f"shadowcl-{pipe[0]}".encode(), 0, 0, 0)
+    print("away", flush=True)
+    time.sleep(600)
+pipe = os.pipe()
+threading.Thread(target=wait, daemon=True).start()
+time.sleep(600)
+"""
+
+
 class Residue(Case):
     def setUp(self):
         super().setUp()
@@ -88,6 +101,9 @@ class Residue(Case):
         self.assertTrue(any(user["what"].startswith(word) for user in users), users)
         self.assertEqual(host.event("residue")["users"], error["data"]["residue"])
         self.expect_running(host)
+        # Nothing is to be free.
+        self.assertEqual(host.done("suspend", devices=[])["residue"], [])
+        host.done("resume")
         # It is none of that device's.
         host.done("suspend", devices=["0000:00:06.0"])
         host.done("resume")
@@ -98,8 +114,26 @@ class Residue(Case):
         holder.kill()
         holder.wait()
         self.assertEqual(host.done("suspend")["residue"], [])
-        self.assertEqual(peer.stop(), ["suspend 10", "resume  0"] * 2 + ["suspend 10"])
+        self.assertEqual(peer.stop(), ["suspend 10", "resume  0"] * 3 + ["suspend 10"])
         self.peers = []
+
+    def test_copied_by_criu(self):
+        """It has left its socket, and will take a device again."""
+        self.peer()
+        away = subprocess.Popen([sys.executable, "-c", AWAY], stdout=subprocess.PIPE, text=True,
+                                stdin=subprocess.DEVNULL, env=self.environment())
+        self.programs.append(away)
+        self.assertEqual(away.stdout.readline(), "away\n")
+        away.stdout.close()
+        host = self.started()
+        for refusal in (host.done("prepare")["refusals"][0], host.fails("Refused", "suspend")):
+            self.assertIn(f"process {away.pid} python", refusal["object"])
+            self.assertIn("being copied by CRIU", refusal["reason"])
+        self.expect_running(host)
+        away.kill()
+        away.wait()
+        host.done("suspend")
+        host.done("resume")
 
     def test_open(self):
         self.found("open", "fd ")

@@ -48,6 +48,8 @@ class Unplug(Case):
         self.check(ran, 1, **AT_SOURCE)
         self.assertEqual(ran.world.events, ["the device left under running programs"])
         self.says(ran, "let the device go, late", "not suspended before.*its device is gone")
+        # What others hold of other devices does not matter.
+        self.assertEqual([each.get("devices") == [] for each in call(ran, "suspend")], [False, True])
 
     def test_unplugged_already(self):
         """An event that was lost with the connection is made up for by looking."""
