@@ -83,7 +83,7 @@ static bool is_name(const char *text, size_t length)
 {
     char name[32];
     int made = snprintf(name, sizeof name, "%06lu", strtoul(text, NULL, 10));
-    return made > 0 && (size_t)made == length && !strncmp(name, text, length);
+    return length < 10 && made > 0 && (size_t)made == length && !strncmp(name, text, length);
 }
 
 static int is_copy(const struct dirent *entry)
@@ -176,12 +176,13 @@ static void prune(int dir, unsigned keep)
     free_list(list, count);
 }
 
-/* The note that one of this number is being made; locked while it is open. -1: no note, no copy. */
+/* The note that one of this number is being made; locked as long as we or who makes it have it
+ * open. -1: no note, no copy. */
 static int note_making(int dir, unsigned long number)
 {
     char name[NAME_MAX + 1];
     snprintf(name, sizeof name, "%06lu%s", number, making);
-    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd >= 0)
         flock(fd, LOCK_EX);
     return fd;
@@ -271,12 +272,13 @@ static int check_private(int dir, bool is_new, struct error *err)
         return error_set(err, errno, "look at it");
     if (status.st_uid == geteuid() && !(status.st_mode & (S_IWGRP | S_IWOTH)))
         return 0;
-    error_set(err, 0, "others can write to it");
+    error_set(err, 0,
+              status.st_uid == geteuid() ? "others can write to it"
+                                         : "it belongs to somebody else");
     return error_todo(err, "name a directory of your own, or one that is not there yet");
 }
 
-static int open_all(const struct periodic *periodic, pid_t pid, char path[PATH_MAX], int *pidfd,
-                    struct error *err)
+static int open_directory(const struct periodic *periodic, char path[PATH_MAX], struct error *err)
 {
     error_object(err, "directory `%.100s`", periodic->dir);
     bool is_new = mkdir(periodic->dir, 0700) == 0;
@@ -290,6 +292,24 @@ static int open_all(const struct periodic *periodic, pid_t pid, char path[PATH_M
             close(dir);
         return -1;
     }
+    return dir;
+}
+
+int periodic_check(const struct periodic *periodic, struct error *err)
+{
+    char path[PATH_MAX];
+    int dir = periodic->every ? open_directory(periodic, path, err) : -1;
+    if (dir >= 0)
+        close(dir);
+    return periodic->every && dir < 0 ? -1 : 0;
+}
+
+static int open_all(const struct periodic *periodic, pid_t pid, char path[PATH_MAX], int *pidfd,
+                    struct error *err)
+{
+    int dir = open_directory(periodic, path, err);
+    if (dir < 0)
+        return -1;
     *pidfd = (int)syscall(SYS_pidfd_open, pid, 0U);
     if (*pidfd >= 0)
         return dir;

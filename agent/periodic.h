@@ -28,6 +28,8 @@ enum { OPTION_EVERY = 512, OPTION_PERIODIC_DIR, OPTION_KEEP };
 /* For a verb's parser: ARGP_ERR_UNKNOWN for keys that are others'. At ARGP_KEY_END it looks whether
  * they fit together. */
 error_t periodic_parse(struct periodic *periodic, int key, char *text, struct argp_state *state);
+/* Can copies be put there? Makes the directory where there is none. */
+int periodic_check(const struct periodic *periodic, struct error *err);
 /* Starts the process that watches `pid`, where that was asked for; it ends with it. */
 int periodic_start(const struct periodic *periodic, pid_t pid, struct error *err);
 

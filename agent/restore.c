@@ -32,7 +32,8 @@ struct restore {
     struct criu criu;
     struct group group;
     struct saved saved;
-    pid_t pid; /* of the program; 0 before it is there */
+    pid_t pid;
+    bool is_resumed; /* of the program; 0 before it is there */
     char pipes[MAX_PIPES][64];
     char *inherit[2 * MAX_PIPES + 1];
     double restore_ms, resume_ms;
@@ -153,7 +154,9 @@ static int prepare(struct restore *restore, struct error *err)
         return -1;
     *err = (struct error){0};
     inherit_pipes(restore);
-    return check_pids(restore, err) < 0 ? -1 : saved_make_ready(&restore->saved, err);
+    return check_pids(restore, err) < 0 || periodic_check(&restore->periodic, err) < 0
+               ? -1
+               : saved_make_ready(&restore->saved, err);
 }
 
 /* By the numbers of the copy, which are those of here. */
@@ -193,8 +196,14 @@ static int carry_out(struct restore *restore, struct error *err)
     restore->restore_ms = (text_clock() - start) * 1e3;
     if (resume(restore, err) < 0)
         return -1;
+    restore->is_resumed = true;
     *err = (struct error){0};
     return periodic_start(&restore->periodic, restore->pid, err);
+}
+
+static const char *state_of(const struct restore *restore)
+{
+    return restore->is_resumed ? "running" : restore->pid ? "suspended" : "not started";
 }
 
 static void print_json(const struct restore *restore, int result, const struct error *err)
@@ -205,11 +214,10 @@ static void print_json(const struct restore *restore, int result, const struct e
         json_array_append_new(processes, json_pack("{s:i, s:s}", "pid", (int)targets->list[i].pid,
                                                    "state", targets->list[i].state));
     json_t *failure = result == 0 ? json_null() : answer_failure(err);
-    const char *state = result == 0 ? "running" : restore->pid ? "suspended" : "not started";
     json_t *answer =
         json_pack("[{s:i, s:s, s:s, s:o, s:{s:f, s:f}, s:o}]", "pid", (int)restore->pid, "state",
-                  state, "directory", restore->saved.dir, "processes", processes, "ms", "restore",
-                  restore->restore_ms, "resume", restore->resume_ms, "error", failure);
+                  state_of(restore), "directory", restore->saved.dir, "processes", processes, "ms",
+                  "restore", restore->restore_ms, "resume", restore->resume_ms, "error", failure);
     json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     putchar('\n');
     json_decref(answer);
@@ -260,7 +268,7 @@ int verb_restore(int argc, char **argv)
     int code = result == 0 ? EXIT_DONE : EXIT_REFUSED;
     if (result < 0) {
         report_error("restore", &err);
-        fprintf(stderr, "  state: %s\n", restore.pid ? "suspended" : "not started");
+        fprintf(stderr, "  state: %s\n", state_of(&restore));
     }
     if (restore.options.json)
         print_json(&restore, result, &err);

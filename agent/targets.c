@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -99,6 +100,7 @@ static void wake(const struct options *options)
     for (size_t i = 0; i < options->num_pids; i++) {
         if (!away_is(options->pids[i]) || away_wake(options->pids[i], &ignored) < 0)
             continue;
+        kill(options->pids[i], SIGCONT); /* CRIU leaves it stopped */
         for (int tries = 0; tries < WAKE_TRIES && away_is(options->pids[i]); tries++)
             usleep(10000);
     }

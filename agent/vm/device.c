@@ -292,8 +292,9 @@ int device_check(struct qmp *qmp, const json_t *options, double timeout, struct 
         const char *object = name ? json_string_value(json_object_get(options, name)) : NULL;
         if (result < 0 || !object || !type || strncmp(type, "link<", 5))
             continue;
-        result = has_object(qmp, "/objects", object, timeout, err) - 1;
-        if (result < 0)
+        int found = has_object(qmp, "/objects", object, timeout, err);
+        result = found > 0 ? 0 : -1;
+        if (found == 0)
             error_set(err, 0, "its QEMU has no object `%s`, which the device's `%s` names", object,
                       name);
     }

@@ -60,7 +60,8 @@ static const struct vm_option {
      "QEMU's limit for the machine's own stop, in milliseconds"},
     {"multifd", "N", AT(multifd), KIND_NUMBER, VM_MIGRATE, 0, "Move over N connections at once"},
     {"timeout", "SEC", AT(timeout), KIND_NUMBER, ALL, 0,
-     "Most seconds for a single step, 30 by default; suspending and resuming have 120 and 600"},
+     "Most seconds for a single step, 30 by default; resuming has 600, suspending the deadline and "
+     "1200"},
     {"unplug-timeout", "SEC", AT(unplug_timeout), KIND_NUMBER, VM_MIGRATE | VM_SUSPEND, 0,
      "Most seconds for the guest to let the device go, 30 by default"},
     {"migrate-timeout", "SEC", AT(migrate_timeout), KIND_NUMBER, VM_MIGRATE, 0,

@@ -74,6 +74,8 @@ static void print_resume(FILE *out, const struct move *move)
     char *map = move->on_meanwhile ? json_dumps(move->map, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
     if (map)
         print_quoted(out, "--resume-map", map);
+    else if (move->options.resume_device)
+        print_quoted(out, "--resume-device", move->options.resume_device);
     fputs("\n", out);
     free(text);
     free(map);

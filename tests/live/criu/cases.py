@@ -228,9 +228,16 @@ class Cases:
             self.expect_undisturbed(program)
 
     def case_command_dies(self):
-        """Killed in the middle of it: the program is suspended, and a resume finds it."""
+        """Killed in the middle of it, before the dump and after: the program is suspended, and then
+        stopped too, and a resume finds it."""
+        self.killed_while('exec sleep 1000')
+        self.killed_while(f'{self.criu} "$@"; echo >{self.setup.work}/dumped; exec sleep 1000',
+                          self.setup.work / "dumped")
+
+    def killed_while(self, doing, mark=None):
         waits = self.setup.work / "waiting-criu"
-        waits.write_text(f'#!/bin/sh\n[ "$1" = dump ] && exec sleep 1000\nexec {self.criu} "$@"\n')
+        waits.write_text(f'#!/bin/sh\nif [ "$1" = dump ]; then {doing}; fi\n'
+                         f'exec {self.criu} "$@"\n')
         waits.chmod(0o755)
         with self.heat() as program:
             program.wait_until(0.2)
@@ -241,6 +248,9 @@ class Cases:
             end = time.monotonic() + 60
             while not any(name.startswith("shadowcl-") for name in threads(program.pid)):
                 expect(time.monotonic() < end, "it does not suspend")
+                time.sleep(0.01)
+            while mark and not mark.exists():
+                expect(time.monotonic() < end, "it is not dumped")
                 time.sleep(0.01)
             time.sleep(0.5)
             os.killpg(command.pid, signal.SIGKILL)
@@ -461,6 +471,8 @@ class Cases:
         top.chmod(0o777)
         said = call(self.setup, "run", *every, "--", "true", code=1)
         expect("others can write to it" in said, said)
+        said = call(self.setup, "restore", *every, "--detach", "--truncate", top, code=1)
+        expect("others can write to it" in said and "state: not started" in said, said)
 
     def kill_until_its_end(self, killed, expected):
         """How often it was killed: as often as is wanted, or until it had no more to do."""
