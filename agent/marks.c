@@ -48,6 +48,29 @@ static int make_temporary(int directory, char *name, size_t size)
     return openat(directory, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/* In a directory that all users share, somebody may have put a folder there, which no file can
+ * replace: it goes out of the way. */
+static int rename_over(int directory, const char *temporary, const char *name)
+{
+    char aside[64];
+    uint64_t random = 0;
+    if (renameat(directory, temporary, directory, name) == 0)
+        return 0;
+    if (errno != EISDIR)
+        return -1;
+    int reason = errno;
+    if (unlinkat(directory, name, AT_REMOVEDIR) < 0) {
+        if (getrandom(&random, sizeof random, 0) != sizeof random)
+            return -1;
+        snprintf(aside, sizeof aside, ".aside-%016llx", (unsigned long long)random);
+        if (renameat(directory, name, directory, aside) < 0) {
+            errno = reason;
+            return -1;
+        }
+    }
+    return renameat(directory, temporary, directory, name);
+}
+
 int marks_write(int directory, const char *name, const json_t *content, struct error *err)
 {
     char temporary[64];
@@ -60,7 +83,7 @@ int marks_write(int directory, const char *name, const json_t *content, struct e
     } else {
         result = write_all(fd, text, strlen(text));
         if (result == 0)
-            result = renameat(directory, temporary, directory, name);
+            result = rename_over(directory, temporary, name);
         if (result < 0) {
             error_set(err, errno, "can't be written");
             unlinkat(directory, temporary, 0);

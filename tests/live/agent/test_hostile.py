@@ -17,6 +17,24 @@ class Hostile(Case):
         self.good = self.started()
         self.before = self.resident()
 
+    def test_folders_in_place_of_its_files(self):
+        """As any user can make them in a runtime directory that all share."""
+        for inside in (None, "something"):
+            for name in (self.mark, os.path.join(self.run, f"agent.{os.geteuid()}.json")):
+                if os.path.isfile(name):
+                    os.unlink(name)
+                os.mkdir(name)
+                if inside:
+                    os.mkdir(os.path.join(name, inside))
+            peer = self.peer()
+            self.good.done("suspend")
+            self.assertTrue(os.path.isfile(self.mark), "no mark")
+            self.good.done("resume")
+            self.assertEqual(peer.stop(), ["suspend 10", "resume  0"])
+            self.peers.remove(peer)
+            self.assertFalse(os.path.lexists(self.mark), "a mark was left behind")
+        self.unharmed()
+
     def resident(self):
         with open(f"/proc/{self.agent.pid}/status", encoding="ascii") as file:
             return [int(line.split()[1]) << 10 for line in file if line.startswith("VmRSS")][0]

@@ -4,9 +4,10 @@ the host was told is forgotten."""
 import json
 import os
 import signal
+import subprocess
 import time
 
-from harness import Case, run_tests, wait_until
+from harness import Case, needs_root, run_tests, wait_until
 
 
 class Restart(Case):
@@ -161,10 +162,24 @@ class Restart(Case):
         self.expect_running(host)
         self.assertEqual(self.logs(), [["suspend 10", "resume  0"]])
 
+    def read_only(self, wanted):
+        """The runtime directory, as on a disk that has failed."""
+        for command in self.to_read_only() if wanted else [["umount", self.run]]:
+            subprocess.run(command, check=True)
+        if wanted:
+            self.addCleanup(subprocess.run, ["umount", "-q", self.run], check=False)
+
+    def to_read_only(self):
+        return [["mount", "--bind", self.run, self.run],
+                ["mount", "-o", "remount,bind,ro", self.run]]
+
+    @needs_root
     def test_no_place_for_the_end(self):
         """Who is told that all is suspended must find it so, also after this agent."""
         self.peer()
-        self.hook("10-a", f"say $1; rm -rf {self.mark}; test $1 = return || mkdir {self.mark}")
+        shut = "; ".join(" ".join(command) for command in self.to_read_only())
+        self.addCleanup(subprocess.run, ["umount", "-q", self.run], check=False)
+        self.hook("10-a", f"say $1; if [ $1 = return ]; then umount {self.run}; else {shut}; fi")
         host = self.started()
         error = host.fails("Internal", "suspend")
         self.assertIn("suspended.", error["object"])
@@ -172,31 +187,30 @@ class Restart(Case):
         self.assertEqual(self.said(), ["10-a release", "10-a return"])
         self.assertEqual(self.logs(), [["suspend 10", "resume  0"]])
 
+    @needs_root
     def test_mark_that_stays(self):
         """A resume does not fail for it; it is said, and tried again."""
         self.peer()
         host = self.started()
         host.done("suspend")
-        os.unlink(self.mark)
-        os.mkdir(self.mark)
+        self.read_only(True)
         host.done("resume")
         self.assertEqual(host.done("status")["state"], "running")
         self.assertIn("can't be removed", self.messages())
-        os.rmdir(self.mark)
-        with open(self.mark, "w", encoding="utf-8"):
-            pass
+        self.read_only(False)
         wait_until(lambda: not os.path.lexists(self.mark), "the mark is removed", 5)
         self.assertEqual(self.logs(), [["suspend 10", "resume  0"]])
 
+    @needs_root
     def test_no_place_for_the_state(self):
         """What can't be marked is not begun."""
         peer = self.peer()
         host = self.started()
-        os.mkdir(self.mark)
+        self.read_only(True)
         error = host.fails("Internal", "suspend")
         self.assertIn("suspended.", error["object"])
         self.assertEqual(host.done("status")["state"], "running")
-        os.rmdir(self.mark)
+        self.read_only(False)
         host.done("suspend")
         host.done("resume")
         self.assertEqual(peer.stop(), ["suspend 10", "resume  0"])
