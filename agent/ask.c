@@ -2,6 +2,7 @@
 /* The requests, put to many processes at once. */
 #include "agent/ask.h"
 
+#include "agent/away.h"
 #include "agent/process.h"
 #include "agent/progress.h"
 
@@ -58,13 +59,15 @@ void ask_status(struct report *list, size_t count)
         if (!is_asked(&list[i]))
             continue;
         enum exchange_end end = exchanges[at].end;
+        /* It has become another program, then, or is just ending; or CRIU copies it. */
+        bool is_gone = exchanges[at].is_deserted && !away_is(list[i].pid);
         report_take(&list[i], &exchanges[at++]);
         if (end == EXCHANGE_ANSWERED)
             continue;
         list[i].failed = false;
-        report_set_state(&list[i], is_ending(&list[i], end) ? "gone"
-                                   : end == EXCHANGE_BROKEN ? "unknown"
-                                                            : "not answering");
+        report_set_state(&list[i], is_gone || is_ending(&list[i], end) ? "gone"
+                                   : end == EXCHANGE_BROKEN            ? "unknown"
+                                                                       : "not answering");
     }
     exchange_finish(exchanges, asked);
     free(exchanges);
@@ -81,7 +84,8 @@ static void settle(struct report *report)
     report_finish(&now);
     if (strcmp(report->state, "gone"))
         return;
-    error_set(&report->error, 0, "it ended before it answered");
+    error_set(&report->error, 0, "it ended%s before it answered",
+              process_lives(report->pid) ? ", or became another program," : "");
     error_todo(&report->error, "see its own messages and exit code; nothing is left to do for "
                                "shadowcl");
 }

@@ -74,6 +74,7 @@ static void connect_to(struct exchange *exchange)
     socklen_t size = sizeof creds;
     exchange->fd = peer_connect(exchange->peer);
     if (exchange->fd < 0) {
+        exchange->is_deserted = errno == ECONNREFUSED;
         if (errno != EAGAIN)
             break_off(exchange, errno, "no connection");
         return;

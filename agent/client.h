@@ -27,6 +27,7 @@ struct exchange {
     enum exchange_end end;
     control_response *response; /* owned; when answered */
     struct error error;         /* when not */
+    bool is_deserted;           /* its socket is there, and nobody listens any more */
     int fd;
     size_t sent;
     uint8_t header[4];

@@ -131,6 +131,26 @@ class Processes(Case):
             self.expect_running(host)
             self.assertEqual(self.logs()[:2], [["suspend 10", "resume  0"]] * 2)
 
+    def test_one_becomes_another_program(self):
+        """It is not waited for. Seen in the middle of that, it is like one that fails."""
+        self.peer()
+        peer = self.peer("suspend=exec")
+        self.peers.remove(peer)
+        self.addCleanup(peer.process.wait)
+        self.addCleanup(peer.process.kill)
+        host = self.started()
+        start = time.monotonic()
+        answer = host.ask("suspend")
+        self.assertLess(time.monotonic() - start, 10)
+        if "return" in answer:
+            states = sorted(each["state"] for each in answer["return"]["processes"])
+            self.assertEqual(states, ["gone", "suspended"])
+            host.done("resume")
+        else:
+            self.assertEqual(answer["error"]["class"], "Failed")
+            self.assertIn(f"process {peer.pid} ", answer["error"]["object"])
+        self.expect_running(host)
+
     def test_one_dies_while_suspended(self):
         peers = self.three()
         host = self.started()

@@ -22,10 +22,10 @@ typedef Shadowcl__Control__Request control_request;
 typedef Shadowcl__Control__Response control_response;
 
 /* ok; refuse; close: no answer; half: part of one; garbage; oversized: claims 1 GiB; empty: zero
- * bytes; silent: nothing until the end; die: ends; die-half; slow: after a second; lost: does it,
- * but does not say; odd: control characters, bad UTF-8, NaN; warn: with warnings and residue; many:
- * with so many warnings that they fill megabytes. Where there is a file for an image: old: knows
- * nothing of it; lie: tells another size; full: no room. */
+ * bytes; silent: nothing until the end; die: ends; exec: becomes another program; die-half; slow:
+ * after a second; lost: does it, but does not say; odd: control characters, bad UTF-8, NaN; warn:
+ * with warnings and residue; many: with so many warnings that they fill megabytes. Where there is a
+ * file for an image: old: knows nothing of it; lie: tells another size; full: no room. */
 enum { MANY = 40000 };
 enum { MAX_VERBS = 9 };
 static const char *behaviour[MAX_VERBS] = {"ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok"};
@@ -129,6 +129,8 @@ static bool misbehave(int fd, const char *how)
         write_all(fd, empty, sizeof empty);
     else if (!strcmp(how, "silent"))
         pause();
+    else if (!strcmp(how, "exec"))
+        execlp("sleep", "sleep", "600", (char *)NULL);
     else if (!strcmp(how, "die"))
         _exit(0);
     else if (strcmp(how, "close"))
