@@ -65,7 +65,7 @@ static cl_mem_flags told_flags(const struct request *request, const struct mem *
 {
     cl_mem_flags flags = request->flags;
     if (!(flags & FLAGS_ACCESS) && !(flags & CL_MEM_KERNEL_READ_AND_WRITE))
-        flags |= parent ? parent->flags & FLAGS_ACCESS : CL_MEM_READ_WRITE;
+        flags |= parent ? parent->flags & FLAGS_ACCESS : flags ? 0 : CL_MEM_READ_WRITE;
     if (parent && !(flags & FLAGS_HOST))
         flags |= parent->flags & FLAGS_HOST;
     return flags | (parent ? parent->flags & FLAGS_POINTER : 0);
@@ -153,12 +153,15 @@ EXPORT cl_mem CL_API_CALL clCreateImageWithProperties(cl_context context,
     GATE(clCreateImageWithProperties);
     struct request request = {context_check(context), properties, flags,
                               image_format,           image_desc, host_ptr};
-    if (request.context && !request.context->object.driver->clCreateImageWithProperties) {
-        if (errcode_ret)
-            *errcode_ret = CL_INVALID_OPERATION;
-        return NULL;
-    }
-    return create_image(&request, errcode_ret);
+    bool is_absent =
+        request.context && !request.context->object.driver->clCreateImageWithProperties;
+    /* As of buffers: none that an image can have is carried. */
+    bool is_given = properties && properties[0];
+    if (!is_absent && !is_given)
+        return create_image(&request, errcode_ret);
+    if (errcode_ret)
+        *errcode_ret = is_absent ? CL_INVALID_OPERATION : CL_INVALID_PROPERTY;
+    return NULL;
 }
 
 /* The calls of OpenCL 1.0 say CL_INVALID_IMAGE_SIZE where clCreateImage has the descriptor in mind.

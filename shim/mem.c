@@ -28,6 +28,19 @@ static cl_int check_flags(cl_mem_flags flags)
 }
 
 /* Where a buffer's bytes lie, by the context's way of mapping (design, decision 6). */
+/* §5.2.1: for every device of the context. */
+static bool is_too_large(const struct mem *mem)
+{
+    cl_ulong largest = 0;
+    for (cl_uint i = 0; i < mem->context->num_devices; i++) {
+        cl_ulong size = 0;
+        device_info(mem->context->devices[i], CL_DEVICE_MAX_MEM_ALLOC_SIZE,
+                    (struct answer){sizeof size, &size, NULL});
+        largest = size > largest ? size : largest;
+    }
+    return mem->size > largest;
+}
+
 static cl_int place_bytes(struct mem *mem, void *host_ptr)
 {
     if (mem->flags & CL_MEM_USE_HOST_PTR)
@@ -36,7 +49,7 @@ static cl_int place_bytes(struct mem *mem, void *host_ptr)
         return CL_SUCCESS;
     mem->host = mem->host_ptr ? host_ptr : block_alloc(mem->size);
     if (!mem->host)
-        return CL_MEM_OBJECT_ALLOCATION_FAILURE;
+        return is_too_large(mem) ? CL_INVALID_BUFFER_SIZE : CL_MEM_OBJECT_ALLOCATION_FAILURE;
     if (mem->flags & CL_MEM_COPY_HOST_PTR)
         memcpy(mem->host, host_ptr, mem->size);
     return CL_SUCCESS;
@@ -51,9 +64,9 @@ static cl_mem make_buffer(cl_context context, const cl_mem_properties *propertie
         *status = size ? check_host_pointer(flags, host_ptr) : CL_INVALID_BUFFER_SIZE;
     if (*status != CL_SUCCESS)
         return NULL;
-    /* §5.2.1: without an access flag it is CL_MEM_READ_WRITE. */
-    if (!(flags & (CL_MEM_READ_WRITE | CL_MEM_WRITE_ONLY | CL_MEM_READ_ONLY)))
-        flags |= CL_MEM_READ_WRITE;
+    /* §5.2.1: the default, which is told where nothing at all was given. */
+    if (!flags)
+        flags = CL_MEM_READ_WRITE;
     struct mem *mem = mem_create(owner, NULL, CL_MEM_OBJECT_BUFFER, flags, size);
     if (!mem) {
         *status = CL_OUT_OF_HOST_MEMORY;

@@ -99,6 +99,15 @@ cl_int mem_add_callback(struct mem *mem, mem_destructor function, void *data)
     return more ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
 }
 
+static void free_mappings(struct mapping *mappings)
+{
+    while (mappings) {
+        struct mapping *next = mappings->next;
+        mapping_destroy(mappings);
+        mappings = next;
+    }
+}
+
 static void free_more(struct mem_more *more)
 {
     if (more)
@@ -126,10 +135,16 @@ static void CL_CALLBACK let_go(cl_mem real, void *memory)
     block_free(memory);
 }
 
+static void CL_CALLBACK let_go_of_mappings(cl_mem real, void *mappings)
+{
+    free_mappings(mappings);
+}
+
 static void CL_CALLBACK let_go_and_tell(cl_mem real, void *data)
 {
     struct mem_more *more = data;
     block_free(more->memory);
+    free_mappings(more->mappings);
     more->post.run = run_callbacks;
     callback_post(&more->post);
 }
@@ -139,11 +154,7 @@ static void free_parts(struct mem *mem)
     roster_remove(&mem_roster, &mem->member);
     if (atomic_load(&mem->owed) != MEM_UP)
         lazy_forget(mem);
-    while (mem->mappings) {
-        struct mapping *next = mem->mappings->next;
-        mapping_destroy(mem->mappings);
-        mem->mappings = next;
-    }
+    free_mappings(mem->mappings);
     if (mem->image)
         free(mem->image->told);
     if (!mem->parent)
@@ -162,11 +173,19 @@ void mem_destroy(void *object)
     void *data = own_memory(mem);
     if (more && more->callbacks) {
         more->memory = data;
+        more->mappings = mem->mappings;
+        mem->mappings = NULL;
         more->handle = mem;
         then = let_go_and_tell;
         data = more;
     } else {
         free_more(more);
+    }
+    /* A map may be on its way to a region of its own; one in the object's memory has none. */
+    if (!data && mem->mappings) {
+        then = let_go_of_mappings;
+        data = mem->mappings;
+        mem->mappings = NULL;
     }
     if (real) {
         if (data && driver->clSetMemObjectDestructorCallback(real, then, data) == CL_SUCCESS)

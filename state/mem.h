@@ -43,9 +43,10 @@ struct mem_more {
     size_t num_properties;          /* words, the 0 included */
     struct mem_callback *callbacks; /* owned; guarded by the mem's lock */
     /* Once the mem is gone: */
-    struct post post;   /* runs the callbacks */
-    void *memory;       /* owned; what lay under the real buffer */
-    struct mem *handle; /* only to be told */
+    struct post post;         /* runs the callbacks */
+    void *memory;             /* owned; what lay under the real buffer */
+    struct mapping *mappings; /* owned */
+    struct mem *handle;       /* only to be told */
 };
 
 /* What the driver said of the first real image; our answers stay these. */

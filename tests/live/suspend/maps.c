@@ -49,6 +49,36 @@ static void test_reads_keep_their_bytes(void **state)
     ok(clReleaseMemObject(mem));
 }
 
+/* The object is released, and its map has still to be carried out. (OpenCL 3.0 §5.5.1: it goes once
+ * the commands that use it have ended.) */
+static void test_a_map_on_its_way_when_its_object_is_released(void **state)
+{
+    const size_t size = 16 << 20, items = size / 4;
+    const cl_uint value = 7;
+    cl_int err;
+    live_need(live.pocl); /* others are too slow for so much, or don't survive it natively */
+    cl_kernel kernel =
+        live_kernel("kernel void work(global uint *to) { uint x = get_global_id(0);\n"
+                    "for (uint i = 0; i < 200; i++) x = x * 1664525u + 1013904223u;\n"
+                    "to[get_global_id(0)] = x; }\n",
+                    "work");
+    for (int round = 0; round < 4; round++) {
+        cl_mem busy = live_buffer(size, NULL), mem = live_buffer(size, NULL);
+        ok(clEnqueueFillBuffer(live.queue, mem, &value, sizeof value, 0, size, 0, NULL, NULL));
+        ok(clSetKernelArg(kernel, 0, sizeof busy, &busy));
+        live_launch(live.queue, kernel, items);
+        void *at = clEnqueueMapBuffer(live.queue, mem, CL_FALSE, CL_MAP_READ, 0, size, 0, NULL,
+                                      NULL, &err);
+        made(at);
+        ok(clReleaseMemObject(mem));
+        if (round % 2)
+            live_cycle();
+        ok(clFinish(live.queue));
+        ok(clReleaseMemObject(busy));
+    }
+    ok(clReleaseKernel(kernel));
+}
+
 /* Written before, during and after a suspend. */
 static void write_through(cl_map_flags flags)
 {
@@ -340,6 +370,7 @@ static void test_unmap_whose_event_had_failed_leaves_the_region_mapped(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_map_on_its_way_when_its_object_is_released),
         cmocka_unit_test(test_reads_keep_their_bytes),
         cmocka_unit_test(test_writes_reach_the_device_at_unmap),
         cmocka_unit_test(test_several_maps_of_one_buffer),
