@@ -23,6 +23,7 @@ class Program:
     needs_time = False  # its moments are fractions of the native run's time, in the short form too
     timeout = 1800.0    # seconds without the cycles, at least: machines can be busy
     computes = True     # it has OpenCL objects, not only questions
+    keeps = True        # and has some most of the time
     storm = 20          # under storm, a cycle every so many calls at first
 
     def __init__(self, short, storming):
@@ -152,6 +153,7 @@ class PyopenclArray(PythonScript):
 class PyopenclSuite(Program):
     """pyopencl's own tests of arrays; Debian ships them with the documentation's examples."""
     name, packages = "pyopencl-suite", "python3-pyopencl python-pyopencl-doc python3-pytest python3-mako"
+    keeps = False  # each test releases what it made; that they pass shows that it was there
     tests = "/usr/share/doc/python-pyopencl-doc/examples/test_array.py"
     # These build so many kernels that they take most of the time.
     leave_out = ("bitwise or mix_complex or dtype_conversions or divide or comparisons or random or "

@@ -174,7 +174,7 @@ def cycles(bench, program, native, row):
         bad(row, "cycle failed", cycled.refused())
     elif row["made"] < min(FEWEST, given.cycles):
         bad(row, "too few cycles", [f"{row['made']} made, {FEWEST} wanted"])
-    elif program.computes and not any(one.get("objects") for one in cycled.cycles):
+    elif program.computes and program.keeps and not any(one.get("objects") for one in cycled.cycles):
         bad(row, "OpenCL not used", ["no object was there at any suspend"])
 
 
