@@ -133,7 +133,6 @@ int group_leave(struct group *group, double deadline, struct error *err)
         check_left(&targets->list[i]);
     if (refuse_failed(group, err) == 0)
         return 0;
-    exchange_forget_interruption();
     wait_for_open(group, deadline + capture_time);
     if (group_return(group, "", false, &why) < 0)
         error_todo(err, "resuming the others failed too (%s: %s); try `shadowcl resume`",

@@ -39,12 +39,19 @@ static int write_all(int fd, const char *text, size_t size)
 }
 
 /* A name that nobody can have prepared. */
-static int make_temporary(int directory, char *name, size_t size)
+static int make_name(char *name, size_t size)
 {
     uint64_t random = 0;
     if (getrandom(&random, sizeof random, 0) != sizeof random)
         return -1;
     snprintf(name, size, ".new-%016llx", (unsigned long long)random);
+    return 0;
+}
+
+static int make_temporary(int directory, char *name, size_t size)
+{
+    if (make_name(name, size) < 0)
+        return -1;
     return openat(directory, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
@@ -53,21 +60,13 @@ static int make_temporary(int directory, char *name, size_t size)
 static int rename_over(int directory, const char *temporary, const char *name)
 {
     char aside[64];
-    uint64_t random = 0;
     if (renameat(directory, temporary, directory, name) == 0)
         return 0;
     if (errno != EISDIR)
         return -1;
-    int reason = errno;
-    if (unlinkat(directory, name, AT_REMOVEDIR) < 0) {
-        if (getrandom(&random, sizeof random, 0) != sizeof random)
-            return -1;
-        snprintf(aside, sizeof aside, ".aside-%016llx", (unsigned long long)random);
-        if (renameat(directory, name, directory, aside) < 0) {
-            errno = reason;
-            return -1;
-        }
-    }
+    if (unlinkat(directory, name, AT_REMOVEDIR) < 0 &&
+        (make_name(aside, sizeof aside) < 0 || renameat(directory, name, directory, aside) < 0))
+        return -1;
     return renameat(directory, temporary, directory, name);
 }
 

@@ -32,8 +32,8 @@ struct restore {
     struct criu criu;
     struct group group;
     struct saved saved;
-    pid_t pid;
-    bool is_resumed; /* of the program; 0 before it is there */
+    pid_t pid; /* of the program; 0 before it is there */
+    bool is_resumed;
     char pipes[MAX_PIPES][64];
     char *inherit[2 * MAX_PIPES + 1];
     double restore_ms, resume_ms;

@@ -427,7 +427,7 @@ void checkpoint_forked(void)
 {
     /* A fork inside the gate (a signal handler's) did not wait; a suspend in progress, or a
      * comparison with another device, can't have come further than that it waited for this very
-     * thread. */
+     * thread. Nor did that of a driver's on a thread of ours, whose child becomes a compiler. */
     if (!owner_forked() && checkpoint_state() != STATE_SUSPENDED) {
         atomic_store(&state, STATE_RUNNING);
         gate_open();

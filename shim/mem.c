@@ -27,7 +27,6 @@ static cl_int check_flags(cl_mem_flags flags)
     return (access & (access - 1)) || (host & (host - 1)) ? CL_INVALID_VALUE : CL_SUCCESS;
 }
 
-/* Where a buffer's bytes lie, by the context's way of mapping (design, decision 6). */
 /* §5.2.1: for every device of the context. */
 static bool is_too_large(const struct mem *mem)
 {
@@ -41,6 +40,7 @@ static bool is_too_large(const struct mem *mem)
     return mem->size > largest;
 }
 
+/* Where a buffer's bytes lie, by the context's way of mapping (design, decision 6). */
 static cl_int place_bytes(struct mem *mem, void *host_ptr)
 {
     if (mem->flags & CL_MEM_USE_HOST_PTR)

@@ -43,6 +43,8 @@ static void look_at_users(const json_t *arguments, json_t *refusals)
     char devices[1024];
     struct pci pci;
     struct users users;
+    if (request_wants_no_device(arguments))
+        return;
     request_devices(arguments, devices, sizeof devices);
     struct error missing = {0};
     pci_list(&pci);

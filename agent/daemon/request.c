@@ -320,3 +320,9 @@ void request_devices(const json_t *given, char *out, size_t size)
         used += (size_t)snprintf(out + used, size - used, "%s%s", i ? " " : "",
                                  json_string_value(json_array_get(list, i)));
 }
+
+bool request_wants_no_device(const json_t *given)
+{
+    const json_t *list = json_object_get(given, "devices");
+    return list && json_array_size(list) == 0;
+}

@@ -45,5 +45,7 @@ bool request_flag(const json_t *arguments, const char *name, bool otherwise);
 const char *request_text(const json_t *arguments, const char *name, const char *otherwise);
 /* The elements of `devices`, with blanks between them. */
 void request_devices(const json_t *arguments, char *out, size_t size);
+/* Is no device to be free afterwards, not even by default? */
+bool request_wants_no_device(const json_t *arguments);
 
 #endif

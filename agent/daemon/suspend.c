@@ -114,13 +114,12 @@ static pid_t *list_proved(const struct suspension *s, bool are_suspended, size_t
 /* Who holds the devices; with `shim`, also processes under shadowcl. */
 static size_t find_residue(struct suspension *s, bool with_shim, struct error *err)
 {
-    const json_t *named = json_object_get(s->job->request.arguments, "devices");
-    if (named && json_array_size(named) == 0)
-        return 0; /* none is to be free */
     char devices[1024];
     size_t num_proved;
     struct pci pci;
     struct users users;
+    if (request_wants_no_device(s->job->request.arguments))
+        return 0;
     request_devices(s->job->request.arguments, devices, sizeof devices);
     pci_list(&pci);
     pid_t *proved = list_proved(s, with_shim, &num_proved);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The judge of real programs (run.py) says no: to a program that is wrong, that fails, that is not
-under shadowcl, that uses no OpenCL, that can't be suspended, and that has too few cycles."""
+under shadowcl, that can't be suspended, and that has too few cycles."""
 import os
 import sys
 import tempfile

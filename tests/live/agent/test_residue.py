@@ -102,6 +102,7 @@ class Residue(Case):
         self.assertEqual(host.event("residue")["users"], error["data"]["residue"])
         self.expect_running(host)
         # Nothing is to be free.
+        self.assertEqual(host.done("prepare", devices=[])["refusals"], [])
         self.assertEqual(host.done("suspend", devices=[])["residue"], [])
         host.done("resume")
         # It is none of that device's.
