@@ -57,17 +57,25 @@ static cl_program create(const struct targets *to, const struct origin *origin, 
     return NULL;
 }
 
+cl_int make_constants(const struct targets *to, const struct recipe *recipe, cl_program real)
+{
+    cl_int err = CL_SUCCESS;
+    for (cl_uint i = 0; i < recipe->num_constants && err == CL_SUCCESS; i++) {
+        const struct constant *constant = &recipe->constants[i];
+        err = to->driver->clSetProgramSpecializationConstant
+                  ? to->driver->clSetProgramSpecializationConstant(real, constant->id,
+                                                                   constant->size, constant->value)
+                  : CL_INVALID_OPERATION;
+    }
+    return err;
+}
+
 cl_int make_origin(const struct targets *to, const struct recipe *recipe, cl_program *real)
 {
     cl_int err;
     *real = create(to, recipe->origin, &err);
-    for (cl_uint i = 0; i < recipe->num_constants && *real && err == CL_SUCCESS; i++) {
-        const struct constant *constant = &recipe->constants[i];
-        err = to->driver->clSetProgramSpecializationConstant
-                  ? to->driver->clSetProgramSpecializationConstant(*real, constant->id,
-                                                                   constant->size, constant->value)
-                  : CL_INVALID_OPERATION;
-    }
+    if (*real && err == CL_SUCCESS)
+        err = make_constants(to, recipe, *real);
     if (*real && err != CL_SUCCESS) {
         RELEASE(to->driver, clReleaseProgram, *real);
         *real = NULL;

@@ -15,6 +15,8 @@ struct targets {
 
 /* The real program as it was created (constants included), before any step. Not for ORIGIN_LINK. */
 cl_int make_origin(const struct targets *to, const struct recipe *recipe, cl_program *real);
+/* The recipe's constants alone, for a step that is still to come. */
+cl_int make_constants(const struct targets *to, const struct recipe *recipe, cl_program real);
 /* Compiles or builds it; does nothing for STEP_NONE. */
 cl_int make_step(const struct targets *to, const struct recipe *recipe, cl_program real);
 /* All of it; a link makes its inputs first, and lets them go. On a failed build step *real may be

@@ -188,25 +188,37 @@ static bool all_have_binaries(const struct program *program, struct build *build
 
 typedef cl_int (*step_call)(const struct targets *, const struct recipe *, cl_program);
 
-/* Calls once for the devices that had one step together (pocl forgets a device that a later build
- * does not name), for those that are wanted. */
+/* The one that was made first, of the devices that are wanted and not done. NULL: all are. */
+static const struct recipe *oldest(struct build *build, const bool *done,
+                                   bool (*wanted)(struct build_device *))
+{
+    const struct recipe *first = NULL;
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        const struct recipe *recipe = build->devices[i].recipe;
+        if (!done[i] && wanted(&build->devices[i]) && (!first || recipe->number < first->number))
+            first = recipe;
+    }
+    return first;
+}
+
+/* Calls once for the devices that had one step together, for those that are wanted, and in the
+ * order in which the program did: pocl forgets a device that a later build does not name. */
 static cl_int each_group(const struct targets *to, struct build *build, cl_program real,
                          bool (*wanted)(struct build_device *), step_call call)
 {
     cl_device_id *devices = calloc(to->count + 1, sizeof(cl_device_id));
     bool *done = calloc(to->count + 1, sizeof *done);
     cl_int err = devices && done ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
-    for (cl_uint i = 0; i < to->count && err == CL_SUCCESS; i++) {
+    const struct recipe *recipe;
+    while (err == CL_SUCCESS && (recipe = oldest(build, done, wanted))) {
         struct targets group = {to->driver, to->context, 0, devices};
-        const struct recipe *recipe = build->devices[i].recipe;
-        for (cl_uint j = i; j < to->count; j++) {
-            if (done[j] || build->devices[j].recipe != recipe || !wanted(&build->devices[j]))
+        for (cl_uint i = 0; i < to->count; i++) {
+            if (done[i] || build->devices[i].recipe != recipe || !wanted(&build->devices[i]))
                 continue;
-            devices[group.count++] = to->devices[j];
-            done[j] = true;
+            devices[group.count++] = to->devices[i];
+            done[i] = true;
         }
-        if (group.count)
-            err = call(&group, recipe, real);
+        err = call(&group, recipe, real);
     }
     free(done);
     free(devices);
@@ -278,6 +290,17 @@ static const struct recipe *source_of(const struct program *program, const struc
     return known ? known : recipe;
 }
 
+/* What was set since the last step, for the next one. */
+static cl_int repeat_constants(struct program *program, const struct targets *to, cl_program real)
+{
+    if (!atomic_load(&program->constants))
+        return CL_SUCCESS;
+    struct recipe *now = program_recipe(program, STEP_NONE, NULL);
+    cl_int code = now ? make_constants(to, now, real) : CL_OUT_OF_HOST_MEMORY;
+    recipe_unref(now);
+    return code;
+}
+
 static int follow_recipe(struct program *program, const struct targets *to, struct build *build,
                          struct error *err)
 {
@@ -294,6 +317,8 @@ static int follow_recipe(struct program *program, const struct targets *to, stru
         code = make_origin(to, recipe, &real);
         if (code == CL_SUCCESS)
             code = each_group(to, build, real, succeeded, make_step);
+        if (code == CL_SUCCESS)
+            code = repeat_constants(program, to, real);
     }
     /* A link that had failed before fails again, and the program is what it was. */
     if (code != CL_SUCCESS && (own->origin->kind != ORIGIN_LINK || any_succeeded(build))) {

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum origin_kind {
     ORIGIN_SOURCE,
@@ -61,6 +62,7 @@ struct recipe {
     cl_uint num_headers, num_inputs, num_constants;
     /* An input was made differently for different devices: one link can't be repeated from it. */
     bool mixed;
+    uint64_t number; /* in the order in which they were made */
 };
 
 /* All of these return NULL without memory; references are the caller's. */

@@ -192,6 +192,10 @@ void stall_stop(void);
 /* A format with this channel type is four bytes wide. */
 #define EXTRA_CHANNEL_TYPE 0x7777
 
+/* il.c: the options of a build, with the program's constants. The caller frees it; NULL without
+ * memory. */
+char *il_options(cl_program program, const char *options);
+
 /* extras.c: the device of this object claims what pocl has not. */
 bool extras_of(cl_context context);
 /* What the device says of its extras; false where that is pocl's matter. */

@@ -18,9 +18,6 @@ CREATE(cl_program, clCreateProgramWithBuiltInKernels,
        (cl_context context, cl_uint num_ids, const cl_device_id *ids, const char *names,
         cl_int *errcode_ret),
        (context, num_ids, ids, names, errcode_ret), context)
-CREATE(cl_program, clCreateProgramWithIL,
-       (cl_context context, const void *il, size_t length, cl_int *errcode_ret),
-       (context, il, length, errcode_ret), context)
 CREATE(cl_program, clLinkProgram,
        (cl_context context, cl_uint num_ids, const cl_device_id *ids, const char *options,
         cl_uint num_programs, const cl_program *programs,
@@ -47,9 +44,6 @@ cl_int CL_API_CALL clGetProgramBuildInfo(cl_program program, cl_device_id id,
 PASS(clSetProgramReleaseCallback,
      (cl_program program, void(CL_CALLBACK *notify)(cl_program, void *), void *user_data),
      (program, notify, user_data), program)
-PASS(clSetProgramSpecializationConstant,
-     (cl_program program, cl_uint id, size_t size, const void *value), (program, id, size, value),
-     program)
 
 static bool has_word(const char *text, const char *word)
 {
@@ -97,7 +91,12 @@ cl_int CL_API_CALL clBuildProgram(cl_program program, cl_uint num_ids, const cl_
         err = CL_BUILD_PROGRAM_FAILURE;
     if (err != CL_SUCCESS)
         return err;
-    return pocl->clBuildProgram(program, num_ids, ids, options, notify, user_data);
+    char *all = il_options(program, options);
+    if (!all)
+        return CL_OUT_OF_HOST_MEMORY;
+    err = pocl->clBuildProgram(program, num_ids, ids, all, notify, user_data);
+    free(all);
+    return err;
 }
 
 cl_int CL_API_CALL clCompileProgram(cl_program program, cl_uint num_ids, const cl_device_id *ids,

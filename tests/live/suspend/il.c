@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Programs from an intermediate language through a suspend, with their specialisation constants
+ * (OpenCL 3.0 §5.8.2, §5.8.3). Of the drivers at hand only the test driver has one:
+ * tests/driver/il.c.
+ */
+#include "live.h"
+
+#include <string.h>
+
+static const char il[] = "#ifndef SPEC_7\n#define SPEC_7 1\n#endif\n"
+                         "kernel void put(global uint *out) { *out = SPEC_7 * 100 + SPEC_8; }\n";
+
+static cl_program make(void)
+{
+    cl_int err;
+    cl_program program = clCreateProgramWithIL(live.context, il, strlen(il), &err);
+    made(program);
+    return program;
+}
+
+static void set(cl_program program, cl_uint id, cl_uint value)
+{
+    ok(clSetProgramSpecializationConstant(program, id, sizeof value, &value));
+}
+
+static void check_value(cl_kernel kernel, cl_uint value)
+{
+    cl_uint zero = 0;
+    cl_mem out = live_buffer(sizeof zero, &zero);
+    ok(clSetKernelArg(kernel, 0, sizeof out, &out));
+    live_launch(live.queue, kernel, 1);
+    live_expect(out, 0, &value, sizeof value);
+    ok(clReleaseMemObject(out));
+}
+
+/* In a kernel made for this, since one that lives keeps a program from being built again. */
+static void expect_in_program(cl_program program, cl_uint value)
+{
+    cl_int err;
+    cl_kernel kernel = clCreateKernel(program, "put", &err);
+    made(kernel);
+    check_value(kernel, value);
+    ok(clReleaseKernel(kernel));
+}
+
+static void test_built_program(void **state)
+{
+    cl_int err;
+    char text[sizeof il] = "";
+    size_t size = 0;
+    cl_program program = make();
+    set(program, 8, 3);
+    ok(clBuildProgram(program, 0, NULL, NULL, NULL, NULL));
+    cl_kernel kernel = clCreateKernel(program, "put", &err);
+    made(kernel);
+    live_cycle();
+    check_value(kernel, 103);
+    ok(clGetProgramInfo(program, CL_PROGRAM_IL, sizeof text, text, &size));
+    assert_int_equal(size, strlen(il));
+    assert_memory_equal(text, il, size);
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseProgram(program));
+}
+
+static void test_constants_set_before_the_first_build(void **state)
+{
+    cl_program program = make();
+    set(program, 7, 4);
+    live_cycle();
+    set(program, 8, 5);
+    live_cycle();
+    ok(clBuildProgram(program, 0, NULL, NULL, NULL, NULL));
+    expect_in_program(program, 405);
+    ok(clReleaseProgram(program));
+}
+
+static void test_constants_set_for_the_next_build(void **state)
+{
+    cl_program program = make();
+    set(program, 8, 5);
+    ok(clBuildProgram(program, 0, NULL, NULL, NULL, NULL));
+    set(program, 7, 6);
+    live_cycle();
+    expect_in_program(program, 105);
+    set(program, 8, 9);
+    live_cycle();
+    expect_in_program(program, 105);
+    ok(clBuildProgram(program, 0, NULL, NULL, NULL, NULL));
+    expect_in_program(program, 609);
+    ok(clReleaseProgram(program));
+}
+
+static void test_constants_after_a_build_that_failed(void **state)
+{
+    cl_program program = make();
+    set(program, 7, 2);
+    assert_int_equal(clBuildProgram(program, 0, NULL, NULL, NULL, NULL), CL_BUILD_PROGRAM_FAILURE);
+    set(program, 8, 1);
+    live_cycle();
+    ok(clBuildProgram(program, 0, NULL, NULL, NULL, NULL));
+    expect_in_program(program, 201);
+    ok(clReleaseProgram(program));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_built_program),
+        cmocka_unit_test(test_constants_set_before_the_first_build),
+        cmocka_unit_test(test_constants_set_for_the_next_build),
+        cmocka_unit_test(test_constants_after_a_build_that_failed),
+    };
+    return cmocka_run_group_tests(tests, live_setup, live_teardown);
+}
