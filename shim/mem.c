@@ -45,7 +45,8 @@ static cl_int place_bytes(struct mem *mem, void *host_ptr)
 {
     if (mem->flags & CL_MEM_USE_HOST_PTR)
         mem->host_ptr = host_ptr;
-    if (!mem->context->shared)
+    /* §5.2.1: over shared virtual memory it is that memory, whichever way others are mapped. */
+    if (!mem->context->shared && !(mem->host_ptr && svm_contains(host_ptr)))
         return CL_SUCCESS;
     mem->host = mem->host_ptr ? host_ptr : block_alloc(mem->size);
     if (!mem->host)

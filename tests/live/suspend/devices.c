@@ -206,6 +206,89 @@ static void test_svm_stays_at_its_address(void **state)
         svm(CL_MEM_READ_WRITE | CL_MEM_SVM_FINE_GRAIN_BUFFER, true);
 }
 
+/* §5.2.1: the buffer's bytes are the allocation's, both ways, whichever way others are mapped. */
+static void test_buffer_over_shared_virtual_memory(void **state)
+{
+    cl_device_svm_capabilities can = 0;
+    cl_bool uses = CL_FALSE;
+    cl_uint one = 1, five = 0x05050505;
+    cl_int err;
+    clGetDeviceInfo(live.device, CL_DEVICE_SVM_CAPABILITIES, sizeof can, &can, NULL);
+    live_need(can & CL_DEVICE_SVM_COARSE_GRAIN_BUFFER);
+    cl_uint *p = clSVMAlloc(live.context, CL_MEM_READ_WRITE, SIZE, 0);
+    assert_non_null(p);
+    cl_mem mem =
+        clCreateBuffer(live.context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, SIZE, p, &err);
+    made(mem);
+    ok(clGetMemObjectInfo(mem, CL_MEM_USES_SVM_POINTER, sizeof uses, &uses, NULL));
+    assert_true(uses);
+    cl_kernel add = live_kernel(source, "add");
+    ok(clEnqueueSVMMemFill(live.queue, p, &five, sizeof five, SIZE, 0, NULL, NULL));
+    ok(clSetKernelArg(add, 0, sizeof mem, &mem));
+    ok(clSetKernelArg(add, 1, sizeof one, &one));
+    live_launch(live.queue, add, SIZE / 4);
+    live_cycle();
+    ok(clEnqueueSVMMap(live.queue, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, p, SIZE, 0, NULL, NULL));
+    for (cl_uint i = 0; i < SIZE / 4; i++)
+        assert_int_equal(p[i], five + 1);
+    p[3] = 77;
+    live_cycle();
+    ok(clEnqueueSVMUnmap(live.queue, p, 0, NULL, NULL));
+    ok(clSetKernelArg(add, 0, sizeof mem, &mem));
+    live_launch(live.queue, add, SIZE / 4);
+    live_cycle();
+    cl_uint expected[SIZE / 4];
+    for (cl_uint i = 0; i < SIZE / 4; i++)
+        expected[i] = i == 3 ? 78 : five + 2;
+    live_expect(mem, 0, expected, SIZE);
+    cl_uint *mapped =
+        clEnqueueMapBuffer(live.queue, mem, CL_TRUE, CL_MAP_READ, 0, SIZE, 0, NULL, NULL, &err);
+    assert_int_equal(err, CL_SUCCESS);
+    assert_ptr_equal(mapped, p);
+    live_cycle();
+    assert_memory_equal(p, expected, SIZE);
+    ok(clEnqueueUnmapMemObject(live.queue, mem, mapped, 0, NULL, NULL));
+    ok(clFinish(live.queue));
+    ok(clReleaseKernel(add));
+    ok(clReleaseMemObject(mem));
+    clSVMFree(live.context, p);
+}
+
+/* A program whose devices were built one after the other, the second first. */
+static void test_built_for_one_device_after_the_other(void **state)
+{
+    const char *text = "kernel void put(global uint *out) { *out = VALUE; }";
+    cl_device_id two[2];
+    cl_uint count = 0, zero = 0, three = 3;
+    cl_int err;
+    ok(clGetDeviceIDs(live.platform, CL_DEVICE_TYPE_ALL, 2, two, &count));
+    live_need(count >= 2);
+    cl_context context = clCreateContext(NULL, 2, two, NULL, NULL, &err);
+    made(context);
+    cl_program program = clCreateProgramWithSource(context, 1, &text, NULL, &err);
+    made(program);
+    ok(clBuildProgram(program, 1, &two[1], "-DVALUE=2", NULL, NULL));
+    ok(clBuildProgram(program, 1, &two[0], "-DVALUE=3", NULL, NULL));
+    live_cycle();
+    cl_command_queue queue = clCreateCommandQueue(context, two[0], 0, &err);
+    made(queue);
+    cl_mem out = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, sizeof zero, &zero, &err);
+    made(out);
+    cl_kernel kernel = clCreateKernel(program, "put", &err);
+    made(kernel);
+    ok(clSetKernelArg(kernel, 0, sizeof out, &out));
+    live_cycle();
+    live_launch(queue, kernel, 1);
+    cl_uint value = 0;
+    ok(clEnqueueReadBuffer(queue, out, CL_TRUE, 0, sizeof value, &value, 0, NULL, NULL));
+    assert_int_equal(value, three);
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseMemObject(out));
+    ok(clReleaseCommandQueue(queue));
+    ok(clReleaseProgram(program));
+    ok(clReleaseContext(context));
+}
+
 /* clEnqueueSVMMigrateMem: where the bytes lie is the driver's matter, what they are is not. */
 static void test_svm_migrates(void **state)
 {
@@ -246,6 +329,8 @@ int main(void)
         cmocka_unit_test(test_context_destructor_callbacks),
         cmocka_unit_test(test_svm_stays_at_its_address),
         cmocka_unit_test(test_svm_migrates),
+        cmocka_unit_test(test_buffer_over_shared_virtual_memory),
+        cmocka_unit_test(test_built_for_one_device_after_the_other),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
