@@ -25,16 +25,34 @@ static cl_int rect_take(struct rect *args, const size_t *origin, const size_t *o
     return CL_SUCCESS;
 }
 
+struct pitches {
+    size_t row, slice;
+};
+
+/* §5.2.2: those that are 0 are without gaps. */
+static struct pitches pitches_of(const size_t *region, size_t row_pitch, size_t slice_pitch)
+{
+    size_t row = row_pitch ? row_pitch : region[0];
+    return (struct pitches){row, slice_pitch ? slice_pitch : region[1] * row};
+}
+
+static cl_int check_pitches(const size_t *region, struct pitches pitches)
+{
+    bool fit = pitches.row >= region[0] && pitches.slice >= region[1] * pitches.row &&
+               pitches.slice % pitches.row == 0;
+    return fit ? CL_SUCCESS : CL_INVALID_VALUE;
+}
+
 /* §5.2.2: the last byte that a rectangle touches lies in the buffer. */
 static cl_int check_rectangle(const struct mem *mem, const size_t *origin, const size_t *region,
                               size_t row_pitch, size_t slice_pitch)
 {
     if (!region[0] || !region[1] || !region[2])
         return CL_INVALID_VALUE;
-    size_t row = row_pitch ? row_pitch : region[0];
-    size_t slice = slice_pitch ? slice_pitch : region[1] * row;
-    if (row < region[0] || slice < region[1] * row || slice % row)
+    struct pitches pitches = pitches_of(region, row_pitch, slice_pitch);
+    if (check_pitches(region, pitches) != CL_SUCCESS)
         return CL_INVALID_VALUE;
+    size_t row = pitches.row, slice = pitches.slice;
     size_t end = (origin[2] + region[2] - 1) * slice + (origin[1] + region[1] - 1) * row +
                  origin[0] + region[0];
     return end > mem->size ? CL_INVALID_VALUE : CL_SUCCESS;
@@ -51,12 +69,20 @@ static cl_int rect_check(struct queue *queue, struct rect *args, bool write)
     return err == CL_SUCCESS ? transfer_check_access(args->buffer.mem, write) : err;
 }
 
-static cl_int rect_keep(void *data)
+static cl_int rect_hold(struct rect *args)
 {
-    struct rect *args = data;
     object_hold(args->buffer.mem);
     object_hold(args->other.mem);
     return CL_SUCCESS;
+}
+
+/* The pitches of the application's memory. */
+static cl_int rect_keep(void *data)
+{
+    struct rect *args = data;
+    cl_int err = check_pitches(
+        args->region, pitches_of(args->region, args->other_row_pitch, args->other_slice_pitch));
+    return err == CL_SUCCESS ? rect_hold(args) : err;
 }
 
 static void rect_drop(void *data)
@@ -181,6 +207,48 @@ static cl_int copy_rect_check(struct queue *queue, void *data)
     return err;
 }
 
+static size_t start_of(const struct mem *mem, const size_t *origin, struct pitches pitches)
+{
+    return mem->origin + origin[2] * pitches.slice + origin[1] * pitches.row + origin[0];
+}
+
+static size_t distance(size_t a, size_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* Of two sets of rows of one length and with the same pitches, `apart` from first row to first: is
+ * a row of one on a row of the other? Slices are not nested in each other (check_pitches). */
+static bool rows_meet(const size_t *region, struct pitches pitches, size_t apart)
+{
+    for (size_t slices = 0; slices < region[2]; slices++) {
+        size_t left = distance(apart, slices * pitches.slice);
+        size_t rows = left / pitches.row, rest = left % pitches.row;
+        bool meets = rows < region[1] && rest < region[0];
+        bool meets_next = rows + 1 < region[1] && pitches.row - rest < region[0];
+        if (meets || meets_next)
+            return true;
+    }
+    return false;
+}
+
+/* §5.2.3: within one buffer the pitches are the same and nothing overlaps. */
+static cl_int copy_rect_keep(void *data)
+{
+    struct rect *args = data;
+    const struct mem *from = args->buffer.mem, *to = args->other.mem;
+    struct pitches pitches = pitches_of(args->region, args->row_pitch, args->slice_pitch);
+    struct pitches other = pitches_of(args->region, args->other_row_pitch, args->other_slice_pitch);
+    bool alike = pitches.row == other.row && pitches.slice == other.slice;
+    if (from == to && !alike)
+        return CL_INVALID_VALUE;
+    size_t apart =
+        distance(start_of(from, args->origin, pitches), start_of(to, args->other_origin, other));
+    if (transfer_same_bytes(from, to) && alike && rows_meet(args->region, pitches, apart))
+        return CL_MEM_COPY_OVERLAP;
+    return rect_hold(args);
+}
+
 static cl_int copy_rect_issue(const struct issue *to, void *data)
 {
     struct rect *args = data;
@@ -201,7 +269,7 @@ static const struct command_type copy_rect_type = {"clEnqueueCopyBufferRect",
                                                    sizeof(struct rect),
                                                    copy_rect_check,
                                                    copy_rect_issue,
-                                                   rect_keep,
+                                                   copy_rect_keep,
                                                    rect_drop,
                                                    copy_rect_wrote,
                                                    rect_needs};

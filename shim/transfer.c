@@ -204,9 +204,19 @@ static cl_int copy_check(struct queue *queue, void *data)
     return err;
 }
 
+bool transfer_same_bytes(const struct mem *a, const struct mem *b)
+{
+    return a == b || (a->parent && a->parent == b->parent);
+}
+
 static cl_int copy_keep(void *data)
 {
     struct copy *args = data;
+    size_t from = args->source.mem->origin + args->source_offset;
+    size_t to = args->destination.mem->origin + args->destination_offset;
+    if (transfer_same_bytes(args->source.mem, args->destination.mem) &&
+        (from > to ? from - to : to - from) < args->size)
+        return CL_MEM_COPY_OVERLAP;
     object_hold(args->source.mem);
     object_hold(args->destination.mem);
     return CL_SUCCESS;
@@ -369,6 +379,10 @@ static cl_int migrate_check(struct queue *queue, void *data)
 static cl_int migrate_keep(void *data)
 {
     struct migrate *args = data;
+    const cl_mem_migration_flags known =
+        CL_MIGRATE_MEM_OBJECT_HOST | CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED;
+    if (args->flags & ~known)
+        return CL_INVALID_VALUE;
     cl_mem *copy = malloc(args->count * sizeof *copy);
     if (!copy)
         return CL_OUT_OF_HOST_MEMORY;

@@ -16,5 +16,7 @@ cl_int transfer_check_buffer(struct queue *queue, union buffer *buffer);
 /* §5.2.2: CL_MEM_HOST_WRITE_ONLY and NO_ACCESS can't be read, READ_ONLY and NO_ACCESS not written:
  * CL_INVALID_OPERATION. */
 cl_int transfer_check_access(const struct mem *mem, bool write);
+/* Are they one buffer, or parts of one? Then regions of theirs can overlap (§5.2.3). */
+bool transfer_same_bytes(const struct mem *a, const struct mem *b);
 
 #endif

@@ -225,6 +225,62 @@ static void test_in_order_without_events(void **state)
     ok(clReleaseMemObject(a));
 }
 
+/* A command that hangs on an unset user event is refused at the same call as one that does not. */
+static void test_wrong_commands_are_refused_at_their_call(void **state)
+{
+    const size_t region[3] = {8, 4, 2}, zero[3] = {0, 0, 0}, near[3] = {4, 3, 1},
+                 beside[3] = {8, 0, 0}, wraps[3] = {14, 2, 0};
+    static unsigned char bytes[SIZE];
+    cl_buffer_region half = {0, SIZE / 2};
+    cl_int err;
+    live_need(live.pocl || live_shadowed());
+    cl_mem a = live_buffer(SIZE, NULL), b = live_buffer(SIZE, NULL);
+    cl_mem part = clCreateSubBuffer(a, 0, CL_BUFFER_CREATE_TYPE_REGION, &half, &err);
+    made(part);
+    start();
+    for (int held = !live.pocl; held < 2; held++) { /* at once other drivers say what they like */
+        cl_uint waits = (cl_uint)held;
+        const cl_event *on = held ? chain : NULL;
+        cl_command_queue queue = queues[0];
+        assert_int_equal(clEnqueueCopyBuffer(queue, a, a, 0, 64, 65, waits, on, NULL),
+                         CL_MEM_COPY_OVERLAP);
+        assert_int_equal(clEnqueueCopyBuffer(queue, a, a, 64, 0, 65, waits, on, NULL),
+                         CL_MEM_COPY_OVERLAP);
+        assert_int_equal(clEnqueueCopyBuffer(queue, part, part, 8, 0, 9, waits, on, NULL),
+                         CL_MEM_COPY_OVERLAP);
+        ok(clEnqueueCopyBuffer(queue, a, a, 0, 64, 64, waits, on, NULL));
+        ok(clEnqueueCopyBuffer(queue, a, b, 0, 0, 65, waits, on, NULL));
+        assert_int_equal(clEnqueueCopyBufferRect(queue, a, a, zero, near, region, 16, 64, 16, 64,
+                                                 waits, on, NULL),
+                         CL_MEM_COPY_OVERLAP);
+        assert_int_equal(clEnqueueCopyBufferRect(queue, a, a, zero, beside, region, 16, 64, 16, 128,
+                                                 waits, on, NULL),
+                         CL_INVALID_VALUE);
+        ok(clEnqueueCopyBufferRect(queue, a, a, zero, beside, region, 16, 64, 16, 64, waits, on,
+                                   NULL));
+        ok(clEnqueueCopyBufferRect(queue, a, b, zero, near, region, 16, 64, 16, 128, waits, on,
+                                   NULL));
+        if (live_shadowed() && held) /* its rows run over into the next ones; pocl does not look */
+            assert_int_equal(clEnqueueCopyBufferRect(queue, a, a, zero, wraps, region, 16, 128, 16,
+                                                     128, waits, on, NULL),
+                             CL_MEM_COPY_OVERLAP);
+        assert_int_equal(clEnqueueReadBufferRect(queue, a, CL_FALSE, zero, zero, region, 0, 0, 7, 0,
+                                                 bytes, waits, on, NULL),
+                         CL_INVALID_VALUE);
+        assert_int_equal(clEnqueueWriteBufferRect(queue, a, CL_FALSE, zero, zero, region, 0, 0, 8,
+                                                  31, bytes, waits, on, NULL),
+                         CL_INVALID_VALUE);
+        assert_int_equal(clEnqueueMigrateMemObjects(queue, 1, &a, 4, waits, on, NULL),
+                         CL_INVALID_VALUE);
+    }
+    ok(clSetUserEventStatus(chain[0], CL_COMPLETE));
+    ok(clFinish(queues[0]));
+    ok(clReleaseEvent(chain[0]));
+    ok(clReleaseMemObject(part));
+    ok(clReleaseMemObject(a));
+    ok(clReleaseMemObject(b));
+}
+
 static int setup(void **state)
 {
     cl_int err;
@@ -255,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_rectangles_and_images),
         cmocka_unit_test(test_everything_released_behind_the_chain),
         cmocka_unit_test(test_in_order_without_events),
+        cmocka_unit_test(test_wrong_commands_are_refused_at_their_call),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
