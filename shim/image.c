@@ -94,10 +94,21 @@ static struct mem *make_shadow(const struct request *request, struct mem *parent
     return mem;
 }
 
+/* Of a format that we don't know, so that mapping it finds room. */
+static void ask_element(struct mem *mem)
+{
+    size_t element = 0;
+    mem->object.driver->clGetImageInfo(mem_real(mem), CL_IMAGE_ELEMENT_SIZE, sizeof element,
+                                       &element, NULL);
+    image_set_element(mem, element);
+}
+
 static cl_int ask_driver(struct mem *mem)
 {
     const struct driver *driver = mem->object.driver;
     cl_mem real = mem_real(mem);
+    if (!mem->image->element)
+        ask_element(mem);
     struct image_told told = {.row_pitch = mem->image->extent[0] * mem->image->element,
                               .size = mem->size};
     driver->clGetImageInfo(real, CL_IMAGE_ROW_PITCH, sizeof(size_t), &told.row_pitch, NULL);

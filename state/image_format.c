@@ -156,6 +156,18 @@ void image_layout(struct image *image, const cl_image_format *format, const cl_i
     set_pitches(image, desc);
 }
 
+void image_set_element(struct mem *mem, size_t element)
+{
+    struct image *image = mem->image;
+    size_t before = image->row_pitch;
+    image->element = in_8_bits((cl_uint)element);
+    if (!before)
+        image->row_pitch = image->extent[0] * image->element;
+    if (!image->slice_pitch)
+        image->slice_pitch = image->row_pitch * image->extent[1];
+    mem->size = image_tight_size(image);
+}
+
 cl_image_format image_format(const struct image *image)
 {
     return (cl_image_format){image->order, image->channel_type};

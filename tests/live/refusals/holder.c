@@ -118,9 +118,27 @@ static void *make_mips(cl_int *err)
     return make_image(CL_UNSIGNED_INT8, 3, err);
 }
 
+/* Mapped and written all over: there is room for it, whatever its pixels are. */
 static void *make_format(cl_int *err)
 {
-    return make_image(0x7777, 0, err);
+    const size_t origin[3] = {0, 0, 0}, region[3] = {16, 16, 1};
+    size_t pitch = 0, pixel = 0;
+    cl_mem image = make_image(0x7777, 0, err);
+    if (*err == CL_SUCCESS)
+        *err = clGetImageInfo(image, CL_IMAGE_ELEMENT_SIZE, sizeof pixel, &pixel, NULL);
+    if (*err != CL_SUCCESS)
+        return image;
+    if (pixel != 8)
+        *err = CL_INVALID_IMAGE_FORMAT_DESCRIPTOR;
+    void *pointer = clEnqueueMapImage(queue, image, CL_TRUE, CL_MAP_WRITE, origin, region, &pitch,
+                                      NULL, 0, NULL, NULL, err);
+    if (*err == CL_SUCCESS && pitch < 16 * pixel)
+        *err = CL_INVALID_IMAGE_SIZE;
+    if (*err == CL_SUCCESS)
+        memset(pointer, 1, 16 * pitch);
+    if (*err == CL_SUCCESS)
+        *err = clEnqueueUnmapMemObject(queue, image, pointer, 0, NULL, NULL);
+    return image;
 }
 
 static void *make_program(cl_int *err)
