@@ -20,6 +20,7 @@
 #include "shim/thread.h"
 
 #define DEADLINE 60.0 /* s */
+enum { END_LOOK_US = 1000 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -73,8 +74,13 @@ static bool cycle(void)
         log_warn("storm: no suspend: %s: %s", err.object, err.reason);
     report_finish(&report);
     while (done && checkpoint_resume(&back, &report, &err) != 0) {
-        log_error("storm: no resume: %s: %s", err.object, err.reason);
         report_finish(&report);
+        /* The program has begun to end in between: it is resumed if it comes to need it. */
+        if (owner_is_ending()) {
+            usleep(END_LOOK_US);
+            continue;
+        }
+        log_error("storm: no resume: %s: %s", err.object, err.reason);
         done = false;
     }
     report_finish(&report);
