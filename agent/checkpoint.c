@@ -37,7 +37,6 @@ struct checkpoint {
     struct group group;
     struct saved saved;
     double suspend_ms, dump_ms, resume_ms, total_ms;
-    const char *state; /* of the program, at the end */
 };
 
 static const struct argp_option checkpoint_options[] = {
@@ -188,6 +187,19 @@ static void continue_all(const struct tree *tree)
         kill(tree->pids[i], SIGCONT);
 }
 
+/* CRIU has copied, and stopped, also those that were started since the tree was read. */
+static int take_newcomers(struct checkpoint *checkpoint, struct error *err)
+{
+    int count = group_take_newcomers(&checkpoint->group, err);
+    if (count <= 0)
+        return count;
+    if (check_children(checkpoint, err) < 0)
+        return -1;
+    saved_finish(&checkpoint->saved);
+    return saved_describe(&checkpoint->saved, &checkpoint->group.tree, checkpoint->group.resumes,
+                          &checkpoint->criu, err);
+}
+
 /* No more is needed of the program for this. */
 static int complete(struct checkpoint *checkpoint, struct error *err)
 {
@@ -212,7 +224,9 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
     saved_take_sizes(&checkpoint->saved);
     if (checkpoint->leave_running)
         return 0; /* it need not wait for the disk */
-    int result = complete(checkpoint, err);
+    int result = take_newcomers(checkpoint, err);
+    if (result == 0)
+        result = complete(checkpoint, err);
     if (result == 0)
         end_all(&group->tree);
     else
@@ -225,10 +239,8 @@ static void go_back(struct checkpoint *checkpoint, struct error *err)
 {
     struct error why = {0};
     saved_abandon(&checkpoint->saved);
-    checkpoint->state = "running";
     if (group_return(&checkpoint->group, "", false, &why) == 0)
         return;
-    checkpoint->state = "suspended";
     error_todo(err, "resuming it failed too (%s: %s); try `shadowcl resume %d`", why.object,
                why.reason, (int)checkpoint->pid);
 }
@@ -236,10 +248,8 @@ static void go_back(struct checkpoint *checkpoint, struct error *err)
 static int finish_running(struct checkpoint *checkpoint, struct error *err)
 {
     double start = text_clock();
-    if (group_return(&checkpoint->group, "", false, err) < 0) {
-        checkpoint->state = "suspended";
+    if (group_return(&checkpoint->group, "", false, err) < 0)
         return -1;
-    }
     checkpoint->resume_ms = ms_since(start);
     if (complete(checkpoint, err) == 0)
         return 0;
@@ -262,7 +272,6 @@ static int carry_out(struct checkpoint *checkpoint, struct error *err)
         go_back(checkpoint, err);
         return -1;
     }
-    checkpoint->state = checkpoint->leave_running ? "running" : "gone";
     int result = checkpoint->leave_running ? finish_running(checkpoint, err) : 0;
     checkpoint->total_ms = ms_since(start);
     return result;
@@ -305,6 +314,12 @@ static int explain(struct checkpoint *checkpoint, struct error *err)
     return 0;
 }
 
+/* At the end. */
+static const char *state_of(const struct checkpoint *checkpoint)
+{
+    return process_lives(checkpoint->pid) ? group_state(&checkpoint->group) : "gone";
+}
+
 static void print_json(const struct checkpoint *checkpoint, int result, const struct error *err)
 {
     const struct saved *saved = &checkpoint->saved;
@@ -312,7 +327,7 @@ static void print_json(const struct checkpoint *checkpoint, int result, const st
     json_t *processes = json_deep_copy(json_object_get(saved->json, "processes"));
     json_t *answer =
         json_pack("[{s:i, s:s, s:s, s:I, s:o, s:{s:f, s:f, s:f, s:f}, s:o}]", "pid",
-                  (int)checkpoint->pid, "state", checkpoint->state, "directory", saved->dir,
+                  (int)checkpoint->pid, "state", state_of(checkpoint), "directory", saved->dir,
                   "bytes", (json_int_t)(result == 0 ? saved_bytes(saved) : 0), "processes",
                   processes ? processes : json_array(), "ms", "suspend", checkpoint->suspend_ms,
                   "dump", checkpoint->dump_ms, "resume", checkpoint->resume_ms, "total",
@@ -338,17 +353,15 @@ static void print_done(const struct checkpoint *checkpoint)
 
 int verb_checkpoint(int argc, char **argv)
 {
-    struct checkpoint checkpoint = {.state = "running"};
+    struct checkpoint checkpoint = {0};
     struct error err = {0};
     checkpoint.criu.more = options_split(&argc, argv);
     options_set_defaults(&checkpoint.options);
     argp_parse(&checkpoint_argp, argc, argv, 0, NULL, &checkpoint);
     int result = checkpoint.explain ? explain(&checkpoint, &err) : carry_out(&checkpoint, &err);
     if (result < 0) {
-        if (checkpoint.pid && !process_lives(checkpoint.pid))
-            checkpoint.state = "gone";
         report_error("checkpoint", &err);
-        fprintf(stderr, "  state: %s\n", checkpoint.state);
+        fprintf(stderr, "  state: %s\n", state_of(&checkpoint));
     }
     if (checkpoint.options.json && (!checkpoint.explain || result < 0))
         print_json(&checkpoint, result, &err);

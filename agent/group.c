@@ -100,6 +100,30 @@ static bool resumes(const struct group *group, pid_t pid)
     return false;
 }
 
+int group_take_newcomers(struct group *group, struct error *err)
+{
+    struct tree now;
+    if (tree_find(&now, group->tree.pids[0], err) < 0)
+        return -1;
+    bool *resumes_now = calloc(now.count, sizeof *resumes_now);
+    size_t count = 0;
+    for (size_t i = 0; resumes_now && i < now.count; i++) {
+        bool is_new = !tree_has(&group->tree, now.pids[i]);
+        /* A child of a suspended process is suspended as that is. */
+        resumes_now[i] = is_new ? group->resumes[0] : resumes(group, now.pids[i]);
+        count += is_new;
+    }
+    if (!resumes_now) {
+        tree_finish(&now);
+        return error_set(err, ENOMEM, "can't remember the processes");
+    }
+    tree_finish(&group->tree);
+    free(group->resumes);
+    group->tree = now;
+    group->resumes = resumes_now;
+    return (int)count;
+}
+
 /* One whose library is older has suspended and not left. */
 static void check_left(struct report *report)
 {
@@ -189,6 +213,14 @@ int group_return(struct group *group, const char *device, bool strict, struct er
             targets->list[i] = list[at++];
     free(list);
     return refuse_failed(group, err);
+}
+
+const char *group_state(const struct group *group)
+{
+    for (size_t i = 0; i < group->targets.count; i++)
+        if (!strcmp(group->targets.list[i].state, "suspended"))
+            return "suspended";
+    return "running";
 }
 
 void group_finish(struct group *group)

@@ -23,6 +23,10 @@ int group_leave(struct group *group, double deadline, struct error *err);
 int group_wake(struct group *group, struct error *err);
 /* Wakes, and resumes those that ran before; `targets` says how that went. */
 int group_return(struct group *group, const char *device, bool strict, struct error *err);
+/* Those that were started since the tree was read, into it: how many, or -1. */
+int group_take_newcomers(struct group *group, struct error *err);
+/* "suspended" where one of those that were spoken to is, as far as is known; else "running". */
+const char *group_state(const struct group *group);
 void group_finish(struct group *group);
 
 #endif

@@ -202,13 +202,34 @@ static int find_whole(const char *dir, char out[PATH_MAX], struct error *err)
                            "dump` goes to `criu restore`");
 }
 
+/* A copy is memory and registers of processes: who can write it says what runs, as whom restores
+ * it.
+ */
+static int check_owner(const char *dir, struct error *err)
+{
+    struct stat status;
+    if (lstat(dir, &status) < 0)
+        return error_set(err, errno, "look at it");
+    if (status.st_uid != 0 && status.st_uid != geteuid()) {
+        error_set(err, 0, "it belongs to user %d, who could have anything run as you",
+                  (int)status.st_uid);
+        return error_todo(err, "if you trust what is in it, make it yours: `chown -R %d %.100s`",
+                          (int)geteuid(), dir);
+    }
+    if (!(status.st_mode & (S_IWGRP | S_IWOTH)))
+        return 0;
+    error_set(err, 0, "others may write to it (mode %o), and could have anything run as you",
+              (unsigned)status.st_mode & 07777);
+    return error_todo(err, "if you trust what is in it: `chmod -R go-w %.100s`", dir);
+}
+
 int saved_open(struct saved *saved, const char *dir, struct error *err)
 {
     char path[PATH_MAX];
     json_error_t why;
     *saved = (struct saved){0};
     error_object(err, "directory `%.100s`", dir);
-    if (find_whole(dir, saved->dir, err) < 0)
+    if (find_whole(dir, saved->dir, err) < 0 || check_owner(saved->dir, err) < 0)
         return -1;
     if (join(path, saved->dir, name) < 0)
         return error_set(err, ENAMETOOLONG, "read `%s`", name);

@@ -274,8 +274,11 @@ static int go(struct suspension *s)
 {
     struct error err = {0};
     /* Looked for before the sockets, and after: it may come back in between. */
-    if (!s->is_forced && s->job->was != STATE_SUSPENDED && crowd_is_copied(&err))
-        return fail(s, REPLY_REFUSED, &err);
+    if (s->job->was != STATE_SUSPENDED && crowd_is_copied(&err)) {
+        if (!s->is_forced)
+            return fail(s, REPLY_REFUSED, &err);
+        logbook_error("suspend by force", &err);
+    }
     if (crowd_find(&s->crowd, &err) < 0)
         return fail(s, REPLY_INTERNAL, &err);
     crowd_leave_out(&s->crowd, "suspended");

@@ -82,8 +82,11 @@ class Cases:
             time.sleep(0.05)
 
     def state(self, pid):
-        said = json.loads(call(self.setup, "ps", "--json").split("\nshadowcl")[0])
-        return [process["state"] for process in said if process["pid"] == pid]
+        """By what stands on standard output: beside it may be told of others on this machine."""
+        done = subprocess.run([self.setup.bin / "shadowcl", "ps", "--json"], text=True,
+                              env=self.setup.environment, capture_output=True, timeout=PATIENCE)
+        expect(done.returncode == 0, f"ps: exit code {done.returncode}: {done.stderr}")
+        return [one["state"] for one in json.loads(done.stdout) if one["pid"] == pid]
 
     def wait_for_state(self, program, state):
         end = time.monotonic() + 30
@@ -294,8 +297,7 @@ class Cases:
                 out, said = command.communicate(timeout=PATIENCE)
                 if program.process.poll() is not None:
                     break  # it had too little to do
-                states = json.loads(call(self.setup, "ps", "--json"))
-                state = [one["state"] for one in states if one["pid"] == program.pid]
+                state = self.state(program.pid)
                 expect(state == ["running"], f"interrupted after {0.06 * number:.2f} s it is "
                                              f"{state}: {out}{said}")
                 expect("suspended" not in said, f"it is said to be suspended: {out}{said}")
@@ -535,6 +537,41 @@ class Cases:
 
     # Trees.
 
+    def case_newcomers(self):
+        """Children that are started while the copy is made are in it, and end with the others."""
+        script = [PYTHON, HERE / "steps.py", "RESULT", 100]
+        with Program(self.setup, "undisturbed", script, result=True) as program:
+            expected = program.finish()
+        with Program(self.setup, "starts-others", [*script, "children"], result=True) as program:
+            program.wait_until(0.3)
+            directory = self.directory()
+            answer = checkpoint(self.setup, program, directory, "--tree")
+            expect(answer["state"] == "gone", f"answered {answer}")
+            program.process.wait(timeout=PATIENCE)
+            left = [pid for pid in (one["pid"] for one in answer["processes"]) if lives(pid)]
+            expect(not left, f"{left} live on")
+            expect(not stopped("sleep"), f"left stopped: {stopped('sleep')}")
+            program.forget_answer()
+            check(expected, restore(self.setup, program, directory))
+
+    def case_whose_copy(self):
+        """Who can write a copy says what is run by whoever restores it."""
+        with self.heat() as program:
+            program.wait_until(0.2)
+            directory = self.directory()
+            checkpoint(self.setup, program, directory)
+            program.process.wait(timeout=PATIENCE)
+            program.forget_answer()
+            os.chown(directory, 65534, 65534)
+            said = call(self.setup, "restore", directory, code=1)
+            expect("belongs to user 65534" in said and "chown -R 0" in said, said)
+            os.chown(directory, 0, 0)
+            directory.chmod(0o777)
+            said = call(self.setup, "restore", directory, code=1)
+            expect("others may write to it (mode 777)" in said, said)
+            directory.chmod(0o700)
+            check(self.expected(), restore(self.setup, program, directory))
+
     def case_tree(self):
         """A parent and children that all use OpenCL, with pipes and shared memory between them."""
         script = [PYTHON, HERE / "family.py", "RESULT", "60"]
@@ -549,6 +586,19 @@ class Cases:
             program.process.wait(timeout=PATIENCE)
             program.forget_answer()
             check(expected, restore(self.setup, program, directory))
+
+
+def stopped(name):
+    """Processes of that name which are stopped."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "stat").read_text().rsplit(")", 1)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words[0].endswith(f"({name}") and words[1].split()[0] == "T":
+            found.append(int(folder.name))
+    return found
 
 
 def mapped(directory):
@@ -569,7 +619,14 @@ def descriptors(pid):
 
 
 def threads(pid):
-    return [(task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir()]
+    """Their names; one may end while we look."""
+    names = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            names.append((task / "comm").read_text().strip())
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return names
 
 
 NAMES = [name[len("case_"):] for name in dir(Cases) if name.startswith("case_")]

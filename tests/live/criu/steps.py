@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Whole numbers, stirred on the device by pyopencl round by round: steps.py RESULT ROUNDS. Every
-round's start is read back, so that the host has a part in the result too."""
+round's start is read back, so that the host has a part in the result too. With a third word it
+starts one child process after the other meanwhile."""
+import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -22,8 +25,22 @@ kernel void stir(global uint *x, uint seed)
 """
 
 
+def start_children(is_done):
+    children = []
+    while not is_done.is_set():
+        children.append(subprocess.Popen(["sleep", "1"]))
+        children = [child for child in children if child.poll() is None]
+        time.sleep(0.02)
+    for child in children:
+        child.wait()
+
+
 def main():
     result, rounds = sys.argv[1], int(sys.argv[2])
+    is_done = threading.Event()
+    starter = threading.Thread(target=start_children, args=(is_done,))
+    if sys.argv[3:]:
+        starter.start()
     context = cl.Context([cl.get_platforms()[0].get_devices()[0]])
     queue = cl.CommandQueue(context)
     program = cl.Program(context, SOURCE).build()
@@ -35,6 +52,9 @@ def main():
         seed = (seed * 31 + int(numbers[:1].get()[0])) & 0xffffffff
         time.sleep(0.01)
         print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+    is_done.set()
+    if sys.argv[3:]:
+        starter.join()
     with open(result, "wb") as file:
         file.write(numbers.get().tobytes())
     print(f"ok {seed:08x}")
