@@ -103,8 +103,10 @@ static int save_allocations(struct save *save, struct stream_sink *sink, struct 
 int save_objects(struct save *save, struct object *const *objects, size_t count,
                  struct stream_sink *sink, struct error *err)
 {
+    /* Also those that have been released since: their contents are in the file, or other objects
+     * name them; they stay as they are until the gate opens. */
     for (size_t i = 0; i < count; i++)
-        if (atomic_load(&objects[i]->kind) != KIND_DYING && save_object(save, objects[i], err) != 0)
+        if (save_object(save, objects[i], err) != 0)
             return -1;
     return save_allocations(save, sink, err);
 }

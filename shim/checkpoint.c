@@ -113,6 +113,8 @@ static int bring_up(struct object *const *objects, size_t count, bool lazy, stru
     for (size_t i = 0; i < count && result == 0; i++)
         result = lazy ? objects_owe(objects[i], err) : objects_upload(objects[i], err);
     report->owed_bytes = mem_owed_bytes();
+    if (result == 0)
+        result = stream_finish(NULL, err);
     return result == 0 ? objects_finish_copies(objects, count, err) : -1;
 }
 
@@ -232,12 +234,17 @@ static int capture_closed(int64_t deadline, bool keep, struct object ***list, si
         result = capture(objects, count, deadline, report, err);
     if (result == 0 && keep)
         result = store_keep(err);
+    if (result == 0)
+        result = store_check_asker(err);
     *list = objects;
     *num = count;
     if (result == 0)
         return 0;
+    /* What is on its way yet may be going to the program's own memory. */
+    struct error ignored = {0};
     stream_drop();
-    run_on(objects, count);
+    objects_finish_copies(objects, objects ? count : 0, &ignored);
+    run_on(objects, objects ? count : 0);
     free(objects);
     return -1;
 }
@@ -252,6 +259,8 @@ static int suspend_closed(int64_t deadline, struct report *report, struct error 
     release(objects, count);
     int result = prove_release(report, err);
     report->release = ms_since(start);
+    if (result == 0)
+        store_let_go(objects, count);
     if (result == 0)
         atomic_store(&state, STATE_SUSPENDED);
     else

@@ -144,15 +144,3 @@ int drain_queues(struct object *const *objects, size_t count, const struct patie
             result = drain_stragglers((struct context *)objects[i], patience, err);
     return result == 0 ? drain_orphans(patience, err) : result;
 }
-
-int drain_real(const struct driver *driver, cl_command_queue real, const struct patience *patience,
-               struct error *err)
-{
-    struct marker marker = {0};
-    int result = add_marker(driver, real, &marker, err);
-    if (result == 0)
-        result = wait_for(&marker, patience, err);
-    if (marker.event)
-        RELEASE(driver, clReleaseEvent, marker.event);
-    return result;
-}

@@ -18,8 +18,5 @@ struct patience {
  * contexts; other objects are passed over. What comes later is not waited for. */
 int drain_queues(struct object *const *objects, size_t count, const struct patience *patience,
                  struct error *err);
-/* The same for one of the driver's queues. */
-int drain_real(const struct driver *driver, cl_command_queue real, const struct patience *patience,
-               struct error *err);
 
 #endif

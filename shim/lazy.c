@@ -14,8 +14,10 @@
 #include "shim/gate.h"
 #include "shim/log.h"
 #include "shim/thread.h"
+#include "state/copier.h"
 #include "state/staging.h"
 
+#define AGAIN_S 1
 #define BATCH_OBJECTS 64                /* on the way at once … */
 #define BATCH_BYTES (UINT64_C(8) << 20) /* … and so much, or one object */
 
@@ -64,14 +66,23 @@ static void settle(struct mem *mem, bool is_up)
     pthread_mutex_unlock(&lock);
 }
 
-/* Enqueues one object's contents; what the driver says. */
-static cl_int enqueue_contents(struct mem *mem, cl_command_queue queue)
+static cl_int say_failed(const struct error *err)
+{
+    log_warn("contents are still to be brought up: %s", err->reason);
+    return err->code ? err->code : CL_OUT_OF_RESOURCES;
+}
+
+/* One object's contents by the lifter, to their end; what the driver says. */
+static cl_int lift(struct mem *mem)
 {
     struct error err = {0};
-    if (mem_upload(mem, queue, &err) == 0)
-        return CL_SUCCESS;
-    log_warn("contents are still to be brought up: %s", err.reason);
-    return err.code ? err.code : CL_OUT_OF_RESOURCES;
+    const struct driver *driver = mem->object.driver;
+    cl_command_queue queue = mem->context->lifter;
+    cl_event event = NULL;
+    if (mem_upload(mem, queue, &event, &err) != 0)
+        return say_failed(&err);
+    driver->clFlush(queue);
+    return copier_wait(driver, &event, 1, mem->size, &err) == 0 ? CL_SUCCESS : say_failed(&err);
 }
 
 cl_int lazy_bring_up(struct mem *mem)
@@ -81,10 +92,7 @@ cl_int lazy_bring_up(struct mem *mem)
     if (!take(mem))
         return CL_SUCCESS;
     object_hold(mem);
-    cl_command_queue queue = mem->context->lifter;
-    cl_int status = enqueue_contents(mem, queue);
-    if (status == CL_SUCCESS)
-        status = mem->object.driver->clFinish(queue);
+    cl_int status = lift(mem);
     settle(mem, status == CL_SUCCESS);
     object_drop(mem);
     return status;
@@ -167,19 +175,22 @@ static void add_to_batch(struct batch *batch, const struct waiting *waiting)
 /* Each copier of the batch's objects is emptied; some context's may have failed. */
 static bool bring_up_batch(const struct batch *batch)
 {
-    bool ok = true;
+    struct error err = {0};
     size_t sent = 0;
-    while (ok && sent < batch->count) {
+    int result = 0;
+    while (result == 0 && sent < batch->count) {
         struct mem *mem = batch->mems[sent++];
-        ok = enqueue_contents(mem, mem->context->copier) == CL_SUCCESS;
+        result = context_copier(mem->context, &err);
+        if (result == 0)
+            result =
+                mem_upload(mem, mem->context->copier, context_copy(mem->context, mem->size), &err);
     }
-    const struct context *done = NULL;
-    for (size_t i = 0; i < sent; i++) {
-        const struct context *context = batch->mems[i]->context;
-        if (context != done && context->object.driver->clFinish(context->copier) != CL_SUCCESS)
-            ok = false;
-        done = context;
-    }
+    for (size_t i = 0; i < sent; i++)
+        if (context_finish_copies(batch->mems[i]->context, &err) != 0)
+            result = -1;
+    bool ok = result == 0;
+    if (!ok)
+        say_failed(&err);
     for (size_t i = 0; i < batch->count; i++) {
         settle(batch->mems[i], ok);
         object_drop(batch->mems[i]);
@@ -187,31 +198,32 @@ static bool bring_up_batch(const struct batch *batch)
     return ok;
 }
 
-/* False: it shall end, or the driver has failed; then commands try again. */
-static bool bring_up_all(const struct waiting *list, size_t count)
+/* To their end, or until it shall end or the driver has failed. */
+static void bring_up_all(const struct waiting *list, size_t count)
 {
     bool ok = true;
     for (size_t i = 0; i < count && ok;) {
         struct batch batch = {0};
         if (!go_to_work())
-            return false;
+            return;
         while (i < count && batch.count < BATCH_OBJECTS && batch.bytes < BATCH_BYTES)
             add_to_batch(&batch, &list[i++]);
         ok = bring_up_batch(&batch);
         leave_work();
     }
-    return ok;
 }
 
-/* What commands have in hand is theirs to finish. */
-static bool wait_for_commands(void)
+/* What commands have in hand is theirs to finish; what has failed is tried again after a while. */
+static void wait_for_commands(void)
 {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += AGAIN_S;
+    int late = 0;
     pthread_mutex_lock(&lock);
-    while (atomic_load(&lazy_owed) && !stopping)
-        pthread_cond_wait(&moved, &lock);
-    bool all_up = !atomic_load(&lazy_owed);
+    while (atomic_load(&lazy_owed) && !stopping && !late)
+        late = pthread_cond_timedwait(&moved, &lock, &until);
     pthread_mutex_unlock(&lock);
-    return all_up;
 }
 
 /* All is up: no command needs a queue of ours any more. Those of a context that has no memory
@@ -233,13 +245,18 @@ static void clear_away(void)
 static void *run(void *unused)
 {
     int64_t start = now_ns();
-    size_t count;
-    struct waiting *list = list_waiting(&count);
-    bool done = list && bring_up_all(list, count) && wait_for_commands();
-    free(list);
+    size_t count = 0;
+    while (atomic_load(&lazy_owed) && !is_stopping()) {
+        struct waiting *list = list_waiting(&count);
+        if (list)
+            bring_up_all(list, count);
+        free(list);
+        wait_for_commands();
+    }
+    bool done = !atomic_load(&lazy_owed);
     if (done)
         clear_away();
-    log_info("contents: %zu objects brought up%s, %.1f ms", count, done ? "" : ", not all",
+    log_info("contents: %s, %.1f ms", done ? "all brought up" : "not all brought up",
              (double)(now_ns() - start) / 1e6);
     pthread_mutex_lock(&lock);
     running = false;

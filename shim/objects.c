@@ -7,6 +7,7 @@
 #include "shim/event.h"
 #include "shim/hold.h"
 #include "state/command_buffer.h"
+#include "state/copier.h"
 #include "state/kernel.h"
 #include "state/mem.h"
 #include "state/sampler.h"
@@ -205,7 +206,7 @@ int objects_upload(struct object *object, struct error *err)
         return 0;
     int result = context_copier(mem->context, err);
     if (result == 0)
-        result = mem_upload(mem, mem->context->copier, err);
+        result = mem_upload(mem, mem->context->copier, context_copy(mem->context, mem->size), err);
     return name_object(object, result, err);
 }
 
@@ -220,17 +221,13 @@ int objects_owe(struct object *object, struct error *err)
 
 int objects_finish_copies(struct object *const *objects, size_t count, struct error *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct context *context = (struct context *)objects[i];
-        if (objects[i]->was != KIND_CONTEXT || !context->copier)
-            continue;
-        cl_int status = objects[i]->driver->clFinish(context->copier);
-        if (status != CL_SUCCESS) {
-            error_set(err, 0, "copying its contents failed (%d)", status);
-            return name_object(objects[i], -1, err);
-        }
-    }
-    return 0;
+    int result = 0;
+    struct error more = {0};
+    for (size_t i = 0; i < count; i++)
+        if (objects[i]->was == KIND_CONTEXT &&
+            context_finish_copies((struct context *)objects[i], result ? &more : err) != 0)
+            result = result ? -1 : name_object(objects[i], -1, err);
+    return result;
 }
 
 void objects_drop_copiers(struct object *const *objects, size_t count)

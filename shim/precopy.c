@@ -19,6 +19,7 @@
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/owner.h"
+#include "state/copier.h"
 #include "state/mem.h"
 
 #define PATIENCE_NS (30 * INT64_C(1000000000)) /* for what runs, in each round */
@@ -106,9 +107,12 @@ static int take_notes(struct round *round, struct error *err)
     return result;
 }
 
-static void look_for_dying(void *object, void *found)
+/* Or about to be: nobody holds it, and nobody can any more. */
+static void look_for_dying(void *queue, void *found)
 {
-    if (atomic_load(&((struct object *)object)->kind) == KIND_DYING)
+    struct object *object = queue;
+    enum kind kind = (enum kind)atomic_load(&object->kind);
+    if (kind == KIND_DYING || (kind == KIND_QUEUE && !atomic_load(&object->holds)))
         *(bool *)found = true;
 }
 
@@ -148,15 +152,10 @@ static int wait_for_queues(const struct precopy_wish *wish, struct error *err)
  * write to staging memory. */
 static int finish_copies(struct error *err)
 {
-    struct patience patience = {.deadline = now_ns() + PATIENCE_NS};
     int result = 0;
-    for (size_t i = 0; i < num_contexts; i++) {
-        struct context *context = contexts[i];
-        const struct driver *driver = context->object.driver;
-        if (drain_real(driver, context->copier, &patience, err) != 0)
+    for (size_t i = 0; i < num_contexts; i++)
+        if (context_finish_copies(contexts[i], err) != 0)
             result = -1;
-        context->copies = 0;
-    }
     return result;
 }
 

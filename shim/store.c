@@ -15,6 +15,7 @@
 #include "shim/checkpoint.h"
 #include "shim/control_answer.h"
 #include "shim/gate.h"
+#include "state/staging.h"
 
 static int file = -1; /* owned; being written */
 static struct save saving;
@@ -49,7 +50,8 @@ struct stream_sink *store_sink(void)
 static int source_get(struct stream_source *source, const struct mem *mem, size_t chunk, void *to,
                       struct error *err)
 {
-    const struct image_contents *contents = image_reader_contents(reader, mem->object.serial);
+    const struct image_contents *contents =
+        reader ? image_reader_contents(reader, mem->object.serial) : NULL;
     if (!contents || contents->size != mem->size) {
         error_set(err, 0, "its contents are not in the image file any more");
         return error_todo(err, "put the file back as it was, then resume again");
@@ -147,7 +149,7 @@ static int write_contents(struct object *const *objects, size_t count, struct er
     int result = stream_finish(&sink, err);
     for (size_t i = 0; i < count && result == 0; i++) {
         const struct mem *mem = (const struct mem *)objects[i];
-        if (objects[i]->was != KIND_MEM || atomic_load(&objects[i]->kind) == KIND_DYING)
+        if (objects[i]->was != KIND_MEM)
             continue;
         const void *bytes = memory_of(mem);
         if (bytes)
@@ -195,6 +197,26 @@ int store_keep(struct error *err)
     return 0;
 }
 
+void store_let_go(struct object *const *objects, size_t count)
+{
+    if (kept < 0)
+        return;
+    bool all = true;
+    for (size_t i = 0; i < count; i++)
+        if (objects[i]->was == KIND_MEM)
+            all = mem_store((struct mem *)objects[i]) && all;
+    if (all)
+        staging_drop();
+}
+
+int store_check_asker(struct error *err)
+{
+    if (kept < 0 || !asker_is_gone(NULL))
+        return 0;
+    error_set(err, 0, "who asked for the image has gone away");
+    return error_todo(err, "ask again");
+}
+
 void store_end(void)
 {
     image_writer_destroy(saving.writer);
@@ -225,4 +247,7 @@ void store_forked(void)
     if (kept >= 0)
         close(kept);
     file = kept = -1;
+    /* Left to themselves: the memory may be in any state. */
+    saving = (struct save){0};
+    reader = NULL;
 }

@@ -27,6 +27,12 @@ int store_finish(struct object *const *objects, size_t count, struct report *rep
 /* Keeps the file that was just finished, all of it on the disk: what is in it need not lie in
  * memory. */
 int store_keep(struct error *err);
+/* After that, and the release: contents that are in the file and in staging memory are let go
+ * there.
+ */
+void store_let_go(struct object *const *objects, size_t count);
+/* Refuses where it is kept, and whoever asked for it has gone. */
+int store_check_asker(struct error *err);
 /* Nothing is written any more; what is kept stays. */
 void store_end(void);
 /* Nor kept. */

@@ -7,11 +7,9 @@
 
 #include "shim/cancel.h"
 #include "shim/config.h"
+#include "state/copier.h"
 #include "state/query.h"
-#include "state/staging.h"
 #include "state/straggler.h"
-
-#define MOST_COPIES 256 /* on the way at once */
 
 /* Direct3D's and VA-API's, by number: their headers want more than we have. */
 #define CONTEXT_D3D10_DEVICE 0x4014
@@ -247,60 +245,6 @@ int context_carriable(const struct context *context, struct error *err)
         return 0;
     error_set(err, 0, "%s", context->object.refusal);
     return error_todo(err, "release the context before the suspend, or make it without sharing");
-}
-
-/* An ordinary queue in order, on the first device. */
-static int open_queue(struct context *context, cl_command_queue *queue, struct error *err)
-{
-    const struct driver *driver = context->object.driver;
-    cl_device_id device = device_real(context->devices[0]);
-    cl_int status = CL_SUCCESS;
-    if (driver->version >= 200 && driver->clCreateCommandQueueWithProperties)
-        *queue = driver->clCreateCommandQueueWithProperties(context_real(context), device, NULL,
-                                                            &status);
-    else
-        *queue = driver->clCreateCommandQueue(context_real(context), device, 0, &status);
-    if (status == CL_SUCCESS)
-        return 0;
-    *queue = NULL;
-    return error_set(err, 0, "the driver does not make a queue to copy its contents (%d)", status);
-}
-
-int context_copier(struct context *context, struct error *err)
-{
-    cl_int status = CL_SUCCESS;
-    if (context->copier && ++context->copies % MOST_COPIES == 0)
-        status = context->object.driver->clFinish(context->copier);
-    if (status != CL_SUCCESS)
-        return error_set(err, 0, "copying its contents failed (%d)", status);
-    return context->copier ? 0 : open_queue(context, &context->copier, err);
-}
-
-int context_open_lifter(struct context *context, struct error *err)
-{
-    if (!context->copier && open_queue(context, &context->copier, err) != 0)
-        return -1;
-    return context->lifter ? 0 : open_queue(context, &context->lifter, err);
-}
-
-static void drop_queue(const struct driver *driver, cl_command_queue *queue)
-{
-    if (!*queue)
-        return;
-    /* Copies may be on their way from or to staging memory, also after a call that failed. */
-    cl_int status = driver->clFinish(*queue);
-    if (status != CL_SUCCESS)
-        status = driver->clFinish(*queue);
-    if (status != CL_SUCCESS)
-        staging_abandon();
-    RELEASE(driver, clReleaseCommandQueue, *queue);
-    *queue = NULL;
-}
-
-void context_drop_copier(struct context *context)
-{
-    drop_queue(context->object.driver, &context->copier);
-    drop_queue(context->object.driver, &context->lifter);
 }
 
 void context_release(struct context *context)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Contexts. Each remembers its devices, properties and callbacks, and lends a queue of its own to
- * those who copy contents (capture and rebuild). */
+/* Contexts. Each remembers its devices, properties and callbacks, and has queues of its own for
+ * those who copy contents (state/copier.h). */
 #ifndef SHADOWCL_STATE_CONTEXT_H
 #define SHADOWCL_STATE_CONTEXT_H
 
@@ -37,7 +37,7 @@ struct context {
     bool copying;            /* it is on the list of shim/precopy.c */
     struct straggler *_Atomic stragglers; /* owned; see state/straggler.h */
     _Atomic unsigned num_stragglers;
-    unsigned copies; /* the copier was lent so often since it was last emptied */
+    struct copies *copies; /* owned, with the copier: what it was given */
 };
 
 static inline struct context *context_check(cl_context handle)
@@ -66,13 +66,6 @@ bool context_has_device(const struct context *context, const struct device *devi
 
 /* May it be carried (GL, EGL, … properties are refused)? */
 int context_carriable(const struct context *context, struct error *err);
-/* The copier queue: made at need, in order, on the first device. Asked for before each copy: that
- * empties it now and then, so that a driver has no hundred thousand commands to keep. */
-int context_copier(struct context *context, struct error *err);
-/* The copier and the lifter, with the gate closed. */
-int context_open_lifter(struct context *context, struct error *err);
-/* Waits for their copies and gives both back. */
-void context_drop_copier(struct context *context);
 void context_release(struct context *context);
 int context_rebuild(struct context *context, struct error *err);
 

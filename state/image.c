@@ -3,6 +3,7 @@
  * gaps. Images made from another memory object have no contents of their own. */
 #include "state/image.h"
 
+#include "state/copier.h"
 #include "state/writable.h"
 
 /* The descriptor as the driver is to see it. */
@@ -53,7 +54,8 @@ static cl_int read_whole(struct mem *mem, void *to, size_t row_pitch, size_t sli
 {
     return mem->object.driver->clEnqueueReadImage(mem->context->copier, mem_real(mem), CL_FALSE,
                                                   (const size_t[3]){0, 0, 0}, mem->image->extent,
-                                                  row_pitch, slice_pitch, to, 0, NULL, NULL);
+                                                  row_pitch, slice_pitch, to, 0, NULL,
+                                                  context_copy(mem->context, mem->size));
 }
 
 cl_int image_capture(struct mem *mem)
@@ -73,9 +75,9 @@ cl_int image_capture(struct mem *mem)
     return read_whole(mem, mem->host_ptr, row_pitch, slice_pitch);
 }
 
-cl_int image_upload(struct mem *mem, cl_command_queue queue)
+cl_int image_upload(struct mem *mem, cl_command_queue queue, cl_event *event)
 {
     return mem->object.driver->clEnqueueWriteImage(queue, mem_real(mem), CL_FALSE,
                                                    (const size_t[3]){0, 0, 0}, mem->image->extent,
-                                                   0, 0, mem->contents, 0, NULL, NULL);
+                                                   0, 0, mem->contents, 0, NULL, event);
 }

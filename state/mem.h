@@ -187,6 +187,9 @@ void mem_forget_contents(void);
 uint64_t mem_contents_bytes(void);
 /* Can its contents go by in chunks? Not those that the program has in its own memory, nor what is
  * copied already. */
+/* Its contents are in a file: those in staging memory are not needed. False: it has some there that
+ * are. With the gate closed, after its release. */
+bool mem_store(struct mem *mem);
 bool mem_streams(const struct mem *mem);
 /* Staging memory that a capture will still want. */
 uint64_t mem_missing_bytes(void);
@@ -219,16 +222,18 @@ cl_int mem_make_buffer(struct mem *mem, const void *initial);
 cl_int mem_make_sub_buffer(struct mem *mem);
 
 int mem_carriable(struct mem *mem, struct error *err);
-/* Reads the contents into staging: enqueued on the context's copier, done when that is finished. */
+/* Reads the contents into staging: enqueued on the context's copier, done by
+ * context_finish_copies. */
 int mem_capture(struct mem *mem, struct error *err);
 void mem_release(struct mem *mem);
 int mem_rebuild(struct mem *mem, struct error *err);
 /* Has it contents that have to be brought up after a rebuild? */
 bool mem_has_contents(const struct mem *mem);
-/* Brings one object's contents up: enqueued on a queue of the context, done when that is finished.
- * Contents stay what they were. Several threads may call it at once, for different objects;
- * err->code is the driver's error, or 0. */
-int mem_upload(struct mem *mem, cl_command_queue queue, struct error *err);
+/* Brings one object's contents up: enqueued on a queue of the context; done when the event has
+ * ended, or, of contents in a file, by stream_finish (then there is no event). Contents stay what
+ * they were. Several threads may call it at once, for different objects; err->code is the driver's
+ * error, or 0. */
+int mem_upload(struct mem *mem, cl_command_queue queue, cl_event *event, struct error *err);
 
 /* --- Contents that go up while the program runs (shim/lazy.c) --- */
 
@@ -247,7 +252,7 @@ uint64_t mem_owed_bytes(void);
 
 /* state/image.c: the image's part of the above. */
 cl_int image_capture(struct mem *mem);
-cl_int image_upload(struct mem *mem, cl_command_queue queue);
+cl_int image_upload(struct mem *mem, cl_command_queue queue, cl_event *event);
 /* Makes the real image; host_data (may be NULL), laid out as the descriptor says, becomes its
  * contents. The descriptor's mem_object is not looked at. */
 cl_int image_make(struct mem *mem, const cl_image_format *format, const cl_image_desc *desc,

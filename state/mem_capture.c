@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shim/config.h"
+#include "state/copier.h"
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/stream.h"
@@ -34,14 +35,20 @@ static int synchronise(struct mem *mem, struct error *err)
     const struct driver *driver = mem->object.driver;
     cl_command_queue queue = mem->context->copier;
     cl_int status;
-    void *pointer = driver->clEnqueueMapBuffer(queue, mem_real(mem), CL_FALSE, CL_MAP_READ, 0,
-                                               mem->size, 0, NULL, NULL, &status);
+    void *pointer =
+        driver->clEnqueueMapBuffer(queue, mem_real(mem), CL_FALSE, CL_MAP_READ, 0, mem->size, 0,
+                                   NULL, context_copy(mem->context, mem->size), &status);
     if (status != CL_SUCCESS)
         return driver_failed(err, "clEnqueueMapBuffer", status);
-    status = driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL, NULL);
+    cl_event *event = context_copy(mem->context, 0);
+    status = driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL, event);
+    if (status != CL_INVALID_VALUE)
+        return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueUnmapMemObject", status);
     /* rusticl knows a mapping only once the map has been carried out. */
-    if (status == CL_INVALID_VALUE && driver->clFinish(queue) == CL_SUCCESS)
-        status = driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL, NULL);
+    if (context_finish_copies(mem->context, err) != 0)
+        return -1;
+    status = driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL,
+                                             context_copy(mem->context, 0));
     return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueUnmapMemObject", status);
 }
 
@@ -97,17 +104,19 @@ uint64_t mem_precopy_left(const struct mem *mem)
     return is_made && can_precopy(mem) && !is_copied(mem) ? mem->size : 0;
 }
 
-static int read_contents(struct mem *mem, void *to, cl_bool blocking, struct error *err)
+/* `event` NULL: until it is done. */
+static int read_contents(struct mem *mem, void *to, cl_event *event, struct error *err)
 {
+    cl_bool blocking = event ? CL_FALSE : CL_TRUE;
     const char *call = mem->image ? "clEnqueueReadImage" : "clEnqueueReadBuffer";
     const struct driver *driver = mem->object.driver;
     cl_command_queue queue = mem->context->copier;
     cl_int status =
         mem->image
             ? driver->clEnqueueReadImage(queue, mem_real(mem), blocking, (const size_t[3]){0, 0, 0},
-                                         mem->image->extent, 0, 0, to, 0, NULL, NULL)
+                                         mem->image->extent, 0, 0, to, 0, NULL, event)
             : driver->clEnqueueReadBuffer(queue, mem_real(mem), blocking, 0, mem->size, to, 0, NULL,
-                                          NULL);
+                                          event);
     return status == CL_SUCCESS ? 0 : driver_failed(err, call, status);
 }
 
@@ -123,7 +132,8 @@ int mem_precopy(struct mem *mem, struct error *err)
         mem->contents = staging_take_reserved(mem->size);
     if (!mem->contents)
         return 1;
-    if (read_contents(mem, mem->contents, CL_FALSE, err) != 0)
+    if (context_copier(mem->context, err) != 0 ||
+        read_contents(mem, mem->contents, context_copy(mem->context, mem->size), err) != 0)
         return name_mem(mem, err);
     mem->copied = true;
     return 0;
@@ -193,6 +203,18 @@ bool mem_streams(const struct mem *mem)
            !is_copied(mem);
 }
 
+bool mem_store(struct mem *mem)
+{
+    if (mem->parent || !mem->contents || mem->contents == mem->host_ptr)
+        return true;
+    if (mem->host)
+        return false;
+    mem->stored = true;
+    mem->contents = NULL;
+    mem->copied = false;
+    return true;
+}
+
 uint64_t mem_capture_bytes(const struct mem *mem)
 {
     bool is_here = mem->parent || (mem->host && !atomic_load(&mem->maps));
@@ -208,7 +230,7 @@ static int check_copy(struct mem *mem, struct error *err)
         return error_set(err, 0, "no memory to check its copy");
     int result = context_copier(mem->context, err);
     if (result == 0)
-        result = read_contents(mem, now, CL_TRUE, err);
+        result = read_contents(mem, now, NULL, err);
     while (result == 0 && at < mem->size && now[at] == then[at])
         at++;
     if (result == 0 && at < mem->size) {
@@ -252,24 +274,24 @@ int mem_capture(struct mem *mem, struct error *err)
         return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadImage", status);
     }
     cl_int status = mem->object.driver->clEnqueueReadBuffer(
-        mem->context->copier, mem_real(mem), CL_FALSE, 0, mem->size, mem->contents, 0, NULL, NULL);
+        mem->context->copier, mem_real(mem), CL_FALSE, 0, mem->size, mem->contents, 0, NULL,
+        context_copy(mem->context, mem->size));
     return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadBuffer", status);
 }
 
 /* In `shared` mode the driver knows of the application's mappings. */
 static void unmap_all(struct mem *mem)
 {
-    bool any = false;
+    struct error ignored = {0};
     for (struct mapping *m = mem->mappings; m; m = m->next) {
-        if (!m->real || !mem->context->copier)
+        if (!m->real || !mem->context->copier || context_copier(mem->context, &ignored) != 0)
             continue;
         mem->object.driver->clEnqueueUnmapMemObject(mem->context->copier, mem_real(mem), m->pointer,
-                                                    0, NULL, NULL);
+                                                    0, NULL,
+                                                    context_copy(mem->context, m->region[0]));
         m->real = false;
-        any = true;
     }
-    if (any)
-        mem->object.driver->clFinish(mem->context->copier);
+    context_finish_copies(mem->context, &ignored);
 }
 
 /* The mapping that covers a byte of the root, or else *next is where the next one begins. */
@@ -390,15 +412,15 @@ bool mem_has_contents(const struct mem *mem)
     return mem->stored || (!mem->parent && !mem->host && mem->contents);
 }
 
-int mem_upload(struct mem *mem, cl_command_queue queue, struct error *err)
+int mem_upload(struct mem *mem, cl_command_queue queue, cl_event *event, struct error *err)
 {
     if (mem->stored)
         return stream_up(mem, mem_source, queue, err);
     cl_int status =
         mem->image
-            ? image_upload(mem, queue)
+            ? image_upload(mem, queue, event)
             : mem->object.driver->clEnqueueWriteBuffer(queue, mem_real(mem), CL_FALSE, 0, mem->size,
-                                                       mem->contents, 0, NULL, NULL);
+                                                       mem->contents, 0, NULL, event);
     return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
 }
 

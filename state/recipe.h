@@ -53,8 +53,8 @@ struct constant {
 
 struct recipe {
     _Atomic unsigned refs;
-    struct origin *origin; /* a reference */
     enum step step;
+    struct origin *origin;      /* a reference */
     char *options;              /* owned; NULL where the application gave NULL */
     struct header *headers;     /* owned */
     struct recipe **inputs;     /* owned, references */

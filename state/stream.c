@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "state/copier.h"
 #include "state/image.h"
 #include "state/staging.h"
 
@@ -71,14 +72,8 @@ static int name_contents(const struct mem *mem, struct error *err)
 /* The driver does not touch the chunk any more. */
 static int wait_for(struct slot *slot, struct error *err)
 {
-    if (!slot->event)
+    if (copier_wait(slot->driver, &slot->event, 1, slot->size, err) == 0)
         return 0;
-    cl_int status = slot->driver->clWaitForEvents(1, &slot->event);
-    RELEASE(slot->driver, clReleaseEvent, slot->event);
-    slot->event = NULL;
-    if (status == CL_SUCCESS)
-        return 0;
-    error_set(err, 0, "copying its contents failed (%d)", status);
     return name_mem(slot->mem, err);
 }
 

@@ -6,6 +6,7 @@
 
 #include "serialize/image_hash.h"
 #include "serialize/rebuild/rebuild.h"
+#include "state/copier.h"
 #include "state/stream.h"
 
 /* What goes by are the file's chunks. */

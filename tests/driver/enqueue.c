@@ -12,25 +12,25 @@
         return err == CL_SUCCESS ? adopt_event(pocl->name arguments, event) : err;                 \
     }
 
-ENQUEUE(clEnqueueReadBuffer,
-        (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
-         void *data, cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, buffer, blocking, offset, size, data, num_waits, waits, event))
+/* Copies from and to the host, which can be spoiled. */
+#define COPY(name, parameters, arguments)                                                          \
+    cl_int CL_API_CALL name parameters                                                             \
+    {                                                                                              \
+        cl_int err = call_begin(CALL_##name, devices_of(queue));                                   \
+        cl_int error = faults_spoiled();                                                           \
+        if (err == CL_SUCCESS && error != CL_SUCCESS)                                              \
+            return blocking ? error : spoil_command(queue, error, num_waits, waits, event);        \
+        return err == CL_SUCCESS ? adopt_event(pocl->name arguments, event) : err;                 \
+    }
 
-cl_int CL_API_CALL clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking,
-                                        size_t offset, size_t size, const void *data,
-                                        cl_uint num_waits, const cl_event *waits, cl_event *event)
-{
-    cl_int err = call_begin(CALL_clEnqueueWriteBuffer, devices_of(queue));
-    cl_int error = faults_spoiled();
-    if (err == CL_SUCCESS && error != CL_SUCCESS)
-        return spoil_command(queue, error, num_waits, waits, event);
-    if (err != CL_SUCCESS)
-        return err;
-    return adopt_event(pocl->clEnqueueWriteBuffer(queue, buffer, blocking, offset, size, data,
-                                                  num_waits, waits, event),
-                       event);
-}
+COPY(clEnqueueReadBuffer,
+     (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
+      void *data, cl_uint num_waits, const cl_event *waits, cl_event *event),
+     (queue, buffer, blocking, offset, size, data, num_waits, waits, event))
+COPY(clEnqueueWriteBuffer,
+     (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
+      const void *data, cl_uint num_waits, const cl_event *waits, cl_event *event),
+     (queue, buffer, blocking, offset, size, data, num_waits, waits, event))
 
 ENQUEUE(clEnqueueReadBufferRect,
         (cl_command_queue queue, cl_mem buffer, cl_bool blocking, const size_t *origin,
@@ -61,18 +61,18 @@ ENQUEUE(clEnqueueFillBuffer,
         (cl_command_queue queue, cl_mem buffer, const void *pattern, size_t pattern_size,
          size_t offset, size_t size, cl_uint num_waits, const cl_event *waits, cl_event *event),
         (queue, buffer, pattern, pattern_size, offset, size, num_waits, waits, event))
-ENQUEUE(clEnqueueReadImage,
-        (cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
-         const size_t *region, size_t row_pitch, size_t slice_pitch, void *data, cl_uint num_waits,
-         const cl_event *waits, cl_event *event),
-        (queue, image, blocking, origin, region, row_pitch, slice_pitch, data, num_waits, waits,
-         event))
-ENQUEUE(clEnqueueWriteImage,
-        (cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
-         const size_t *region, size_t row_pitch, size_t slice_pitch, const void *data,
-         cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, image, blocking, origin, region, row_pitch, slice_pitch, data, num_waits, waits,
-         event))
+COPY(clEnqueueReadImage,
+     (cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
+      const size_t *region, size_t row_pitch, size_t slice_pitch, void *data, cl_uint num_waits,
+      const cl_event *waits, cl_event *event),
+     (queue, image, blocking, origin, region, row_pitch, slice_pitch, data, num_waits, waits,
+      event))
+COPY(clEnqueueWriteImage,
+     (cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
+      const size_t *region, size_t row_pitch, size_t slice_pitch, const void *data,
+      cl_uint num_waits, const cl_event *waits, cl_event *event),
+     (queue, image, blocking, origin, region, row_pitch, slice_pitch, data, num_waits, waits,
+      event))
 ENQUEUE(clEnqueueCopyImage,
         (cl_command_queue queue, cl_mem from, cl_mem to, const size_t *from_origin,
          const size_t *to_origin, const size_t *region, cl_uint num_waits, const cl_event *waits,

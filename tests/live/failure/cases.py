@@ -137,10 +137,141 @@ def capture_hangs(build):
         cycle(machine, victim)
 
 
+def suspend_to_image(machine, victim, *arguments):
+    victim.suspend("--image", machine.work / "image", *arguments)
+
+
+def wait_until_up(machine, victim):
+    """Of a resume with --lazy."""
+    end = time.monotonic() + 30
+    while machine.shadowcl("ps")[1]["owed_bytes"]:
+        expect(time.monotonic() < end, "contents are still owed")
+        time.sleep(0.05)
+
+
+def copy_up_fails_later(build):
+    """A copy is taken by the driver, and fails when it is carried out: only its event tells."""
+    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
+        for call, number in (("clEnqueueWriteBuffer", 1), ("clEnqueueWriteBuffer", 5),
+                             ("clEnqueueWriteImage", 1)):
+            victim.suspend()
+            machine.set_faults(f"spoil {call} {number} -5\n")
+            victim.refused("suspended", "resume", reason="copying its contents failed (-5)")
+            victim.resume()
+            victim.check(f"resumed again, {call} had failed")
+        for number in (1, 3):
+            suspend_to_image(machine, victim)
+            machine.set_faults(f"spoil clEnqueueWriteBuffer {number} -5\n")
+            victim.refused("suspended", "resume", reason="copying its contents failed (-5)")
+            victim.resume()
+            victim.check("resumed again from a file")
+        cycle(machine, victim)
+
+
+def copy_up_fails_behind_the_program(build):
+    """The shim's thread tries again, and frees what it had contents in."""
+    with Machine(build, mapping="copy") as machine, Victim(machine, "ballast=0x2000000") as victim:
+        victim.check("before")
+        before = 0
+        for spoiled in (0, 1, 2):
+            victim.suspend()
+            resume_spoiled(machine, victim, spoiled)
+            wait_until_up(machine, victim)
+            victim.check("all is up")
+            before = before or resident(victim.pid)
+        end = time.monotonic() + 10
+        while resident(victim.pid) > before + (8 << 20):
+            expect(time.monotonic() < end, f"staging memory is kept: {resident(victim.pid)} bytes "
+                                           f"resident, {before} before")
+            time.sleep(0.05)
+
+
+def resume_spoiled(machine, victim, number):
+    """The so-manyth copy fails of those that can wait; before them come those that can't, whose
+    failure is the resume's. 0: none."""
+    for put_off in range(number, number + 20):
+        machine.set_faults(f"spoil clEnqueueWriteBuffer {put_off} -5\n" if number else "")
+        code, answer = machine.shadowcl("resume", victim.pid, "--lazy")
+        if code == 0:
+            return
+        expect(answer["state"] == "suspended" and "(-5)" in answer["error"]["reason"], answer)
+    expect(False, "no resume is done")
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("RssAnon"))
+
+
+def copy_down_fails_later(build):
+    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
+        for call in ("clEnqueueReadBuffer", "clEnqueueReadImage"):
+            victim.do("step")
+            machine.set_faults(f"spoil {call} 1 -5\n")
+            victim.refused("running", "suspend", reason="failed (-5)")
+            victim.check(f"after {call} had failed")
+        machine.set_faults("spoil clEnqueueReadBuffer 1 -5\n")
+        victim.refused("running", "suspend", "--image", machine.work / "image",
+                       reason="failed (-5)")
+        victim.check("not suspended to a file")
+        victim.do("step")
+        machine.set_faults("spoil clEnqueueReadBuffer 1 -5\n")
+        answer = victim.suspend("--prepare")
+        expect("copied beforehand" in " ".join(answer["warnings"]), f"no warning: {answer}")
+        victim.resume()
+        victim.check("a copy beforehand had failed")
+        cycle(machine, victim)
+
+
+def copy_never_ends(build):
+    """Half a minute later the program runs on, and can be suspended again."""
+    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
+        victim.do("step")
+        machine.set_faults("spoil clEnqueueReadBuffer 1 2\n")
+        victim.refused("running", "suspend", reason="not come to an end with copying")
+        machine.set_faults("")
+        victim.check("the driver did not copy")
+        cycle(machine, victim)
+
+
+def prepared_for_a_file(build):
+    """What was copied beforehand is in the file in the end, and in memory no more."""
+    with Machine(build, mapping="copy") as machine, \
+            Victim(machine, "ballast=0x2000000", *WISHES) as victim:
+        victim.do("step")
+        before = resident(victim.pid)
+        suspend_to_image(machine, victim, "--prepare")
+        expect(resident(victim.pid) < before + (8 << 20),
+               f"{resident(victim.pid)} bytes resident, {before} before")
+        victim.resume()
+        victim.check("resumed from a file")
+        cycle(machine, victim)
+
+
+def released_while_written(build):
+    """Buffers that the program lets go while their contents are on the way to a file: what is in the
+    file belongs together."""
+    for mapping in ("copy", "shared"):
+        with Machine(build, mapping=mapping) as machine:
+            image = machine.work / "image"
+            for verb, words in (("save", [image]), ("suspend", ["--image", image])):
+                with Victim(machine, program="releaser") as victim:
+                    machine.set_faults("slow clEnqueueReadBuffer 3000\n")
+                    victim.do("go")
+                    code, answer = machine.shadowcl(verb, victim.pid, *words)
+                    expect(code == 0 and not answer["error"], f"{verb}: {code} {answer}")
+                    machine.set_faults("")
+                    code, answer = machine.shadowcl("verify", image)
+                    expect(code == 0 and answer["whole"], f"{mapping}, {verb}: {answer}")
+                    if verb == "suspend":
+                        victim.resume()
+                    victim.check(f"{mapping}, {verb}")
+
+
 def rebuild_hangs(build):
     with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
         for call in ("load", "clCreateContext", "clCreateBuffer", "clBuildProgram",
-                     "clEnqueueWriteBuffer", "clFinish"):
+                     "clEnqueueWriteBuffer", "clGetEventInfo"):
             victim.suspend()
             hang(machine, victim, call, "resume", "rebuilding")
             expect(victim.state() == "running", "not running after the hang")
@@ -258,7 +389,7 @@ def retry_on_fresh_instance(build):
         with Machine(build, variant=variant, mapping="copy") as machine, \
                 Victim(machine, *WISHES) as victim:
             cycle(machine, victim)
-            for call in ("load", "clCreateContext", "clCreateBuffer", "clFinish"):
+            for call in ("load", "clCreateContext", "clCreateBuffer", "clGetEventInfo"):
                 victim.suspend()
                 for _ in range(2):
                     machine.set_faults(f"fail {call} 1 -6\n")
@@ -346,7 +477,9 @@ def device_too_small_now(build):
 
 
 TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
-         kernel_past_deadline, call_past_deadline, capture_hangs, rebuild_hangs, log_disk_full,
+         kernel_past_deadline, call_past_deadline, capture_hangs, copy_up_fails_later,
+         copy_up_fails_behind_the_program, copy_down_fails_later, copy_never_ends,
+         prepared_for_a_file, released_while_written, rebuild_hangs, log_disk_full,
          disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
          retry_on_fresh_instance, driver_lets_go_late, foreign_holder, address_space_short,
          memory_short, device_too_small_now)

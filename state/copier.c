@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Queues for contents, and waiting for what they were given: see copier.h. */
+#include "state/copier.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "shim/gate.h"
+#include "state/staging.h"
+
+#define MOST_COPIES 256 /* on the way at once */
+/* A driver that takes longer for one copy hangs: so long, and for each byte as a slow disk. */
+#define PATIENCE_NS (INT64_C(30) * 1000000000)
+#define SLOWEST 33554432.0 /* bytes per second */
+#define SPIN_NS 100000
+#define LONGEST_NS 1000000
+
+struct copies {
+    unsigned count;
+    uint64_t bytes;
+    bool stuck; /* the driver did not come to an end: nobody waits for it again */
+    cl_event events[MOST_COPIES + 2];
+};
+
+/* An ordinary queue in order, on the first device. */
+static int open_queue(struct context *context, cl_command_queue *queue, struct error *err)
+{
+    const struct driver *driver = context->object.driver;
+    cl_device_id device = device_real(context->devices[0]);
+    cl_int status = CL_SUCCESS;
+    if (driver->version >= 200 && driver->clCreateCommandQueueWithProperties)
+        *queue = driver->clCreateCommandQueueWithProperties(context_real(context), device, NULL,
+                                                            &status);
+    else
+        *queue = driver->clCreateCommandQueue(context_real(context), device, 0, &status);
+    if (status == CL_SUCCESS)
+        return 0;
+    *queue = NULL;
+    return error_set(err, 0, "the driver does not make a queue to copy its contents (%d)", status);
+}
+
+static int open_copier(struct context *context, struct error *err)
+{
+    if (!context->copies && !(context->copies = calloc(1, sizeof *context->copies)))
+        return error_set(err, 0, "no memory for a list of copies");
+    return open_queue(context, &context->copier, err);
+}
+
+int context_copier(struct context *context, struct error *err)
+{
+    if (!context->copier)
+        return open_copier(context, err);
+    return context->copies->count < MOST_COPIES ? 0 : context_finish_copies(context, err);
+}
+
+cl_event *context_copy(struct context *context, uint64_t bytes)
+{
+    struct copies *copies = context->copies;
+    copies->bytes += bytes;
+    cl_event *event = &copies->events[copies->count++];
+    *event = NULL;
+    return event;
+}
+
+/* Its status: 0, what went wrong, or more than 0 as long as it is on its way. */
+static cl_int status_of(const struct driver *driver, cl_event event)
+{
+    cl_int status = CL_QUEUED;
+    cl_int code = driver->clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status,
+                                         &status, NULL);
+    return code == CL_SUCCESS ? status : code;
+}
+
+/* Short waits are not made longer by much, and long ones cost little. */
+static void wait_a_little(int64_t waited)
+{
+    int64_t pause = waited / 16 < LONGEST_NS ? waited / 16 : LONGEST_NS;
+    if (waited < SPIN_NS)
+        sched_yield();
+    else
+        nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+}
+
+static cl_int wait_for(const struct driver *driver, cl_event event, int64_t patience)
+{
+    int64_t start = now_ns(), waited = 0;
+    cl_int status = status_of(driver, event);
+    while (status > CL_COMPLETE && waited < patience) {
+        wait_a_little(waited);
+        status = status_of(driver, event);
+        waited = now_ns() - start;
+    }
+    return status;
+}
+
+int copier_wait(const struct driver *driver, cl_event *events, size_t count, uint64_t bytes,
+                struct error *err)
+{
+    int64_t patience = PATIENCE_NS + (int64_t)((double)bytes / SLOWEST * 1e9);
+    cl_int worst = CL_COMPLETE;
+    for (size_t i = 0; i < count; i++) {
+        if (!events[i])
+            continue;
+        cl_int status = worst > CL_COMPLETE ? worst : wait_for(driver, events[i], patience);
+        if (worst == CL_COMPLETE || status > CL_COMPLETE)
+            worst = status;
+        RELEASE(driver, clReleaseEvent, events[i]);
+        events[i] = NULL;
+    }
+    if (worst == CL_COMPLETE)
+        return 0;
+    err->code = worst < CL_COMPLETE ? worst : 0;
+    if (worst < CL_COMPLETE)
+        return error_set(err, 0, "copying its contents failed (%d)", worst);
+    /* A copy that comes late must not write into other memory, or nowhere. */
+    staging_abandon();
+    error_set(err, 0, "the driver has not come to an end with copying its contents in %lld s",
+              (long long)(patience / 1000000000));
+    return error_todo(err, "see whether the device still works");
+}
+
+int context_finish_copies(struct context *context, struct error *err)
+{
+    struct copies *copies = context->copies;
+    if (!copies || !copies->count || copies->stuck)
+        return 0;
+    context->object.driver->clFlush(context->copier);
+    int result =
+        copier_wait(context->object.driver, copies->events, copies->count, copies->bytes, err);
+    copies->stuck = result != 0 && !err->code;
+    copies->count = 0;
+    copies->bytes = 0;
+    return result;
+}
+
+int context_open_lifter(struct context *context, struct error *err)
+{
+    if (!context->copier && open_copier(context, err) != 0)
+        return -1;
+    return context->lifter ? 0 : open_queue(context, &context->lifter, err);
+}
+
+static void drop_queue(const struct driver *driver, cl_command_queue *queue)
+{
+    if (*queue)
+        RELEASE(driver, clReleaseCommandQueue, *queue);
+    *queue = NULL;
+}
+
+void context_drop_copier(struct context *context)
+{
+    struct error ignored = {0};
+    context_finish_copies(context, &ignored);
+    drop_queue(context->object.driver, &context->copier);
+    drop_queue(context->object.driver, &context->lifter);
+    free(context->copies);
+    context->copies = NULL;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A context's own queues, by which contents are copied: the copier, for capture, rebuild and copies
+ * beforehand, and the lifter, for commands that bring up what they need. What became of a copy only
+ * its event says: a driver may take one and fail at it later, of which a finish tells nothing. */
+#ifndef SHADOWCL_STATE_COPIER_H
+#define SHADOWCL_STATE_COPIER_H
+
+#include "state/context.h"
+
+/* The copier queue: made at need, in order, on the first device. Asked for before each copy: that
+ * waits for what is on its way now and then, so that a driver has no hundred thousand commands to
+ * keep. */
+int context_copier(struct context *context, struct error *err);
+/* Where the driver is to put the event of a copy of so many bytes that the copier is given; two for
+ * each time that the copier was asked for. */
+cl_event *context_copy(struct context *context, uint64_t bytes);
+/* Waits for these copies. -1 when one has failed, or does not come to its end; err->code is the
+ * driver's error, or 0. */
+int context_finish_copies(struct context *context, struct error *err);
+/* The copier and the lifter, with the gate closed. */
+int context_open_lifter(struct context *context, struct error *err);
+/* Waits for the copies and gives both back. */
+void context_drop_copier(struct context *context);
+
+/* Waits for commands of so many bytes in all, which the driver has been flushed for, and lets their
+ * events go (NULL: passed over). As context_finish_copies. */
+int copier_wait(const struct driver *driver, cl_event *events, size_t count, uint64_t bytes,
+                struct error *err);
+
+#endif
