@@ -14,14 +14,17 @@
 static _Alignas(64) _Atomic uint64_t total_bytes;
 struct roster mem_roster = {.offset = offsetof(struct mem, member)};
 
-/* Does a capture copy it? Not where its bytes are the host's, or the parent's. */
+/* Does a capture copy it? Not where its bytes are the host's, or the parent's; but for those that
+ * the application has mapped, and may be writing to. */
 static bool needs_staging(const struct mem *mem)
 {
     if (mem->parent || mem->type == CL_MEM_OBJECT_PIPE)
         return false;
     if (mem->type != CL_MEM_OBJECT_BUFFER)
         return true;
-    return !mem->context->shared && !(mem->flags & CL_MEM_USE_HOST_PTR);
+    if (mem->host || (mem->flags & CL_MEM_USE_HOST_PTR))
+        return atomic_load(&mem->maps) > 0;
+    return !mem->context->shared;
 }
 
 uint64_t mem_staging_size(const struct mem *mem)

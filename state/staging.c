@@ -2,13 +2,11 @@
 /* Memory for captured contents: see staging.h. Only the thread that suspends or resumes calls. */
 #include "state/staging.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
+
+#include "state/available.h"
 
 #define ALIGN ((size_t)64)
 #define PAGE ((size_t)4096)
@@ -22,64 +20,6 @@ struct piece {
 static struct piece *pieces; /* the current one first */
 static _Atomic size_t taken; /* also read by whoever asks how far a capture is */
 static bool abandoned;       /* the pieces belong to copies that were not seen to end */
-
-/* A number from a one-line file, or `otherwise`. */
-static uint64_t read_number(const char *path, uint64_t otherwise)
-{
-    FILE *file = fopen(path, "re");
-    char text[64];
-    uint64_t number = otherwise;
-    if (!file)
-        return otherwise;
-    if (fgets(text, sizeof text, file)) {
-        char *end;
-        uint64_t value = strtoull(text, &end, 10);
-        number = end == text ? otherwise : value; /* "max" is no limit */
-    }
-    fclose(file);
-    return number;
-}
-
-static uint64_t mem_available(void)
-{
-    FILE *file = fopen("/proc/meminfo", "re");
-    char line[128];
-    unsigned long long kilobytes = UINT64_MAX / 1024;
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %llu kB", &kilobytes) == 1)
-            break;
-    if (file)
-        fclose(file);
-    return kilobytes * 1024;
-}
-
-/* What is left below the limits of the cgroup and its parents (version 2), UINT64_MAX without. */
-static uint64_t cgroup_available(void)
-{
-    uint64_t least = UINT64_MAX;
-    char line[512] = "", path[640];
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    while (file && fgets(line, sizeof line, file) && strncmp(line, "0::", 3) != 0)
-        line[0] = 0;
-    if (file)
-        fclose(file);
-    if (strncmp(line, "0::", 3) != 0)
-        return least;
-    char *group = line + 3;
-    group[strcspn(group, "\n")] = 0;
-    for (;;) {
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
-        uint64_t limit = read_number(path, UINT64_MAX);
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.current", group);
-        uint64_t used = read_number(path, 0);
-        if (limit != UINT64_MAX && (limit > used ? limit - used : 0) < least)
-            least = limit > used ? limit - used : 0;
-        char *slash = strrchr(group, '/');
-        if (!slash)
-            return least;
-        *slash = 0;
-    }
-}
 
 /* Under some hypervisors the kernel's own touch is not enough: the first access from here faults
  * again, at each page. */
@@ -111,7 +51,7 @@ int staging_reserve(size_t bytes, struct error *err)
 {
     if (bytes == 0)
         return 0;
-    uint64_t available = mem_available(), group = cgroup_available();
+    uint64_t available = available_memory(""), group = available_in_cgroup("");
     if (group < available)
         available = group;
     if (bytes > available || !add_piece(bytes, 1)) {
