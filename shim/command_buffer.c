@@ -79,7 +79,11 @@ cl_int CL_API_CALL clRetainCommandBufferKHR(cl_command_buffer_khr command_buffer
 cl_int CL_API_CALL clReleaseCommandBufferKHR(cl_command_buffer_khr command_buffer)
 {
     struct command_buffer *buffer = command_buffer_check(command_buffer);
-    return buffer && object_release(buffer) ? CL_SUCCESS : CL_INVALID_COMMAND_BUFFER_KHR;
+    if (!buffer)
+        return CL_INVALID_COMMAND_BUFFER_KHR;
+    /* It may be the last to hold a buffer over the application's memory: see clReleaseMemObject. */
+    GATE(clReleaseCommandBufferKHR);
+    return object_release(buffer) ? CL_SUCCESS : CL_INVALID_COMMAND_BUFFER_KHR;
 }
 
 struct run {

@@ -154,6 +154,8 @@ static const struct command_type map_buffer_type = {"clEnqueueMapBuffer",
 static void *finish_map(struct map *args, cl_int err, cl_int *errcode_ret)
 {
     if (err != CL_SUCCESS && args->record) {
+        /* A suspend goes along the list. */
+        GATE(clEnqueueMapBuffer);
         mem_remove_mapping(args->mem, args->record);
         mapping_destroy(args->record);
     }
@@ -410,6 +412,8 @@ EXPORT cl_int CL_API_CALL clEnqueueUnmapMemObject(cl_command_queue command_queue
                                                   const cl_event *event_wait_list, cl_event *event)
 {
     struct unmap args = {.handle = memobj, .pointer = mapped_ptr};
+    /* To the end: where it fails, the region must not seem unmapped to a suspend in between. */
+    GATE(clEnqueueUnmapMemObject);
     cl_int err = enqueue(command_queue, &unmap_type, &args, CL_FALSE, num_events_in_wait_list,
                          event_wait_list, event);
     /* Still mapped, as far as the application is concerned. */

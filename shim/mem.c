@@ -188,15 +188,30 @@ EXPORT cl_int CL_API_CALL clRetainMemObject(cl_mem memobj)
     return mem && object_retain(mem) ? CL_SUCCESS : CL_INVALID_MEM_OBJECT;
 }
 
+/* Does it lie over the application's memory, by itself or as a view of another? Once the last is
+ * released the memory may be the application's alone (§5.2.1), and a suspend or resume that is on
+ * its way copies from or to it. */
+static bool is_over_host_memory(const struct mem *mem)
+{
+    while (mem && !mem->host_ptr)
+        mem = mem->parent;
+    return mem != NULL;
+}
+
+static __attribute__((noinline)) cl_int release_slowly(struct mem *mem)
+{
+    if (!is_over_host_memory(mem))
+        return object_release(mem) ? CL_SUCCESS : CL_INVALID_MEM_OBJECT;
+    GATE(clReleaseMemObject);
+    return object_release(mem) ? CL_SUCCESS : CL_INVALID_MEM_OBJECT;
+}
+
 EXPORT cl_int CL_API_CALL clReleaseMemObject(cl_mem memobj)
 {
     struct mem *mem = mem_check(memobj);
-    if (!mem || !mem->host_ptr)
-        return mem && object_release(mem) ? CL_SUCCESS : CL_INVALID_MEM_OBJECT;
-    /* After the call the memory may be the application's alone (§5.2.1), and a suspend or resume
-     * that is on its way copies from or to it. */
-    GATE(clReleaseMemObject);
-    return object_release(mem) ? CL_SUCCESS : CL_INVALID_MEM_OBJECT;
+    if (mem && (mem->host_ptr || mem->parent))
+        return release_slowly(mem);
+    return mem && object_release(mem) ? CL_SUCCESS : CL_INVALID_MEM_OBJECT;
 }
 
 EXPORT cl_int CL_API_CALL clSetMemObjectDestructorCallback(cl_mem memobj, mem_destructor pfn_notify,

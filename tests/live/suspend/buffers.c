@@ -2,6 +2,7 @@
 /* Buffers and sub-buffers through a suspend: contents, flags, answers, callbacks. */
 #include "live.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,44 @@ static void test_memory_that_the_program_cannot_write(void **state)
     munmap(fixed, size);
 }
 
+struct release {
+    cl_mem mem;
+    _Atomic int done;
+};
+
+static void *release_it(void *data)
+{
+    struct release *it = data;
+    ok(clReleaseMemObject(it->mem));
+    it->done = 1;
+    return NULL;
+}
+
+/* §5.2.1: then the memory is the program's alone, which may well unmap it. */
+static void test_last_view_of_the_programs_memory_is_released_while_suspended(void **state)
+{
+    cl_int err;
+    pthread_t thread;
+    unsigned char *host = aligned_alloc(4096, 8192);
+    cl_image_format format = {CL_RGBA, CL_UNSIGNED_INT8};
+    cl_mem mem = clCreateBuffer(live.context, CL_MEM_USE_HOST_PTR, 8192, host, &err);
+    made(mem);
+    cl_image_desc desc = {
+        .image_type = CL_MEM_OBJECT_IMAGE1D_BUFFER, .image_width = 1024, .mem_object = mem};
+    struct release it = {clCreateImage(live.context, 0, &format, &desc, NULL, &err), 0};
+    ok(clReleaseMemObject(mem));
+    live_need(err == CL_SUCCESS);
+    live_suspend();
+    assert_int_equal(pthread_create(&thread, NULL, release_it, &it), 0);
+    live_sleep(100);
+    if (live_commanded())
+        assert_int_equal(it.done, 0);
+    live_resume();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    memset(host, 1, 8192);
+    free(host);
+}
+
 static cl_mem sub_buffer(cl_mem parent, cl_mem_flags flags, size_t origin, size_t size)
 {
     cl_int err;
@@ -268,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_host_access_flags_keep_their_errors),
         cmocka_unit_test(test_use_host_ptr_stays_the_programs_memory),
         cmocka_unit_test(test_memory_that_the_program_cannot_write),
+        cmocka_unit_test(test_last_view_of_the_programs_memory_is_released_while_suspended),
         cmocka_unit_test(test_overlapping_sub_buffers_share_their_parents_bytes),
         cmocka_unit_test(test_destructor_callbacks_run_in_reverse_order),
         cmocka_unit_test(test_destructor_callback_of_a_buffer_released_while_suspended),
