@@ -37,6 +37,7 @@ static void undo(struct report *report, struct error *why)
 {
     struct report now = *report;
     now.response = NULL;
+    exchange_forget_interruption();
     if (!strcmp(report->state, "suspended"))
         ask_resume(&now, 1, &(struct ask_resume){.device = ""}, resume_time);
     report_set_state(report, now.state);
@@ -63,7 +64,7 @@ static void explain_lost(struct report *report)
                    : "");
 }
 
-void image_kept(struct report *report, struct new_file *file)
+void image_kept(struct report *report, struct new_file *file, bool suspended_for_it)
 {
     struct error err = {0};
     if (report->failed && !report->response)
@@ -75,7 +76,10 @@ void image_kept(struct report *report, struct new_file *file)
         report->file = file->path;
         return;
     }
-    undo(report, &err);
+    if (suspended_for_it)
+        undo(report, &err);
+    else
+        report_finish(report);
     *report_fail(report) = err;
 }
 

@@ -7,8 +7,8 @@
 #include "agent/report.h"
 
 /* After ask_save or ask_suspend_to: keeps the file where all went well; else the report says why
- * not, and a process that was suspended for it has been resumed. */
-void image_kept(struct report *report, struct new_file *file);
+ * not, and a process that was `suspended_for_it` has been resumed. */
+void image_kept(struct report *report, struct new_file *file, bool suspended_for_it);
 /* There is no file, and so the process was not asked; the report says so, with its state. */
 void image_not_asked(struct report *report, const struct error *err);
 

@@ -42,7 +42,7 @@ static void save(struct targets *targets, const struct options *options, struct 
     struct ask_image image = {.fd = file->fd, .compression = options->compression};
     ask_save(report, options->deadline, &options->prepare, &image,
              options->timeout > 0 ? options->timeout : most);
-    image_kept(report, file);
+    image_kept(report, file, false);
 }
 
 /* Standard output is taken first of all: nothing else may get there. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -167,7 +168,19 @@ static int cut_file(const json_t *file, struct error *err)
         lstat(path, &status) < 0 || status.st_size <= size)
         return 0;
     error_object(err, "file `%.100s`", path);
-    return truncate(path, size) < 0 ? error_set(err, errno, "cut it") : 0;
+    int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, errno, "cut it");
+    int result = 0;
+    /* A suspended process keeps the image that it has its contents in locked. */
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        error_set(err, 0, "somebody has it locked: it is not cut");
+        result = error_todo(err, "end who uses it; an image may be that of a suspended process");
+    } else if (ftruncate(fd, size) < 0) {
+        result = error_set(err, errno, "cut it");
+    }
+    close(fd);
+    return result;
 }
 
 static int check_mapped(const struct saved *saved, const json_t *file, struct error *err)

@@ -65,7 +65,7 @@ static void suspend_to_image(struct targets *targets, const struct options *opti
     }
     struct ask_image image = {.fd = file.fd, .compression = options->compression};
     ask_suspend_to(report, options->deadline, &options->prepare, &image, time_for(options));
-    image_kept(report, &file);
+    image_kept(report, &file, true);
     new_file_finish(&file);
 }
 

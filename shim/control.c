@@ -72,7 +72,7 @@ static int take_descriptor(struct msghdr *message)
             memcpy(&fd, (char *)part + at, sizeof fd);
         }
     }
-    return fd;
+    return fd < 0 && (message->msg_flags & MSG_CTRUNC) ? CONTROL_NO_ROOM : fd;
 }
 
 /* The first bytes of a request, and the file that may come with them. */

@@ -212,6 +212,10 @@ static int image_of(const Shadowcl__Control__Image *image, int attached, bool ke
     if (!image)
         return 0;
     error_object(err, "image file");
+    if (attached == CONTROL_NO_ROOM) {
+        error_set(err, 0, "the program has no descriptor left for it");
+        return error_todo(err, "raise its limit (`prlimit --nofile`), or have it close some");
+    }
     if (attached < 0 || fstat(attached, &file) != 0)
         error_set(err, 0, "no descriptor of it came with the request");
     else if (kept && (!S_ISREG(file.st_mode) || (fcntl(attached, F_GETFL) & O_ACCMODE) != O_RDWR))

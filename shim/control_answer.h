@@ -5,9 +5,14 @@
 
 #include "control.pb-c.h"
 
+enum {
+    CONTROL_NO_ROOM = -2
+}; /* in place of a descriptor: one came, and there was no room for it */
+
 /* Carries the request out. NULL without memory; to be freed by control_answer_free (NULL is fine).
  * `asker` is the connection: a suspend that is long in preparing is left when nobody is there.
- * `attached` is the file that came with the request, or -1; it stays the caller's. */
+ * `attached` is the file that came with the request, -1, or CONTROL_NO_ROOM; it stays the caller's.
+ */
 Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker,
                                             int attached);
 /* The process's command, as /proc has it: at most 4 KiB, arguments joined by blanks; the caller's.

@@ -4,6 +4,7 @@
 is refused, and that nothing was touched then; copies at intervals; a tree of processes."""
 
 import argparse
+import fcntl
 import json
 import os
 import random
@@ -374,6 +375,12 @@ class Cases:
             program.kill()
             said = call(self.setup, "restore", directory, code=1)
             expect("--truncate" in said and str(program.err) in said, said)
+            with open(program.err) as used:  # as an image file is by a suspended process
+                size = os.fstat(used.fileno()).st_size
+                fcntl.flock(used, fcntl.LOCK_SH)
+                said = call(self.setup, "restore", directory, "--truncate", code=1)
+                expect("somebody has it locked" in said, said)
+                expect(os.fstat(used.fileno()).st_size == size, "it was cut")
             program.forget_answer()
             check(self.expected(), restore(self.setup, program, directory, "--truncate"))
 

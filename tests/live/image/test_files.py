@@ -265,6 +265,15 @@ class Files(Case):
                             "failed: did not end", "shadowcl resume", "suspended")
         self.expect_folder()
 
+    def test_suspended_by_somebody_else(self):
+        """A file that can't be kept is no reason to resume whom another has suspended."""
+        peer = self.peer("save=lie")
+        self.shadowcl("suspend", peer.pid)
+        self.expect(0)
+        self.save(peer)
+        self.expect_refusal("file `", "its size is not the 54 bytes", "try again", "suspended")
+        self.assertNotIn("resume", " ".join(self.asked(peer)))
+
     def test_interrupted(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             for verb in ("save", "suspend"):
