@@ -24,12 +24,13 @@ END
 }
 
 all=(format clang tidy asan tsan apps vm gcc)
-# A short selection where everything is several times slower: every matter once, each way of mapping
-# under one sanitizer or the other.
-sanitized='driver|check-calls|unit/.*|agent/(commands|repeats|restart|hooks|residue|port|hostile)'
-sanitized+='|live-(query|reach|control).*|live-sample-(graph-pocl-copy|mapped-testdriver-shared)'
-for_addresses='cli/(run|answers|directories|all_or_none)|live-suspend-.*-pocl-copy'
-for_threads='live-suspend-.*-pocl-shared'
+# A short selection where everything is several times slower: every matter once, under one sanitizer
+# or the other.
+sanitized='driver|check-calls|unit/.*|agent/commands|live-(query|reach|control).*'
+for_addresses='cli/(run|answers|directories|all_or_none)|agent/(repeats|restart|hostile)'
+for_addresses+='|live-sample-graph-pocl-copy|live-suspend-.*-pocl-copy'
+for_threads='agent/(hooks|residue|port)|live-sample-mapped-testdriver-shared'
+for_threads+='|live-suspend-.*-pocl-shared'
 # Everywhere a test that fails is run once more, and both runs are shown: pocl aborts now and then
 # under what the tests do. A test that needs it is worth a look.
 logs=build/logs

@@ -25,6 +25,7 @@ struct config {
     enum lazy_mode lazy;     /* SHADOWCL_LAZY */
     bool prepare;            /* SHADOWCL_PREPARE=1: every suspend copies beforehand */
     bool check_writes;       /* SHADOWCL_CHECK_WRITES=1: and looks whether a write was missed */
+    unsigned long copy_patience; /* SHADOWCL_COPY_PATIENCE: s that a driver has for one copy */
 };
 
 extern struct config config;

@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "shim/config.h"
 #include "shim/gate.h"
 #include "state/staging.h"
 
 #define MOST_COPIES 256 /* on the way at once */
-/* A driver that takes longer for one copy hangs: so long, and for each byte as a slow disk. */
-#define PATIENCE_NS (INT64_C(30) * 1000000000)
+/* A driver that takes longer for a copy than config.copy_patience, and the time of so slow a
+ * device, hangs. */
 #define SLOWEST 33554432.0 /* bytes per second */
 #define SPIN_NS 100000
 #define LONGEST_NS 1000000
@@ -97,7 +98,7 @@ static cl_int wait_for(const struct driver *driver, cl_event event, int64_t pati
 int copier_wait(const struct driver *driver, cl_event *events, size_t count, uint64_t bytes,
                 struct error *err)
 {
-    int64_t patience = PATIENCE_NS + (int64_t)((double)bytes / SLOWEST * 1e9);
+    int64_t patience = (int64_t)(((double)config.copy_patience + (double)bytes / SLOWEST) * 1e9);
     cl_int worst = CL_COMPLETE;
     for (size_t i = 0; i < count; i++) {
         if (!events[i])
@@ -120,11 +121,27 @@ int copier_wait(const struct driver *driver, cl_event *events, size_t count, uin
     return error_todo(err, "see whether the device still works");
 }
 
+/* Whatever becomes of them. */
+static void forget_copies(struct context *context)
+{
+    struct copies *copies = context->copies;
+    for (unsigned i = 0; i < copies->count; i++)
+        if (copies->events[i])
+            RELEASE(context->object.driver, clReleaseEvent, copies->events[i]);
+    copies->count = 0;
+    copies->bytes = 0;
+}
+
 int context_finish_copies(struct context *context, struct error *err)
 {
     struct copies *copies = context->copies;
-    if (!copies || !copies->count || copies->stuck)
+    if (!copies || !copies->count)
         return 0;
+    if (copies->stuck) {
+        forget_copies(context);
+        error_set(err, 0, "the driver hangs: it has not come to an end with copies before");
+        return error_todo(err, "see whether the device still works");
+    }
     context->object.driver->clFlush(context->copier);
     int result =
         copier_wait(context->object.driver, copies->events, copies->count, copies->bytes, err);

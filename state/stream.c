@@ -25,6 +25,7 @@ struct slot {
 static struct slot ring[SLOTS];
 static char *memory; /* owned: a chunk for each slot */
 static unsigned next;
+static bool stuck; /* the driver did not come to an end with a copy: nobody waits for the others */
 static _Atomic uint64_t done;
 
 uint64_t stream_done(void)
@@ -72,8 +73,17 @@ static int name_contents(const struct mem *mem, struct error *err)
 /* The driver does not touch the chunk any more. */
 static int wait_for(struct slot *slot, struct error *err)
 {
+    if (!slot->event)
+        return 0;
+    if (stuck) {
+        RELEASE(slot->driver, clReleaseEvent, slot->event);
+        slot->event = NULL;
+        return -1;
+    }
+    err->code = 0;
     if (copier_wait(slot->driver, &slot->event, 1, slot->size, err) == 0)
         return 0;
+    stuck = !err->code;
     return name_mem(slot->mem, err);
 }
 
@@ -352,4 +362,5 @@ void stream_drop(void)
     if (memory && !lost)
         munmap(memory, SLOTS * STREAM_CHUNK);
     memory = NULL;
+    stuck = false;
 }

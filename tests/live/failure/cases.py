@@ -224,13 +224,26 @@ def copy_down_fails_later(build):
 
 
 def copy_never_ends(build):
-    """Half a minute later the program runs on, and can be suspended again."""
-    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
-        victim.do("step")
-        machine.set_faults("spoil clEnqueueReadBuffer 1 2\n")
-        victim.refused("running", "suspend", reason="not come to an end with copying")
+    """After a while the program runs on, or stays suspended, and all can be tried again."""
+    late = "not come to an end with copying its contents in 2 s"
+    with Machine(build, mapping="copy", environment={"SHADOWCL_COPY_PATIENCE": "2"}) as machine, \
+            Victim(machine, *WISHES) as victim:
+        for words in ((), ("--image", machine.work / "image"), ("--prepare",)):
+            victim.do("step")
+            machine.set_faults("spoil clEnqueueReadBuffer 1 2\nspoil clEnqueueReadBuffer 2 2\n")
+            start = time.monotonic()
+            victim.refused("running", "suspend", *words,
+                           reason="the driver hangs" if "--prepare" in words else late)
+            expect(time.monotonic() - start < 15, "it waits for one after the other")
+            machine.set_faults("")
+            victim.check("the driver did not copy")
+            cycle(machine, victim)
+        victim.suspend()
+        machine.set_faults("spoil clEnqueueWriteBuffer 2 2\n")
+        victim.refused("suspended", "resume", reason=late)
         machine.set_faults("")
-        victim.check("the driver did not copy")
+        victim.resume()
+        victim.check("the driver did not copy up")
         cycle(machine, victim)
 
 
