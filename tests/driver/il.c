@@ -34,6 +34,12 @@ static void forget(cl_program program)
     pthread_mutex_unlock(&lock);
 }
 
+__attribute__((destructor)) static void forget_all(void)
+{
+    while (constants)
+        forget(constants->program);
+}
+
 cl_program CL_API_CALL clCreateProgramWithIL(cl_context context, const void *il, size_t length,
                                              cl_int *errcode_ret)
 {
