@@ -22,9 +22,9 @@ static bool needs_staging(const struct mem *mem)
         return false;
     if (mem->type != CL_MEM_OBJECT_BUFFER)
         return true;
-    if (mem->host || (mem->flags & CL_MEM_USE_HOST_PTR))
-        return atomic_load(&mem->maps) > 0;
-    return !mem->context->shared;
+    /* It may be in the making: what is set at once decides. */
+    bool is_here = mem->context->shared || (mem->flags & CL_MEM_USE_HOST_PTR);
+    return !is_here || atomic_load(&mem->maps) > 0;
 }
 
 uint64_t mem_staging_size(const struct mem *mem)

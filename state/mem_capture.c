@@ -73,7 +73,7 @@ static bool is_copied(const struct mem *mem)
 static bool can_precopy(const struct mem *mem)
 {
     return mem->context->num_devices == 1 && !mem->parent && !mem->host && !mem->object.refusal &&
-           mem_real(mem) && mem->type != CL_MEM_OBJECT_PIPE && !(mem->flags & CL_MEM_USE_HOST_PTR);
+           mem->type != CL_MEM_OBJECT_PIPE && !(mem->flags & CL_MEM_USE_HOST_PTR);
 }
 
 /* Every enqueue reads these two: they share no cache line with what others write all the time. */
@@ -90,7 +90,7 @@ static void take_note(struct mem *mem)
 
 bool mem_precopy_takes(struct mem *mem)
 {
-    if (!can_precopy(mem) || is_copied(mem))
+    if (!mem_real(mem) || !can_precopy(mem) || is_copied(mem))
         return false;
     mem->copied = false;
     take_note(mem);
