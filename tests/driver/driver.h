@@ -192,8 +192,8 @@ void stall_stop(void);
 /* A format with this channel type is four bytes wide. */
 #define EXTRA_CHANNEL_TYPE 0x7777
 
-/* il.c: the options of a build, with the program's constants. The caller frees it; NULL without
- * memory. */
+/* il.c: the options of a build, with the program's constants. The caller frees it; NULL: it has
+ * none, and the options are as they were (to pocl, none at all are others than an empty string). */
 char *il_options(cl_program program, const char *options);
 
 /* extras.c: the device of this object claims what pocl has not. */

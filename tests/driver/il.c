@@ -95,11 +95,21 @@ static bool is_overridden(const struct constant *constant)
     return false;
 }
 
+static bool has_constants(cl_program program)
+{
+    pthread_mutex_lock(&lock);
+    const struct constant *one = constants;
+    while (one && one->program != program)
+        one = one->next;
+    pthread_mutex_unlock(&lock);
+    return one != NULL;
+}
+
 char *il_options(cl_program program, const char *options)
 {
     char *all = NULL;
     size_t size;
-    FILE *out = open_memstream(&all, &size);
+    FILE *out = has_constants(program) ? open_memstream(&all, &size) : NULL;
     if (!out)
         return NULL;
     fputs(options ? options : "", out);

@@ -92,9 +92,7 @@ cl_int CL_API_CALL clBuildProgram(cl_program program, cl_uint num_ids, const cl_
     if (err != CL_SUCCESS)
         return err;
     char *all = il_options(program, options);
-    if (!all)
-        return CL_OUT_OF_HOST_MEMORY;
-    err = pocl->clBuildProgram(program, num_ids, ids, all, notify, user_data);
+    err = pocl->clBuildProgram(program, num_ids, ids, all ? all : options, notify, user_data);
     free(all);
     return err;
 }
