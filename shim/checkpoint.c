@@ -372,14 +372,18 @@ static int check_suspended(const char *device, bool strict, struct findings *fin
     struct object **objects = object_list(false, &count);
     if (!objects)
         return error_set(err, 0, "no memory for the list of objects");
-    gate_lend();
-    loader_reload();
-    int result = placement_survey(device, strict, objects, count, findings, report, err);
-    if (result == 0)
-        placement_undo(objects, count);
-    loader_unload();
-    release_again(report);
-    gate_unlend();
+    int result = loader_spare(err);
+    if (result == 0) {
+        gate_lend();
+        loader_reload();
+        result = placement_survey(device, strict, objects, count, findings, report, err);
+        if (result == 0)
+            placement_undo(objects, count);
+        loader_unload();
+        loader_spared();
+        release_again(report);
+        gate_unlend();
+    }
     free(objects);
     return result;
 }

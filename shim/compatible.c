@@ -21,6 +21,7 @@ struct other {
     size_t work_group;                /* work-items */
     struct image_target image;
     cl_bool images;
+    cl_uint align; /* bits, of where a sub-buffer begins */
     cl_command_queue_properties queues;
     cl_ulong used; /* bytes of memory objects so far */
     bool full;     /* they are too many, and it was said */
@@ -36,6 +37,7 @@ static void look_at(struct other *other)
     ask(other, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof other->global_size, &other->global_size);
     ask(other, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof other->alloc_size, &other->alloc_size);
     ask(other, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof other->work_group, &other->work_group);
+    ask(other, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof other->align, &other->align);
     ask(other, CL_DEVICE_IMAGE_SUPPORT, sizeof other->images, &other->images);
     other->image = (struct image_target){.driver = other->driver, .device = other->real};
     ask(other, CL_DEVICE_QUEUE_PROPERTIES, sizeof other->queues, &other->queues);
@@ -57,6 +59,18 @@ static int check_image(struct other *other, const struct mem *mem, struct error 
     return missing(other, &mem->object, err);
 }
 
+/* §5.2.1, clCreateSubBuffer: with several devices one that is content will do. */
+static int check_origin(const struct other *other, const struct mem *mem, struct error *err)
+{
+    size_t align = other->align / 8;
+    if (!mem->parent || mem->context->num_devices > 1 || !align || mem->origin % align == 0)
+        return 0;
+    error_set(err, 0,
+              "it begins at byte %zu of its buffer, and there only multiples of %zu will do",
+              mem->origin, align);
+    return missing(other, &mem->object, err);
+}
+
 static int check_mem(struct other *other, const struct mem *mem, struct error *err)
 {
     if (!context_has_device(mem->context, other->from))
@@ -73,7 +87,7 @@ static int check_mem(struct other *other, const struct mem *mem, struct error *e
                   (unsigned long long)other->used, (unsigned long long)other->global_size);
         return missing(other, &mem->object, err);
     }
-    return mem->image ? check_image(other, mem, err) : 0;
+    return mem->image ? check_image(other, mem, err) : check_origin(other, mem, err);
 }
 
 static int check_queue(const struct other *other, const struct queue *queue, struct error *err)

@@ -28,6 +28,7 @@ struct library {
     char *path;             /* owned */
     void *handle;           /* NULL while not loaded */
     void *fresh;            /* the next instance, loaded; NULL: none */
+    void *spare;            /* and the one after that: loader_spare */
     bool tried;             /* it has been started before, for a resume that failed */
     Lmid_t space;           /* the link-map namespace of `handle` */
     atomic_bool had_device; /* this instance has had a device node open */
@@ -362,6 +363,18 @@ void loader_note_device(const struct driver *driver)
             libraries[i].had_device = true;
 }
 
+static int refuse_exhausted(const struct library *library, struct error *err)
+{
+    const char *why = dlerror();
+    error_object(err, "driver `%s`", library->path);
+    error_set(err, 0,
+              "it stays in memory once loaded, and no further instance of it can be "
+              "had: %s",
+              why ? why : "no reason given");
+    return error_todo(err, "start the program anew, with `shadowcl run` (it makes room for more "
+                           "instances) if it was not");
+}
+
 int loader_prepare(struct error *err)
 {
     /* The gate is open: they may be on their way, and come without a device to begin with. */
@@ -372,26 +385,51 @@ int loader_prepare(struct error *err)
         if (!library->handle || !library->had_device || library->fresh || !will_stay(library))
             continue;
         library->fresh = open_fresh(library->path);
-        if (library->fresh)
-            continue;
-        const char *why = dlerror();
-        error_object(err, "driver `%s`", library->path);
-        error_set(err, 0,
-                  "it stays in memory once loaded, and no further instance of it can be "
-                  "had: %s",
-                  why ? why : "no reason given");
-        return error_todo(err,
-                          "start the program anew, with `shadowcl run` (it makes room for more "
-                          "instances) if it was not");
+        if (!library->fresh)
+            return refuse_exhausted(library, err);
     }
     return 0;
+}
+
+int loader_spare(struct error *err)
+{
+    for (size_t i = 0; i < num_libraries; i++) {
+        struct library *library = &libraries[i];
+        if (library->handle || !library->fresh || library->spare)
+            continue;
+        library->spare = open_fresh(library->path);
+        if (!library->spare)
+            return refuse_exhausted(library, err);
+    }
+    return 0;
+}
+
+void loader_spared(void)
+{
+    for (size_t i = 0; i < num_libraries; i++)
+        if (!libraries[i].fresh) {
+            libraries[i].fresh = libraries[i].spare;
+            libraries[i].spare = NULL;
+        }
 }
 
 /* The driver's devices again. One that is gone has no real handle. */
 static void find_devices(struct platform *platform)
 {
+    if (!atomic_load(&platform->enumerated))
+        return;
+    bool watching = residue_enter(true);
+    platform_find_own(platform, driver_of(platform));
+    loader_watched(driver_of(platform), watching);
+}
+
+void loader_enumerate(struct platform *platform)
+{
     if (atomic_load(&platform->enumerated))
-        platform_find_own(platform, driver_of(platform));
+        return;
+    bool watching = residue_enter(true);
+    platform_enumerate(platform);
+    loader_watched(driver_of(platform), watching);
 }
 
 static int reload_library(struct library *library, struct error *err)

@@ -23,6 +23,12 @@ void loader_unload(void);
  * handle and the driver of the device where it lives. */
 void loader_reload(void);
 void loader_place(void);
+/* The platform's devices, all of them; the driver may open their nodes for that. */
+void loader_enumerate(struct platform *platform);
+/* Before drivers are loaded for a mere look, while suspended: the instances for the next resume are
+ * there all the same. Refuses as loader_prepare; the second after they were unloaded. */
+int loader_spare(struct error *err);
+void loader_spared(void);
 /* Around a call in which the driver may open its device's nodes: see shim/residue.h. */
 bool loader_watch(void);
 void loader_watched(const struct driver *driver, bool watching);

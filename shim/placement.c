@@ -40,7 +40,7 @@ static void enumerate_all(void)
     struct platform **platforms = loader_platforms(&count);
     for (cl_uint i = 0; i < count; i++)
         if (platforms[i]->object.real)
-            platform_enumerate(platforms[i]);
+            loader_enumerate(platforms[i]);
 }
 
 /* One SPEC for each device in use, in order; one SPEC alone will do for one device. */
@@ -62,7 +62,8 @@ static int find_targets(const char *specs, struct used *used, struct error *err)
         count++;
     }
     free(copy);
-    if (result == 0 && count != used->count) {
+    /* One that uses none goes on wherever it is told to. */
+    if (result == 0 && used->count && count != used->count) {
         error_set(err, 0, "`%s` names %zu device%s, and the program uses %zu", specs, count,
                   count == 1 ? "" : "s", used->count);
         result = error_todo(err, "name one device for each that it uses, separated by commas");
@@ -70,12 +71,19 @@ static int find_targets(const char *specs, struct used *used, struct error *err)
     return result;
 }
 
+/* One that lived elsewhere and was then used there itself shares its place with that one. */
+static bool are_together(const struct used *used, size_t i, size_t j)
+{
+    return used->targets[i] == place_of(used->devices[i]) &&
+           used->targets[j] == place_of(used->devices[j]);
+}
+
 static int check_targets(const struct used *used, struct error *err)
 {
     for (size_t i = 0; i < used->count; i++) {
         const struct device *target = used->targets[i];
         for (size_t j = 0; j < i; j++)
-            if (used->targets[j] == target) {
+            if (used->targets[j] == target && !are_together(used, i, j)) {
                 error_object(err, "device `%s`", target->name);
                 error_set(err, 0, "two of the program's devices can't become the same one");
                 return error_todo(err, "name different devices");
@@ -144,6 +152,16 @@ static void place_all(const struct used *used)
     }
 }
 
+/* Has another device come where it was? By what it says of itself: its driver takes the one for the
+ * other where none has come or gone. */
+static bool is_another(const struct device *device, const struct device *target)
+{
+    char *identity = target->own ? device_identify(target->own_driver, target->own) : NULL;
+    bool differs = identity && strcmp(identity, device_captured_on(device)) != 0;
+    free(identity);
+    return differs;
+}
+
 int placement_choose(const char *specs, bool strict, struct object *const *objects, size_t count,
                      struct report *report, struct error *err)
 {
@@ -154,7 +172,8 @@ int placement_choose(const char *specs, bool strict, struct object *const *objec
         check_contexts(&used, objects, count, NULL, err) != 0)
         return -1;
     for (size_t i = 0; i < used.count; i++)
-        if (used.targets[i] != place_of(used.devices[i]) &&
+        if ((used.targets[i] != place_of(used.devices[i]) ||
+             is_another(used.devices[i], used.targets[i])) &&
             compatible(used.devices[i], used.targets[i], used.targets[i]->own, strict, objects,
                        count, report, NULL, err) != 0)
             return -1;

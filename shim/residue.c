@@ -277,11 +277,19 @@ int residue_foreign(struct error *err)
     return result;
 }
 
-/* Is it the driver's beyond doubt? A mapping is when only drivers have the node open. */
-static bool is_drivers(const struct node *node)
+/* Is it the driver's beyond doubt? A mapping is when only drivers have the node open. With the
+ * lock.
+ */
+static bool is_drivers(const struct node *node, const struct residue *residue)
 {
     if (node->fd >= 0)
         return find_known(&drivers, node->fd, node->path) != NULL;
+    for (size_t i = 0; i < residue->count; i++) {
+        const struct node *other = &residue->nodes[i];
+        if (other->fd >= 0 && !strcmp(other->path, node->path) &&
+            !find_known(&drivers, other->fd, other->path))
+            return false;
+    }
     return has_path(&drivers, node->path) && !has_path(&foreign, node->path);
 }
 
@@ -290,7 +298,7 @@ size_t residue_take(const struct residue *residue)
     size_t taken = 0;
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < residue->count; i++)
-        if (is_drivers(&residue->nodes[i]))
+        if (is_drivers(&residue->nodes[i], residue))
             taken += node_take(&residue->nodes[i]);
     pthread_mutex_unlock(&lock);
     return taken;

@@ -418,6 +418,19 @@ def retry_on_fresh_instance(build):
             victim.quit()
 
 
+def looks_cost_no_instance(build):
+    """A driver that stays loaded: however often a suspended program is compared with a device, it can
+    be resumed."""
+    with Machine(build, variant="nodelete") as machine, Victim(machine, *WISHES) as victim:
+        victim.suspend()
+        for number in range(20):
+            code, answer = machine.shadowcl("check", victim.pid, "--device", "0")
+            if code != 0:
+                expect("no further instance" in answer["error"]["reason"], answer)
+        victim.resume()
+        victim.check(f"after {number + 1} looks")
+
+
 def driver_lets_go_late(build):
     """It is still at work on the device in a thread of its own when all is released: nothing must
     be taken from under it."""
@@ -494,7 +507,7 @@ TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone
          copy_up_fails_behind_the_program, copy_down_fails_later, copy_never_ends,
          prepared_for_a_file, released_while_written, rebuild_hangs, log_disk_full,
          disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
-         retry_on_fresh_instance, driver_lets_go_late, foreign_holder, address_space_short,
+         retry_on_fresh_instance, looks_cost_no_instance, driver_lets_go_late, foreign_holder, address_space_short,
          memory_short, device_too_small_now)
 
 

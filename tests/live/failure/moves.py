@@ -257,7 +257,33 @@ def rusticl_beside_pocl(build):
                     victim.check(mapping)
 
 
-TESTS = (less_memory, no_images, small_images, no_such_format, no_doubles, small_work_groups, in_order_only,
+def nothing_in_use(build):
+    """It has released its contexts: wherever it is sent, there is nothing to place."""
+    with Machine(build, devices=2, names=("first GPU", "second GPU")) as machine, \
+            Victim(machine, program="releaser") as victim:
+        victim.do("all")
+        victim.suspend()
+        victim.refused("suspended", "resume", "--device", "third GPU", object="third GPU", reason="no such device")
+        victim.resume("--device", "second GPU")
+        victim.move("first GPU")
+        victim.check("nothing is in use")
+
+
+def two_of_its_devices_in_one_place(build):
+    """Moved to a device that the program then uses itself."""
+    with Machine(build, devices=2, names=("first GPU", "second GPU")) as machine, \
+            Victim(machine, program="releaser") as victim:
+        victim.move("second GPU")
+        victim.do("second")
+        victim.suspend()
+        victim.resume()
+        victim.check("both on the second GPU")
+        victim.refused("running", "move", "--device", "first GPU,first GPU",
+                       reason="can't become the same one")
+        victim.move("first GPU,second GPU")
+        victim.check("each on its own")
+
+TESTS = (nothing_in_use, two_of_its_devices_in_one_place, less_memory, no_images, small_images, no_such_format, no_doubles, small_work_groups, in_order_only,
          all_is_named, only_told, specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
          some_of_a_platform, back_to_one_that_is_gone, rusticl_beside_pocl)
 

@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Speaks as the victim does: `go` begins to release one buffer after the other, all but the last;
- * `check` waits for that and compares the last one's bytes; `quit`. */
+ * `check` waits for that and compares the last one's bytes; `all` releases everything but the
+ * devices; `second` makes a buffer on the second device, which `check` compares too; `sockets`
+ * closes all sockets that it has; `quit`, for which it takes a second. */
 #include <CL/cl.h>
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { COUNT = 40, SIZE = 1 << 20, PAUSE_US = 5000 };
 
-static cl_mem mems[COUNT];
-static cl_command_queue queue;
+struct place {
+    cl_context context;
+    cl_command_queue queue;
+};
+
+static cl_platform_id platform;
+static struct place first, second;
+static cl_mem mems[COUNT], on_second;
 static unsigned char bytes[SIZE];
+static pthread_t thread;
+static bool is_going;
 
 static void need(cl_int code, const char *what)
 {
@@ -32,43 +44,99 @@ static void *release_all(void *unused)
     return NULL;
 }
 
-static void check(void)
+static bool is_right(const struct place *place, cl_mem mem)
 {
     static unsigned char back[SIZE];
-    need(clEnqueueReadBuffer(queue, mems[COUNT - 1], CL_TRUE, 0, SIZE, back, 0, NULL, NULL),
+    memset(back, 0, sizeof back);
+    need(clEnqueueReadBuffer(place->queue, mem, CL_TRUE, 0, SIZE, back, 0, NULL, NULL),
          "clEnqueueReadBuffer");
-    puts(memcmp(back, bytes, SIZE) ? "bad: other bytes" : "ok");
+    return memcmp(back, bytes, SIZE) == 0;
+}
+
+static const char *check(void)
+{
+    if (is_going)
+        pthread_join(thread, NULL);
+    is_going = false;
+    if (first.queue && !is_right(&first, mems[COUNT - 1]))
+        return "bad: other bytes";
+    return second.queue && !is_right(&second, on_second) ? "bad: other bytes on the second" : "ok";
+}
+
+static void open_place(struct place *place, cl_uint number)
+{
+    cl_device_id devices[2] = {NULL};
+    cl_int err;
+    need(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 2, devices, NULL), "clGetDeviceIDs");
+    place->context = clCreateContext(NULL, 1, &devices[number], NULL, NULL, &err);
+    need(err, "clCreateContext");
+    place->queue = clCreateCommandQueue(place->context, devices[number], 0, &err);
+    need(err, "clCreateCommandQueue");
+}
+
+static cl_mem make(const struct place *place)
+{
+    cl_int err;
+    cl_mem mem = clCreateBuffer(place->context, CL_MEM_COPY_HOST_PTR, SIZE, bytes, &err);
+    need(err, "clCreateBuffer");
+    return mem;
+}
+
+static void release_rest(void)
+{
+    for (int i = 0; i < COUNT; i++)
+        need(clReleaseMemObject(mems[i]), "clReleaseMemObject");
+    need(clReleaseCommandQueue(first.queue), "clReleaseCommandQueue");
+    need(clReleaseContext(first.context), "clReleaseContext");
+    first.queue = NULL;
+}
+
+static void close_sockets(void)
+{
+    struct stat status;
+    for (int fd = 3; fd < 1024; fd++)
+        if (fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode))
+            close(fd);
+}
+
+static const char *act(const char *word)
+{
+    if (!strcmp(word, "check\n"))
+        return check();
+    if (!strcmp(word, "go\n")) {
+        need(pthread_create(&thread, NULL, release_all, NULL), "pthread_create");
+        is_going = true;
+    } else if (!strcmp(word, "all\n")) {
+        release_rest();
+    } else if (!strcmp(word, "second\n")) {
+        open_place(&second, 1);
+        on_second = make(&second);
+    } else if (!strcmp(word, "sockets\n")) {
+        close_sockets();
+    } else {
+        return "bad: no such word";
+    }
+    return "ok";
+}
+
+static void take_a_second(void)
+{
+    sleep(1);
 }
 
 int main(void)
 {
-    cl_platform_id platform;
-    cl_device_id device;
-    cl_int err;
-    pthread_t thread;
     char line[16];
     setvbuf(stdout, NULL, _IOLBF, 0);
+    atexit(take_a_second); /* before the first call: after all that comes later */
     need(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
-    need(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL), "clGetDeviceIDs");
-    cl_context context = clCreateContext(NULL, 1, &device, NULL, NULL, &err);
-    need(err, "clCreateContext");
-    queue = clCreateCommandQueue(context, device, 0, &err);
-    need(err, "clCreateCommandQueue");
-    for (int i = 0; i < COUNT; i++) {
-        for (int at = 0; at < SIZE; at++)
-            bytes[at] = (unsigned char)(at * 7 + at / 256 + i);
-        mems[i] = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, SIZE, bytes, &err);
-        need(err, "clCreateBuffer");
-    }
+    for (int at = 0; at < SIZE; at++)
+        bytes[at] = (unsigned char)(at * 7 + at / 256);
+    open_place(&first, 0);
+    for (int i = 0; i < COUNT; i++)
+        mems[i] = make(&first);
     puts("ready");
-    while (fgets(line, sizeof line, stdin) && strcmp(line, "quit\n") != 0) {
-        if (!strcmp(line, "go\n")) {
-            need(pthread_create(&thread, NULL, release_all, NULL), "pthread_create");
-            puts("ok");
-        } else {
-            pthread_join(thread, NULL);
-            check();
-        }
-    }
+    while (fgets(line, sizeof line, stdin) && strcmp(line, "quit\n") != 0)
+        puts(act(line));
     return 0;
 }
