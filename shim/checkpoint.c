@@ -208,27 +208,41 @@ static int list_carriable(struct object ***objects, size_t *count, struct error 
     return result == 0 ? svm_carriable(err) : -1;
 }
 
+static int drain_once(int64_t deadline, struct object ***objects, size_t *count, struct error *err)
+{
+    struct patience patience = {.deadline = deadline};
+    if (list_carriable(objects, count, err) != 0 ||
+        drain_queues(*objects, *count, &patience, err) != 0)
+        return -1;
+    return gate_wait_empty(deadline, err);
+}
+
+/* Until nothing runs: native kernels may make objects meanwhile, release some, and enqueue
+ * commands, other native kernels among them. As list_carriable, also on an error. */
+static int drain(int64_t deadline, struct object ***objects, size_t *count, struct error *err)
+{
+    for (;;) {
+        gate_forget_passed();
+        int result = drain_once(deadline, objects, count, err);
+        if (result != 0 || !gate_has_passed())
+            return result;
+        if (now_ns() > deadline) {
+            error_set(err, 0, "its native kernels keep on enqueuing commands");
+            return error_todo(err, "allow more time with --deadline, or try again later");
+        }
+        free(*objects);
+    }
+}
+
 /* Drains, and captures all there is: *objects, for the caller to free. On an error the program runs
  * on. `keep`: an image is written to be read back. */
 static int capture_closed(int64_t deadline, bool keep, struct object ***list, size_t *num,
                           struct report *report, struct error *err)
 {
-    struct patience patience = {.deadline = deadline};
     size_t count;
     int64_t start = now_ns();
     struct object **objects;
-    int result = list_carriable(&objects, &count, err);
-    if (result == 0)
-        result = drain_queues(objects, count, &patience, err);
-    if (result == 0)
-        result = gate_wait_empty(deadline, err);
-    if (result == 0) {
-        /* Native kernels may have made objects, released some, and enqueued commands. */
-        free(objects);
-        result = list_carriable(&objects, &count, err);
-    }
-    if (result == 0)
-        result = drain_queues(objects, count, &patience, err);
+    int result = drain(deadline, &objects, &count, err);
     report->drain += ms_since(start);
     if (result == 0)
         result = capture(objects, count, deadline, report, err);

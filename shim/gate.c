@@ -22,6 +22,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct gate_thread *threads; /* guarded by lock */
 static pthread_key_t key;           /* its destructor takes a thread off the list */
 static bool have_key;
+static struct gate_thread *_Atomic closer; /* who has closed it last: lent by itself */
+static _Atomic bool passed;
 
 int64_t now_ns(void)
 {
@@ -90,6 +92,24 @@ static bool turned_away(const struct gate_thread *self)
            atomic_load_explicit(&self->depth, memory_order_relaxed) == 1;
 }
 
+/* Comes in through the closed gate, for code of the application's inside the driver? */
+static void note_passing(const struct gate_thread *self)
+{
+    uint32_t own = atomic_load(&closer) == self;
+    if ((atomic_load(&gate_state) & GATE_CLOSED) && self->lent > own)
+        atomic_store(&passed, true);
+}
+
+void gate_forget_passed(void)
+{
+    atomic_store(&passed, false);
+}
+
+bool gate_has_passed(void)
+{
+    return atomic_load(&passed);
+}
+
 /* Storm strikes outermost calls only, and not on a thread that runs inside the driver. */
 static bool struck_by_storm(const struct gate_thread *self)
 {
@@ -123,6 +143,7 @@ void gate_enter_slowly(void)
         stand_back(self, storm_cycle);
     while (turned_away(self))
         stand_back(self, wait_until_open);
+    note_passing(self);
 }
 
 bool gate_try_enter(const char *call)
@@ -138,6 +159,7 @@ bool gate_try_enter(const char *call)
         gate_leave();
         return false;
     }
+    note_passing(self);
     if (depth == 0)
         self->call = call;
     return true;
@@ -165,6 +187,7 @@ static struct gate_thread *find_inside(void)
 
 int gate_close(int64_t deadline, struct error *err)
 {
+    atomic_store(&closer, &gate_self);
     atomic_fetch_or(&gate_state, GATE_CLOSED);
     if (!(atomic_load(&gate_state) & GATE_FENCED) && !barrier_all_threads()) {
         /* Became forbidden while we ran (a restore under a stricter sandbox): the stores that are

@@ -87,6 +87,9 @@ void gate_open(void);
 void gate_lend(void);
 void gate_unlend(void);
 bool gate_lent(void);
+/* Has such code made a call since gate_forget_passed, with the gate closed? */
+void gate_forget_passed(void);
+bool gate_has_passed(void);
 /* Another thread that runs the application's code inside the driver now, 0: none. */
 pid_t gate_lent_thread(void);
 
