@@ -114,8 +114,10 @@ static cl_int issue_run(const struct issue *to, void *args)
 {
     struct run *run = args;
     cl_command_queue queue = to->real;
-    cl_int status = run->buffer->calls->clEnqueueCommandBufferKHR(
-        1, &queue, run->buffer->object.real, to->num_waits, to->waits, to->event);
+    cl_int status = to->failed;
+    if (status == CL_SUCCESS)
+        status = run->buffer->calls->clEnqueueCommandBufferKHR(1, &queue, run->buffer->object.real,
+                                                               to->num_waits, to->waits, to->event);
     /* Now the driver knows of it; before whoever waits for this command learns of it. */
     if (run->counted)
         atomic_fetch_sub(&run->buffer->held, 1);
@@ -166,6 +168,7 @@ static cl_int run_needs(const struct issue *to, const void *args)
 
 static const struct command_type run_type = {.name = "clEnqueueCommandBufferKHR",
                                              .type = CL_COMMAND_COMMAND_BUFFER_KHR,
+                                             .flags = COMMAND_TOLD,
                                              .size = sizeof(struct run),
                                              .check = check_run,
                                              .issue = issue_run,

@@ -14,6 +14,7 @@
 
 struct held {
     struct held *next;
+    uint64_t number;     /* in the order of the calls */
     struct queue *queue; /* held */
     const struct command_type *type;
     void *args;          /* owned; kept by type->keep */
@@ -26,7 +27,8 @@ pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t moved = PTHREAD_COND_INITIALIZER; /* an event has left UNSET or HELD */
 static struct held *first, **last = &first;
 static size_t count;
-static uint64_t pass; /* each pass over the list has a number, see `blocked_in` */
+static uint64_t numbers; /* of the last one held */
+static uint64_t pass;    /* each pass over the list has a number, see `blocked_in` */
 
 static bool is_pending(struct event *event)
 {
@@ -81,7 +83,8 @@ cl_int hold_command(struct queue *queue, const struct command_type *type, const 
         free(copy);
         return err;
     }
-    *held = (struct held){.queue = object_hold(queue),
+    *held = (struct held){.number = ++numbers,
+                          .queue = object_hold(queue),
                           .type = type,
                           .args = copy,
                           .event = object_hold(event),
@@ -129,7 +132,6 @@ static void hand_over(struct held *held)
         held->event->object.real = real;
         atomic_store_explicit(&held->event->place, EVENT_ISSUED, memory_order_release);
         event_arm_callbacks(held->event);
-        queue_flush(held->queue);
     } else {
         end_event(held->event, status);
     }
@@ -200,6 +202,10 @@ cl_int hold_end(struct event *event, cl_int status)
     struct held *done = hand_over_all();
     pthread_cond_broadcast(&moved);
     pthread_mutex_unlock(&hold_lock);
+    /* Without the lock: a driver may run a native kernel right here, which makes calls. */
+    for (struct held *held = done; held; held = held->next)
+        if (event_place(held->event) == EVENT_ISSUED)
+            queue_flush(held->queue);
     while (done) {
         struct held *next = done->next;
         destroy_held(done);
@@ -225,11 +231,22 @@ void hold_wait_event(struct event *event)
     pthread_cleanup_pop(true);
 }
 
+/* Up to that number. */
+static bool has_held(const struct queue *queue, uint64_t number)
+{
+    for (const struct held *held = first; held && held->number <= number; held = held->next)
+        if (held->queue == queue)
+            return true;
+    return false;
+}
+
+/* §5.15: what was enqueued before, and not what others enqueue meanwhile. */
 void hold_wait_queue(struct queue *queue)
 {
     pthread_mutex_lock(&hold_lock);
     pthread_cleanup_push(unlock, NULL);
-    while (atomic_load(&queue->held))
+    uint64_t number = numbers;
+    while (has_held(queue, number))
         pthread_cond_wait(&moved, &hold_lock);
     pthread_cleanup_pop(true);
 }

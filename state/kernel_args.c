@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "state/kernel.h"
+#include "state/svm.h"
 
 /* Types of eight bytes that are never handles, whatever their value looks like. A typedef's name
  * tells nothing. */
@@ -454,9 +455,33 @@ static cl_int apply_arg(const struct driver *driver, cl_kernel real, cl_uint ind
     case ARG_SVM:
         break;
     }
-    if (!driver->clSetKernelArgSVMPointer)
-        return CL_INVALID_OPERATION;
-    return driver->clSetKernelArgSVMPointer(real, index, kernel_arg_pointer(arg));
+    const void *pointer = kernel_arg_pointer(arg);
+    cl_int err = driver->clSetKernelArgSVMPointer
+                     ? driver->clSetKernelArgSVMPointer(real, index, pointer)
+                     : CL_INVALID_OPERATION;
+    /* As an object that is gone, memory that was freed since leaves the argument unset. (A device
+     * may take any pointer: so it is tried.) */
+    return err != CL_SUCCESS && !svm_contains(pointer) ? CL_SUCCESS : err;
+}
+
+static bool names_freed_memory(const struct kernel_exec *exec)
+{
+    void *const *pointers = (void *const *)exec->value;
+    if (exec->param != CL_KERNEL_EXEC_INFO_SVM_PTRS)
+        return false;
+    for (size_t i = 0; i < exec->size / sizeof *pointers; i++)
+        if (!svm_contains(pointers[i]))
+            return true;
+    return false;
+}
+
+static cl_int apply_exec(const struct driver *driver, cl_kernel real,
+                         const struct kernel_exec *exec)
+{
+    cl_int err = driver->clSetKernelExecInfo
+                     ? driver->clSetKernelExecInfo(real, exec->param, exec->size, exec->value)
+                     : CL_INVALID_OPERATION;
+    return err != CL_SUCCESS && names_freed_memory(exec) ? CL_SUCCESS : err;
 }
 
 cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args,
@@ -468,9 +493,7 @@ cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args,
     for (cl_uint i = 0; i < kernel->num_args && err == CL_SUCCESS; i++)
         err = apply_arg(driver, *real, i, &args[i]);
     for (const struct kernel_exec *exec = execs; exec && err == CL_SUCCESS; exec = exec->next)
-        err = driver->clSetKernelExecInfo
-                  ? driver->clSetKernelExecInfo(*real, exec->param, exec->size, exec->value)
-                  : CL_INVALID_OPERATION;
+        err = apply_exec(driver, *real, exec);
     if (err == CL_SUCCESS)
         return CL_SUCCESS;
     if (*real)

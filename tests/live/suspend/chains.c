@@ -3,6 +3,7 @@
  * the suspend comes: after it is set they run in the same order and leave the same bytes. */
 #include "live.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #define SIZE 1024
@@ -281,6 +282,70 @@ static void test_wrong_commands_are_refused_at_their_call(void **state)
     ok(clReleaseMemObject(b));
 }
 
+struct relay {
+    _Atomic int done;
+    int wanted;
+};
+
+/* Enqueues itself again, from inside the driver. */
+static void CL_CALLBACK run_on(void *args)
+{
+    struct relay *relay = *(struct relay **)args;
+    live_sleep(4);
+    if (relay->done + 1 < relay->wanted &&
+        (clEnqueueNativeKernel(queues[0], run_on, &relay, sizeof relay, 0, NULL, NULL, 0, NULL,
+                               NULL) != CL_SUCCESS ||
+         clFlush(queues[0]) != CL_SUCCESS))
+        return;
+    relay->done++;
+}
+
+static void test_native_kernels_that_enqueue_each_other(void **state)
+{
+    live_need(has_native());
+    for (int round = 0; round < 3; round++) {
+        struct relay relay = {0, 30}, *args = &relay;
+        ok(clEnqueueNativeKernel(queues[0], run_on, &args, sizeof args, 0, NULL, NULL, 0, NULL,
+                                 NULL));
+        ok(clFlush(queues[0]));
+        live_sleep(10);
+        live_cycle();
+        live_wait_for(&relay.done, relay.wanted);
+        ok(clFinish(queues[0]));
+    }
+}
+
+static void *finish_queue(void *done)
+{
+    ok(clFinish(queues[0]));
+    *(_Atomic int *)done = 1;
+    return NULL;
+}
+
+/* §5.15: clFinish waits for what was enqueued before, whatever others enqueue meanwhile. */
+static void test_finish_waits_for_what_came_before(void **state)
+{
+    cl_int err;
+    pthread_t thread;
+    _Atomic int done = 0;
+    live_need(live_shadowed()); /* pocl waits for all */
+    cl_event one = clCreateUserEvent(live.context, &err),
+             two = clCreateUserEvent(live.context, &err);
+    made(two);
+    ok(clEnqueueMarkerWithWaitList(queues[0], 1, &one, NULL));
+    assert_int_equal(pthread_create(&thread, NULL, finish_queue, &done), 0);
+    live_sleep(50);
+    ok(clEnqueueMarkerWithWaitList(queues[0], 1, &two, NULL));
+    live_cycle();
+    assert_int_equal(done, 0);
+    ok(clSetUserEventStatus(one, CL_COMPLETE));
+    live_wait_for(&done, 1);
+    ok(clSetUserEventStatus(two, CL_COMPLETE));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    ok(clReleaseEvent(one));
+    ok(clReleaseEvent(two));
+}
+
 static int setup(void **state)
 {
     cl_int err;
@@ -311,6 +376,8 @@ int main(void)
         cmocka_unit_test(test_rectangles_and_images),
         cmocka_unit_test(test_everything_released_behind_the_chain),
         cmocka_unit_test(test_in_order_without_events),
+        cmocka_unit_test(test_native_kernels_that_enqueue_each_other),
+        cmocka_unit_test(test_finish_waits_for_what_came_before),
         cmocka_unit_test(test_wrong_commands_are_refused_at_their_call),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
