@@ -5,13 +5,14 @@
 #include "agent/away.h"
 #include "agent/process.h"
 #include "agent/progress.h"
+#include "agent/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PROTOCOL_VERSION = 1, DYING_TRIES = 30 };
+enum { PROTOCOL_VERSION = 1, DYING_TRIES = 30, LOOK_US = 10000 };
 
 static bool is_asked(const struct report *report)
 {
@@ -132,6 +133,18 @@ static Shadowcl__Control__Prepare *fill_prepare(Shadowcl__Control__Prepare *to,
     return to;
 }
 
+/* One that is just ending has nothing to be carried, once it has ended. */
+static void wait_for_end(struct report *report, double until)
+{
+    while (process_lives(report->pid) && text_clock() < until)
+        usleep(LOOK_US);
+    if (process_lives(report->pid))
+        return;
+    report_set_state(report, "gone");
+    error_set(&report->error, 0, "it ended before it could be suspended");
+    error_todo(&report->error, "nothing is left to do for shadowcl");
+}
+
 static void ask_to_suspend(struct report *list, size_t count, double deadline,
                            const struct ask_prepare *prepare, bool leave, double timeout)
 {
@@ -144,6 +157,10 @@ static void ask_to_suspend(struct report *list, size_t count, double deadline,
     request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND;
     request.suspend = &suspend;
     ask(list, count, &request, timeout, "suspending");
+    double until = text_clock() + deadline;
+    for (size_t i = 0; i < count; i++)
+        if (list[i].failed && list[i].response && list[i].response->ending)
+            wait_for_end(&list[i], until);
 }
 
 void ask_suspend(struct report *list, size_t count, double deadline,

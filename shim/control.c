@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shim/cancel.h"
@@ -23,6 +24,7 @@
 #include "shim/wake.h"
 
 #define PATIENCE_MS 2000
+#define ANEW_MS 1000
 #define LARGEST_REQUEST 65536
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -30,6 +32,7 @@ static pthread_cond_t left = PTHREAD_COND_INITIALIZER;
 static bool running; /* guarded by lock */
 static bool away;    /* guarded by lock: without a socket, waiting to be woken */
 static int listener = -1;
+static ino_t listener_inode;
 
 /* What a request's thread owns. */
 struct job {
@@ -173,12 +176,47 @@ static bool is_away(void)
     return answer;
 }
 
+/* A program may close every descriptor that it does not know; the number is somebody else's then.
+ */
+static bool is_ours(int fd)
+{
+    struct stat status;
+    return fd >= 0 && fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) &&
+           status.st_ino == listener_inode;
+}
+
+static void set_listener(int fd)
+{
+    struct stat status;
+    listener = fd;
+    listener_inode = fd >= 0 && fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
 static void close_listener(void)
 {
     control_unlink();
-    close(listener);
-    listener = -1;
+    if (is_ours(listener))
+        close(listener);
+    set_listener(-1);
     pthread_cond_broadcast(&left);
+}
+
+/* Another one, in place of one that the program has closed. */
+static void listen_anew(void)
+{
+    struct error err = {0};
+    pthread_mutex_lock(&lock);
+    if (!away) {
+        log_warn("the program has closed the socket at which this process is spoken to");
+        control_unlink();
+        set_listener(control_listen(NULL, &err));
+        if (listener < 0)
+            log_error("it can't be spoken to: %s: %s", err.object, err.reason);
+    }
+    bool listens = listener >= 0 || away;
+    pthread_mutex_unlock(&lock);
+    if (!listens)
+        poll(NULL, 0, ANEW_MS);
 }
 
 /* What a message at the pipe asks for, where nobody waits for an answer. */
@@ -217,7 +255,7 @@ static void stay_away(void)
             continue;
         }
         pthread_mutex_lock(&lock);
-        listener = fd;
+        set_listener(fd);
         away = false;
         wake_finish();
         log_brief(false);
@@ -231,8 +269,11 @@ static void *run(void *unused)
 {
     prctl(PR_SET_NAME, WAKE_THREAD, 0, 0, 0);
     for (;;) {
+        if (!is_away() && !is_ours(listener))
+            listen_anew();
         struct pollfd wait = {.fd = listener, .events = POLLIN};
-        if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+        /* (Without one, only to look again.) */
+        if (poll(&wait, 1, listener < 0 ? 0 : -1) < 0 && errno != EINTR)
             return NULL;
         if (is_away()) {
             pthread_mutex_lock(&lock);
@@ -242,6 +283,8 @@ static void *run(void *unused)
             stay_away();
             continue;
         }
+        if (!is_ours(listener))
+            continue;
         int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (connection >= 0)
             accept_peer(connection);
@@ -257,7 +300,7 @@ void control_start(void)
     pthread_mutex_lock(&lock);
     if (!running) {
         running = true; /* also when it fails: it is said once */
-        listener = control_listen(NULL, &err);
+        set_listener(control_listen(NULL, &err));
         if (listener < 0)
             log_error("this process can't be suspended: %s: %s", err.object, err.reason);
         else if (!thread_start(run, NULL))
@@ -269,7 +312,8 @@ void control_start(void)
 int control_leave(struct error *err)
 {
     pthread_mutex_lock(&lock);
-    int result = wake_prepare(err);
+    int result = is_ours(listener) ? wake_prepare(err)
+                                   : error_set(err, 0, "the program has closed its socket");
     if (result == 0) {
         log_brief(true);
         away = true;
@@ -289,9 +333,9 @@ void control_forked(void)
     wake_forked();
     log_brief(false);
     away = false;
-    if (listener >= 0)
+    if (is_ours(listener))
         close(listener);
-    listener = -1;
+    set_listener(-1);
     running = false;
 }
 

@@ -14,6 +14,7 @@
 #include "shim/control.h"
 #include "shim/hold.h"
 #include "shim/loader.h"
+#include "shim/owner.h"
 #include "state/mem.h"
 #include "state/staging.h"
 
@@ -345,6 +346,7 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     int result = carry_out(request, asker, attached, &findings, &report, &err);
     answer->version = PROTOCOL;
     answer->state = (Shadowcl__Control__State)checkpoint_state();
+    answer->ending = result != 0 && owner_is_ending();
     answer->command = control_command();
     answer->device_bytes = mem_total_bytes();
     /* A status in the middle of a capture tells how far it has come. */

@@ -118,13 +118,25 @@ json_t *crowd_elements(const struct crowd *crowd, enum answer_kind kind)
     return array;
 }
 
-json_int_t crowd_bytes(const struct crowd *crowd)
+static json_int_t sum_bytes(const struct crowd *crowd, const char *but)
 {
     uint64_t bytes = 0;
-    for (size_t i = 0; i < crowd->targets.count; i++)
-        if (crowd->targets.list[i].response)
-            bytes += crowd->targets.list[i].response->device_bytes;
+    for (size_t i = 0; i < crowd->targets.count; i++) {
+        const struct report *report = &crowd->targets.list[i];
+        if (report->response && (!but || strcmp(report->state, but) != 0))
+            bytes += report->response->device_bytes;
+    }
     return bytes > INT64_MAX ? INT64_MAX : (json_int_t)bytes;
+}
+
+json_int_t crowd_bytes(const struct crowd *crowd)
+{
+    return sum_bytes(crowd, NULL);
+}
+
+json_int_t crowd_bytes_to_keep(const struct crowd *crowd)
+{
+    return sum_bytes(crowd, "suspended");
 }
 
 bool crowd_is_copied(struct error *err)

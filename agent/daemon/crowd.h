@@ -26,6 +26,8 @@ json_t *crowd_processes(const struct crowd *crowd);
 json_t *crowd_elements(const struct crowd *crowd, enum answer_kind kind);
 /* Bytes on the device of all that said so. */
 json_int_t crowd_bytes(const struct crowd *crowd);
+/* Of these, what a suspend would have to keep: those that are suspended have kept it. */
+json_int_t crowd_bytes_to_keep(const struct crowd *crowd);
 /* Is one being copied by CRIU? It can't be asked, and takes a device again afterwards. */
 bool crowd_is_copied(struct error *err);
 const struct report *crowd_failed(const struct crowd *crowd);

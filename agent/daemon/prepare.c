@@ -102,7 +102,7 @@ void prepare_run(struct job *job)
     json_int_t available = available_memory();
     look_at_processes(&crowd, refusals);
     look_at_users(job->request.arguments, refusals);
-    look_at_memory(crowd_bytes(&crowd), available, refusals);
+    look_at_memory(crowd_bytes_to_keep(&crowd), available, refusals);
     look_at_hooks(job->agent->settings.hooks, refusals);
     job->processes = crowd_states(&crowd);
     if (job_close(job)) {

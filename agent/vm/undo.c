@@ -316,10 +316,12 @@ static void resume_in_time(struct move *move)
 {
     struct error unsaid;
     double until = text_clock() + short_timeout(move);
+    /* Less and less often: each try can cost a program one instance of its driver. */
+    double pause = plug_every;
     while (learn(move) == 0 && move->programs == PROGRAMS_SUSPENDED && text_clock() < until &&
            step_resume(move, &unsaid) < 0 &&
-           turns_wait(&move->turns, never, NULL, text_clock() + plug_every) != TURNS_STOPPED)
-        continue;
+           turns_wait(&move->turns, never, NULL, text_clock() + pause) != TURNS_STOPPED)
+        pause *= 2;
     if (move->programs != PROGRAMS_RUNNING)
         resume_here(move);
 }

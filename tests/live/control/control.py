@@ -5,6 +5,7 @@ once, and in the place of its runtime directory. The program must go on and be r
 refused must say why."""
 
 import argparse
+import json
 import os
 import socket
 import struct
@@ -114,6 +115,45 @@ def silent_peers(build):
         settle(victim, "fd", descriptors)
         for peer in peers:
             peer.close()
+
+
+def sockets_closed(build):
+    """By the program, which does not know what they are for: it is spoken to at another one, and no
+    thread of ours turns in circles."""
+    with Machine(build) as machine, Victim(machine, program="releaser") as victim:
+        victim.do("sockets")
+        end = time.monotonic() + 20
+        while not any(said["state"] == "running" for said in everybody(machine)):
+            expect(time.monotonic() < end, f"it is not reached: {everybody(machine)}")
+            time.sleep(0.1)
+        before = cpu_seconds(victim)
+        time.sleep(1)
+        expect(cpu_seconds(victim) - before < 0.5, "it is busy with something")
+        victim.suspend()
+        victim.resume()
+        victim.check("its sockets were closed")
+
+
+def everybody(machine):
+    said = subprocess.run([machine.build / "bin/shadowcl", "ps", "--json"], text=True,
+                          env=machine.environment, capture_output=True)
+    return json.loads(said.stdout)
+
+
+def cpu_seconds(victim):
+    with open(f"/proc/{victim.pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def just_ending(build):
+    """In its exit handlers it can't be suspended any more: that is waited for."""
+    with Machine(build) as machine, Victim(machine, program="releaser") as victim:
+        victim.say("quit")
+        time.sleep(0.3)
+        code, answer = machine.shadowcl("suspend", victim.pid)
+        expect(code == 1 and answer["state"] == "gone", f"{code}: {answer}")
+        expect(victim.process.wait(20) == 0, "it ended badly")
 
 
 def leaves_before_answer(build):
@@ -272,7 +312,7 @@ def directory_with_a_long_name(build):
         expect(not list(deep.iterdir()), f"left behind: {list(deep.iterdir())}")
 
 
-TESTS = (garbage, silent_peers, leaves_before_answer, other_user, two_at_once, not_now,
+TESTS = (garbage, silent_peers, sockets_closed, just_ending, leaves_before_answer, other_user, two_at_once, not_now,
          killed_half_way, directory_missing, directory_is_a_file, directory_is_a_link,
          directory_of_another, directory_for_everybody, directory_full,
          directory_with_a_long_name)
