@@ -302,7 +302,8 @@ static void CL_CALLBACK run_on(void *args)
 
 static void test_native_kernels_that_enqueue_each_other(void **state)
 {
-    live_need(has_native());
+    /* oclgrind runs one inside the other, in the caller, and frees a command twice. */
+    live_need(has_native() && live.version >= 200);
     for (int round = 0; round < 3; round++) {
         struct relay relay = {0, 30}, *args = &relay;
         ok(clEnqueueNativeKernel(queues[0], run_on, &args, sizeof args, 0, NULL, NULL, 0, NULL,
