@@ -316,10 +316,13 @@ static void test_native_kernels_that_enqueue_each_other(void **state)
     }
 }
 
-static void *finish_queue(void *done)
+/* 1: about to wait, 2: has. */
+static void *finish_queue(void *state)
 {
+    _Atomic int *done = state;
+    *done = 1;
     ok(clFinish(queues[0]));
-    *(_Atomic int *)done = 1;
+    *done = 2;
     return NULL;
 }
 
@@ -335,12 +338,13 @@ static void test_finish_waits_for_what_came_before(void **state)
     made(two);
     ok(clEnqueueMarkerWithWaitList(queues[0], 1, &one, NULL));
     assert_int_equal(pthread_create(&thread, NULL, finish_queue, &done), 0);
-    live_sleep(50);
+    live_wait_for(&done, 1);
+    live_sleep(500); /* until it waits, on a machine that does other things too */
     ok(clEnqueueMarkerWithWaitList(queues[0], 1, &two, NULL));
     live_cycle();
-    assert_int_equal(done, 0);
+    assert_int_equal(done, 1);
     ok(clSetUserEventStatus(one, CL_COMPLETE));
-    live_wait_for(&done, 1);
+    live_wait_for(&done, 2);
     ok(clSetUserEventStatus(two, CL_COMPLETE));
     assert_int_equal(pthread_join(thread, NULL), 0);
     ok(clReleaseEvent(one));
