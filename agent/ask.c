@@ -40,7 +40,7 @@ static bool is_ending(const struct report *report, enum exchange_end end)
 {
     int tries = end == EXCHANGE_BROKEN ? DYING_TRIES : 0;
     for (; tries > 0 && process_lives(report->pid); tries--)
-        usleep(10000);
+        usleep(LOOK_US);
     return !process_lives(report->pid);
 }
 

@@ -202,8 +202,7 @@ static int find_whole(const char *dir, char out[PATH_MAX], struct error *err)
                            "dump` goes to `criu restore`");
 }
 
-/* A copy is memory and registers of processes: who can write it says what runs, as whom restores
- * it.
+/* A copy is the memory of processes: who can write to it says what is run by whoever restores it.
  */
 static int check_owner(const char *dir, struct error *err)
 {

@@ -176,8 +176,7 @@ static bool is_away(void)
     return answer;
 }
 
-/* A program may close every descriptor that it does not know; the number is somebody else's then.
- */
+/* A program may close what it does not know; the number is somebody else's then. */
 static bool is_ours(int fd)
 {
     struct stat status;

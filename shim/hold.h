@@ -30,7 +30,7 @@ cl_int hold_command(struct queue *queue, const struct command_type *type, const 
 cl_int hold_end(struct event *event, cl_int status);
 /* Waits (outside of the gate) until the event is with the driver or ended. */
 void hold_wait_event(struct event *event);
-/* Waits until nothing of the queue is held. */
+/* Waits until nothing is held of what the queue has now. */
 void hold_wait_queue(struct queue *queue);
 /* How many commands are held. */
 size_t hold_count(void);

@@ -17,7 +17,7 @@
 #include "state/copier.h"
 #include "state/staging.h"
 
-#define AGAIN_S 1
+#define AGAIN_S 1                       /* after what has failed */
 #define BATCH_OBJECTS 64                /* on the way at once … */
 #define BATCH_BYTES (UINT64_C(8) << 20) /* … and so much, or one object */
 

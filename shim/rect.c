@@ -212,17 +212,12 @@ static size_t start_of(const struct mem *mem, const size_t *origin, struct pitch
     return mem->origin + origin[2] * pitches.slice + origin[1] * pitches.row + origin[0];
 }
 
-static size_t distance(size_t a, size_t b)
-{
-    return a > b ? a - b : b - a;
-}
-
 /* Of two sets of rows of one length and with the same pitches, `apart` from first row to first: is
  * a row of one on a row of the other? Slices are not nested in each other (check_pitches). */
 static bool rows_meet(const size_t *region, struct pitches pitches, size_t apart)
 {
     for (size_t slices = 0; slices < region[2]; slices++) {
-        size_t left = distance(apart, slices * pitches.slice);
+        size_t left = transfer_distance(apart, slices * pitches.slice);
         size_t rows = left / pitches.row, rest = left % pitches.row;
         bool meets = rows < region[1] && rest < region[0];
         bool meets_next = rows + 1 < region[1] && pitches.row - rest < region[0];
@@ -242,8 +237,8 @@ static cl_int copy_rect_keep(void *data)
     bool alike = pitches.row == other.row && pitches.slice == other.slice;
     if (from == to && !alike)
         return CL_INVALID_VALUE;
-    size_t apart =
-        distance(start_of(from, args->origin, pitches), start_of(to, args->other_origin, other));
+    size_t apart = transfer_distance(start_of(from, args->origin, pitches),
+                                     start_of(to, args->other_origin, other));
     if (transfer_same_bytes(from, to) && alike && rows_meet(args->region, pitches, apart))
         return CL_MEM_COPY_OVERLAP;
     return rect_hold(args);

@@ -277,9 +277,7 @@ int residue_foreign(struct error *err)
     return result;
 }
 
-/* Is it the driver's beyond doubt? A mapping is when only drivers have the node open. With the
- * lock.
- */
+/* Is it the driver's beyond doubt? A mapping is when only drivers have the node open. */
 static bool is_drivers(const struct node *node, const struct residue *residue)
 {
     if (node->fd >= 0)

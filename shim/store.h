@@ -27,9 +27,7 @@ int store_finish(struct object *const *objects, size_t count, struct report *rep
 /* Keeps the file that was just finished, all of it on the disk: what is in it need not lie in
  * memory. */
 int store_keep(struct error *err);
-/* After that, and the release: contents that are in the file and in staging memory are let go
- * there.
- */
+/* After that, and the release: staging memory lets go what is in the file. */
 void store_let_go(struct object *const *objects, size_t count);
 /* Refuses where it is kept, and whoever asked for it has gone. */
 int store_check_asker(struct error *err);

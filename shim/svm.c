@@ -8,6 +8,7 @@
 #include "shim/enqueue.h"
 #include "shim/export.h"
 #include "shim/gate.h"
+#include "shim/transfer.h"
 
 EXPORT void *CL_API_CALL clSVMAlloc(cl_context context, cl_svm_mem_flags flags, size_t size,
                                     cl_uint alignment)
@@ -182,9 +183,7 @@ static cl_int issue_migration(const struct issue *to, void *data)
 static cl_int keep_migration(void *data)
 {
     struct svm_migration *args = data;
-    const cl_mem_migration_flags known =
-        CL_MIGRATE_MEM_OBJECT_HOST | CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED;
-    if (args->flags & ~known)
+    if (transfer_check_migration(args->flags) != CL_SUCCESS)
         return CL_INVALID_VALUE;
     for (cl_uint i = 0; i < args->list.count; i++)
         if (!svm_contains(args->list.pointers[i]))

@@ -6,6 +6,7 @@
 
 #include "shim/enqueue.h"
 #include "shim/export.h"
+#include "shim/transfer.h"
 
 /* The longest pattern: sizeof(cl_long16). */
 #define PATTERN_MAX 128
@@ -35,7 +36,7 @@ static cl_int keep_copy(void *data)
 {
     const struct svm_copy *args = data;
     uintptr_t a = (uintptr_t)args->target, b = (uintptr_t)args->source;
-    return args->size && (a > b ? a - b : b - a) < args->size ? CL_MEM_COPY_OVERLAP : CL_SUCCESS;
+    return args->size && transfer_distance(a, b) < args->size ? CL_MEM_COPY_OVERLAP : CL_SUCCESS;
 }
 
 static const struct command_type svm_memcpy = {"clEnqueueSVMMemcpy",

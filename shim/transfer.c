@@ -215,7 +215,7 @@ static cl_int copy_keep(void *data)
     size_t from = args->source.mem->origin + args->source_offset;
     size_t to = args->destination.mem->origin + args->destination_offset;
     if (transfer_same_bytes(args->source.mem, args->destination.mem) &&
-        (from > to ? from - to : to - from) < args->size)
+        transfer_distance(from, to) < args->size)
         return CL_MEM_COPY_OVERLAP;
     object_hold(args->source.mem);
     object_hold(args->destination.mem);
@@ -376,12 +376,17 @@ static cl_int migrate_check(struct queue *queue, void *data)
     return CL_SUCCESS;
 }
 
+cl_int transfer_check_migration(cl_mem_migration_flags flags)
+{
+    const cl_mem_migration_flags known =
+        CL_MIGRATE_MEM_OBJECT_HOST | CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED;
+    return flags & ~known ? CL_INVALID_VALUE : CL_SUCCESS;
+}
+
 static cl_int migrate_keep(void *data)
 {
     struct migrate *args = data;
-    const cl_mem_migration_flags known =
-        CL_MIGRATE_MEM_OBJECT_HOST | CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED;
-    if (args->flags & ~known)
+    if (transfer_check_migration(args->flags) != CL_SUCCESS)
         return CL_INVALID_VALUE;
     cl_mem *copy = malloc(args->count * sizeof *copy);
     if (!copy)

@@ -7,21 +7,9 @@
 #include "agent/daemon/reply.h"
 #include "agent/daemon/users.h"
 #include "agent/text.h"
+#include "state/available.h"
 
-#include <stdio.h>
-
-static json_int_t available_memory(void)
-{
-    unsigned long long kib = 0;
-    char line[128];
-    FILE *file = fopen("/proc/meminfo", "re");
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-            break;
-    if (file)
-        fclose(file);
-    return (json_int_t)(kib * 1024);
-}
+#include <stdint.h>
 
 static void refuse(json_t *refusals, const struct error *err)
 {
@@ -99,7 +87,8 @@ void prepare_run(struct job *job)
         return;
     }
     json_t *refusals = json_array();
-    json_int_t available = available_memory();
+    uint64_t memory = available_memory("");
+    json_int_t available = memory == UINT64_MAX ? 0 : (json_int_t)memory;
     look_at_processes(&crowd, refusals);
     look_at_users(job->request.arguments, refusals);
     look_at_memory(crowd_bytes_to_keep(&crowd), available, refusals);

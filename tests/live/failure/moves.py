@@ -283,8 +283,10 @@ def two_of_its_devices_in_one_place(build):
         victim.move("first GPU,second GPU")
         victim.check("each on its own")
 
-TESTS = (nothing_in_use, two_of_its_devices_in_one_place, less_memory, no_images, small_images, no_such_format, no_doubles, small_work_groups, in_order_only,
-         all_is_named, only_told, specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
+
+TESTS = (nothing_in_use, two_of_its_devices_in_one_place, less_memory, no_images, small_images,
+         no_such_format, no_doubles, small_work_groups, in_order_only, all_is_named, only_told,
+         specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
          some_of_a_platform, back_to_one_that_is_gone, rusticl_beside_pocl)
 
 
