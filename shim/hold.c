@@ -30,6 +30,11 @@ static size_t count;
 static uint64_t numbers; /* of the last one held */
 static uint64_t pass;    /* each pass over the list has a number, see `blocked_in` */
 
+static bool is_barrier(const struct held *held)
+{
+    return held->type->flags & COMMAND_BARRIER;
+}
+
 static bool is_pending(struct event *event)
 {
     return event_place(event) <= EVENT_HELD;
@@ -48,14 +53,6 @@ static bool waits_for_all(const struct command_type *type, cl_uint num_waits)
     return (type->flags & COMMAND_WAITS_ALL) && num_waits == 0;
 }
 
-static bool behind_barrier(const struct queue *queue)
-{
-    for (struct held *held = first; held; held = held->next)
-        if (held->queue == queue && (held->type->flags & COMMAND_BARRIER))
-            return true;
-    return false;
-}
-
 bool hold_needed(struct queue *queue, const struct command_type *type, cl_uint num_waits,
                  const cl_event *waits)
 {
@@ -63,7 +60,7 @@ bool hold_needed(struct queue *queue, const struct command_type *type, cl_uint n
         return true;
     if (!atomic_load(&queue->held))
         return false;
-    return queue_in_order(queue) || waits_for_all(type, num_waits) || behind_barrier(queue);
+    return queue_in_order(queue) || waits_for_all(type, num_waits) || queue->barriers;
 }
 
 cl_int hold_command(struct queue *queue, const struct command_type *type, const void *args,
@@ -95,6 +92,7 @@ cl_int hold_command(struct queue *queue, const struct command_type *type, const 
     last = &held->next;
     count++;
     atomic_fetch_add(&queue->held, 1);
+    queue->barriers += is_barrier(held);
     return CL_SUCCESS;
 }
 
@@ -172,7 +170,7 @@ static struct held *hand_over_all(void)
         struct held *held = *p;
         if (!is_ready(held)) {
             held->queue->blocked_in = pass;
-            if (held->type->flags & COMMAND_BARRIER)
+            if (is_barrier(held))
                 held->queue->barrier_in = pass;
             p = &held->next;
             continue;
@@ -180,6 +178,7 @@ static struct held *hand_over_all(void)
         hand_over(held);
         *p = held->next;
         atomic_fetch_sub(&held->queue->held, 1);
+        held->queue->barriers -= is_barrier(held);
         count--;
         held->next = done;
         done = held;

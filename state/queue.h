@@ -16,7 +16,8 @@ struct queue {
     cl_uint size;           /* of a queue on the device, bytes */
     bool on_device_default; /* by clSetDefaultDeviceCommandQueue */
     _Atomic unsigned held;  /* commands of it that are held back (shim/hold.c) */
-    uint64_t blocked_in;    /* of shim/hold.c's passes: guarded by hold_lock */
+    unsigned barriers;      /* among them: this and the next two are guarded by hold_lock */
+    uint64_t blocked_in;    /* of shim/hold.c's passes */
     uint64_t barrier_in;
     struct member member; /* of queue_roster */
     /* How often it was flushed by us, and not by the program; and when it was last finished. */
