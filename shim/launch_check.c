@@ -45,15 +45,17 @@ static void group_info(const struct launch *launch, cl_kernel_work_group_info pa
         kernel_real(kernel), device_real(launch->queue->device), param, size, values, NULL);
 }
 
-/* __attribute__((reqd_work_group_size)). */
+/* __attribute__((reqd_work_group_size)), which the driver takes where no local size is given. */
 static cl_int check_required(const struct launch *launch)
 {
     size_t required[3];
+    if (!launch->local)
+        return CL_SUCCESS;
     group_info(launch, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, required, sizeof required);
     if (!required[0])
         return CL_SUCCESS;
     for (cl_uint i = 0; i < 3; i++) {
-        size_t local = !launch->local ? 0 : i < launch->dims ? launch->local[i] : 1;
+        size_t local = i < launch->dims ? launch->local[i] : 1;
         if (local != required[i])
             return CL_INVALID_WORK_GROUP_SIZE;
     }
