@@ -8,6 +8,7 @@
 #include "agent/verbs.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Seconds beyond the deadline for capture and release. */
 static const double capture_time = 120;
@@ -69,6 +70,22 @@ static void suspend_to_image(struct targets *targets, const struct options *opti
     new_file_finish(&file);
 }
 
+/* Those that ended before they could be suspended are not among all any more. */
+static void forget_ended(struct targets *targets)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < targets->count; i++) {
+        struct report *report = &targets->list[i];
+        if (!strcmp(report->state, "gone") && report->response && report->response->ending) {
+            report_note(&report->error);
+            report_finish(report);
+        } else {
+            targets->list[kept++] = *report;
+        }
+    }
+    targets->count = kept;
+}
+
 static void suspend_all(struct targets *targets, const struct options *options)
 {
     double timeout = time_for(options);
@@ -78,6 +95,8 @@ static void suspend_all(struct targets *targets, const struct options *options)
     }
     exchange_catch_signals();
     ask_suspend(targets->list, targets->count, options->deadline, &options->prepare, timeout);
+    if (options->all)
+        forget_ended(targets);
     if (!targets_failed(targets) || exchange_was_interrupted())
         return;
     char culprit[32];

@@ -156,6 +156,20 @@ def just_ending(build):
         expect(victim.process.wait(20) == 0, "it ended badly")
 
 
+def just_ending_among_all(build):
+    """It is no reason to leave the others running."""
+    with Machine(build) as machine, Victim(machine, program="releaser") as ending, \
+            Victim(machine) as victim:
+        ending.say("quit")
+        time.sleep(0.3)
+        code, answer = machine.shadowcl("suspend", "--all")
+        expect(code == 0 and answer["pid"] == victim.pid, f"{code}: {answer}")
+        expect(answer["state"] == "suspended", f"{answer}")
+        expect(ending.process.wait(20) == 0, "it ended badly")
+        victim.resume()
+        victim.check()
+
+
 def leaves_before_answer(build):
     with Machine(build) as machine, Victim(machine) as victim:
         path = path_of(machine, victim)
@@ -312,10 +326,10 @@ def directory_with_a_long_name(build):
         expect(not list(deep.iterdir()), f"left behind: {list(deep.iterdir())}")
 
 
-TESTS = (garbage, silent_peers, sockets_closed, just_ending, leaves_before_answer, other_user, two_at_once, not_now,
-         killed_half_way, directory_missing, directory_is_a_file, directory_is_a_link,
-         directory_of_another, directory_for_everybody, directory_full,
-         directory_with_a_long_name)
+TESTS = (garbage, silent_peers, sockets_closed, just_ending, just_ending_among_all,
+         leaves_before_answer, other_user, two_at_once, not_now, killed_half_way,
+         directory_missing, directory_is_a_file, directory_is_a_link, directory_of_another,
+         directory_for_everybody, directory_full, directory_with_a_long_name)
 
 
 if __name__ == "__main__":
