@@ -49,13 +49,9 @@ clCreateCommandQueueWithProperties(cl_context context, cl_device_id device,
         NOT_CANCELLED();
         GATE(clCreateCommandQueueWithProperties);
         const struct driver *driver = context_check(context)->object.driver;
-        cl_command_queue real = NULL;
         bool watching = loader_watch();
-        status = CL_INVALID_OPERATION;
-        if (driver->clCreateCommandQueueWithProperties)
-            real = driver->clCreateCommandQueueWithProperties(context_real(context_check(context)),
-                                                              device_real(device_check(device)),
-                                                              properties, &status);
+        cl_command_queue real = queue_make(driver, context_real(context_check(context)),
+                                           device_real(device_check(device)), properties, &status);
         loader_watched(driver, watching);
         /* NULL properties and an empty list are the same to the driver, not to the query. */
         queue = publish_queue(context, device, properties, 0, real, &status);

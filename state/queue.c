@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shim/cancel.h"
+#include "shim/log.h"
 
 struct roster queue_roster = {.offset = offsetof(struct queue, member)};
 
@@ -87,45 +88,88 @@ void queue_release(struct queue *queue)
     queue->object.real = NULL;
 }
 
+cl_command_queue queue_make(const struct driver *driver, cl_context context, cl_device_id device,
+                            const cl_queue_properties *properties, cl_int *status)
+{
+    if (driver->clCreateCommandQueueWithProperties)
+        return driver->clCreateCommandQueueWithProperties(context, device, properties, status);
+    clCreateCommandQueueWithPropertiesKHR_fn make =
+        (clCreateCommandQueueWithPropertiesKHR_fn)driver_extension(
+            driver, "clCreateCommandQueueWithPropertiesKHR");
+    if (make)
+        return make(context, device, properties, status);
+    *status = CL_INVALID_OPERATION;
+    return NULL;
+}
+
+/* How urgent it is, or on which engine it runs: another device need not have that. */
+static bool is_hint(cl_queue_properties property)
+{
+    return property != CL_QUEUE_PROPERTIES && property != CL_QUEUE_SIZE;
+}
+
+static bool has_hints(const struct queue *queue)
+{
+    for (size_t i = 0; i + 1 < queue->num_properties; i += 2)
+        if (is_hint(queue->properties[i]))
+            return true;
+    return false;
+}
+
 /* The properties for the driver: as given, but for what clSetCommandQueueProperty has changed
  * since. The caller frees them; NULL without memory. (The list as given is answered to the
  * program.) */
-static cl_queue_properties *current_properties(const struct queue *queue)
+static cl_queue_properties *current_properties(const struct queue *queue, bool hints)
 {
     size_t words = queue->num_properties ? queue->num_properties : 1;
     cl_queue_properties *list = calloc(words + 2, sizeof *list);
-    size_t i = 0;
+    bool has_flags = false;
+    size_t used = 0;
     if (!list)
         return NULL;
-    for (; i + 1 < queue->num_properties && queue->properties[i]; i += 2) {
-        list[i] = queue->properties[i];
-        list[i + 1] = list[i] == CL_QUEUE_PROPERTIES ? queue->flags : queue->properties[i + 1];
+    for (size_t i = 0; i + 1 < queue->num_properties; i += 2) {
+        cl_queue_properties property = queue->properties[i];
+        if (is_hint(property) && !hints)
+            continue;
+        has_flags |= property == CL_QUEUE_PROPERTIES;
+        list[used++] = property;
+        list[used++] = property == CL_QUEUE_PROPERTIES ? queue->flags : queue->properties[i + 1];
     }
-    if (!queue->properties) {
-        list[i] = CL_QUEUE_PROPERTIES;
-        list[i + 1] = queue->flags;
+    if (!has_flags && queue->flags) {
+        list[used++] = CL_QUEUE_PROPERTIES;
+        list[used++] = queue->flags;
     }
     return list;
 }
 
-int queue_rebuild(struct queue *queue, struct error *err)
+static cl_int make_again(struct queue *queue, bool hints)
 {
     const struct driver *driver = queue->object.driver;
     cl_context context = context_real(queue->context);
+    cl_device_id device = device_real(queue->device);
     cl_int status = CL_SUCCESS;
-    if (driver->clCreateCommandQueueWithProperties) {
-        cl_queue_properties *properties = current_properties(queue);
-        if (!properties)
-            return error_set(err, 0, "no memory for its properties");
-        queue->object.real = driver->clCreateCommandQueueWithProperties(
-            context, device_real(queue->device), properties, &status);
-        free(properties);
-    } else {
-        queue->object.real = driver->clCreateCommandQueue(context, device_real(queue->device),
-                                                          queue->flags, &status);
+    cl_queue_properties *properties = current_properties(queue, hints);
+    if (!properties)
+        return CL_OUT_OF_HOST_MEMORY;
+    queue->object.real = queue_make(driver, context, device, properties, &status);
+    if (status == CL_INVALID_OPERATION && !queue->num_properties)
+        queue->object.real = driver->clCreateCommandQueue(context, device, queue->flags, &status);
+    free(properties);
+    if (status != CL_SUCCESS)
+        queue->object.real = NULL;
+    return status;
+}
+
+int queue_rebuild(struct queue *queue, struct error *err)
+{
+    cl_int status = make_again(queue, true);
+    if (status != CL_SUCCESS && has_hints(queue)) {
+        status = make_again(queue, false);
+        if (status == CL_SUCCESS)
+            log_warn("queue %llu: the device has no such priority, throttle or family: it was made "
+                     "without",
+                     (unsigned long long)queue->object.serial);
     }
-    if (status == CL_SUCCESS)
-        return 0;
-    queue->object.real = NULL;
-    return error_set(err, 0, "the driver can't make it again (%d)", status);
+    return status == CL_SUCCESS ? 0
+                                : error_set(err, 0, "the driver can't make it again (%d)", status);
 }

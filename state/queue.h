@@ -50,6 +50,10 @@ static inline bool queue_in_order(const struct queue *queue)
 
 /* clFinish, also of what we have flushed: rusticl 22.3 waits only for what comes after a flush. */
 cl_int queue_finish(struct queue *queue);
+/* clCreateCommandQueueWithProperties, or the extension that drivers before 2.0 may have instead;
+ * CL_INVALID_OPERATION without both. The driver's handles. */
+cl_command_queue queue_make(const struct driver *driver, cl_context context, cl_device_id device,
+                            const cl_queue_properties *properties, cl_int *status);
 /* A new shadow, not yet published, without a real queue: holds context and device, copies the
  * properties (NULL: none, `flags` count). NULL without memory. */
 struct queue *queue_create(struct context *context, struct device *device,

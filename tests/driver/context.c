@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Contexts, which hold the devices' nodes open, and queues. */
+/* Contexts, which hold the devices' nodes open. */
 #include "tests/driver/driver.h"
 
 #include <stdlib.h>
@@ -220,56 +220,3 @@ cl_int CL_API_CALL clGetContextInfo(cl_context context, cl_context_info param, s
 PASS(clSetContextDestructorCallback,
      (cl_context context, void(CL_CALLBACK *notify)(cl_context, void *), void *user_data),
      (context, notify, user_data), context)
-
-static bool may_be_out_of_order(cl_device_id id, cl_command_queue_properties properties)
-{
-    struct device *device = device_find(id);
-    return !(properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) || !device ||
-           !device->caps.no_out_of_order;
-}
-
-cl_command_queue CL_API_CALL clCreateCommandQueue(cl_context context, cl_device_id id,
-                                                  cl_command_queue_properties properties,
-                                                  cl_int *errcode_ret)
-{
-    cl_int err = call_begin(CALL_clCreateCommandQueue, devices_of(id) | devices_of(context));
-    if (err == CL_SUCCESS && !may_be_out_of_order(id, properties))
-        err = CL_INVALID_QUEUE_PROPERTIES;
-    if (err != CL_SUCCESS)
-        return failed(errcode_ret, err);
-    return adopt(pocl->clCreateCommandQueue(context, id, properties, errcode_ret));
-}
-
-cl_command_queue CL_API_CALL clCreateCommandQueueWithProperties(
-    cl_context context, cl_device_id id, const cl_queue_properties *properties, cl_int *errcode_ret)
-{
-    cl_int err =
-        call_begin(CALL_clCreateCommandQueueWithProperties, devices_of(id) | devices_of(context));
-    for (const cl_queue_properties *p = properties; p && *p && err == CL_SUCCESS; p += 2)
-        if (p[0] == CL_QUEUE_PROPERTIES && !may_be_out_of_order(id, p[1]))
-            err = CL_INVALID_QUEUE_PROPERTIES;
-    if (err != CL_SUCCESS)
-        return failed(errcode_ret, err);
-    /* A queue on the device is one that nobody but kernels can use: any will do. */
-    for (const cl_queue_properties *p = properties; p && *p; p += 2)
-        if (p[0] == CL_QUEUE_PROPERTIES && (p[1] & CL_QUEUE_ON_DEVICE) && extras_of(context))
-            properties = NULL;
-    return adopt(pocl->clCreateCommandQueueWithProperties(context, id, properties, errcode_ret));
-}
-
-RETAIN(clRetainCommandQueue, cl_command_queue)
-RELEASE(clReleaseCommandQueue, cl_command_queue)
-QUERY(clGetCommandQueueInfo, cl_command_queue, cl_command_queue_info)
-PASS(clFlush, (cl_command_queue queue), (queue), queue)
-PASS(clFinish, (cl_command_queue queue), (queue), queue)
-PASS(clSetDefaultDeviceCommandQueue, (cl_context context, cl_device_id id, cl_command_queue queue),
-     (context, id, queue), context)
-
-/* pocl has none, and OpenCL 1.1 and later allow this answer. */
-cl_int CL_API_CALL clSetCommandQueueProperty(cl_command_queue queue,
-                                             cl_command_queue_properties properties, cl_bool enable,
-                                             cl_command_queue_properties *old)
-{
-    cl_int err = call_begin(CALL_clSetCommandQueueProperty, devices_of(queue));
-    return err != CL_SUCCESS ? err : CL_INVALID_OPERATION;
-}

@@ -212,6 +212,12 @@ cl_int CL_API_CALL clCreateSubDevices(cl_device_id id,
     return CL_SUCCESS;
 }
 
+bool device_has_no_clock(void)
+{
+    const char *clock = getenv("SHADOWCL_TEST_CLOCK");
+    return clock && !strcmp(clock, "none");
+}
+
 cl_ulong device_time_of(cl_ulong time)
 {
     static _Atomic cl_ulong start;
@@ -227,6 +233,8 @@ cl_int CL_API_CALL clGetDeviceAndHostTimer(cl_device_id id, cl_ulong *device_tim
                                            cl_ulong *host_time)
 {
     cl_int err = call_begin(CALL_clGetDeviceAndHostTimer, devices_of(id));
+    if (err == CL_SUCCESS && device_has_no_clock())
+        err = CL_INVALID_OPERATION;
     if (err == CL_SUCCESS)
         err = pocl->clGetDeviceAndHostTimer(id, device_time, host_time);
     if (err == CL_SUCCESS)

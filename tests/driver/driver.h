@@ -207,8 +207,13 @@ void *extras_function(const char *name);
 /* Without the properties that pocl does not know, in place. */
 void extras_strip_context(cl_context_properties *properties);
 
+/* queue.c: false for one whose profiling pocl was told of only for `extras`. */
+bool queue_tells_times(cl_command_queue queue);
+
 /* What the device's clock says when pocl's says `time`: see SHADOWCL_TEST_CLOCK. */
 cl_ulong device_time_of(cl_ulong time);
+/* Is it `none`, a device that has no clock? */
+bool device_has_no_clock(void);
 
 #define PASS(name, parameters, arguments, object)                                                  \
     cl_int CL_API_CALL name parameters                                                             \

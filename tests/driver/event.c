@@ -123,10 +123,21 @@ cl_int CL_API_CALL clGetEventInfo(cl_event event, cl_event_info param, size_t sp
     return err;
 }
 
+static bool tells_times(cl_event event)
+{
+    cl_command_queue queue = NULL;
+    return !device_has_no_clock() &&
+           pocl->clGetEventInfo(event, CL_EVENT_COMMAND_QUEUE, sizeof queue, &queue, NULL) ==
+               CL_SUCCESS &&
+           queue_tells_times(queue);
+}
+
 cl_int CL_API_CALL clGetEventProfilingInfo(cl_event event, cl_profiling_info param, size_t space,
                                            void *value, size_t *size_ret)
 {
     cl_int err = call_begin(CALL_clGetEventProfilingInfo, devices_of(event));
+    if (err == CL_SUCCESS && !tells_times(event))
+        err = CL_PROFILING_INFO_NOT_AVAILABLE;
     if (err == CL_SUCCESS)
         err = pocl->clGetEventProfilingInfo(event, param, space, value, size_ret);
     if (err == CL_SUCCESS && value && space >= sizeof(cl_ulong))

@@ -139,6 +139,9 @@ EXPORT void *CL_API_CALL clGetExtensionFunctionAddress(const char *name)
     static const char suggest[] = "clGetKernelSuggestedLocalWorkSizeKHR";
     if (!strcmp(name, get_platforms))
         return (void *)clIcdGetPlatformIDsKHR;
+    /* Its core call is for OpenCL 2.0 and later. */
+    if (!strcmp(name, "clCreateCommandQueueWithPropertiesKHR"))
+        return getenv("SHADOWCL_TEST_VERSION") ? (void *)clCreateCommandQueueWithProperties : NULL;
     if (!strcmp(name, suggest))
         return (void *)clGetKernelSuggestedLocalWorkSizeKHR;
     return strcmp(name, get_info) ? extras_function(name) : (void *)clGetPlatformInfo;

@@ -84,6 +84,16 @@ def in_order_only(build):
     accept(build, "nooutoforder", ())
 
 
+def no_priorities(build):
+    """A hint that the other device does not take is left out there, and is there again at home."""
+    with Machine(build, devices=2, names=NAMES, caps=("extras", "")) as machine, \
+            Victim(machine, "hints") as victim:
+        for device in ("second GPU", "first GPU"):
+            victim.move(device)
+            victim.check(f"on the {device}")
+        expect("no such priority" in machine.log.read_text(), "the log does not say so")
+
+
 def all_is_named(build):
     """By `check`, of a process as of its image, while nothing is touched."""
     wanted = {("image", "no images"), ("queue", "out of order"), ("program", "can't be built"),
@@ -285,8 +295,8 @@ def two_of_its_devices_in_one_place(build):
 
 
 TESTS = (nothing_in_use, two_of_its_devices_in_one_place, less_memory, no_images, small_images,
-         no_such_format, no_doubles, small_work_groups, in_order_only, all_is_named, only_told,
-         specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
+         no_such_format, no_doubles, small_work_groups, in_order_only, no_priorities,
+         all_is_named, only_told, specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
          some_of_a_platform, back_to_one_that_is_gone, rusticl_beside_pocl)
 
 

@@ -251,6 +251,8 @@ static void wish(struct wishes *wishes, const char *word)
         wishes->doubles = true;
     else if (!strcmp(word, "outoforder"))
         wishes->out_of_order = true;
+    else if (!strcmp(word, "hints"))
+        wishes->hints = true;
     else if (!strcmp(word, "onechain"))
         wishes->one_chain = true;
     else if (!strcmp(word, "asks"))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Makes everything the victim works with. */
+#include <CL/cl_ext.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,9 +55,13 @@ static void make_context(struct victim *v)
     need(err, "clCreateContext");
     v->first = clCreateCommandQueue(v->context, v->device, CL_QUEUE_PROFILING_ENABLE, &err);
     need(err, "clCreateCommandQueue");
-    v->second = clCreateCommandQueue(
-        v->context, v->device, v->wishes.out_of_order ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0,
-        &err);
+    cl_command_queue_properties flags =
+        v->wishes.out_of_order ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0;
+    const cl_queue_properties properties[] = {CL_QUEUE_PROPERTIES, flags, CL_QUEUE_PRIORITY_KHR,
+                                              CL_QUEUE_PRIORITY_LOW_KHR, 0};
+    v->second = v->wishes.hints
+                    ? clCreateCommandQueueWithProperties(v->context, v->device, properties, &err)
+                    : clCreateCommandQueue(v->context, v->device, flags, &err);
     need(err, "clCreateCommandQueue, the second");
     v->third = clCreateCommandQueue(v->context, v->device, 0, &err);
     need(err, "clCreateCommandQueue, the third");
