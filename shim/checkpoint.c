@@ -49,6 +49,17 @@ static int capture_one(struct object *object, int64_t deadline, struct report *r
     return stream_down(mem, store_sink(), err);
 }
 
+/* §5.14: what the program was not told of them yet, it is never told then. */
+static void warn_of_times(struct object *object, struct report *report)
+{
+    struct device *device = (struct device *)object;
+    if (object->was != KIND_DEVICE || !device->no_times)
+        return;
+    device->no_times = false;
+    report_warn(report, "device `%s`: its driver has no times for commands that have ended",
+                device->name);
+}
+
 /* With the gate closed and nothing running: reads all that the driver knows. */
 static int capture(struct object *const *objects, size_t count, int64_t deadline,
                    struct report *report, struct error *err)
@@ -60,6 +71,8 @@ static int capture(struct object *const *objects, size_t count, int64_t deadline
         if (capture_one(objects[i], deadline, report, err) != 0)
             return -1;
     }
+    for (size_t i = 0; i < count; i++)
+        warn_of_times(objects[i], report);
     if (objects_finish_copies(objects, count, err) != 0 ||
         store_finish(objects, count, report, err) != 0)
         return -1;

@@ -63,6 +63,7 @@ struct device {
     struct device *before; /* what place was, should the move fail (shim/placement.c) */
     struct timer device_timer;
     struct timer host_timer;
+    bool no_times; /* it had none for a command that it completed; until a report has said so */
 };
 
 static inline struct platform *platform_check(cl_platform_id handle)

@@ -66,20 +66,30 @@ static cl_int final_status(struct event *event, int64_t deadline, struct error *
     }
 }
 
-/* A driver may have no times for a command that failed, and none of CL_PROFILING_COMMAND_COMPLETE.
- */
-static int take_times(struct event *event, struct error *err)
+static cl_int ask_time(const struct event *event, unsigned which, cl_ulong *time)
 {
+    return event->object.driver->clGetEventProfilingInfo(event_real(event),
+                                                         CL_PROFILING_COMMAND_QUEUED + which,
+                                                         sizeof *time, time, NULL);
+}
+
+/* A driver may have no times for a command that failed, and none of CL_PROFILING_COMMAND_COMPLETE.
+ * One that has none for what it completed is told of, see device->no_times. */
+static int take_times(struct event *event, cl_int status, struct error *err)
+{
+    struct device *device = event->queue->device;
     for (unsigned i = 0; i < 5; i++) {
-        cl_int code = event->object.driver->clGetEventProfilingInfo(
-            event_real(event), CL_PROFILING_COMMAND_QUEUED + i, sizeof event->times[i],
-            &event->times[i], NULL);
+        cl_int code = ask_time(event, i, &event->times[i]);
+        if (i == 0 && code == CL_PROFILING_INFO_NOT_AVAILABLE) {
+            device->no_times |= status == CL_COMPLETE;
+            return 0;
+        }
         if (code == CL_PROFILING_INFO_NOT_AVAILABLE || code == CL_INVALID_VALUE)
             event->times[i] = i ? event->times[i - 1] : 0;
         else if (code != CL_SUCCESS)
             return error_set(err, 0, "the driver does not tell its times (%d)", code);
         else
-            event->times[i] = timer_event(device_clock(event->queue->device), event->times[i]);
+            event->times[i] = timer_event(device_clock(device), event->times[i]);
     }
     event->profiled = true;
     return 0;
@@ -92,7 +102,7 @@ int event_capture(struct event *event, int64_t deadline, struct error *err)
     cl_int status = final_status(event, deadline, err);
     if (status > CL_COMPLETE)
         return error_todo(err, "allow more time with --deadline");
-    if ((event->queue->flags & CL_QUEUE_PROFILING_ENABLE) && take_times(event, err) != 0)
+    if ((event->queue->flags & CL_QUEUE_PROFILING_ENABLE) && take_times(event, status, err) != 0)
         return -1;
     atomic_store(&event->status, status);
     atomic_store_explicit(&event->place, EVENT_ENDED, memory_order_release);

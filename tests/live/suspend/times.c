@@ -3,6 +3,10 @@
  * of the device under the program begins anew. */
 #include "live.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 static cl_command_queue profiled;
 static cl_ulong latest;
 
@@ -40,9 +44,55 @@ static cl_ulong end_of(cl_event event)
     return time;
 }
 
+static bool has_no_clock(void)
+{
+    const char *clock = getenv("SHADOWCL_TEST_CLOCK");
+    return clock && !strcmp(clock, "none");
+}
+
+/* How often the log says that the device has no times. */
+static int count_warnings(const char *path)
+{
+    char line[1024];
+    int count = 0;
+    FILE *log = fopen(path, "r"); /* not there before the first line */
+    while (log && fgets(line, sizeof line, log))
+        count += strstr(line, "has no times") != NULL;
+    if (log)
+        fclose(log);
+    return count;
+}
+
+static void test_device_without_times_is_named(void **state)
+{
+    const char *log = getenv("LIVE_LOG");
+    cl_ulong time = 0;
+    cl_int zero = 0, err;
+    live_need(has_no_clock() && log);
+    int before = count_warnings(log);
+    cl_command_queue queue =
+        clCreateCommandQueue(live.context, live.device, CL_QUEUE_PROFILING_ENABLE, &err);
+    made(queue);
+    cl_mem mem = live_buffer(64, NULL);
+    cl_event event;
+    ok(clEnqueueFillBuffer(queue, mem, &zero, sizeof zero, 0, 64, 0, NULL, &event));
+    ok(clFinish(queue));
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(
+            clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof time, &time, NULL),
+            CL_PROFILING_INFO_NOT_AVAILABLE);
+        assert_int_equal(count_warnings(log) - before, round > 0);
+        live_cycle();
+    }
+    ok(clReleaseEvent(event));
+    ok(clReleaseMemObject(mem));
+    ok(clReleaseCommandQueue(queue));
+}
+
 static void test_times_never_run_backwards(void **state)
 {
     cl_int err;
+    live_need(!has_no_clock());
     profiled = clCreateCommandQueue(live.context, live.device, CL_QUEUE_PROFILING_ENABLE, &err);
     made(profiled);
     cl_mem buffer = live_buffer(4096, NULL);
@@ -66,6 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_times_never_run_backwards),
+        cmocka_unit_test(test_device_without_times_is_named),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
