@@ -68,9 +68,8 @@ static cl_int final_status(struct event *event, int64_t deadline, struct error *
 
 static cl_int ask_time(const struct event *event, unsigned which, cl_ulong *time)
 {
-    return event->object.driver->clGetEventProfilingInfo(event_real(event),
-                                                         CL_PROFILING_COMMAND_QUEUED + which,
-                                                         sizeof *time, time, NULL);
+    return event->object.driver->clGetEventProfilingInfo(
+        event_real(event), CL_PROFILING_COMMAND_QUEUED + which, sizeof *time, time, NULL);
 }
 
 /* A driver may have no times for a command that failed, and none of CL_PROFILING_COMMAND_COMPLETE.
