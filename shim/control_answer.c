@@ -166,6 +166,16 @@ static void add_resume_times(response *answer, const struct report *report)
     times->total = report->resume;
 }
 
+/* Where nothing better is known. */
+static void add_usual_todo(struct error *err)
+{
+    if (checkpoint_state() == STATE_SUSPENDED)
+        error_todo(err, "resume it again, on another device (--device) if this one does not come "
+                        "back");
+    else
+        error_todo(err, "see whether the device and its driver work, then try again");
+}
+
 /* The last thing of a request: nobody else can be answered after it. */
 static void leave(response *answer)
 {
@@ -370,6 +380,8 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     findings_finish(&findings);
     add_residue(answer, &report.residue);
     take_warnings(answer, &report);
+    if (result != 0 && !err.todo[0])
+        add_usual_todo(&err);
     if (result != 0)
         answer->error = failure_of(&err);
     report_finish(&report);

@@ -6,35 +6,43 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool matches_any(const char *patterns, const char *path)
+/* Which of the patterns; -1: none. */
+static int find_match(const char *patterns, const char *path)
 {
     char pattern[512];
-    while (patterns && *patterns) {
+    for (int i = 0; patterns && *patterns; i++) {
         size_t length = strcspn(patterns, ":");
         if (length && length < sizeof pattern) {
             memcpy(pattern, patterns, length);
             pattern[length] = 0;
             if (fnmatch(pattern, path, 0) == 0)
-                return true;
+                return i;
         }
         patterns += length + (patterns[length] == ':');
     }
-    return false;
+    return -1;
 }
 
-bool node_name_matches(const char *path, const char *more)
+int node_name_sort(const char *path, const char *more)
 {
     static const char usual[] = "/dev/nvidia*:/dev/dri/*:/dev/kfd:/dev/mali*:"
                                 "/sys/bus/pci/devices/*/resource*:/sys/devices/pci*/resource*";
+    enum { NUM_USUAL = 6 };
     /* Most of what is open or mapped is neither, and there is much of it. */
     bool may_be_usual = !strncmp(path, "/dev/", 5) || !strncmp(path, "/sys/", 5);
     if (path[0] != '/' || (!may_be_usual && (!more || !*more)))
-        return false;
+        return -1;
     /* A node that has been unlinked is still held. */
     char plain[512];
     snprintf(plain, sizeof plain, "%s", path);
     char *deleted = strstr(plain, " (deleted)");
     if (deleted)
         *deleted = 0;
-    return matches_any(usual, plain) || matches_any(more, plain);
+    int sort = find_match(usual, plain), own = sort < 0 ? find_match(more, plain) : -1;
+    return own < 0 ? sort : NUM_USUAL + own;
+}
+
+bool node_name_matches(const char *path, const char *more)
+{
+    return node_name_sort(path, more) >= 0;
 }

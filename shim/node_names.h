@@ -8,5 +8,8 @@
 
 /* `path` as /proc has it. `more` are further patterns (fnmatch), separated by colons, or NULL. */
 bool node_name_matches(const char *path, const char *more);
+/* Of which sort: the same number for NVIDIA's, for those under /dev/dri, for those of one further
+ * pattern; -1: it is none. */
+int node_name_sort(const char *path, const char *more);
 
 #endif

@@ -31,9 +31,10 @@ struct table {
     } nodes[MOST_KNOWN];
 };
 
-/* Both tables are guarded by lock. Mappings go by the path of a descriptor, so only these count. */
+/* All guarded by lock. Mappings go by the path of a descriptor, so only these count. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct table foreign, drivers;
+static uint64_t sorts; /* of nodes that drivers have opened, as bits: see sort_bit */
 static unsigned watched;
 static unsigned inside; /* threads between residue_enter and residue_leave */
 static bool unsure;     /* there was no look at what was open before */
@@ -41,6 +42,12 @@ static bool unsure;     /* there was no look at what was open before */
 static bool is_device_node(const char *path)
 {
     return node_name_matches(path, config_text("SHADOWCL_DEVICE_NODES"));
+}
+
+static uint64_t sort_bit(const char *path)
+{
+    int sort = node_name_sort(path, config_text("SHADOWCL_DEVICE_NODES"));
+    return UINT64_C(1) << (sort < 63 ? sort : 63);
 }
 
 static int add_node(struct residue *out, struct node node, const char *path, struct error *err)
@@ -194,8 +201,10 @@ static int note_descriptor(void *data, int fd, const char *path, struct error *e
         known->open = true;
     else if (to && to->count == MOST_KNOWN)
         return error_set(err, 0, "more than %d device nodes are open", MOST_KNOWN);
-    else if (to)
+    else if (to) {
         to->nodes[to->count++] = (struct known){fd, true, hash(path)};
+        sorts |= to == &drivers ? sort_bit(path) : 0;
+    }
     return 0;
 }
 
@@ -249,32 +258,39 @@ void residue_forked(void)
     inside = 0;
 }
 
-static void name_known(const struct known *known, struct error *err)
+/* What a driver opens when it is not watched is of the sort that it had open before; whose such a
+ * node is, the release will show. Any other can't be a driver's. */
+static bool is_foreign(const struct node *node)
 {
-    char link[64], path[512];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", known->fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    path[length > 0 ? length : 0] = 0;
-    error_object(err, "fd %d -> %s", known->fd, path);
+    return (node->fd >= 0 && find_known(&foreign, node->fd, node->path)) ||
+           !(sorts & sort_bit(node->path));
 }
 
 int residue_foreign(struct error *err)
 {
-    int result = 0;
+    struct residue open;
+    if (residue_find(&open, err) != 0)
+        return -1;
+    const struct node *found = NULL;
+    struct error ignored = {0};
     pthread_mutex_lock(&lock);
     expect_closed(&foreign);
-    if (foreign.count && visit_descriptors(note_descriptor, NULL, err) == 0)
+    if (foreign.count && visit_descriptors(note_descriptor, NULL, &ignored) == 0)
         keep_open(&foreign);
-    if (foreign.count) {
-        name_known(&foreign.nodes[0], err);
+    for (size_t i = 0; i < open.count && !found; i++)
+        if (is_foreign(&open.nodes[i]))
+            found = &open.nodes[i];
+    pthread_mutex_unlock(&lock);
+    if (found) {
+        residue_describe(found, err->object, sizeof err->object);
         error_set(err, 0,
                   "no OpenCL driver opened it: GL, Vulkan, CUDA, VA-API or the program "
                   "itself holds the device");
-        result = error_todo(err, "only the program can close it: end that use of the device, then "
-                                 "suspend again");
+        error_todo(err, "only the program can close it: end that use of the device, then "
+                        "suspend again");
     }
-    pthread_mutex_unlock(&lock);
-    return result;
+    residue_finish(&open);
+    return found ? -1 : 0;
 }
 
 /* Is it the driver's beyond doubt? A mapping is when only drivers have the node open. */

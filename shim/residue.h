@@ -37,8 +37,9 @@ bool residue_enter(bool always);
 bool residue_leave(bool watching);
 void residue_forked(void);
 
-/* Fails, naming it, when something foreign still stands: GL, Vulkan, CUDA, VA-API, or the program
- * itself, would hold the device after our release. */
+/* Fails, naming it, when something foreign stands: GL, Vulkan, CUDA, VA-API, or the program itself,
+ * would hold the device after our release. Foreign is what was open before a driver could have
+ * opened it, and what no driver has opened anything of the sort of. */
 int residue_foreign(struct error *err);
 
 /* Takes from an abandoned driver what it opened and did not close: a dummy is put over its

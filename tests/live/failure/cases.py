@@ -454,6 +454,45 @@ def foreign_holder(build):
             victim.check("after the refusal")
 
 
+def other_sort_of_node(build):
+    """The program opens or maps another sort of device while OpenCL runs: nothing is torn down."""
+    with Machine(build) as machine:
+        other = machine.work / "render0"
+        machine.plug(other)
+        machine.environment["SHADOWCL_DEVICE_NODES"] += f":{machine.work}/render*"
+        calls = machine.work / "calls"
+        with Victim(machine, *WISHES, f"other={other}") as victim:
+            for way in ("hold", "map"):
+                victim.do(way)
+                machine.set_faults(f"log {calls}\n")
+                answer = victim.refused("running", "suspend", object=str(other))
+                expect(("mapping" in answer["error"]["object"]) == (way == "map"), f"{answer}")
+                made = calls.read_text() if calls.exists() else ""
+                expect("clRelease" not in made, f"torn down before the refusal: {made}")
+                machine.set_faults("")
+                victim.check("after the refusal")
+                victim.do("letgo")
+                cycle(machine, victim)
+
+
+def same_node_later(build):
+    """Only the release can show whose it is; from then on it is known."""
+    with Machine(build) as machine:
+        calls = machine.work / "calls"
+        with Victim(machine, *WISHES, f"other={machine.nodes[0]}") as victim:
+            victim.do("hold")
+            victim.refused("running", "suspend", object=str(machine.nodes[0]), reason="still held")
+            victim.check("after going back")
+            machine.set_faults(f"log {calls}\n")
+            victim.refused("running", "suspend", object=str(machine.nodes[0]))
+            made = calls.read_text() if calls.exists() else ""
+            expect("clRelease" not in made, f"torn down before the refusal: {made}")
+            machine.set_faults("")
+            victim.check("after the refusal")
+            victim.do("letgo")
+            cycle(machine, victim)
+
+
 def limit(pid, size):
     subprocess.run(["prlimit", f"--pid={pid}", f"--as={size}:unlimited"], check=True)
 
@@ -505,10 +544,10 @@ def device_too_small_now(build):
 TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
          kernel_past_deadline, call_past_deadline, capture_hangs, copy_up_fails_later,
          copy_up_fails_behind_the_program, copy_down_fails_later, copy_never_ends,
-         prepared_for_a_file, released_while_written, rebuild_hangs, log_disk_full,
-         disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
-         retry_on_fresh_instance, looks_cost_no_instance, driver_lets_go_late, foreign_holder, address_space_short,
-         memory_short, device_too_small_now)
+         prepared_for_a_file, released_while_written, rebuild_hangs, log_disk_full, disks_full,
+         driver_missing, driver_does_not_start, driver_keeps_device, retry_on_fresh_instance,
+         looks_cost_no_instance, driver_lets_go_late, foreign_holder, other_sort_of_node,
+         same_node_later, address_space_short, memory_short, device_too_small_now)
 
 
 if __name__ == "__main__":

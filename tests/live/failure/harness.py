@@ -203,6 +203,7 @@ class Victim:
         expect(code == 1, f"{verb}: exit code {code}, 1 expected: {answer}")
         error = answer["error"]
         expect(error and error["reason"], f"{verb}: no reason: {answer}")
+        expect(error["todo"], f"{verb}: it does not say what to do: {answer}")
         expect(answer["state"] == state, f"{verb}: state {answer['state']}, not {state}: {error}")
         expect(reason in error["reason"], f"{verb}: `{reason}` is not in {error}")
         expect(object in error["object"], f"{verb}: `{object}` is not in {error}")

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does on its standard input's word what an OpenCL program does: `step` computes, `check` compares
  * all that the device holds, `fromtype` makes a context by type, `start` leaves a kernel running,
- * `join` waits for it, `quit`. Each is answered with `ok`, or with what is wrong. A chain of
+ * `join` waits for it, `hold` opens the other file, `map` maps it and closes it, `letgo` ends that,
+ * `quit`. Each is answered with `ok`, or with what is wrong. A chain of
  * commands always waits for an unset event.
  *
- *   victim [images] [double] [outoforder] [asks] [onechain] [group=N] [ballast=BYTES] [binary=FILE]
- * [open=FILE] */
+ *   victim [images] [double] [outoforder] [asks] [onechain] [hints] [group=N] [ballast=BYTES]
+ *          [binary=FILE] [open=FILE] [other=FILE] */
 #include "tests/live/failure/victim.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static const char *wrong; /* the first thing that was found */
@@ -224,6 +226,31 @@ static void make_from_type(void)
     need(clReleaseContext(context), "clReleaseContext");
 }
 
+/* Somebody else in the program, GL say, comes to use a device. */
+static const char *other_node;
+static int other_fd;
+static void *other_mapping;
+
+static void use_other(bool keep_open)
+{
+    other_fd = open(other_node, O_RDWR | O_CLOEXEC);
+    need(other_fd < 0 ? -1 : 0, other_node);
+    if (keep_open)
+        return;
+    other_mapping = mmap(NULL, 4096, PROT_READ, MAP_SHARED, other_fd, 0);
+    need(other_mapping == MAP_FAILED ? -1 : 0, "mmap");
+    close(other_fd);
+}
+
+static void let_other_go(void)
+{
+    if (other_mapping)
+        munmap(other_mapping, 4096);
+    else
+        close(other_fd);
+    other_mapping = NULL;
+}
+
 static void obey(struct victim *v, const char *word)
 {
     wrong = NULL;
@@ -235,6 +262,10 @@ static void obey(struct victim *v, const char *word)
         make_from_type();
     else if (!strcmp(word, "start"))
         start(v);
+    else if (!strcmp(word, "hold") || !strcmp(word, "map"))
+        use_other(!strcmp(word, "hold"));
+    else if (!strcmp(word, "letgo"))
+        let_other_go();
     else if (!strcmp(word, "join"))
         need(clFinish(v->first), "clFinish");
     else
@@ -263,6 +294,8 @@ static void wish(struct wishes *wishes, const char *word)
         wishes->ballast = strtoul(word + 8, NULL, 0);
     else if (!strncmp(word, "binary=", 7))
         wishes->spare = word + 7;
+    else if (!strncmp(word, "other=", 6))
+        other_node = word + 6;
     else if (!strncmp(word, "open=", 5))
         need(open(word + 5, O_RDONLY | O_CLOEXEC) < 0 ? -1 : 0, word);
     else
