@@ -271,6 +271,7 @@ static void log_image(const Shadowcl__Control__Image *where)
 
 static void log_request(const control_request *request)
 {
+    flockfile(stdout); /* requests are served side by side */
     if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND) {
         printf("suspend %g", request->suspend->deadline);
         log_prepare(request->suspend->prepare);
@@ -295,6 +296,7 @@ static void log_request(const control_request *request)
     }
     putchar('\n');
     fflush(stdout);
+    funlockfile(stdout);
 }
 
 static void *serve(void *data)
