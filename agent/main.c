@@ -9,7 +9,7 @@
 static const struct verb {
     const char *name;
     const char *arguments;
-    const char *summary;
+    const char *summary; /* NULL: not for people, and so not listed */
     int (*run)(int argc, char **argv);
 } verbs[] = {
     {"run", "[--] CMD ARG...", "run a program under shadowcl", verb_run},
@@ -25,7 +25,7 @@ static const struct verb {
     {"verify", "FILE", "check an image, also on a device", verb_verify},
     {"checkpoint", "PID DIR", "copy a program to a directory, with CRIU", verb_checkpoint},
     {"restore", "DIR", "make it again from there, on the same or another device", verb_restore},
-    {"criu-hook", "pause|resume PID", "what CRIU's plugin and action script call", verb_criu_hook},
+    {"criu-hook", "", NULL, verb_criu_hook}, /* CRIU's plugin and action script call it */
     {"vm-migrate", "OPTION...", "move a virtual machine with its device's programs",
      verb_vm_migrate},
     {"vm-suspend", "OPTION...", "unplug a virtual machine's device under its programs",
@@ -43,7 +43,8 @@ static void print_help(FILE *out)
           "Verbs:\n",
           out);
     for (int i = 0; i < NUM_VERBS; i++)
-        fprintf(out, "  %-10s %-18s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+        if (verbs[i].summary)
+            fprintf(out, "  %-10s %-18s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
     fputs("\nOptions:\n"
           "  -?, --help     print this, or after a verb what the verb takes\n"
           "  -V, --version  print the version\n\n"
@@ -59,7 +60,8 @@ static int usage_error(const char *what, const char *word)
             word ? "`" : "");
     fputs("  verbs: ", stderr);
     for (int i = 0; i < NUM_VERBS; i++)
-        fprintf(stderr, "%s%s", i ? ", " : "", verbs[i].name);
+        if (verbs[i].summary)
+            fprintf(stderr, "%s%s", i ? ", " : "", verbs[i].name);
     fputs("\n  to do: see `shadowcl --help`\n", stderr);
     return EXIT_USAGE;
 }

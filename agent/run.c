@@ -2,6 +2,7 @@
 /* `shadowcl run`: sets the environment in which a program finds our library, and becomes it. What
  * would make that fail in silence is refused first. */
 #include "agent/answer.h"
+#include "agent/drivers.h"
 #include "agent/environment.h"
 #include "agent/periodic.h"
 #include "agent/program.h"
@@ -36,7 +37,7 @@ static const struct argp_option run_options[] = {
     OPTIONS_PERIODIC,
     {"drivers", OPTION_DRIVERS, "LIST", 0,
      "Where OpenCL drivers are looked for: a folder of .icd files, or libraries separated by "
-     "colons",
+     "colons. One that is not there is refused",
      0},
     {"force", OPTION_FORCE, 0, 0,
      "Start the program even if shadowcl can't reach it, or can't be spoken to", 0},
@@ -172,7 +173,9 @@ static int prepare(const struct run *run, char path[PATH_MAX], int *code, struct
         tolerate(run, program_check(path, err), err) < 0 || set_runtime_dir(run, err) < 0 ||
         tolerate(run, runtime_dir_prepare(getenv("SHADOWCL_RUNTIME_DIR"), directory, err), err) <
             0 ||
-        set_settings(run, err) < 0 || periodic_start(&run->periodic, getpid(), err) < 0)
+        set_settings(run, err) < 0 ||
+        tolerate(run, drivers_check(getenv("SHADOWCL_DRIVERS"), err), err) < 0 ||
+        periodic_start(&run->periodic, getpid(), err) < 0)
         return -1;
     return environment_set(folder, err);
 }

@@ -43,12 +43,32 @@ class Run(Case):
             self.equal(self.run_env(env={"LD_PRELOAD": before})["LD_PRELOAD"], after)
 
     def test_options(self):
-        seen = self.run_env("--mapping", "copy", "--log=debug:/x/y", "--drivers", "/d",
+        seen = self.run_env("--mapping", "copy", "--log=debug:/x/y", "--drivers", FAKE_LIBRARY,
                             "--runtime-dir", os.path.relpath(self.dir))
         self.equal((seen["SHADOWCL_MAPPING"], seen["SHADOWCL_LOG"], seen["SHADOWCL_DRIVERS"],
                     os.path.normpath(seen["SHADOWCL_RUNTIME_DIR"])),
-                   ("copy", "debug:/x/y", "/d", self.dir))
+                   ("copy", "debug:/x/y", FAKE_LIBRARY, self.dir))
         self.assertTrue(os.path.isabs(seen["SHADOWCL_RUNTIME_DIR"]))
+
+    def test_drivers(self):
+        text = os.path.join(self.dir, "text.so")
+        empty = os.path.join(self.dir, "empty")
+        icd = os.path.join(self.dir, "one.icd")
+        os.mkdir(empty)
+        for path, words in ((text, "no driver is here"), (icd, "libpocl.so.2")):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(words + "\n")
+        for wrong, reason in (("/nowhere/driver.so", "No such file"), (text, "neither a library"),
+                              (empty, "no .icd file"), (f"{icd}:{empty}", "no .icd file")):
+            self.shadowcl("run", "--drivers", wrong, "true")
+            self.expect_refusal(f"driver `{wrong.split(':')[-1]}`", reason, "--force")
+            self.shadowcl("run", "true", env={"SHADOWCL_DRIVERS": wrong})
+            self.expect_refusal(f"driver `{wrong.split(':')[-1]}`", reason, "--force")
+            self.shadowcl("run", "--force", "--drivers", wrong, "true")
+            self.expect(0, reason)
+        for right in (icd, f"{FAKE_LIBRARY}:{icd}:", "libpocl.so.2", "$ORIGIN/x/y.so", self.dir):
+            self.shadowcl("run", "--drivers", right, "true")
+            self.expect(0)
 
     def test_arguments(self):
         self.shadowcl("run", "sh", "-c", "echo $0-$1; exit 7", "--json", "--help")

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong on the command line: exit code 2, and nobody is asked anything."""
+import os
+import re
+
 from harness import Case, run_tests
 
 
@@ -67,12 +70,17 @@ class Usage(Case):
 
     def test_help(self):
         self.shadowcl("--help")
-        self.expect(0, out=["run", "ps", "suspend", "resume", "prepare", "move", "Exit codes"])
+        self.expect(0, out=["Exit codes"])
+        verbs = re.findall(r"^  ([a-z-]+) ", self.ran.stdout, re.M)
+        for verb in ("run", "ps", "suspend", "resume", "prepare", "move", "vm-migrate"):
+            self.assertIn(verb, verbs)
+        pages = os.path.join(os.path.dirname(__file__), "../../../docs/man")
+        for verb in verbs:
+            self.shadowcl(verb, "--help")
+            self.expect(0, out=["Usage: shadowcl " + verb, "--json"])
+            self.assertTrue(os.path.exists(f"{pages}/shadowcl-{verb}.1.scd"), verb)
         self.shadowcl("--version")
         self.expect(0, out=[r"^shadowcl \d+\.\d+"])
-        for verb in ("run", "ps", "suspend", "resume", "prepare", "move"):
-            self.shadowcl(verb, "--help")
-            self.expect(0, out=["Usage: shadowcl " + verb, "--json", "Exit codes"])
 
 
 if __name__ == "__main__":
