@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Holds one object that can't be carried, beside a buffer. Says `ready`; then, for each line that
- * it is told: `drop` releases the object, `check` says whether the buffer's bytes are right. As
- * `hidden` it holds nothing, and says what it is told of that it should not be. */
+/* Holds one object that can't be carried, or keeps the driver busy, beside a buffer. Says `ready`;
+ * then, for each line that it is told: `drop` releases the object, `check` says whether the
+ * buffer's bytes are right. As `hidden` it holds nothing, and says what it is told of that it
+ * should not be. */
 #include <CL/cl.h>
 #include <CL/cl_egl.h>
 #include <CL/cl_ext.h>
 #include <CL/cl_gl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SIZE 4096
 
@@ -150,6 +155,69 @@ static void *make_program(cl_int *err)
     return program;
 }
 
+static atomic_bool let_end, ended;
+static cl_command_queue beside;
+
+/* Waits for a thread that makes calls, and so for the gate while that is closed. */
+static void CL_CALLBACK wait_for_caller(void *args)
+{
+    while (!ended)
+        usleep(1000);
+}
+
+static void *make_calls(void *unused)
+{
+    while (!let_end) {
+        clFlush(queue);
+        usleep(1000);
+    }
+    ended = true;
+    return NULL;
+}
+
+/* Enqueues itself again, from inside the driver. */
+static void CL_CALLBACK run_again(void *args)
+{
+    usleep(1000);
+    if (!let_end && clEnqueueNativeKernel(beside, run_again, NULL, 0, 0, NULL, NULL, 0, NULL,
+                                          NULL) == CL_SUCCESS)
+        clFlush(beside);
+    else
+        ended = true;
+}
+
+static void *start(void(CL_CALLBACK *kernel)(void *), cl_int *err)
+{
+    beside = clCreateCommandQueue(context, device, 0, err);
+    if (*err == CL_SUCCESS)
+        *err = clEnqueueNativeKernel(beside, kernel, NULL, 0, 0, NULL, NULL, 0, NULL, NULL);
+    if (*err == CL_SUCCESS)
+        *err = clFlush(beside);
+    return beside;
+}
+
+static void *make_native(cl_int *err)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, make_calls, NULL) != 0)
+        *err = CL_OUT_OF_HOST_MEMORY;
+    return start(wait_for_caller, err);
+}
+
+static void *make_relay(cl_int *err)
+{
+    return start(run_again, err);
+}
+
+static cl_int end_native(void *unused)
+{
+    let_end = true;
+    while (!ended)
+        usleep(1000);
+    cl_int err = clFinish(beside);
+    return err == CL_SUCCESS ? clReleaseCommandQueue(beside) : err;
+}
+
 static const struct kind {
     const char *name;
     void *(*make)(cl_int *err);
@@ -166,6 +234,8 @@ static const struct kind {
     {"both", make_both, (cl_int(*)(void *))clReleaseContext},
     {"mips", make_mips, (cl_int(*)(void *))clReleaseMemObject},
     {"format", make_format, (cl_int(*)(void *))clReleaseMemObject},
+    {"native", make_native, end_native},
+    {"relay", make_relay, end_native},
     {"variables", make_program, (cl_int(*)(void *))clReleaseProgram},
 };
 

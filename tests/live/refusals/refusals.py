@@ -24,6 +24,8 @@ REFUSALS = {
     "svm": ("SVM allocation", "its driver can't give the same address again"),
     "mips": ("image", "the mip levels of an image are not carried"),
     "format": ("image", "its image format is not one that we know"),
+    "native": ("queue", "a native kernel or SVM free function of the program still runs"),
+    "relay": ("", "native kernel"),  # whether one runs at the deadline, or is about to, is chance
     "variables": ("program", "it has 4096 bytes of program-scope variables"),
 }
 # What is held on pocl, where it is asked to go, and why it can't.
@@ -98,7 +100,7 @@ class Holder:
 def try_one(build, work, kind):
     with Holder(build, work, kind, on_testdriver(build, work, kind)) as holder:
         assert holder.first == "ready", f"it said {holder.first!r}"
-        said = holder.refuses(REFUSALS[kind], "running", "suspend")
+        said = holder.refuses(REFUSALS[kind], "running", "suspend", "--deadline", "1")
         holder.tell("check", "right")
         holder.tell("drop", "dropped")
         holder.does("suspended", "suspend")
