@@ -5,6 +5,7 @@
 # its device memory is a file, the "device node", which is pulled out while the solver is suspended.
 # Ends with an error when anything is not as it says.
 set -euo pipefail
+export LC_ALL=C.UTF-8 # times have a decimal point, whatever the language of the user
 
 cd "$(dirname "$0")/.."
 if (($#)); then

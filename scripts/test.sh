@@ -126,6 +126,15 @@ stage_gcc() {
     ctest --repeat until-pass:2 --test-dir build -LE "$without" --no-tests=error
 }
 
+# Those that failed at first, and are worth a look.
+second_tries() {
+    local stage
+    for stage in "${order[@]}"; do
+        [[ -r $logs/$stage.log ]] && grep -oE '#[0-9]+: [^ ]+ \.+\*\*\*(Failed|Timeout|Exception).*' \
+            "$logs/$stage.log" | sed "s|^|$stage, failed at first: |"
+    done
+}
+
 stage_apps() {
     build dev && ctest --repeat until-pass:2 --test-dir build -L apps -LE long --no-tests=error
 }
@@ -142,6 +151,12 @@ if ! "${install[@]}"; then
     ((${#install[@]} > 1)) && scripts/install-deps.sh || exit 1
 fi
 
+# Only root can copy processes. Nothing is fetched where the machine's own CRIU works; where none can
+# be had, its tests say that they are skipped.
+if [[ -v chosen[gcc] ]] && ((EUID == 0)) && ! criu check >/dev/null 2>&1; then
+    scripts/get-criu.sh || echo 'no CRIU here: its tests are skipped'
+fi
+
 # The gcc stage runs the programs and the machines too: once is enough.
 order=()
 for stage in "${all[@]}"; do
@@ -149,7 +164,7 @@ for stage in "${all[@]}"; do
     [[ $stage =~ ^(apps|vm)$ && -v chosen[gcc] ]] || order+=("$stage")
 done
 
-mkdir -p "$logs" || exit 1
+mkdir -p "$logs" && rm -f "$logs"/*.log || exit 1
 failed=()
 times=()
 for stage in "${order[@]}"; do
@@ -158,6 +173,7 @@ for stage in "${order[@]}"; do
     fi
     if ((${#times[@]})) && [[ $stage == "${order[-1]}" ]]; then
         printf '\nseconds so far: %s\n' "${times[*]}"
+        second_tries
     fi
     printf '\n== %s\n' "$stage"
     start=$SECONDS
