@@ -57,8 +57,9 @@ def expect(truth, message):
 class Setup:
     """The environment of all runs: one driver, found the same way natively and by shadowcl."""
 
-    def __init__(self, build, driver, mapping, work):
+    def __init__(self, build, driver, mapping, work, icd=False):
         self.bin = build / "bin"
+        self.icd = build / "lib/shadowcl/libOpenCL.so.1" if icd else None
         self.work = work
         self.times = 1
         self.node = work / "gpu0" if driver == "testdriver" else None
@@ -117,7 +118,9 @@ class Run:
         *options, often = SAMPLES[sample]
         command = [setup.bin / f"sample-{sample}", *options, str(int(often) * setup.times),
                    "--output", self.output]
-        if shadowcl:
+        if shadowcl and setup.icd:
+            environment = {**dict(environment), "OCL_ICD_VENDORS": str(setup.icd)}
+        elif shadowcl:
             command = [setup.bin / "shadowcl", "run", "--", *command]
         self.process = subprocess.Popen(command, env={**setup.environment, **dict(environment)},
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -366,6 +369,8 @@ def main():
     parser.add_argument("--driver", choices=["pocl", "testdriver"], default="pocl")
     parser.add_argument("--mapping", choices=["shared", "copy"])
     parser.add_argument("--native", action="store_true", help="only without shadowcl, twice")
+    parser.add_argument("--icd", action="store_true",
+                        help="shadowcl as a driver of the machine's own loader, not preloaded")
     parser.add_argument("sample", choices=SAMPLES)
     arguments = parser.parse_args()
     # ctest ends a test that takes too long by SIGTERM: let no sample survive it.
@@ -373,7 +378,8 @@ def main():
     # Short: a socket's path has little room.
     work = Path(tempfile.mkdtemp(prefix="samples-"))
     try:
-        setup = Setup(arguments.build.resolve(), arguments.driver, arguments.mapping, work)
+        setup = Setup(arguments.build.resolve(), arguments.driver, arguments.mapping, work,
+                      arguments.icd)
         if arguments.native:
             run_native_only(setup, arguments.sample)
         elif run_all(setup, arguments.sample):
