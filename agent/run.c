@@ -4,6 +4,7 @@
 #include "agent/answer.h"
 #include "agent/drivers.h"
 #include "agent/environment.h"
+#include "agent/escape.h"
 #include "agent/periodic.h"
 #include "agent/program.h"
 #include "agent/report.h"
@@ -188,6 +189,7 @@ int verb_run(int argc, char **argv)
     int code;
     argp_parse(&run_argp, argc, argv, ARGP_IN_ORDER, NULL, &run);
     if (prepare(&run, path, &code, &err) == 0) {
+        escape_watch(getpid());
         execv(path, run.command);
         if (errno == ENOEXEC && !program_is_elf(path))
             execvp(path, run.command); /* a script without `#!` goes to sh, as in a shell */

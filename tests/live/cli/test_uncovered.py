@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that use OpenCL without the shim are seen."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,27 @@ class Uncovered(Case):
         process.stdout.readline()
         self.addCleanup(process.communicate)
         return process
+
+    def test_run_notes_what_a_launcher_lets_slip(self):
+        """A child of a child; said once, on a file; nothing stays behind."""
+        library = os.path.join(self.dir, "libpocl.so.2")
+        shutil.copy(FAKE_LIBRARY, library)
+        program = ("import mmap, os, sys, time\n"
+                   "held = mmap.mmap(os.open(sys.argv[1], os.O_RDONLY), 0, prot=mmap.PROT_READ)\n"
+                   "time.sleep(2.5)")
+        launcher = "env -u LD_PRELOAD -u LD_LIBRARY_PATH \"$@\"; exit 7"
+        log = os.path.join(self.dir, "log")
+        with open(log, "w", encoding="utf-8") as file:
+            done = subprocess.run(
+                [os.path.join(self.tree, "bin/shadowcl"), "run", "--", "sh", "-c", launcher, "sh",
+                 sys.executable, "-c", program, library], stderr=file, stdout=subprocess.PIPE,
+                env={**os.environ, "SHADOWCL_RUNTIME_DIR": self.dir}, timeout=60)
+        self.equal(done.returncode, 7)
+        with open(log, encoding="utf-8") as file:
+            said = file.read()
+        found = re.findall(r"uses OpenCL \(libpocl\.so\.2\) not under shadowcl", said)
+        self.equal(len(found), 1)
+        self.assertIn("to do: put `shadowcl run` behind", said)
 
     def state(self, pid):
         self.shadowcl("ps", "--json")
