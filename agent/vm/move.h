@@ -34,6 +34,7 @@ struct side {
     bool has_news;      /* of the migration */
     bool is_mute;       /* its monitor is there, and gave no answer when it mattered */
     bool was_stopped;   /* told to come up paused: it does not run before we say so */
+    bool is_stopped;    /* it has the guest, and was not brought to run */
 };
 
 struct move {

@@ -164,6 +164,15 @@ static void print_state(const struct move *move)
     fprintf(stderr, "the programs %s\n", phrase(programs, programs_word(move)));
 }
 
+/* The source holds the machine as it was; what has kept it from running may end. */
+static void print_cont(const struct move *move)
+{
+    fprintf(stderr,
+            "  to do: the guest stands still at the %s: once no other QEMU has its disks, type to "
+            "its monitor `%s`: {\"execute\": \"qmp_capabilities\"} {\"execute\": \"cont\"}\n",
+            move->holder->name, move->holder->qmp.address);
+}
+
 static void print_failure(const struct move *move, const struct error *err)
 {
     fprintf(stderr, "shadowcl %s: %s: %s\n", verb_name(move), err->object, err->reason);
@@ -172,6 +181,8 @@ static void print_failure(const struct move *move, const struct error *err)
     print_state(move);
     if (*err->todo)
         fprintf(stderr, "  to do: %s\n", err->todo);
+    if (move->holder->is_stopped && !move->is_lost)
+        print_cont(move);
     bool is_unknown = move->programs == PROGRAMS_UNKNOWN && move->is_touched && !move->is_lost &&
                       !move->is_foreign;
     if (is_unknown)

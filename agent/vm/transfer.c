@@ -45,6 +45,17 @@ static int set_parameters(struct side *side, bool is_source, struct error *err)
                     err);
 }
 
+/* A destination that is told to run takes the disks then, and not when the guest has come: the way
+ * back needs nothing of it. QEMUs before 3.0 don't know that; the way back waits for their end. */
+static int leave_disks(struct side *side, struct error *err)
+{
+    json_t *list = json_pack("[{s:s, s:b}]", "capability", "late-block-activate", "state", 1);
+    if (qmp_call(&side->qmp, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", list),
+                 NULL, move_timeout(side->move), err) == 0)
+        return 0;
+    return *side->qmp.error_class ? 0 : -1;
+}
+
 /* A destination that was started with an address listens already. */
 static int start_listening(struct move *move, struct error *err)
 {
@@ -169,7 +180,8 @@ static int follow_migration(struct move *move, struct error *err)
 int move_set_up_migration(struct move *move, struct error *err)
 {
     struct side *source = &move->source, *destination = &move->destination;
-    if (set_capabilities(destination, err) < 0 || set_capabilities(source, err) < 0)
+    if (set_capabilities(destination, err) < 0 || set_capabilities(source, err) < 0 ||
+        leave_disks(destination, err) < 0)
         return -1;
     return set_parameters(destination, false, err) < 0 ? -1 : set_parameters(source, true, err);
 }

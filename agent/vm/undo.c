@@ -74,6 +74,24 @@ static void cancel_migration(struct move *move)
     move->is_migrating = false;
 }
 
+static bool has_ended_itself(void *data)
+{
+    const struct side *side = data;
+    return side->qmp.is_lost;
+}
+
+/* Its monitor is the last that a QEMU which ends closes: it has let go of the disks then. */
+static int quit(struct side *side, struct error *err)
+{
+    struct move *move = side->move;
+    double timeout = move_timeout(move);
+    bool is_asked = qmp_call(&side->qmp, "quit", NULL, NULL, timeout, err) == 0;
+    if (!is_asked)
+        return side->qmp.is_lost ? 0 : -1;
+    enum turns_end end = turns_wait(&move->turns, has_ended_itself, side, text_clock() + timeout);
+    return end == TURNS_DONE ? 0 : turns_explain(end, timeout, "its end", err);
+}
+
 /* A destination that has all of the guest must not wake up beside the source; and it holds the
  * disks. */
 static void end_destination(struct move *move)
@@ -83,8 +101,7 @@ static void end_destination(struct move *move)
     if (!move->has_completed || !side->was_stopped)
         return;
     bool is_reached = reach(side) == 0;
-    if (is_reached && (qmp_call(&side->qmp, "quit", NULL, NULL, move_timeout(move), &err) == 0 ||
-                       side->qmp.is_lost))
+    if (is_reached && quit(side, &err) == 0)
         return;
     if (is_reached)
         note_error(move, "the destination was not ended", &err);
@@ -92,7 +109,19 @@ static void end_destination(struct move *move)
                     "end it, and never let it run beside the source");
 }
 
-/* -1 when it does not run in the end. */
+/* -1 when it was refused, or not answered. A state that has no `cont` changes by itself. */
+static int ask_to_run(struct side *side, const char *state, struct error *err)
+{
+    bool is_paused =
+        !strcmp(state, "paused") || !strcmp(state, "postmigrate") || !strcmp(state, "prelaunch");
+    double timeout = move_timeout(side->move);
+    if (is_paused && qmp_call(&side->qmp, "cont", NULL, NULL, timeout, err) < 0)
+        return -1;
+    error_set(err, 0, "its state is `%s`", state);
+    return 0;
+}
+
+/* -1 when it does not run in the end. `cont` is refused as long as another QEMU has the disks. */
 static int make_run(struct side *side)
 {
     struct error err = {0};
@@ -102,13 +131,10 @@ static int make_run(struct side *side)
     if (!side->qmp.address)
         return 0;
     while (side_run_state(side, state, &err) == 0 && strcmp(state, "running")) {
-        bool is_paused = !strcmp(state, "paused") || !strcmp(state, "postmigrate") ||
-                         !strcmp(state, "prelaunch");
-        if (is_paused && qmp_call(&side->qmp, "cont", NULL, NULL, move_timeout(move), &err) < 0) {
-            side->is_mute = !*side->qmp.error_class;
+        if (ask_to_run(side, state, &err) < 0 && !*side->qmp.error_class) {
+            side->is_mute = true;
             break;
         }
-        error_set(&err, 0, "its state is `%s`", state);
         if (text_clock() > until ||
             turns_wait(&move->turns, never, NULL, text_clock() + 0.05) == TURNS_STOPPED)
             break;
@@ -118,6 +144,7 @@ static int make_run(struct side *side)
         return 0;
     }
     side->is_mute |= !*state && !*side->qmp.error_class;
+    side->is_stopped = !side->is_mute && !side->qmp.is_lost;
     note_error(move,
                side->is_mute ? "whether the guest runs is not known" : "the guest does not run",
                &err);

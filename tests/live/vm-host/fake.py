@@ -93,7 +93,9 @@ class Machine:
         self.device = None
         self.autostart = True
         self.has_memory = False  # all of a guest that came in
+        self.has_disks = False   # activated: nobody else may write to them
         self.migration = {}
+        self.capabilities = {}
         self.listening = False
         self.objects = {"mem-gpu"}
         self.dead = self.deaf = False
@@ -111,6 +113,10 @@ class Machine:
         self.dead, self.status = True, "dead"
         self.monitor.close()
         self.port.close()
+        self.later(self.world.disks_time, self.let_disks_go)
+
+    def let_disks_go(self):
+        self.has_disks = False
 
     def run(self):
         other = self.world.other(self)
@@ -187,6 +193,10 @@ class Machine:
         return self.migration
 
     def do_migrate_set_capabilities(self, capabilities):
+        for each in capabilities:
+            if each["capability"] in self.world.unknown_capabilities:
+                raise Refusal(f"Parameter 'capability' does not accept '{each['capability']}'")
+        self.capabilities.update((each["capability"], each["state"]) for each in capabilities)
         return {}
 
     def do_migrate_set_parameters(self, **parameters):
@@ -206,11 +216,13 @@ class Machine:
         if self.status == "inmigrate":
             self.autostart = True
         elif self.status != "running":
+            if self.world.other(self).has_disks:
+                raise Refusal('Failed to get "write" lock')
             self.run()
         return {}
 
     def do_quit(self):
-        threading.Timer(0.02, self.die).start()
+        threading.Timer(self.world.quit_time, self.die).start()
         return {}
 
     def do_migrate_incoming(self, uri):
@@ -286,6 +298,7 @@ class Machine:
         self.migration = {"status": "completed", "downtime": 31, "ram": {"total": 100,
                                                                          "remaining": 0}}
         other.has_memory = True
+        other.has_disks = not other.capabilities.get("late-block-activate")
         if other.autostart:
             other.run()
         else:
@@ -423,6 +436,9 @@ class World:
         self.lock = threading.RLock()
         self.wrong, self.events, self.parameters = [], [], []
         self.appeared = 0
+        self.unknown_capabilities = ()  # of both QEMUs
+        self.quit_time = 0.02         # seconds from the answer to the end
+        self.disks_time = 0           # from there until the disks are let go
         self.unplug = 0.02  # seconds; None: never; "refused"
         self.migration_time = 0.1
         self.suspend_time = 0.05

@@ -6,6 +6,8 @@ import shlex
 
 from harness import AT_DESTINATION, AT_SOURCE, Case, run, run_tests
 
+OLD_QEMU = ("late-block-activate",)
+
 
 def sent(ran, command):
     return [machine for machine, name in ran.world.commands if name == command]
@@ -73,6 +75,27 @@ class Monitor(Case):
         ran = run("--json", fault=(("destination", "query-status", 1), "monitor lost"))
         self.check(ran, 1, **AT_SOURCE)
         self.says(ran, "has a copy of the guest, stopped: end it")
+
+    def test_disks_of_a_destination_that_ends(self):
+        """One that takes them when the guest has come lets them go as it ends, and later."""
+        for quit_time, disks_time in ((0.5, 0), (0, 0.5)):
+            ran = run("--json", unknown_capabilities=OLD_QEMU, quit_time=quit_time,
+                      disks_time=disks_time, fault=(("destination", "cont"), "fail"))
+            self.check(ran, 1, **AT_SOURCE)
+
+    def test_disks_are_left_until_it_runs(self):
+        ran = run("--json", fault=(("destination", "cont"), "fail"))
+        self.assertEqual(ran.world.destination.capabilities["late-block-activate"], True)
+        self.assertNotIn("late-block-activate", ran.world.source.capabilities)
+
+    def test_disks_are_never_let_go(self):
+        """What is to be typed is said, in its order."""
+        ran = run("--json", unknown_capabilities=OLD_QEMU,
+                  fault=(("destination", "query-status", 1), "monitor lost"))
+        self.check(ran, 1, guest="source", device="nowhere", programs="suspended")
+        self.assertEqual(ran.status, "postmigrate")
+        self.says(ran, "the guest does not run: source: .*write. lock",
+                  'stands still at the source: .*source.qmp`: .*"cont".*shadowcl vm-resume')
 
     def test_lost_while_listening_for_a_late_guest(self):
         ran = run("--json", "--linger", "2", unplug=None,
