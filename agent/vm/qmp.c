@@ -103,7 +103,7 @@ static int open_channel(struct qmp *qmp, double until, double timeout, struct er
     return turns_explain(end, timeout, "a connection to its monitor", err);
 }
 
-int qmp_connect(struct qmp *qmp, double timeout, struct error *err)
+static int connect_once(struct qmp *qmp, double timeout, struct error *err)
 {
     double until = text_clock() + timeout;
     qmp_close(qmp);
@@ -121,6 +121,19 @@ int qmp_connect(struct qmp *qmp, double timeout, struct error *err)
                           qmp->address);
     }
     return qmp_call(qmp, "qmp_capabilities", NULL, NULL, timeout, err);
+}
+
+int qmp_connect(struct qmp *qmp, double timeout, struct error *err)
+{
+    bool was_lost = qmp->is_lost;
+    if (connect_once(qmp, timeout, err) == 0)
+        return 0;
+    if (was_lost && !qmp->is_lost) {
+        qmp_close(qmp);
+        qmp->is_lost = true;
+        qmp->lost = *err;
+    }
+    return -1;
 }
 
 static int take_answer(struct qmp *qmp, const char *command, json_t **out, struct error *err)

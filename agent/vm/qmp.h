@@ -14,7 +14,7 @@ struct qmp {
     void *data;
     struct lines *lines; /* NULL when not connected */
     bool is_greeted;
-    bool is_lost;         /* was connected, and is no more */
+    bool is_lost;         /* was connected, and is no more: also when it was not reached again */
     struct error lost;    /* why */
     json_int_t id;        /* of the latest command */
     json_t *answer;       /* owned */

@@ -317,6 +317,8 @@ static void bring_back(struct move *move)
     }
     withdraw(move);
     wait_for_leaving(side);
+    if (side->qmp.is_lost)
+        return;
     look_at_device(side);
     if (side->plug != PLUG_LEAVING && side->device) {
         plug_again(move);

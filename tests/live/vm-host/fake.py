@@ -251,6 +251,10 @@ class Machine:
         if not self.device:
             raise Refusal(f"Device '{id}' not found", "DeviceNotFound")
         how = self.world.unplug
+        if self.world.ends_after is not None:
+            self.later(self.world.ends_after, self.die)
+        if self.world.monitor_lost_after is not None:
+            self.later(self.world.monitor_lost_after, self.lose_monitor)
         if self.world.vanishes:
             self.device = None
             raise Refusal(f"Device '{id}' not found", "DeviceNotFound")
@@ -450,6 +454,7 @@ class World:
         self.speaks_early = False     # an agent at the destination's port
         self.greets, self.protocol = True, 1
         self.vanishes = False         # the device, at device_del
+        self.ends_after = self.monitor_lost_after = None  # seconds after device_del
         self.is_leaving = False       # another has sent device_del before
         self.device_refusals = 0      # times that device_add is refused
         self.answers_busy = False     # the agent, to a command that it is at work with
@@ -549,12 +554,27 @@ class World:
         if fault == "source deaf":  # done, and nobody answers any more
             self.source.deaf = True
             return
+        if fault and str(fault).startswith("with "):
+            self.answer_with(fault, port, reply)
+            return
         if fault == "lost":  # done, and never answered
             return
         if fault == "lost once":
             self.cursed.pop((channel, message.get("id")), None)
             return
         port.send(reply)
+
+    def answer_with(self, fault, port, reply):
+        """The answer and something else come in the same moment, as whoever asked sees it."""
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.05)
+        port.send(reply)
+        if fault == "with an interruption":
+            self.process.send_signal(signal.SIGINT)
+        else:
+            self.holder.lose_monitor()
+        time.sleep(0.05)
+        self.process.send_signal(signal.SIGCONT)
 
     def hang_up(self):
         """Once the suspend has begun: an agent does not hear of what comes after it before that."""

@@ -59,6 +59,20 @@ class Monitor(Case):
                                                "programs": "suspended"})
         self.says(ran, "to do: when the device can be had: shadowcl vm-resume .*--device-options")
 
+    def test_lost_while_waiting_for_a_late_guest(self):
+        """Nobody is resumed on a device that may go at any moment."""
+        ran = run("--json", unplug=None, monitor_lost_after=0.4,
+                  fault=(("source", "device_del"), "interrupt"))
+        self.assertEqual((ran.code, ran.truth["programs"]), (1, "suspended"), ran.stderr)
+        self.assertEqual(ran.answer["state"], {"guest": "source", "device": "leaving",
+                                               "programs": "suspended"})
+
+    def test_ends_while_waiting_for_a_late_guest(self):
+        ran = run("--json", unplug=None, ends_after=0.4,
+                  fault=(("source", "device_del"), "interrupt"))
+        self.assertEqual((ran.code, ran.answer["state"]["guest"]), (1, "unknown"), ran.stderr)
+        self.says(ran, "the guest was at the source, whose monitor does not answer any more")
+
     def test_source_ends(self):
         ran = run("--json", fault=(("source", "device_del"), "die"))
         self.assertEqual(ran.code, 1)
