@@ -171,7 +171,8 @@ int qmp_call(struct qmp *qmp, const char *command, json_t *arguments, json_t **o
     error_todo(err, "see what its QEMU says");
     snprintf(what, sizeof what, "the answer to `%s`", command);
     bool is_over = turns_are_over(qmp->turns);
-    if (qmp->lines && !is_over)
+    qmp->is_sent = qmp->lines && !is_over;
+    if (qmp->is_sent)
         lines_send(qmp->lines, message);
     json_decref(message);
     if (!qmp->lines)

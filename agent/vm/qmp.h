@@ -17,6 +17,7 @@ struct qmp {
     bool is_lost;         /* was connected, and is no more: also when it was not reached again */
     struct error lost;    /* why */
     json_int_t id;        /* of the latest command */
+    bool is_sent;         /* the latest command was given away: it may have been done */
     json_t *answer;       /* owned */
     char error_class[32]; /* of the latest error; "" when it was none of QEMU's */
     int dialled;

@@ -204,7 +204,11 @@ static int ask_to_leave(struct side *side, struct error *err)
     json_t *arguments = json_pack("{s:s}", "id", move->options.device);
     if (qmp_call(&side->qmp, "device_del", arguments, NULL, move_timeout(move), err) == 0)
         return 0;
-    return *side->qmp.error_class ? judge_refusal(side, err) : -1;
+    if (*side->qmp.error_class)
+        return judge_refusal(side, err);
+    if (!side->qmp.is_sent)
+        side->plug = PLUG_IN;
+    return -1;
 }
 
 int step_unplug(struct move *move, struct error *err)

@@ -73,6 +73,18 @@ class Monitor(Case):
         self.assertEqual((ran.code, ran.answer["state"]["guest"]), (1, "unknown"), ran.stderr)
         self.says(ran, "the guest was at the source, whose monitor does not answer any more")
 
+    def test_lost_just_before_unplug(self):
+        """Nobody has asked the device to leave: the programs go on with it."""
+        ran = run("--json", fault=(("agent", "suspend"), "with the monitor's loss"))
+        self.check(ran, 1, **AT_SOURCE)
+
+    def test_interrupted_just_before_unplug(self):
+        """Nor is it waited for, or listened for."""
+        ran = run("--json", fault=(("agent", "suspend"), "with an interruption"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(sent(ran, "device_del"), [])
+        self.assertNotIn("linger", self.phases(ran))
+
     def test_source_ends(self):
         ran = run("--json", fault=(("source", "device_del"), "die"))
         self.assertEqual(ran.code, 1)
