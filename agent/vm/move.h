@@ -56,6 +56,7 @@ struct move {
     bool is_lost; /* the machine that has the guest does not answer any more */
     json_t *map;  /* owned; pid: the devices it had */
     char boot[64];
+    char suspend_id[40];       /* of a suspend that did not go well, as the agent knows it; or "" */
     double downtime_ms;        /* of the machine, as QEMU has it; below 0 where it did not say */
     struct error problems[16]; /* that stand against the move */
     size_t num_problems;

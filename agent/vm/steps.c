@@ -79,8 +79,29 @@ static void mark_stop(struct move *move, const json_t *answer)
         timeline_mark_later(&move->timeline, ROW_PROGRAMS, ran / 1e3);
 }
 
+/* What the agent refuses before it begins. One that was told twice may be busy with the first. */
+static bool is_refused(const struct guest *guest)
+{
+    return !strcmp(guest->error_class, "Refused") || !strcmp(guest->error_class, "BadArgument") ||
+           (!strcmp(guest->error_class, "Busy") && guest->num_sent == 1);
+}
+
+/* As it was before the suspend that was refused; unless another command is at work. */
+static void forget_suspend(struct move *move, bool was_touched, enum programs_state before)
+{
+    bool is_busy = !strcmp(move->holder->guest.error_class, "Busy");
+    move->is_touched = was_touched;
+    move->programs = is_busy ? PROGRAMS_UNKNOWN : before;
+    *move->suspend_id = 0;
+    if (!is_busy)
+        mark_programs(move, running_word(move));
+}
+
 static int suspend(struct move *move, json_t *arguments, struct error *err)
 {
+    struct guest *guest = &move->holder->guest;
+    bool was_touched = move->is_touched;
+    enum programs_state before = move->programs;
     /* The contents are copied while the programs run, for as long as another such time. */
     double timeout = move->options.deadline + 2 * move_long_timeout(move);
     json_object_set_new(arguments, "prepare", json_true());
@@ -90,7 +111,11 @@ static int suspend(struct move *move, json_t *arguments, struct error *err)
     move->is_touched = true;
     move->programs = PROGRAMS_UNKNOWN;
     json_t *answer = NULL;
-    if (guest_call(&move->holder->guest, "suspend", arguments, &answer, timeout, err) < 0)
+    int result = guest_call(guest, "suspend", arguments, &answer, timeout, err);
+    snprintf(move->suspend_id, sizeof move->suspend_id, "%s", result < 0 ? guest->id : "");
+    if (result < 0 && is_refused(guest))
+        forget_suspend(move, was_touched, before);
+    if (result < 0)
         return -1;
     move->programs = PROGRAMS_SUSPENDED;
     move->on_meanwhile = false;

@@ -174,13 +174,16 @@ static int learn(struct move *move)
     return -1;
 }
 
-/* What was asked and not answered is withdrawn: it would else be done later. */
+/* A suspend that was asked for and not answered is withdrawn: it would else be done later. One that
+ * somebody else has asked for is not ours to withdraw. */
 static void withdraw(struct move *move)
 {
     struct error unsaid;
     struct guest *guest = &move->holder->guest;
-    if (move->programs == PROGRAMS_UNKNOWN && guest->address)
-        guest_call(guest, "cancel", NULL, NULL, move_timeout(move), &unsaid);
+    if (move->programs != PROGRAMS_UNKNOWN || !*move->suspend_id)
+        return;
+    json_t *arguments = json_pack("{s:s}", "id", move->suspend_id);
+    guest_call(guest, "cancel", arguments, NULL, move_timeout(move), &unsaid);
 }
 
 static void resume_here(struct move *move)

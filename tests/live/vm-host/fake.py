@@ -337,6 +337,8 @@ class Agent:
         self.command = None
         self.cancelled = threading.Event()
         self.answers = {}
+        self.asked = threading.local()  # .id: of the command that this thread answers
+        self.command_id = None          # of the one at work
         self.residue = self.refusals = None
         self.calls = []
 
@@ -376,8 +378,16 @@ class Agent:
         return {"processes": [], "refusals": self.refusals or []}
 
     def do_suspend(self, deadline, policy, devices=None, hooks=True, prepare=False):
+        if self.world.is_suspended_by_another:
+            self.begin("suspend", "suspending")
+            self.command_id = "of another host"
+            threading.Timer(1, self.end, ["suspended"]).start()
+            raise Refusal("`suspend` is at work", "Busy")
         if self.state == "suspended":
             return {"already": True}
+        if self.world.refuses_suspend:
+            raise Refusal("process 42: it is stuck: end it", "Refused", object="process 42",
+                          reason="it is stuck", todo="end it")
         if devices and not self.device():
             raise Refusal(f"device {devices[0]}: there is no such device here", "Refused")
         self.begin("suspend", "suspending")
@@ -415,6 +425,7 @@ class Agent:
         if self.command:
             raise Refusal(f"`{self.command}` is at work", "Busy")
         self.command, self.state = command, state
+        self.command_id = self.asked.id
         self.cancelled.clear()
 
     def end(self, state):
@@ -429,9 +440,10 @@ class Agent:
         return {"device": {"address": which.get("address")}}
 
     def do_cancel(self, id=None):
-        if self.command:
+        is_meant = bool(self.command) and (id is None or id == self.command_id)
+        if is_meant:
             self.cancelled.set()
-        return {"cancelled": bool(self.command)}
+        return {"cancelled": is_meant}
 
 
 class World:
@@ -458,6 +470,8 @@ class World:
         self.is_leaving = False       # another has sent device_del before
         self.device_refusals = 0      # times that device_add is refused
         self.answers_busy = False     # the agent, to a command that it is at work with
+        self.is_suspended_by_another = False  # host, just before
+        self.refuses_suspend = False
         self.recovering = 0           # times that the agent has another thing to do first
         self.has_greeted_again = False
         self.commands = []  # (channel, command), each id once
@@ -606,6 +620,7 @@ class World:
                 return slot[1]
             if self.recovering and message["execute"] in ("prepare", "suspend", "resume"):
                 return self.recover(port, key)
+            self.agent.asked.id = key
         try:
             reply = {"return": execute(message["execute"], message.get("arguments", {}))}
         except Refusal as refusal:

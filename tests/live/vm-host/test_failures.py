@@ -92,6 +92,7 @@ class Programs(Case):
         ran = run("--json", "--deadline", "0.2", suspend_time=5)
         self.check(ran, 1, **AT_SOURCE)
         self.assertEqual(len(call(ran, "cancel")), 1)
+        self.assertIn(call(ran, "cancel")[0]["id"], ran.world.agent.answers)
 
     def test_unknown_device_at_the_end(self):
         """The device of --resume-device is not there: they have the one that they had."""

@@ -31,6 +31,22 @@ class Busy(Case):
         self.says(ran, "`resume` is at work")
 
 
+    def test_with_the_suspend_of_another_host(self):
+        """It is not ours to withdraw, and nothing of ours is to be undone."""
+        ran = run("--json", is_suspended_by_another=True)
+        self.assertEqual((ran.code, ran.answer["state"]["programs"]), (1, "unknown"), ran.stderr)
+        self.says(ran, "`suspend` is at work")
+        self.assertFalse(ran.world.agent.cancelled.is_set())
+        self.assertNotIn("undo", self.phases(ran))
+
+    def test_refused_at_once(self):
+        ran = run("--json", refuses_suspend=True)
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "it is stuck")
+        self.assertEqual([name for name, _ in ran.world.agent.calls][-1], "suspend")
+        self.assertNotIn("undo", self.phases(ran))
+
+
 class Monitor(Case):
     def test_lost_before_unplug(self):
         """The device is in the guest: nobody waits for a monitor."""
