@@ -54,7 +54,8 @@ struct move {
     bool is_foreign;    /* the agent that answers is none of this guest's */
     bool is_undoing;
     bool is_lost; /* the machine that has the guest does not answer any more */
-    json_t *map;  /* owned; pid: the devices it had */
+    json_t *map;    /* owned; pid: the devices it had */
+    json_t *limits; /* owned; the migration parameters that the source had before, or NULL */
     char boot[64];
     char suspend_id[40];       /* of a suspend that did not go well, as the agent knows it; or "" */
     double downtime_ms;        /* of the machine, as QEMU has it; below 0 where it did not say */
@@ -96,6 +97,8 @@ int step_learn(struct move *move, struct error *err);
 /* transfer.c */
 /* QEMU's settings for it, at both sides: nothing is touched by them yet. */
 int move_set_up_migration(struct move *move, struct error *err);
+/* As the source had them before. */
+void move_restore_settings(struct move *move);
 int step_migrate(struct move *move, struct error *err);
 int step_start(struct move *move, struct error *err);
 /* The machine's run state, "running" or "paused"; "" when it can't be asked. */

@@ -136,6 +136,7 @@ void move_finish(struct move *move)
     finish_side(&move->destination);
     turns_finish(&move->turns);
     json_decref(move->map);
+    json_decref(move->limits);
     vm_options_finish(&move->options);
 }
 

@@ -14,14 +14,28 @@ enum { CANCELLING = 2 };
 static const double most_bandwidth = 1e12;
 static const double poll_every = 0.25, start_poll = 0.01; /* seconds */
 
-static int set_capabilities(struct side *side, struct error *err)
+static int set_capability(struct side *side, const char *name, bool is_on, struct error *err)
 {
-    const struct vm_options *options = &side->move->options;
-    json_t *list = json_pack("[{s:s, s:b}]", "capability", "events", "state", 1);
-    if (options->multifd > 0)
-        json_array_append_new(list, json_pack("{s:s, s:b}", "capability", "multifd", "state", 1));
+    json_t *list = json_pack("[{s:s, s:b}]", "capability", name, "state", (int)is_on);
     return qmp_call(&side->qmp, "migrate-set-capabilities",
                     json_pack("{s:o}", "capabilities", list), NULL, move_timeout(side->move), err);
+}
+
+/* One that a QEMU need not know. */
+static int may_set_capability(struct side *side, const char *name, bool is_on, struct error *err)
+{
+    if (set_capability(side, name, is_on, err) == 0)
+        return 0;
+    return *side->qmp.error_class ? 0 : -1;
+}
+
+/* Those that are not wanted are said too: a source keeps what an earlier try has set. */
+static int set_capabilities(struct side *side, struct error *err)
+{
+    if (set_capability(side, "events", true, err) < 0)
+        return -1;
+    return side->move->options.multifd > 0 ? set_capability(side, "multifd", true, err)
+                                           : may_set_capability(side, "multifd", false, err);
 }
 
 static int set_parameters(struct side *side, bool is_source, struct error *err)
@@ -49,11 +63,7 @@ static int set_parameters(struct side *side, bool is_source, struct error *err)
  * back needs nothing of it. QEMUs before 3.0 don't know that; the way back waits for their end. */
 static int leave_disks(struct side *side, struct error *err)
 {
-    json_t *list = json_pack("[{s:s, s:b}]", "capability", "late-block-activate", "state", 1);
-    if (qmp_call(&side->qmp, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", list),
-                 NULL, move_timeout(side->move), err) == 0)
-        return 0;
-    return *side->qmp.error_class ? 0 : -1;
+    return may_set_capability(side, "late-block-activate", true, err);
 }
 
 /* A destination that was started with an address listens already. */
@@ -177,9 +187,39 @@ static int follow_migration(struct move *move, struct error *err)
     }
 }
 
+/* What the source had been set to before. */
+static int keep_limits(struct move *move, struct error *err)
+{
+    struct qmp *qmp = &move->source.qmp;
+    json_t *all = NULL;
+    static const char *const names[] = {"max-bandwidth", "downtime-limit", "multifd-channels"};
+    if (qmp_call(qmp, "query-migrate-parameters", NULL, &all, move_timeout(move), err) < 0)
+        return *qmp->error_class ? 0 : -1;
+    move->limits = json_object();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (json_is_integer(json_object_get(all, names[i])))
+            json_object_set(move->limits, names[i], json_object_get(all, names[i]));
+    json_decref(all);
+    return 0;
+}
+
+void move_restore_settings(struct move *move)
+{
+    struct error unsaid;
+    struct side *side = &move->source;
+    if (json_object_size(move->limits) == 0)
+        return;
+    qmp_call(&side->qmp, "migrate-set-parameters", json_incref(move->limits), NULL,
+             move_timeout(move), &unsaid);
+    if (move->options.multifd > 0)
+        set_capability(side, "multifd", false, &unsaid);
+}
+
 int move_set_up_migration(struct move *move, struct error *err)
 {
     struct side *source = &move->source, *destination = &move->destination;
+    if (keep_limits(move, err) < 0)
+        return -1;
     if (set_capabilities(destination, err) < 0 || set_capabilities(source, err) < 0 ||
         leave_disks(destination, err) < 0)
         return -1;

@@ -402,12 +402,21 @@ static int undo_by_monitor(struct move *move)
     return side->qmp.is_lost ? -1 : result;
 }
 
+/* The last thing: nobody is to wait for it. */
+static void restore_settings(struct move *move)
+{
+    const struct side *side = &move->source;
+    if (move->holder == side && side->qmp.lines && !side->is_mute)
+        move_restore_settings(move);
+}
+
 void move_undo(struct move *move)
 {
     move->is_undoing = true;
     move->turns.patience = 2;
     if (!move->is_touched) {
         move->is_lost = move->holder->qmp.is_lost;
+        restore_settings(move);
         return;
     }
     if (move->turns.stops)
@@ -421,5 +430,6 @@ void move_undo(struct move *move)
         move->programs = PROGRAMS_UNKNOWN;
     if (turns_are_over(&move->turns))
         move_note(move, "interrupted again: what was not done by then is left as it is");
+    restore_settings(move);
     timeline_end(&move->timeline, move->programs == PROGRAMS_RUNNING);
 }

@@ -19,6 +19,7 @@ KINDS = {"ivshmem-plain": [{"name": "addr", "type": "int32", "default-value": -1
                            {"name": "memdev", "type": "link<memory-backend>"}],
          "vfio-pci": [{"name": "addr", "type": "int32", "default-value": -1},
                       {"name": "host", "type": "str"}, {"name": "sysfsdev", "type": "str"}]}
+LIMITS = {"max_bandwidth": 128 << 20, "downtime_limit": 300, "multifd_channels": 2}
 
 
 class Refusal(Exception):
@@ -96,6 +97,7 @@ class Machine:
         self.has_disks = False   # activated: nobody else may write to them
         self.migration = {}
         self.capabilities = {}
+        self.limits = dict(LIMITS)
         self.listening = False
         self.objects = {"mem-gpu"}
         self.dead = self.deaf = False
@@ -203,7 +205,11 @@ class Machine:
         if parameters.get("multifd_channels", 1) > 255:
             raise Refusal("Parameter 'multifd_channels' expects a value between 1 and 255")
         self.world.parameters.append((self.name, parameters))
+        self.limits.update(parameters)
         return {}
+
+    def do_query_migrate_parameters(self):
+        return {name.replace("_", "-"): value for name, value in self.limits.items()}
 
     def do_stop(self):
         if self.status == "inmigrate":
@@ -281,6 +287,9 @@ class Machine:
         threading.Timer(seconds, do).start()
 
     def do_migrate(self, uri):
+        if len({bool(each.capabilities.get("multifd"))
+                for each in (self, self.world.other(self))}) == 2:
+            raise Refusal("multifd is not the same at both sides")
         if self.device:
             raise Refusal("0000:05:00.0: VFIO device doesn't support migration")
         self.migration = {"status": "active", "ram": {"total": 100, "remaining": 60}}

@@ -53,8 +53,8 @@ def run(*arguments, verb="vm-migrate", **settings):
     world = fake.World(folder)
     try:
         for name, value in settings.items():
-            if name == "source_device":
-                world.source.device = value
+            if name.startswith("source_"):
+                setattr(world.source, name.removeprefix("source_"), value)
             else:
                 setattr(world.agent if name in ("residue", "refusals", "state", "place") else world, name, value)
         return Run(world, *arguments, verb=verb)

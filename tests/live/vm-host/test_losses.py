@@ -4,6 +4,7 @@ of themselves: what can go on does so, and what can't is said."""
 import json
 import shlex
 
+from fake import LIMITS
 from harness import AT_DESTINATION, AT_SOURCE, Case, run, run_tests
 
 OLD_QEMU = ("late-block-activate",)
@@ -150,6 +151,27 @@ class Monitor(Case):
         ran = run("--json", migration_time=0.5, fault=(("source", "query-migrate"), "fail"))
         self.check(ran, 1, **AT_SOURCE)
         self.says(ran, "source: QEMU refused `query-migrate`: told to fail")
+
+
+class Settings(Case):
+    """What QEMU keeps from one try to the next."""
+
+    def test_multifd_of_an_earlier_try(self):
+        ran = run("--json", source_capabilities={"multifd": True})
+        self.check(ran, 0, **AT_DESTINATION)
+
+    def test_qemu_without_multifd(self):
+        self.check(run("--json", unknown_capabilities=("multifd",)), 0, **AT_DESTINATION)
+        ran = run("--json", "--multifd", "4", unknown_capabilities=("multifd",))
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "does not accept 'multifd'")
+
+    def test_are_as_before_after_a_failure(self):
+        ran = run("--json", "--bandwidth", "1M", "--downtime-limit", "5", "--multifd", "4",
+                  "--migrate-timeout", "0.3", migration_time=30)
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(ran.world.source.limits, LIMITS)
+        self.assertFalse(ran.world.source.capabilities["multifd"])
 
 
 class Device(Case):

@@ -213,10 +213,14 @@ class Real(Case):
 
     def test_cancelled(self):
         self.start()
-        code, answer = self.move("--bandwidth", "100K", "--migrate-timeout", "1")
+        limits = self.source.control("query-migrate-parameters")
+        code, answer = self.move("--bandwidth", "100K", "--migrate-timeout", "1", "--multifd", "3")
         self.assertEqual(code, 1, self.stderr)
         self.back_at_source(answer)
         self.assertEqual(self.source.control("query-migrate")["status"], "cancelled")
+        self.assertEqual(self.source.control("query-migrate-parameters"), limits)
+        self.assertIn({"capability": "multifd", "state": False},
+                      self.source.control("query-migrate-capabilities"))
 
     def back_at_source(self, answer):
         self.assertEqual(answer["state"],
