@@ -12,7 +12,7 @@ enum { CANCELLING = 2 };
 
 /* The programs stand still meanwhile: QEMU's own default of 128 MiB/s would only prolong that. */
 static const double most_bandwidth = 1e12;
-static const double poll_every = 0.25, start_poll = 0.01; /* seconds */
+static const double poll_every = 0.25, start_poll = 0.01, reach_time = 1; /* seconds */
 
 static int set_capability(struct side *side, const char *name, bool is_on, struct error *err)
 {
@@ -145,15 +145,24 @@ static bool has_news(void *data)
     return move->source.has_news || move->destination.qmp.is_lost || move->source.qmp.is_lost;
 }
 
-/* The source may end as soon as it has sent all: the destination then knows. */
-static int ask_destination(struct move *move, struct error *err)
+/* The source may end as soon as it has sent all: the destination then knows, once it has taken that
+ * in. One that got a part only ends, if it hears of the source's end. */
+static int ask_destination(struct move *move, double until, struct error *err)
 {
-    char state[32];
-    struct error unsaid;
+    double most = text_clock() + move_long_timeout(move);
+    char state[32] = "inmigrate";
+    struct error unsaid, lost = move->source.qmp.lost;
     if (!move->source.qmp.is_lost)
         return -1;
-    if (side_run_state(&move->destination, state, &unsaid) < 0 || !strcmp(state, "inmigrate"))
-        return error_set(err, 0, "%s", move->source.qmp.lost.reason);
+    error_set(err, 0, "%s", lost.reason);
+    if (qmp_connect(&move->source.qmp, reach_time, &unsaid) == 0)
+        return -1;
+    while (!strcmp(state, "inmigrate")) {
+        if (text_clock() > until || text_clock() > most ||
+            turns_wait(&move->turns, never, NULL, text_clock() + start_poll) == TURNS_STOPPED ||
+            side_run_state(&move->destination, state, &unsaid) < 0)
+            return -1;
+    }
     move->has_completed = true;
     move->is_migrating = false;
     return 1;
@@ -167,7 +176,7 @@ static int follow_migration(struct move *move, struct error *err)
         bool is_alone = move->destination.qmp.is_lost;
         int result = look_at_migration(move, err);
         if (result < 0 && move->is_migrating)
-            result = ask_destination(move, err);
+            result = ask_destination(move, until, err);
         if (result < 0 || result == 1)
             return result < 0 ? -1 : 0;
         error_object(err, "migration");

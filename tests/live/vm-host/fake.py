@@ -294,6 +294,8 @@ class Machine:
             raise Refusal("0000:05:00.0: VFIO device doesn't support migration")
         self.migration = {"status": "active", "ram": {"total": 100, "remaining": 60}}
         self.later(self.world.migration_time, self.complete)
+        if self.world.ends_half_way is not None:
+            self.later(self.world.ends_half_way, self.die)
         if self.world.destination_dies is not None:
             self.later(self.world.destination_dies, self.world.other(self).die)
         return {}
@@ -311,12 +313,23 @@ class Machine:
         self.migration = {"status": "completed", "downtime": 31, "ram": {"total": 100,
                                                                          "remaining": 0}}
         other.has_memory = True
+        if self.world.ends_with_all:
+            self.die()
+        if self.world.arrival_time:
+            self.later(self.world.arrival_time, self.arrive, other)
+        else:
+            self.arrive(other)
+
+    def arrive(self, other):
+        if other.dead:
+            return
         other.has_disks = not other.capabilities.get("late-block-activate")
         if other.autostart:
             other.run()
         else:
             other.status = "paused"
-        self.event("MIGRATION", status="completed")
+        if not self.dead:
+            self.event("MIGRATION", status="completed")
 
     def do_migrate_cancel(self):
         if self.migration.get("status") == "active":
@@ -467,6 +480,9 @@ class World:
         self.unplug = 0.02  # seconds; None: never; "refused"
         self.migration_time = 0.1
         self.suspend_time = 0.05
+        self.ends_with_all = False  # the source, when it has sent all
+        self.ends_half_way = None   # seconds after `migrate`
+        self.arrival_time = 0       # seconds from the end until the destination has taken it in
         self.ran_on = 0  # seconds of that until the programs stopped
         self.no_device = self.invisible = None
         self.no_effect = None         # whose device_add does nothing

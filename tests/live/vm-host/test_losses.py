@@ -147,6 +147,22 @@ class Monitor(Case):
         self.assertEqual(ran.answer["state"]["programs"], "running")
         self.says(ran, "not seen whether the guest lets the device go")
 
+    def test_source_ends_when_it_has_sent_all(self):
+        """The destination has not taken all in yet, and is asked until it has."""
+        ran = run("--json", ends_with_all=True, arrival_time=0.5)
+        self.check(ran, 0, **AT_DESTINATION)
+
+    def test_source_ends_half_way(self):
+        """The destination ends then too."""
+        ran = run("--json", migration_time=5, ends_half_way=0.5, destination_dies=1)
+        self.assertEqual((ran.code, ran.answer["state"]["guest"]), (1, "unknown"), ran.stderr)
+        self.says(ran, "source: its monitor .* was closed")
+
+    def test_source_ends_half_way_unheard(self):
+        """Its host has lost its power: the destination goes on waiting, and nobody else does."""
+        ran = run("--json", migration_time=5, ends_half_way=0.5)
+        self.assertEqual((ran.code, ran.answer["state"]["guest"]), (1, "unknown"), ran.stderr)
+
     def test_refuses_to_tell_of_the_migration(self):
         ran = run("--json", migration_time=0.5, fault=(("source", "query-migrate"), "fail"))
         self.check(ran, 1, **AT_SOURCE)
