@@ -206,7 +206,8 @@ static json_t *typed(const char *type, const char *text)
     return *text && !*end ? json_integer(value) : NULL;
 }
 
-int device_plug(struct qmp *qmp, const json_t *options, double timeout, struct error *err)
+int device_plug(struct qmp *qmp, const json_t *options, double timeout, double long_timeout,
+                struct error *err)
 {
     size_t i;
     json_t *property;
@@ -226,7 +227,7 @@ int device_plug(struct qmp *qmp, const json_t *options, double timeout, struct e
             json_object_set_new(arguments, name, value);
     }
     json_decref(properties);
-    return qmp_call(qmp, "device_add", arguments, NULL, timeout, err);
+    return qmp_call(qmp, "device_add", arguments, NULL, long_timeout, err);
 }
 
 static bool is_root_bus(const char *bus)

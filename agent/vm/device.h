@@ -24,8 +24,10 @@ int device_deduce(struct qmp *qmp, const char *id, json_t **out, double timeout,
 int device_locate(struct qmp *qmp, const char *id, struct pci_place *place, double timeout,
                   struct error *err);
 /* Plugs it. Text becomes numbers and truth values where the kind of device has such options:
- * QEMU since 9.2 takes nothing else. */
-int device_plug(struct qmp *qmp, const json_t *options, double timeout, struct error *err);
+ * QEMU since 9.2 takes nothing else. `long_timeout` is for device_add itself: a device of the
+ * host's has all of the guest's memory pinned first, and QEMU answers nothing meanwhile. */
+int device_plug(struct qmp *qmp, const json_t *options, double timeout, double long_timeout,
+                struct error *err);
 /* Whether the machine knows the kind of device, and has the objects, the bus and the free slot that
  * the options name. What only the host knows of a device of its own shows when it is plugged in. */
 int device_check(struct qmp *qmp, const json_t *options, double timeout, struct error *err);

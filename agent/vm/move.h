@@ -30,6 +30,7 @@ struct side {
     struct pci_place place;
     enum plug_state plug;
     double leave_until; /* how long the guest may take to let the device go */
+    bool is_plugging;   /* device_add was sent: before it has ended nothing else is answered */
     bool is_refused;    /* the guest said that it does not let the device go */
     bool has_news;      /* of the migration */
     bool is_mute;       /* its monitor is there, and gave no answer when it mattered */

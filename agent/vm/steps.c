@@ -275,15 +275,18 @@ static int wait_in_guest(struct move *move, struct error *err)
 static int plug(struct side *side, struct error *err)
 {
     struct move *move = side->move;
-    double timeout = move_timeout(move);
+    double timeout = move_timeout(move), long_timeout = move_long_timeout(move);
     timeline_mark(&move->timeline, ROW_DEVICE, "coming");
     move->is_touched = true;
     side->plug = PLUG_UNKNOWN;
-    if (device_plug(&side->qmp, side->device, timeout, err) < 0) {
-        if (*side->qmp.error_class)
+    side->is_plugging = true;
+    if (device_plug(&side->qmp, side->device, timeout, long_timeout, err) < 0) {
+        side->is_plugging = !*side->qmp.error_class;
+        if (!side->is_plugging)
             side->plug = PLUG_OUT;
         return -1;
     }
+    side->is_plugging = false;
     int is_there = device_is_there(&side->qmp, move->options.device, timeout, err);
     if (is_there > 0)
         side->plug = PLUG_IN;

@@ -257,9 +257,12 @@ int step_migrate(struct move *move, struct error *err)
 int side_run_state(struct side *side, char out[32], struct error *err)
 {
     json_t *answer = NULL;
+    const struct move *move = side->move;
+    double timeout = side->is_plugging ? move_long_timeout(move) : move_timeout(move);
     *out = 0;
-    if (qmp_call(&side->qmp, "query-status", NULL, &answer, move_timeout(side->move), err) < 0)
+    if (qmp_call(&side->qmp, "query-status", NULL, &answer, timeout, err) < 0)
         return -1;
+    side->is_plugging = false;
     const char *state = json_string_value(json_object_get(answer, "status"));
     text_clean(out, 32, state ? state : "unknown");
     json_decref(answer);

@@ -146,6 +146,8 @@ class Machine:
         method = getattr(self, "do_" + command.replace("-", "_"), None)
         if not method:
             raise Refusal(f"The command {command} has not been found", "CommandNotFound")
+        if command == "device_add":
+            time.sleep(self.world.plug_time)
         with self.world.lock:
             return method(**{key.replace("-", "_"): value for key, value in arguments.items()})
 
@@ -485,6 +487,7 @@ class World:
         self.arrival_time = 0       # seconds from the end until the destination has taken it in
         self.ran_on = 0  # seconds of that until the programs stopped
         self.no_device = self.invisible = None
+        self.plug_time = 0            # seconds for device_add
         self.no_effect = None         # whose device_add does nothing
         self.destination_dies = None  # seconds after `migrate`
         self.other_boot = False       # at the destination
@@ -574,6 +577,8 @@ class World:
             return
         while fault and self.process is None:
             time.sleep(0.01)  # whoever asked was started a moment ago
+        if fault == "interrupt at once":
+            self.process.send_signal(signal.SIGINT)
         if fault == "interrupt":
             self.process.send_signal(signal.SIGINT)
             time.sleep(0.1)

@@ -19,14 +19,14 @@ LIMIT = 60  # seconds for a run of the command: no test waits for more than a fe
 class Run:
     """One run; `truth` is what the model says in the end, `answer` what the command says."""
 
-    def __init__(self, world, *arguments, verb="vm-migrate"):
+    def __init__(self, world, *arguments, verb="vm-migrate", has_limit=True):
         folder = world.folder
         machine = (["--source", folder + "/source.qmp", "--agent", folder + "/source.agent",
                     "--destination", folder + "/destination.qmp",
                     "--destination-agent", folder + "/destination.agent", "--uri", "unix:x"]
                    if verb == "vm-migrate" else
                    ["--qmp", folder + "/source.qmp", "--agent", folder + "/source.agent"])
-        limits = ["--timeout", "2"]
+        limits = ["--timeout", "2"] if has_limit else []
         if verb != "vm-resume":
             limits += ["--linger", "0.4", "--unplug-timeout", "0.6"]
         command = [SHADOWCL, verb, "--device", fake.GPU, *limits, *machine, *arguments]
@@ -47,7 +47,7 @@ class Run:
         self.answer = json.loads(self.stdout) if self.stdout.startswith("{") else None
 
 
-def run(*arguments, verb="vm-migrate", **settings):
+def run(*arguments, verb="vm-migrate", has_limit=True, **settings):
     """In a world of its own; `settings` are attributes of the world, or of its `agent`."""
     folder = tempfile.mkdtemp(prefix="vm-host-")
     world = fake.World(folder)
@@ -57,7 +57,7 @@ def run(*arguments, verb="vm-migrate", **settings):
                 setattr(world.source, name.removeprefix("source_"), value)
             else:
                 setattr(world.agent if name in ("residue", "refusals", "state", "place") else world, name, value)
-        return Run(world, *arguments, verb=verb)
+        return Run(world, *arguments, verb=verb, has_limit=has_limit)
     finally:
         world.close()
         shutil.rmtree(folder, ignore_errors=True)  # a machine may be ending

@@ -216,6 +216,17 @@ class Device(Case):
         ran = run("--json", vanishes=True)
         self.check(ran, 0, **AT_DESTINATION)
 
+    def test_takes_long_to_be_plugged_in(self):
+        """All of a guest's memory is pinned for it: longer than any other command may take."""
+        ran = run("--json", plug_time=32, has_limit=False)
+        self.check(ran, 0, **AT_DESTINATION)
+
+    def test_takes_long_to_be_plugged_in_and_is_interrupted(self):
+        """QEMU answers nothing before that has ended; then it is seen that the device is there."""
+        ran = run("--json", plug_time=32, has_limit=False,
+                  fault=(("destination", "device_add"), "interrupt at once"))
+        self.check(ran, 1, **AT_DESTINATION)
+
     def test_refused_for_a_moment_on_the_way_back(self):
         ran = run("--json", "--migrate-timeout", "0.3", migration_time=30, device_refusals=3)
         self.check(ran, 1, **AT_SOURCE)
