@@ -24,18 +24,10 @@ static const struct phase with_meanwhile[] = {
     {"suspend 2", step_suspend_again}, {"resume", step_resume},
     {"verify", step_verify},           {0}};
 
-static int dry_run(void)
-{
-    int code = move_run(&move, checks);
-    if (code == EXIT_DONE && !move.options.json)
-        move_print_plan(&move);
-    return code;
-}
-
 int verb_vm_migrate(int argc, char **argv)
 {
     move_init(&move, VM_MIGRATE, argc, argv);
-    int code = move.options.dry_run     ? dry_run()
+    int code = move.options.dry_run     ? move_run(&move, checks)
                : move.options.meanwhile ? move_run(&move, with_meanwhile)
                                         : move_run(&move, straight);
     move_finish(&move);

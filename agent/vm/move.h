@@ -54,7 +54,7 @@ struct move {
     bool is_touched;    /* something was asked that is to be undone */
     bool is_foreign;    /* the agent that answers is none of this guest's */
     bool is_undoing;
-    bool is_lost; /* the machine that has the guest does not answer any more */
+    bool is_lost;   /* the machine that has the guest does not answer any more */
     json_t *map;    /* owned; pid: the devices it had */
     json_t *limits; /* owned; the migration parameters that the source had before, or NULL */
     char boot[64];
@@ -111,7 +111,6 @@ void move_undo(struct move *move);
 /* report.c: says how it ended, as text or JSON; returns the exit code. `err` is NULL when all
  * went well. */
 int move_report(struct move *move, const struct error *err);
-void move_print_plan(const struct move *move);
 
 /* run.c */
 struct phase {

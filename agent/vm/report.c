@@ -6,6 +6,7 @@
 #include "agent/verbs.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,10 @@ static void print_resume(FILE *out, const struct move *move)
     const struct side *side = move->holder;
     char *text = side->device ? device_text(side->device) : NULL;
     fputs("shadowcl vm-resume", out);
-    print_quoted(out, "--agent", side->guest.address);
+    if (move->is_foreign)
+        fputs(" --agent PORT", out);
+    else
+        print_quoted(out, "--agent", side->guest.address);
     if (side->qmp.address) {
         print_quoted(out, "--qmp", side->qmp.address);
         print_quoted(out, "--device", move->options.device);
@@ -183,9 +187,13 @@ static void print_failure(const struct move *move, const struct error *err)
         fprintf(stderr, "  to do: %s\n", err->todo);
     if (move->holder->is_stopped && !move->is_lost)
         print_cont(move);
-    bool is_unknown = move->programs == PROGRAMS_UNKNOWN && move->is_touched && !move->is_lost &&
-                      !move->is_foreign;
-    if (is_unknown)
+    bool is_unknown = move->programs == PROGRAMS_UNKNOWN && move->is_touched && !move->is_lost;
+    if (is_unknown && move->is_foreign)
+        fprintf(stderr,
+                "  to do: with the machine's own port for PORT, that of the guest which "
+                "`%s` belongs to: ",
+                move->holder->qmp.address);
+    else if (is_unknown)
         fputs("  to do: if the programs do not run, once the agent answers: ", stderr);
     else if (move->programs == PROGRAMS_SUSPENDED || move->on_meanwhile)
         fputs("  to do: when the device can be had: ", stderr);
@@ -201,6 +209,61 @@ static json_t *error_json(const struct error *err)
     return err ? json_pack("{s:o, s:o, s:o}", "object", answer_string(err->object), "reason",
                            answer_string(err->reason), "todo", answer_string(err->todo))
                : json_null();
+}
+
+static void plan(json_t *lines, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void plan(json_t *lines, const char *format, ...)
+{
+    char line[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    json_array_append_new(lines, answer_string(line));
+}
+
+static void plan_source(const struct move *move, json_t *lines)
+{
+    const struct side *side = &move->source;
+    char *text = device_text(side->device);
+    if (side->plug == PLUG_IN) {
+        plan(lines, "suspend the programs, at most %g s for what runs on the device",
+             move->options.deadline);
+        plan(lines, "unplug %s (%s) at the source; on a failure it comes back as %s",
+             move->options.device, *side->place.address ? side->place.address : "no PCI device",
+             text ? text : "?");
+    } else {
+        plan(lines, "leave the programs suspended, as they are; %s is not plugged in at the source",
+             move->options.device);
+    }
+    free(text);
+}
+
+/* What --dry-run has found that would be done; the caller's. */
+static json_t *plan_lines(const struct move *move)
+{
+    const struct vm_options *options = &move->options;
+    char *there = device_text(move->destination.device);
+    json_t *lines = json_array();
+    plan_source(move, lines);
+    if (options->meanwhile)
+        plan(lines, "let the programs go on with %s", options->meanwhile);
+    plan(lines, "migrate to %s, start the guest there", options->uri);
+    plan(lines, "plug in %s", there ? there : "?");
+    plan(lines, "resume the programs%s%s", options->resume_device ? " on " : "",
+         options->resume_device ? options->resume_device : "");
+    free(there);
+    return lines;
+}
+
+static void print_plan(const struct move *move)
+{
+    size_t i;
+    json_t *line, *lines = plan_lines(move);
+    puts("nothing stands against it; these would be done:");
+    json_array_foreach(lines, i, line) printf("  %s\n", json_string_value(line));
+    json_decref(lines);
 }
 
 static json_t *result_json(const struct move *move, const struct error *err)
@@ -226,6 +289,8 @@ static json_t *result_json(const struct move *move, const struct error *err)
                   timeline_time_in(timeline, ROW_VM, "stopped") * 1000));
     json_object_set_new(result, "device_options",
                         move->holder->device ? json_incref(move->holder->device) : json_null());
+    if (move->options.dry_run)
+        json_object_set_new(result, "plan", err ? json_null() : plan_lines(move));
     json_object_set_new(result, "problems", problems);
     json_object_set_new(result, "notes", notes);
     json_object_set_new(result, "error", error_json(err));
@@ -245,7 +310,9 @@ static void print_success(const struct move *move)
 {
     const struct timeline *timeline = &move->timeline;
     timeline_print(timeline);
-    if (move->options.verb == VM_MIGRATE) {
+    if (move->options.dry_run)
+        print_plan(move);
+    else if (move->options.verb == VM_MIGRATE) {
         double copying = timeline_time_in(timeline, ROW_PROGRAMS, "suspending") +
                          timeline_time_in(timeline, ROW_PROGRAMS, "suspended") +
                          timeline_time_in(timeline, ROW_PROGRAMS, "resuming");
@@ -276,34 +343,4 @@ int move_report(struct move *move, const struct error *err)
     if (!move->options.json && !err)
         print_success(move);
     return code;
-}
-
-static void plan_source(const struct move *move)
-{
-    const struct side *side = &move->source;
-    char *text = device_text(side->device);
-    if (side->plug == PLUG_IN)
-        printf("  suspend the programs, at most %g s for what runs on the device\n"
-               "  unplug %s (%s) at the source; on a failure it comes back as %s\n",
-               move->options.deadline, move->options.device,
-               *side->place.address ? side->place.address : "no PCI device", text ? text : "?");
-    else
-        printf("  leave the programs suspended, as they are; %s is not plugged in at the source\n",
-               move->options.device);
-    free(text);
-}
-
-void move_print_plan(const struct move *move)
-{
-    const struct vm_options *options = &move->options;
-    char *there = device_text(move->destination.device);
-    puts("nothing stands against it; these would be done:");
-    plan_source(move);
-    if (options->meanwhile)
-        printf("  let the programs go on with %s\n", options->meanwhile);
-    printf("  migrate to %s, start the guest there\n  plug in %s\n  resume the programs%s%s\n",
-           options->uri, there ? there : "?", options->resume_device ? " on " : "",
-           options->resume_device ? options->resume_device : "");
-    fflush(stdout);
-    free(there);
 }

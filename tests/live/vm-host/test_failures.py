@@ -120,6 +120,9 @@ class Programs(Case):
         self.assertEqual(ran.code, 1)
         self.says(ran, "it is another guest, or was started anew")
         self.assertEqual(call(ran, "resume"), [], "it was asked to do nothing")
+        self.says(ran, "own port for PORT, .*/destination.qmp`.*: shadowcl vm-resume --agent PORT "
+                  "--qmp '[^']*/destination.qmp' --device 'gpu0' --device-options 'driver=[^']*'\n",
+                  "shadowcl resume --all")
 
     def test_another_guests_port_at_the_destination(self):
         """An agent that answers before the guest has come is another machine's."""
@@ -343,9 +346,23 @@ class Check(Case):
         self.check(ran, 0, **AT_SOURCE)
         self.says(ran, "nothing stands against it", "unplug gpu0 .0000:00:05.0.",
                   "driver=ivshmem-plain,id=gpu0,bus=pci.0,addr=05.0,memdev=mem-gpu")
+        self.assertNotRegex(ran.stdout, "moved in|stood still")
         for name in ("suspend", "resume"):
             self.assertEqual(call(ran, name), [])
         self.assertFalse({"device_del", "stop", "migrate"} & {c for _, c in ran.world.commands})
+
+    def test_dry_run_as_json(self):
+        ran = run("--dry-run", "--json", "--meanwhile", "pocl:0")
+        self.check(ran, 0, **AT_SOURCE)
+        there = "driver=ivshmem-plain,id=gpu0,bus=pci.0,addr=05.0,memdev=mem-gpu"
+        self.assertEqual(ran.answer["plan"], [
+            "suspend the programs, at most 10 s for what runs on the device",
+            f"unplug gpu0 (0000:00:05.0) at the source; on a failure it comes back as {there}",
+            "let the programs go on with pocl:0", "migrate to unix:x, start the guest there",
+            f"plug in {there}", "resume the programs"])
+        ran = run("--dry-run", "--json", protocol=3)
+        self.assertIsNone(ran.answer["plan"])
+        self.assertNotIn("plan", run("--json").answer)
 
     def test_dry_run_names_all(self):
         ran = run("--dry-run", "--destination-device", "driver=voodoo2", protocol=3)
