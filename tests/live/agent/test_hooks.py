@@ -2,6 +2,7 @@
 """The administrator's hooks: their order, their limits, going back, and whom they must belong to."""
 import ctypes
 import os
+import subprocess
 import time
 
 from harness import Case, needs_root, NOBODY, run_tests, wait_until
@@ -204,6 +205,90 @@ class Hooks(Case):
         os.chown(target, NOBODY, NOBODY)
         os.symlink(target, os.path.join(self.hooks, "10-a"))
         self.refused("belongs to user 65534")
+
+
+class KernelDriver(Case):
+    """samples/hooks.d/50-kernel-driver, with a made-up sysfs: a kernel that takes its time."""
+
+    SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                          "../../../samples/hooks.d/50-kernel-driver")
+    OLD, NEW = "0000:01:00.0", "0000:02:00.0"
+
+    def path(self, *parts):
+        return os.path.join(self.top, "root", *parts)
+
+    def device(self, address):
+        return self.path("sys/bus/pci/devices", address)
+
+    def write(self, path, text=""):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+
+    def bind(self, address):
+        driver = self.path("sys/bus/pci/drivers/gpu")
+        os.makedirs(driver, exist_ok=True)
+        os.makedirs(self.device(address), exist_ok=True)
+        os.symlink(driver, self.device(address) + "/driver")
+
+    def probe(self, address, node):
+        """What the driver makes once it has looked at the device."""
+        self.write(self.device(address) + f"/drm/{node}/uevent", f"DEVNAME=dri/{node}\n")
+        self.write(self.device(address) + f"/drm/{node}/dev", "226:128\n")
+        self.write(self.path("dev/dri", node))
+
+    def call(self, word, address):
+        """What it writes into sysfs becomes a file there."""
+        os.makedirs(self.path("run"), exist_ok=True)
+        return subprocess.Popen([self.SCRIPT, word], text=True, stderr=subprocess.PIPE,
+                                env={"PATH": os.environ["PATH"], "ROOT": self.path(""),
+                                     "SHADOWCL_DEVICES": address})
+
+    def waits(self, process):
+        time.sleep(0.5)
+        self.assertIsNone(process.poll(), "it did not wait")
+
+    def ends(self, process):
+        said = process.communicate(timeout=30)[1]
+        self.assertEqual((process.returncode, said), (0, ""))
+
+    def released(self):
+        self.ends(self.call("release", self.OLD))
+        with open(self.path("sys/bus/pci/drivers/gpu/unbind")) as file:
+            self.assertEqual(file.read(), self.OLD + "\n")
+        os.unlink(self.device(self.OLD) + "/driver")
+
+    def test_device_node_is_awaited(self):
+        self.bind(self.OLD)
+        self.probe(self.OLD, "renderD128")
+        self.released()
+        os.makedirs(self.device(self.NEW))
+        hook = self.call("return", self.NEW)
+        self.waits(hook)
+        self.bind(self.NEW)
+        self.waits(hook)
+        self.probe(self.NEW, "renderD129")
+        self.ends(hook)
+
+    def test_driver_without_nodes(self):
+        """There were none: there is nothing but the driver to be awaited."""
+        self.bind(self.OLD)
+        self.released()
+        hook = self.call("return", self.NEW)
+        self.waits(hook)
+        self.bind(self.NEW)
+        self.ends(hook)
+
+    def test_driver_that_stays(self):
+        """A suspend that failed: what was only unbound is bound again, and nothing new is made."""
+        self.bind(self.OLD)
+        self.probe(self.OLD, "renderD128")
+        self.released()
+        hook = self.call("return", self.OLD)
+        probe = self.path("sys/bus/pci/drivers_probe")
+        wait_until(lambda: os.path.exists(probe), "it is bound again")
+        self.bind(self.OLD)
+        self.ends(hook)
 
 
 if __name__ == "__main__":
