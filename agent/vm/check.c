@@ -111,6 +111,7 @@ static int check_protocol(struct side *side, struct error *err)
         return -1;
     json_t *protocol = json_object_get(answer, "protocol");
     int major = (int)json_integer_value(json_object_get(protocol, "major"));
+    side->move->has_hooks = json_array_size(json_object_get(answer, "hooks")) > 0;
     json_decref(answer);
     if (major == PROTOCOL)
         return 0;
@@ -152,7 +153,7 @@ static void remember_devices(struct move *move, const json_t *status)
     }
 }
 
-static bool lists_device(const json_t *status, const char *address)
+const json_t *status_device(const json_t *status, const char *address)
 {
     size_t i;
     json_t *device;
@@ -160,9 +161,21 @@ static bool lists_device(const json_t *status, const char *address)
     {
         const char *text = json_string_value(json_object_get(device, "address"));
         if (text && !strcmp(text, address))
-            return true;
+            return device;
     }
-    return false;
+    return NULL;
+}
+
+/* What the guest's kernel has for the device. */
+static void look_at_driver(struct side *side, const json_t *status)
+{
+    struct move *move = side->move;
+    const json_t *device = status_device(status, side->place.address);
+    if (*side->place.address && !device)
+        move_note(move, "the guest does not count %s among its OpenCL devices",
+                  side->place.address);
+    move->had_driver = json_is_string(json_object_get(device, "driver"));
+    move->had_nodes = json_array_size(json_object_get(device, "nodes")) > 0;
 }
 
 int side_check_guest(struct side *side, struct error *err)
@@ -188,9 +201,7 @@ int side_check_guest(struct side *side, struct error *err)
         remember_devices(move, status);
         snprintf(move->boot, sizeof move->boot, "%s", side->guest.boot);
     }
-    if (*side->place.address && !lists_device(status, side->place.address))
-        move_note(move, "the guest does not count %s among its OpenCL devices",
-                  side->place.address);
+    look_at_driver(side, status);
     json_decref(status);
     return result;
 }

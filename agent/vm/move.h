@@ -57,6 +57,9 @@ struct move {
     bool is_lost;   /* the machine that has the guest does not answer any more */
     json_t *map;    /* owned; pid: the devices it had */
     json_t *limits; /* owned; the migration parameters that the source had before, or NULL */
+    bool had_driver, had_nodes; /* the device, in the guest's kernel at the start */
+    bool has_hooks;             /* the agent: they may be who brings a driver */
+    double settle_until;        /* until then a device that has come may not be ready yet */
     char boot[64];
     char suspend_id[40];       /* of a suspend that did not go well, as the agent knows it; or "" */
     double downtime_ms;        /* of the machine, as QEMU has it; below 0 where it did not say */
@@ -76,6 +79,8 @@ int move_connect(struct move *move, struct error *err);
 int move_check(struct move *move, struct error *err);
 int side_connect(struct side *side, struct error *err);
 int side_check_guest(struct side *side, struct error *err);
+/* The device with this address in an answer to `status`; borrowed, NULL where there is none. */
+const json_t *status_device(const json_t *status, const char *address);
 int side_set_device(struct side *side, const char *text, struct error *err);
 int side_find_device(struct side *side, const char *text, struct error *err);
 
@@ -87,13 +92,23 @@ int step_plug(struct move *move, struct error *err);
 int step_find_agent(struct move *move, struct error *err);
 /* Whether the agent that has greeted is another guest's; sets move->is_foreign. */
 bool move_is_foreign(struct move *move);
-int step_resume(struct move *move, struct error *err);
-/* On the device of --meanwhile, and away from it again. */
-int step_meanwhile(struct move *move, struct error *err);
+/* Away from the device of --meanwhile. */
 int step_suspend_again(struct move *move, struct error *err);
 int step_verify(struct move *move, struct error *err);
 /* Asks until the agent is at rest, and sets move->programs. */
 int step_learn(struct move *move, struct error *err);
+void move_mark_programs(struct move *move, const char *state);
+const char *move_running_word(const struct move *move);
+/* The device's address in the guest, as a list; empty where it has none; the caller's. */
+json_t *side_addresses(const struct side *side);
+
+/* resume.c */
+/* Until the guest has the device, and its kernel's driver has it if that is to be expected. */
+int move_wait_in_guest(struct move *move, struct error *err);
+/* A device has come just now: for so long a resume that fails is tried again. */
+void move_settle(struct move *move, double seconds);
+int step_resume(struct move *move, struct error *err);
+int step_meanwhile(struct move *move, struct error *err); /* on the device of --meanwhile */
 
 /* transfer.c */
 /* QEMU's settings for it, at both sides: nothing is touched by them yet. */

@@ -8,18 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static void mark_programs(struct move *move, const char *state)
+void move_mark_programs(struct move *move, const char *state)
 {
     timeline_mark(&move->timeline, ROW_PROGRAMS, state);
 }
 
-static const char *running_word(const struct move *move)
+const char *move_running_word(const struct move *move)
 {
     return move->on_meanwhile ? "meanwhile" : "running";
 }
 
-/* The device's address in the guest, as a list; empty where it has none. */
-static json_t *addresses(const struct side *side)
+json_t *side_addresses(const struct side *side)
 {
     json_t *list = json_array();
     if (*side->place.address)
@@ -55,7 +54,7 @@ int step_prepare(struct move *move, struct error *err)
     json_t *answer = NULL;
     json_t *arguments = json_object();
     if (*side->place.address)
-        json_object_set_new(arguments, "devices", addresses(side));
+        json_object_set_new(arguments, "devices", side_addresses(side));
     if (guest_call(&side->guest, "prepare", arguments, &answer, move_long_timeout(move), err) < 0)
         return -1;
     json_t *refusals = json_object_get(answer, "refusals");
@@ -94,7 +93,7 @@ static void forget_suspend(struct move *move, bool was_touched, enum programs_st
     move->programs = is_busy ? PROGRAMS_UNKNOWN : before;
     *move->suspend_id = 0;
     if (!is_busy)
-        mark_programs(move, running_word(move));
+        move_mark_programs(move, move_running_word(move));
 }
 
 static int suspend(struct move *move, json_t *arguments, struct error *err)
@@ -107,7 +106,7 @@ static int suspend(struct move *move, json_t *arguments, struct error *err)
     json_object_set_new(arguments, "prepare", json_true());
     json_object_set_new(arguments, "deadline", json_real(move->options.deadline));
     json_object_set_new(arguments, "policy", json_string(move->options.force ? "force" : "abort"));
-    mark_programs(move, "suspending");
+    move_mark_programs(move, "suspending");
     move->is_touched = true;
     move->programs = PROGRAMS_UNKNOWN;
     json_t *answer = NULL;
@@ -121,7 +120,7 @@ static int suspend(struct move *move, json_t *arguments, struct error *err)
     move->on_meanwhile = false;
     mark_stop(move, answer);
     json_decref(answer);
-    mark_programs(move, "suspended");
+    move_mark_programs(move, "suspended");
     return 0;
 }
 
@@ -129,7 +128,7 @@ int step_suspend(struct move *move, struct error *err)
 {
     json_t *arguments = json_object();
     if (*move->holder->place.address)
-        json_object_set_new(arguments, "devices", addresses(move->holder));
+        json_object_set_new(arguments, "devices", side_addresses(move->holder));
     return suspend(move, arguments, err);
 }
 
@@ -141,41 +140,8 @@ int step_suspend_again(struct move *move, struct error *err)
     const struct side *side = move->holder;
     bool may_be_there = side->plug == PLUG_IN || side->plug == PLUG_UNKNOWN;
     json_object_set_new(arguments, "devices",
-                        may_be_there && *side->place.address ? addresses(side) : json_array());
+                        may_be_there && *side->place.address ? side_addresses(side) : json_array());
     return suspend(move, arguments, err);
-}
-
-static int resume(struct move *move, json_t *arguments, struct error *err)
-{
-    mark_programs(move, "resuming");
-    move->is_touched = true;
-    move->programs = PROGRAMS_UNKNOWN;
-    struct guest *guest = &move->holder->guest;
-    if (guest_call(guest, "resume", arguments, NULL, move_long_timeout(move), err) < 0)
-        return -1;
-    move->programs = PROGRAMS_RUNNING;
-    mark_programs(move, running_word(move));
-    return 0;
-}
-
-int step_meanwhile(struct move *move, struct error *err)
-{
-    json_t *arguments = json_pack("{s:s, s:b}", "device", move->options.meanwhile, "hooks", 0);
-    move->on_meanwhile = true;
-    return resume(move, arguments, err);
-}
-
-int step_resume(struct move *move, struct error *err)
-{
-    json_t *arguments = json_object();
-    if (move->options.resume_device)
-        json_object_set_new(arguments, "device", json_string(move->options.resume_device));
-    else if (move->map && (move->options.meanwhile || move->options.resume_map))
-        /* The device that they had last is that of --meanwhile. */
-        json_object_set(arguments, "map", move->map);
-    if (*move->holder->place.address) /* where it is now */
-        json_object_set_new(arguments, "devices", addresses(move->holder));
-    return resume(move, arguments, err);
 }
 
 static bool has_left(void *data)
@@ -257,21 +223,6 @@ int step_unplug(struct move *move, struct error *err)
     return 0;
 }
 
-/* The guest has it when its kernel lists it. */
-static int wait_in_guest(struct move *move, struct error *err)
-{
-    struct side *side = move->holder;
-    double timeout = move_timeout(move);
-    if (device_locate(&side->qmp, move->options.device, &side->place, timeout, err) < 0)
-        return -1;
-    if (!*side->place.address)
-        return 0;
-    json_t *arguments =
-        json_pack("{s:s, s:s, s:s, s:f}", "address", side->place.address, "vendor",
-                  side->place.vendor, "device", side->place.device, "timeout", timeout);
-    return guest_call(&side->guest, "device-wait", arguments, NULL, timeout + 5, err);
-}
-
 static int plug(struct side *side, struct error *err)
 {
     struct move *move = side->move;
@@ -301,9 +252,14 @@ static int plug(struct side *side, struct error *err)
 int step_plug(struct move *move, struct error *err)
 {
     struct side *side = move->holder;
-    if (side->plug != PLUG_IN && plug(side, err) < 0)
+    bool is_new = side->plug != PLUG_IN;
+    if (is_new && plug(side, err) < 0)
         return -1;
-    if (wait_in_guest(move, err) < 0)
+    int result = move_wait_in_guest(move, err);
+    /* One that vm-resume finds plugged in may have come a moment ago. */
+    if (is_new || (move->options.verb == VM_RESUME && move->settle_until == 0))
+        move_settle(move, move_timeout(move));
+    if (result < 0)
         return -1;
     timeline_mark(&move->timeline, ROW_DEVICE, side->name);
     return 0;
@@ -341,7 +297,7 @@ int step_learn(struct move *move, struct error *err)
             return error_set(err, 0, "the agent is still at work");
     }
     bool is_running = move->programs == PROGRAMS_RUNNING;
-    mark_programs(move, is_running ? running_word(move) : "suspended");
+    move_mark_programs(move, is_running ? move_running_word(move) : "suspended");
     return 0;
 }
 

@@ -75,15 +75,18 @@ static int check_guest(struct move *one, struct error *err)
     return side_check_guest(side, err);
 }
 
-/* The device was plugged in by somebody else. */
+/* The device was plugged in by somebody else, a moment ago. */
 static int wait_for_device(struct move *one, struct error *err)
 {
     const char *address = one->options.address;
     double timeout = move_timeout(one);
+    move_settle(one, timeout);
     if (!address)
         return 0;
     json_t *arguments = json_pack("{s:s, s:f}", "address", address, "timeout", timeout);
-    return guest_call(&one->source.guest, "device-wait", arguments, NULL, timeout + 5, err);
+    int result = guest_call(&one->source.guest, "device-wait", arguments, NULL, timeout + 5, err);
+    move_settle(one, timeout);
+    return result;
 }
 
 static const struct phase suspend_phases[] = {{"connect", connect_one},  {"check", check_suspend},

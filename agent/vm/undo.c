@@ -343,21 +343,6 @@ static void choose_holder(struct move *move)
         move->holder = destination;
 }
 
-/* A guest may take a moment to have what was plugged in just now. */
-static void resume_in_time(struct move *move)
-{
-    struct error unsaid;
-    double until = text_clock() + short_timeout(move);
-    /* Less and less often: each try can cost a program one instance of its driver. */
-    double pause = plug_every;
-    while (learn(move) == 0 && move->programs == PROGRAMS_SUSPENDED && text_clock() < until &&
-           step_resume(move, &unsaid) < 0 &&
-           turns_wait(&move->turns, never, NULL, text_clock() + pause) != TURNS_STOPPED)
-        pause *= 2;
-    if (move->programs != PROGRAMS_RUNNING)
-        resume_here(move);
-}
-
 /* The monitor is lost, or does not answer, and the guest may run on: where the device is plugged in
  * its programs can go on. The agent alone is asked then: that it answers says where the guest is.
  * -1 when it does not. */
@@ -376,12 +361,14 @@ static int do_without_monitor(struct move *move)
     move_note(move, "the %s's monitor does not answer, its guest's agent does", side->name);
     withdraw(move);
     bool may_have_it = side->plug == PLUG_IN || side->plug == PLUG_UNKNOWN;
-    if (may_have_it && !move->on_meanwhile)
-        resume_in_time(move);
-    else if (may_have_it || side->plug == PLUG_OUT)
+    if (may_have_it && !move->on_meanwhile) {
+        move_settle(move, short_timeout(move)); /* it may have been plugged in just now */
+        resume_here(move);
+    } else if (may_have_it || side->plug == PLUG_OUT) {
         resume_without(move);
-    else
+    } else {
         learn(move);
+    }
     return 0;
 }
 

@@ -253,6 +253,7 @@ class Machine:
             raise Refusal("device_add is not allowed while migrating")
         self.device = {"driver": driver, "id": id, **options}
         self.world.appeared = time.monotonic() + 0.05
+        self.world.has_plugged = True
         return {}
 
     def do_device_del(self, id):
@@ -377,6 +378,13 @@ class Agent:
     def device(self):
         return self.world.holder.device and time.monotonic() >= self.world.appeared
 
+    def is_ready(self):
+        return self.device() and time.monotonic() >= self.world.appeared + self.world.ready_time
+
+    def has_driver(self):
+        wait = self.world.driver_time if self.world.has_plugged else 0
+        return wait is not None and time.monotonic() >= self.world.appeared + wait
+
     def execute(self, command, arguments):
         self.calls.append((command, arguments))
         method = getattr(self, "do_" + command.replace("-", "_"), None)
@@ -389,11 +397,14 @@ class Agent:
 
     def do_capabilities(self):
         return {"version": "0.1.0", "protocol": {"major": self.world.protocol, "minor": 0},
-                "commands": [], "events": [], "hooks": []}
+                "commands": [], "events": [], "hooks": self.world.hooks}
 
     def do_status(self):
         platform, index = self.place.split(":")
-        devices = [{"address": "0000:00:05.0", "driver": None}] if self.device() else []
+        kernels = {"driver": None, "nodes": []}
+        if self.world.kernel_has_driver and self.has_driver():
+            kernels = {"driver": "gpu", "nodes": ["/dev/dri/card0"]}
+        devices = [{"address": "0000:00:05.0", **kernels}] if self.device() else []
         return {"state": self.state, "command": self.command, "devices": devices,
                 "processes": [{"pid": 42, "state": self.state,
                                "devices": [{"platform": platform, "index": int(index)}]}]}
@@ -437,7 +448,7 @@ class Agent:
             self.end("suspended")
             raise Refusal(f"process 42: no device {place}", "Failed", object="process 42",
                           reason=f"no device {place}", todo="name another")
-        if place == "gpu:0" and not self.device():
+        if place == "gpu:0" and not self.is_ready():
             self.end("suspended")
             raise Refusal("process 42: no device gpu:0: plug it in", "Failed",
                           object="process 42", reason="no device gpu:0", todo="plug it in")
@@ -476,6 +487,11 @@ class World:
         self.lock = threading.RLock()
         self.wrong, self.events, self.parameters = [], [], []
         self.appeared = 0
+        self.has_plugged = False
+        self.ready_time = 0  # seconds from the device's appearance until programs can have it
+        self.kernel_has_driver = False  # of the guest
+        self.driver_time = 0  # seconds from there until that has the device, and nodes; None: never
+        self.hooks = []
         self.unknown_capabilities = ()  # of both QEMUs
         self.quit_time = 0.02         # seconds from the answer to the end
         self.disks_time = 0           # from there until the disks are let go

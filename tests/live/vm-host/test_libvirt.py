@@ -107,6 +107,13 @@ class Libvirt(Case):
             "virsh -c qemu+ssh://far/system attach-device vm there.xml --live",
             "ssh far shadowcl vm-resume"])
 
+    def test_device_is_awaited(self):
+        """What was attached is not there at once, and not ready as soon as it is there."""
+        self.world.ready_time = 3
+        self.ends(0, guest="destination", device="plugged", programs="running")
+        self.assertEqual([arguments["address"] for name, arguments in self.world.agent.calls
+                          if name == "device-wait"], ["0000:00:05.0"])
+
     def test_programs_refuse(self):
         self.world.agent.residue = "it has a pipe"
         self.ends(1, guest="source", device="plugged", programs="running")

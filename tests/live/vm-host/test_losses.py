@@ -232,6 +232,47 @@ class Device(Case):
         self.check(ran, 1, **AT_SOURCE)
 
 
+def resumes(ran):
+    return [name for name, _ in ran.world.agent.calls].count("resume")
+
+
+class Ready(Case):
+    """A device that the guest lists has no driver yet, and then no nodes."""
+
+    def test_is_awaited(self):
+        ran = run("--json", ready_time=0.6)
+        self.check(ran, 0, **AT_DESTINATION)
+        self.assertGreater(resumes(ran), 1)
+
+    def test_is_awaited_on_the_way_back(self):
+        ran = run("--json", "--migrate-timeout", "0.3", migration_time=30, ready_time=0.6)
+        self.check(ran, 1, **AT_SOURCE)
+
+    def test_never(self):
+        """What was refused last is said, and the programs keep their state."""
+        ran = run("--json", ready_time=100)
+        self.check(ran, 1, guest="destination", device="plugged", programs="suspended")
+        self.says(ran, "process 42: no device gpu:0")
+        self.assertLess(resumes(ran), 8)
+
+    def test_driver_is_awaited(self):
+        """Each resume that fails costs a program something: none is tried too early."""
+        ran = run("--json", ready_time=0.7, kernel_has_driver=True, driver_time=0.7)
+        self.check(ran, 0, **AT_DESTINATION)
+        self.assertEqual(resumes(ran), 1)
+
+    def test_driver_that_hooks_may_bring(self):
+        ran = run("--json", kernel_has_driver=True, driver_time=None, hooks=["50-kernel-driver"])
+        self.check(ran, 0, **AT_DESTINATION)
+        self.assertNotIn("no driver for", ran.stderr)
+
+    def test_driver_never_comes(self):
+        """The programs are resumed all the same."""
+        ran = run("--json", kernel_has_driver=True, driver_time=None)
+        self.check(ran, 0, **AT_DESTINATION)
+        self.says(ran, "the guest's kernel has no driver for 0000:00:05.0")
+
+
 class Said(Case):
     def test_what_comes_from_the_guest_is_quoted(self):
         """A name with a quote in it ends no word of the command that is printed."""

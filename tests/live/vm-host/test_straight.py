@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 import xml.etree.ElementTree as xml
 
 import fake
@@ -163,6 +164,24 @@ class SuspendAndResume(Case):
         self.assertEqual((code, answer["state"]["programs"]), (0, "running"), said)
         self.assertEqual(self.world.truth(), AT_SOURCE)
         self.assertEqual({channel for channel, _ in self.world.commands}, {"agent"})
+
+    def test_without_a_monitor_the_device_is_awaited(self):
+        """libvirt has plugged it in just now."""
+        for address in ([], ["--address", "0000:00:05.0"]):
+            Run(self.world, verb="vm-suspend")
+            self.world.source.device = dict(fake.PCI)
+            self.world.appeared, self.world.ready_time = time.monotonic() + 0.2, 0.3
+            ran = subprocess.run([SHADOWCL, "vm-resume", "--agent", self.folder + "/source.agent",
+                                  "--timeout", "2", *address], capture_output=True, text=True,
+                                 timeout=30)
+            self.assertEqual((ran.returncode, self.world.truth()), (0, AT_SOURCE), ran.stderr)
+
+    def test_the_device_is_awaited(self):
+        """Also where it was plugged in by somebody else."""
+        Run(self.world, verb="vm-suspend")
+        self.world.source.device = dict(fake.PCI)
+        self.world.appeared, self.world.ready_time = time.monotonic(), 0.6
+        self.check(Run(self.world, "--json", verb="vm-resume"), 0, **AT_SOURCE)
 
     def test_without_a_monitor_and_interrupted(self):
         self.world.suspend_time = 5

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The programs get a device again. One that was plugged in a moment ago is not ready at once: the
+ * guest's kernel lists it before its driver has it, and the driver has it before its nodes are
+ * there. */
+#include "agent/vm/move.h"
+
+#include "agent/text.h"
+
+#include <string.h>
+
+/* Seconds. */
+static const double look_every = 0.25;
+
+static bool never(void *data)
+{
+    return false;
+}
+
+void move_settle(struct move *move, double seconds)
+{
+    move->settle_until = text_clock() + seconds;
+}
+
+static bool is_ready(const struct move *move, const json_t *status)
+{
+    const json_t *device = status_device(status, move->holder->place.address);
+    return json_is_string(json_object_get(device, "driver")) &&
+           (!move->had_nodes || json_array_size(json_object_get(device, "nodes")) > 0);
+}
+
+/* Where the device had a driver before, one of the same vendor gets one now, if no hook has to
+ * bring it first. That it does not come is for the resume to say. */
+static void wait_for_driver(struct move *move)
+{
+    struct side *side = move->holder;
+    struct error unsaid;
+    double timeout = move_timeout(move), until = text_clock() + timeout;
+    if (move->has_hooks || !move->had_driver ||
+        strcmp(side->place.vendor, move->source.place.vendor) != 0)
+        return;
+    while (text_clock() < until) {
+        json_t *status = NULL;
+        if (guest_call(&side->guest, "status", NULL, &status, timeout, &unsaid) < 0)
+            return;
+        bool is_done = is_ready(move, status);
+        json_decref(status);
+        if (is_done ||
+            turns_wait(&move->turns, never, NULL, text_clock() + look_every) == TURNS_STOPPED)
+            return;
+    }
+    move_note(move, "within %.3g s the guest's kernel has no driver for %s, or no device node",
+              timeout, side->place.address);
+}
+
+int move_wait_in_guest(struct move *move, struct error *err)
+{
+    struct side *side = move->holder;
+    double timeout = move_timeout(move);
+    if (device_locate(&side->qmp, move->options.device, &side->place, timeout, err) < 0)
+        return -1;
+    if (!*side->place.address)
+        return 0;
+    json_t *arguments =
+        json_pack("{s:s, s:s, s:s, s:f}", "address", side->place.address, "vendor",
+                  side->place.vendor, "device", side->place.device, "timeout", timeout);
+    if (guest_call(&side->guest, "device-wait", arguments, NULL, timeout + 5, err) < 0)
+        return -1;
+    wait_for_driver(move);
+    return 0;
+}
+
+static int resume(struct move *move, json_t *arguments, struct error *err)
+{
+    move_mark_programs(move, "resuming");
+    move->is_touched = true;
+    move->programs = PROGRAMS_UNKNOWN;
+    struct guest *guest = &move->holder->guest;
+    if (guest_call(guest, "resume", arguments, NULL, move_long_timeout(move), err) < 0)
+        return -1;
+    move->programs = PROGRAMS_RUNNING;
+    move_mark_programs(move, move_running_word(move));
+    return 0;
+}
+
+int step_meanwhile(struct move *move, struct error *err)
+{
+    json_t *arguments = json_pack("{s:s, s:b}", "device", move->options.meanwhile, "hooks", 0);
+    move->on_meanwhile = true;
+    return resume(move, arguments, err);
+}
+
+static json_t *resume_arguments(const struct move *move)
+{
+    json_t *arguments = json_object();
+    if (move->options.resume_device)
+        json_object_set_new(arguments, "device", json_string(move->options.resume_device));
+    else if (move->map && (move->options.meanwhile || move->options.resume_map))
+        /* The device that they had last is that of --meanwhile. */
+        json_object_set(arguments, "map", move->map);
+    if (*move->holder->place.address) /* where it is now */
+        json_object_set_new(arguments, "devices", side_addresses(move->holder));
+    return arguments;
+}
+
+/* What fails on a device that is not ready and what fails on any can't be told apart: until it must
+ * be ready, both are tried again. Less and less often: each try can cost a program one instance of
+ * its driver. */
+int step_resume(struct move *move, struct error *err)
+{
+    double pause = look_every;
+    while (resume(move, resume_arguments(move), err) < 0) {
+        bool has_failed = !strcmp(move->holder->guest.error_class, "Failed");
+        double next = text_clock() + pause;
+        if (!has_failed || next > move->settle_until ||
+            turns_wait(&move->turns, never, NULL, next) == TURNS_STOPPED)
+            return -1;
+        pause *= 2;
+    }
+    return 0;
+}
