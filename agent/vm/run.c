@@ -23,6 +23,13 @@ double move_long_timeout(const struct move *move)
     return move->options.timeout > 0 ? move->options.timeout : long_time;
 }
 
+void side_mark(struct side *side, enum timeline_row row)
+{
+    struct move *move = side->move;
+    const char *alone = row == ROW_VM ? "running" : "plugged";
+    timeline_mark(&move->timeline, row, move->options.verb == VM_MIGRATE ? side->name : alone);
+}
+
 void move_note(struct move *move, const char *format, ...)
 {
     va_list args;
@@ -59,7 +66,7 @@ static void on_qmp_event(void *data, struct qmp *qmp, const char *event, const j
     if (!strcmp(event, "STOP") && move->is_migrating)
         timeline_mark(&move->timeline, ROW_VM, "stopped");
     if (!strcmp(event, "RESUME"))
-        timeline_mark(&move->timeline, ROW_VM, side->name);
+        side_mark(side, ROW_VM);
 }
 
 static void on_guest_event(void *data, const char *event, const json_t *details)

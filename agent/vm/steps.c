@@ -261,7 +261,7 @@ int step_plug(struct move *move, struct error *err)
         move_settle(move, move_timeout(move));
     if (result < 0)
         return -1;
-    timeline_mark(&move->timeline, ROW_DEVICE, side->name);
+    side_mark(side, ROW_DEVICE);
     return 0;
 }
 

@@ -20,8 +20,8 @@ static int connect_one(struct move *one, struct error *err)
 
 static int check_suspend(struct move *one, struct error *err)
 {
-    timeline_mark(&one->timeline, ROW_VM, "running");
-    timeline_mark(&one->timeline, ROW_DEVICE, "plugged");
+    side_mark(&one->source, ROW_VM);
+    side_mark(&one->source, ROW_DEVICE);
     if (side_find_device(&one->source, one->options.source_device, err) < 0)
         return -1;
     return side_check_guest(&one->source, err);
@@ -36,7 +36,7 @@ static int check_resume(struct move *one, struct error *err)
     if (is_there < 0)
         return -1;
     side->plug = is_there ? PLUG_IN : PLUG_OUT;
-    timeline_mark(&one->timeline, ROW_VM, "running");
+    side_mark(side, ROW_VM);
     error_object(err, "device `%.60s`", one->options.device);
     error_todo(err, "say with --device-options how it is plugged in; vm-suspend has told it");
     if (!is_there && !text)

@@ -140,7 +140,7 @@ static int make_run(struct side *side)
             break;
     }
     if (!strcmp(state, "running")) {
-        timeline_mark(&move->timeline, ROW_VM, side->name);
+        side_mark(side, ROW_VM);
         return 0;
     }
     side->is_mute |= !*state && !*side->qmp.error_class;

@@ -144,6 +144,26 @@ class SuspendAndResume(Case):
         self.assertEqual(self.world.truth(), AT_SOURCE)
         self.assertEqual(self.world.source.device, fake.PCI)
 
+    def rows(self, ran):
+        return {row: [state["state"] for state in ran.answer["states"] if state["of"] == row]
+                for row in ("device", "vm")}
+
+    def test_states(self):
+        ran = Run(self.world, "--json", verb="vm-suspend")
+        self.assertEqual(self.rows(ran), {"device": ["plugged", "leaving", "nowhere"],
+                                          "vm": ["running"]})
+        self.assertEqual(ran.answer["state"], {"guest": "virtual machine", "device": "nowhere",
+                                               "programs": "suspended"})
+        ran = Run(self.world, "--json", "--device-options",
+                  "driver=ivshmem-plain,memdev=mem-gpu,bus=pci.0,addr=05.0", verb="vm-resume")
+        self.assertEqual(self.rows(ran), {"device": ["coming", "plugged"], "vm": ["running"]})
+
+    def test_states_of_a_way_back(self):
+        self.world.unplug = "refused"
+        ran = Run(self.world, "--json", verb="vm-suspend")
+        self.assertEqual(self.rows(ran), {"device": ["plugged", "leaving", "plugged"],
+                                          "vm": ["running"]})
+
     def agent_only(self, verb, *arguments):
         ran = subprocess.run([SHADOWCL, verb, "--agent", self.folder + "/source.agent", "--json",
                               "--timeout", "1", "--address", "0000:00:05.0", *arguments],
