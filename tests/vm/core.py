@@ -28,10 +28,13 @@ def finish(lab, guest, name, pid, command):
         f"{name}: {sum(a != b for a, b in zip(result, wanted))} of {len(wanted)} bytes differ"
 
 
+# Processes that have the device's memory open or mapped, by their files in /proc.
+USERS_OF_GPU = ("grep -l /resource2 /proc/[0-9]*/maps 2>/dev/null; "
+                "find /proc/[0-9]*/fd -lname '*/resource2' 2>/dev/null")
+
+
 def users_of_gpu(guest):
-    """Processes that have the device's memory open or mapped."""
-    return guest.shell("grep -l /resource2 /proc/[0-9]*/maps 2>/dev/null; "
-                       "find /proc/[0-9]*/fd -lname '*/resource2' 2>/dev/null", check=False).out
+    return guest.shell(USERS_OF_GPU, check=False).out
 
 
 def by_hand(lab):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from core import users_of_gpu
+from core import USERS_OF_GPU, users_of_gpu
 from downtime import end_steady, steady
 from lab import ENVIRONMENT, MIB, Lab, last_step, wait_step
 from move import HEAT, Move
@@ -18,6 +18,11 @@ from qmp import QmpError
 HERE = os.path.dirname(os.path.abspath(__file__))
 STEPS = int(HEAT[-1])
 WIDTH = 40
+# A hook of the agent's: it runs when the programs are suspended and the device is still there.
+LOOK = f"""#!/bin/sh
+[ "$1" != release ] || {{ {USERS_OF_GPU}; }} >/tmp/users
+exit 0
+"""
 
 
 def say(text):
@@ -75,6 +80,13 @@ def migrate(move):
     print(f"  drawn in {move.lab.build}/vm/demo.svg")
 
 
+def show_residue(guest):
+    say("Once the programs were suspended, and before the device was unplugged")
+    held = guest.get("/tmp/users").decode()
+    assert not held, f"the device is still held: {held}"
+    print("  nobody in the guest held it: no process had it open or mapped")
+
+
 def show(lab):
     say("The solver, undisturbed")
     wanted = lab.reference(*HEAT)
@@ -91,6 +103,7 @@ def show(lab):
         print(f"  it holds the device: {' '.join(held.split())}")
         print("  " + move.here.guest.run("shadowcl", "ps", env=ENVIRONMENT).out.replace("\n", "\n  "))
         show_refusal(move)
+        move.here.guest.put("/etc/shadowcl/hooks.d/50-look", LOOK.encode(), mode=0o755)
         move.destination(128 * MIB)
 
         migrate(move)
@@ -99,6 +112,7 @@ def show(lab):
         move.here, move.there, move.bar = move.there, None, move.new_bar
         old.relay.close()
         old.close()
+        show_residue(move.here.guest)
         say("Machine A has ended. In machine B")
         show_device(move.here)
         Watch(move.here.guest, "machine B").until(STEPS, pid)
