@@ -69,6 +69,51 @@ class Qemu:
         self.control.socket.close()
 
 
+class Refusing:
+    """A monitor in front of QEMU's that refuses the commands that have one of these words. `quit` is
+    answered a second before it is obeyed, as by a machine with much to end."""
+
+    def __init__(self, path, behind, words):
+        self.behind, self.words = behind, words
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        try:
+            client, _ = self.listener.accept()
+            self.stand_between(client)
+        except OSError:  # one of the three has ended
+            pass
+
+    def stand_between(self, client):
+        with client, socket.socket(socket.AF_UNIX) as qemu:
+            qemu.connect(self.behind)
+            threading.Thread(target=self.give_back, args=(qemu, client), daemon=True).start()
+            for line in client.makefile("rb"):
+                if any(word in line for word in self.words):
+                    error = {"class": "GenericError", "desc": "told to refuse"}
+                    self.answer(client, line, error=error)
+                    continue
+                if b'"quit"' in line:
+                    self.answer(client, line, **{"return": {}})
+                    time.sleep(1)
+                qemu.sendall(line)
+
+    def answer(self, client, line, **answer):
+        client.sendall(json.dumps({**answer, "id": json.loads(line)["id"]}).encode() + b"\n")
+
+    def give_back(self, qemu, client):
+        """All that QEMU says, and its end."""
+        try:
+            while more := qemu.recv(65536):
+                client.sendall(more)
+            client.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
 def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -101,10 +146,10 @@ class Real(Case):
         self.folder = tempfile.mkdtemp(prefix="vm-host-")
         self.addCleanup(shutil.rmtree, self.folder)
 
-    def start(self, incoming="defer", device="edu,id=gpu0,bus=pci.0,addr=05", also=()):
-        self.source = Qemu(self.folder, "source", "-device", device)
+    def start(self, incoming="defer", device="edu,id=gpu0,bus=pci.0,addr=05", also=(), both=()):
+        self.source = Qemu(self.folder, "source", "-device", device, *both)
         self.addCleanup(self.source.stop)
-        self.destination = Qemu(self.folder, "destination", "-incoming", incoming, *also)
+        self.destination = Qemu(self.folder, "destination", "-incoming", incoming, *also, *both)
         self.addCleanup(self.destination.stop)
         self.world = Ports(self.folder, self.source, self.destination)
         self.addCleanup(self.world.close)
@@ -222,11 +267,32 @@ class Real(Case):
         self.assertIn({"capability": "multifd", "state": False},
                       self.source.control("query-migrate-capabilities"))
 
-    def back_at_source(self, answer):
+    def refuses_to_run(self, *words):
+        """All is sent, and the disk, which one QEMU at a time can have, is at the source again."""
+        disk = self.folder + "/disk"
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        self.start(both=["-blockdev", f"driver=file,node-name=disk,filename={disk}",
+                         "-device", "virtio-blk-pci,drive=disk,bus=pci.0,addr=04"])
+        path = self.folder + "/refusing"
+        front = Refusing(path, self.destination.path, words)
+        self.addCleanup(front.listener.close)
+        code, answer = self.move("--destination", path)
+        self.assertEqual(code, 1, self.stderr)
+        self.back_at_source(answer, "start")
+        self.assertIsNotNone(self.destination.process.wait(10))
+
+    def test_destination_refuses_to_run(self):
+        self.refuses_to_run(b'"cont"')
+
+    def test_old_destination_refuses_to_run(self):
+        self.refuses_to_run(b'"cont"', b"late-block-activate")
+
+    def back_at_source(self, answer, failed="migrate"):
         self.assertEqual(answer["state"],
                          {"guest": "source", "device": "plugged", "programs": "running"},
                          self.stderr)
-        self.assertEqual(answer["phases"][-2]["name"], "migrate", self.stderr)
+        self.assertEqual(answer["phases"][-2]["name"], failed, self.stderr)
         self.assertEqual(self.source.control("query-status")["status"], "running")
         self.assertTrue(self.source.has_device())
 
