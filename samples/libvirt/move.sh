@@ -46,7 +46,8 @@ is_plugged() {
 
 resume_here() {
     shadowcl vm-resume --agent "$agent" --address "$ADDRESS" ||
-        fail "the programs are suspended; try again: shadowcl vm-resume --agent $agent --address $ADDRESS"
+        fail 'the programs are suspended; try again:' \
+            "shadowcl vm-resume --agent $agent --address $ADDRESS"
 }
 
 bring_back() {
@@ -77,6 +78,7 @@ trap - EXIT INT TERM
 echo "move: $domain is on $host"
 virsh -c "$remote" attach-device "$domain" "$there" --live ||
     fail "the device could not be attached on $host; the programs are suspended there" \
-        "to do: attach it, then on $host: shadowcl vm-resume --agent $agent --address $address_there"
+        "to do: attach it, then on $host: shadowcl vm-resume --agent $agent \
+--address $address_there"
 # shellcheck disable=SC2029 # the words are this host's
 ssh "$host" "shadowcl vm-resume --agent '$agent' --address '$address_there'"

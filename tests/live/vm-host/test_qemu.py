@@ -70,8 +70,8 @@ class Qemu:
 
 
 class Refusing:
-    """A monitor in front of QEMU's that refuses the commands that have one of these words. `quit` is
-    answered a second before it is obeyed, as by a machine with much to end."""
+    """A monitor in front of QEMU's that refuses the commands that have one of these words. `quit`
+    is answered a second before it is obeyed, as by a machine with much to end."""
 
     def __init__(self, path, behind, words):
         self.behind, self.words = behind, words
