@@ -267,13 +267,21 @@ class Real(Case):
         self.assertIn({"capability": "multifd", "state": False},
                       self.source.control("query-migrate-capabilities"))
 
-    def refuses_to_run(self, *words):
-        """All is sent, and the disk, which one QEMU at a time can have, is at the source again."""
+    def start_with_disk(self):
+        """That one QEMU at a time can have."""
         disk = self.folder + "/disk"
         with open(disk, "wb") as file:
             file.truncate(1 << 20)
         self.start(both=["-blockdev", f"driver=file,node-name=disk,filename={disk}",
                          "-device", "virtio-blk-pci,drive=disk,bus=pci.0,addr=04"])
+
+    def test_move_with_a_disk(self):
+        self.start_with_disk()
+        self.is_moved(*self.move())
+
+    def refuses_to_run(self, *words):
+        """All is sent, and the disk is at the source again."""
+        self.start_with_disk()
         path = self.folder + "/refusing"
         front = Refusing(path, self.destination.path, words)
         self.addCleanup(front.listener.close)
