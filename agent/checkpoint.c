@@ -195,7 +195,6 @@ static int take_newcomers(struct checkpoint *checkpoint, struct error *err)
         return count;
     if (check_children(checkpoint, err) < 0)
         return -1;
-    saved_finish(&checkpoint->saved);
     return saved_describe(&checkpoint->saved, &checkpoint->group.tree, checkpoint->group.resumes,
                           &checkpoint->criu, err);
 }
@@ -353,7 +352,7 @@ static void print_done(const struct checkpoint *checkpoint)
 
 int verb_checkpoint(int argc, char **argv)
 {
-    struct checkpoint checkpoint = {0};
+    struct checkpoint checkpoint = {.saved = {.fd = -1}};
     struct error err = {0};
     checkpoint.criu.more = options_split(&argc, argv);
     options_set_defaults(&checkpoint.options);

@@ -48,7 +48,8 @@ static int run(char *const *arguments, const char *log)
     pid_t pid;
     int status = -1;
     posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW,
+                                     0600);
     posix_spawn_file_actions_adddup2(&files, 1, 2);
     mode_t mask = umask(077); /* memory is in what it writes */
     if (is_dump)
@@ -84,7 +85,8 @@ static bool take_complaint(char *line, char *out, size_t size)
 /* The first line that says what is wrong; false when none does. */
 static bool find_complaint(const char *path, char *out, size_t size)
 {
-    FILE *file = fopen(path, "re");
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
     char *line = NULL;
     size_t room = 0;
     bool found = false;
@@ -242,6 +244,8 @@ static int run_in(const char *dir, const char *log, char *const *arguments, stru
     char output[PATH_MAX], path[PATH_MAX], complaint[256] = "it does not say why";
     snprintf(output, sizeof output, "%s/criu.out", dir);
     snprintf(path, sizeof path, "%s/%s", dir, log);
+    unlink(output); /* of an earlier time: it may have another mode */
+    unlink(path);
     int code = run_ours(arguments, output);
     if (code == 0) {
         unlink(output);

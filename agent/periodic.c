@@ -4,6 +4,7 @@
 #include "agent/periodic.h"
 
 #include "agent/criu.h"
+#include "agent/folder.h"
 #include "agent/text.h"
 
 #include <ctype.h>
@@ -197,25 +198,40 @@ static unsigned long next_number(int dir)
     return next;
 }
 
+/* For its owner only, also where it was there before; -1 where it can't be had. */
+static int open_log(int dir)
+{
+    int fd = openat(dir, log_name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd >= 0 && fchmod(fd, 0600) == 0)
+        return fd;
+    int reason = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = reason;
+    return -1;
+}
+
 /* What it says goes to the log beside the copies, never to the program's own output. */
 static void copy(int dir, const char *path, unsigned long count, pid_t pid)
 {
-    char number[16], target[PATH_MAX], log[PATH_MAX], self[PATH_MAX];
+    char number[16], target[PATH_MAX], self[PATH_MAX];
     char *const arguments[] = {"shadowcl", "checkpoint", "--leave-running", "--tree", number,
                                target,     NULL};
     posix_spawn_file_actions_t files;
     pid_t child;
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length < 0 || snprintf(target, sizeof target, "%s/%06lu", path, count) >= PATH_MAX ||
-        snprintf(log, sizeof log, "%s/%s", path, log_name) >= PATH_MAX)
+    if (length < 0 || snprintf(target, sizeof target, "%s/%06lu", path, count) >= PATH_MAX)
         return;
+    int log = open_log(dir);
     self[length] = 0;
     snprintf(number, sizeof number, "%d", (int)pid);
     posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    posix_spawn_file_actions_adddup2(&files, 1, 2);
+    for (int fd = 1; log >= 0 && fd < 3; fd++)
+        posix_spawn_file_actions_adddup2(&files, log, fd);
     int failed = posix_spawn(&child, self, &files, NULL, arguments, environ);
     posix_spawn_file_actions_destroy(&files);
+    if (log >= 0)
+        close(log);
     while (!failed && waitpid(child, NULL, 0) < 0 && errno == EINTR)
         continue;
 }
@@ -249,6 +265,7 @@ static void leave_and_watch(const struct periodic *periodic, const char *path, i
                             pid_t pid)
 {
     setsid();
+    umask(077); /* what is made beside the copies is for nobody else */
     if (fork() != 0)
         _exit(0);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -263,36 +280,44 @@ static void leave_and_watch(const struct periodic *periodic, const char *path, i
 }
 
 /* One that was there before is left as it is; each copy in it is for its owner only. */
-static int check_private(int dir, bool is_new, struct error *err)
+static int check_private(int dir, bool is_new, const char *path, struct error *err)
 {
-    struct stat status;
-    if (is_new)
-        return fchmod(dir, 0700) == 0 ? 0 : error_set(err, errno, "make it private");
-    if (fstat(dir, &status) < 0)
-        return error_set(err, errno, "look at it");
-    if (status.st_uid == geteuid() && !(status.st_mode & (S_IWGRP | S_IWOTH)))
-        return 0;
-    error_set(err, 0,
-              status.st_uid == geteuid() ? "others can write to it"
-                                         : "it belongs to somebody else");
-    return error_todo(err, "name a directory of your own, or one that is not there yet");
+    if (is_new && fchmod(dir, 0700) < 0)
+        return error_set(err, errno, "make it private");
+    return folder_check_own(dir, path, err);
+}
+
+static int check_log(int dir, struct error *err)
+{
+    int log = open_log(dir);
+    if (log < 0) {
+        error_set(err, errno, "write to `%s` in it", log_name);
+        return error_todo(err, "no link is followed: remove what has that name");
+    }
+    close(log);
+    return 0;
 }
 
 static int open_directory(const struct periodic *periodic, char path[PATH_MAX], struct error *err)
 {
-    error_object(err, "directory `%.100s`", periodic->dir);
-    bool is_new = mkdir(periodic->dir, 0700) == 0;
+    char name[PATH_MAX];
+    folder_name(name, periodic->dir);
+    error_object(err, "directory `%.100s`", name);
+    bool is_new = mkdir(name, 0700) == 0;
     if (!is_new && errno != EEXIST)
         return error_set(err, errno, "make it");
-    int dir = open(periodic->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (dir < 0 || !realpath(periodic->dir, path) || check_private(dir, is_new, err) < 0) {
-        if (!err->reason[0])
-            error_set(err, errno, "open it");
-        if (dir >= 0)
-            close(dir);
+    int dir = folder_open(name, err);
+    if (dir < 0)
         return -1;
-    }
-    return dir;
+    int result = check_private(dir, is_new, name, err);
+    if (result == 0)
+        result = check_log(dir, err);
+    if (result == 0 && !realpath(name, path))
+        result = error_set(err, errno, "find its whole name");
+    if (result == 0)
+        return dir;
+    close(dir);
+    return -1;
 }
 
 int periodic_check(const struct periodic *periodic, struct error *err)

@@ -259,7 +259,7 @@ static int stay_with(pid_t pid)
 
 int verb_restore(int argc, char **argv)
 {
-    struct restore restore = {0};
+    struct restore restore = {.saved = {.fd = -1}};
     struct error err = {0};
     restore.criu.more = options_split(&argc, argv);
     options_set_defaults(&restore.options);

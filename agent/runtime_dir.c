@@ -3,6 +3,7 @@
  * $XDG_RUNTIME_DIR/shadowcl. A directory that others could play tricks in is refused. */
 #include "agent/runtime_dir.h"
 
+#include "agent/folder.h"
 #include "agent/process.h"
 #include "agent/report.h"
 
@@ -18,14 +19,6 @@
 #include <unistd.h>
 
 static const char shared_dir[] = "/run/shadowcl";
-
-/* A path that ends in a slash would follow a link. */
-static void copy_path(char out[PATH_MAX], const char *path)
-{
-    snprintf(out, PATH_MAX, "%s", path);
-    for (size_t length = strlen(out); length > 1 && out[length - 1] == '/'; length--)
-        out[length - 1] = 0;
-}
 
 static int check_owner(const struct stat *status, bool any_owner, struct error *err)
 {
@@ -49,7 +42,7 @@ static int open_checked(const char *path, bool any_owner, struct error *err)
 {
     char clean[PATH_MAX];
     struct stat status;
-    copy_path(clean, path);
+    folder_name(clean, path);
     int fd = open(clean, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int open_errno = errno;
     if (fd < 0 && lstat(clean, &status) == 0 && S_ISLNK(status.st_mode)) {

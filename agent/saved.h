@@ -13,17 +13,21 @@
 #include <stdint.h>
 
 enum { SAVED_VERSION = 1 };
+#define SAVED_NAME "shadowcl.json"
 
 struct saved {
     char dir[PATH_MAX]; /* absolute */
+    int fd;             /* owned: of the directory; -1: not open */
     json_t *json;       /* owned */
 };
 
-/* Makes the directory, mode 0700 whatever the umask, or takes an empty one. */
+/* Makes the directory, mode 0700 whatever the umask, or takes an empty one, or one that has only
+ * CRIU's logs in it, which go. No link is followed, and it must be the caller's alone. */
 int saved_create(struct saved *saved, const char *dir, struct error *err);
 /* After a failure: takes the images away; CRIU's log stays. */
 void saved_abandon(const struct saved *saved);
-/* Collects what `shadowcl.json` says, as long as the processes stand still. `resumes[i]`: was not
+/* Collects what `shadowcl.json` says, as long as the processes stand still; again, where more have
+ * come. `resumes[i]`: was not
  * suspended before, and is not to be afterwards. */
 int saved_describe(struct saved *saved, const struct tree *tree, const bool *resumes,
                    const struct criu *criu, struct error *err);
@@ -35,7 +39,8 @@ int saved_keep_files(struct saved *saved, struct error *err);
 int saved_commit(const struct saved *saved, struct error *err);
 uint64_t saved_bytes(const struct saved *saved);
 
-/* Opens a directory that is whole, or the newest such directory in it. */
+/* Opens a directory that is whole, or the newest such directory in it: of those that are named by
+ * numbers the one with the highest. No link is followed. */
 int saved_open(struct saved *saved, const char *dir, struct error *err);
 /* Is everything there that it names, or in the directory? Nothing is touched; files that have grown
  * since are well where they may be cut. */

@@ -117,6 +117,7 @@ static void add_mappings(json_t *mapped, pid_t pid)
 int saved_describe(struct saved *saved, const struct tree *tree, const bool *resumes,
                    const struct criu *criu, struct error *err)
 {
+    json_decref(saved->json);
     json_t *processes = json_array(), *files = json_array(), *pipes = json_array(),
            *mapped = json_array();
     for (size_t i = 0; i < tree->count; i++) {

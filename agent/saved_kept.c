@@ -48,7 +48,7 @@ static bool is_same(const json_t *file, const char *path)
 static int copy_file(const char *from, int to, const char *name, struct error *err)
 {
     struct stat status;
-    int source = open(from, O_RDONLY | O_CLOEXEC), result = -1;
+    int source = open(from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), result = -1;
     if (source >= 0 && fstat(source, &status) == 0)
         result = copy_bytes(source, to, status.st_size);
     if (result < 0) {
@@ -72,7 +72,8 @@ static int keep(const struct saved *saved, json_t *file, size_t number, struct e
     int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set(err, errno, "make `%.200s`", to);
-    int result = copy_file(path, fd, to, err);
+    int result = fchmod(fd, 0600) == 0 ? copy_file(path, fd, to, err)
+                                       : error_set(err, errno, "make `%.200s` private", to);
     close(fd);
     if (result < 0)
         return -1;

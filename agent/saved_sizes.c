@@ -5,6 +5,7 @@
 
 #include "criu_files.pb-c.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,10 +55,9 @@ static void take_size(json_t *files, const Shadowcl__CriuFiles__Regular *regular
 
 void saved_take_sizes(struct saved *saved)
 {
-    char path[PATH_MAX];
     uint32_t common, kind;
-    snprintf(path, sizeof path, "%.*s/files.img", PATH_MAX - 16, saved->dir);
-    FILE *file = fopen(path, "re");
+    int fd = openat(saved->fd, "files.img", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
     if (!file)
         return;
     if (read_word(file, &common) && read_word(file, &kind) && common == COMMON_MAGIC &&

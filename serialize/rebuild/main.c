@@ -150,7 +150,7 @@ int main(int argc, char **argv)
         return 2;
     }
     FILE *output = take_output();
-    int fd = open(wish.file, O_RDONLY | O_CLOEXEC);
+    int fd = open(wish.file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     int result = fd < 0 ? error_set(&err, errno, "open `%s`", wish.file) : 0;
     if (result == 0)
         result = run(&it, fd, &wish, &err);

@@ -636,30 +636,29 @@ def threads(pid):
     return names
 
 
-NAMES = [name[len("case_"):] for name in dir(Cases) if name.startswith("case_")]
-
-
-def run_case(build, criu, case, times):
+def run_case(kind, build, criu, case, times):
     """Whether it was; false where a program ended before its case was through with it."""
     work = Path(tempfile.mkdtemp(prefix="criu-"))
+    cases = None
     try:
         setup = Setup(build, "pocl", None, work)
         setup.source = HERE.parent.parent.parent
-        cases = Cases(setup, criu, times)
+        cases = kind(setup, criu, times)
         getattr(cases, f"case_{case}")()
         return True
     except Failure:
-        if times >= MOST_TIMES or not cases.ended_too_soon():
+        if times >= MOST_TIMES or not cases or not cases.ended_too_soon():
             raise
         return False
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def run_cases(what, kind):
+    names = [name[len("case_"):] for name in dir(kind) if name.startswith("case_")]
+    parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--build", type=Path, required=True, help="the build folder")
-    parser.add_argument("case", choices=NAMES)
+    parser.add_argument("case", choices=names)
     arguments = parser.parse_args()
     criu = None
     if arguments.case != "leave":
@@ -667,7 +666,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     times = 1
     try:
-        while not run_case(arguments.build.resolve(), criu, arguments.case, times):
+        while not run_case(kind, arguments.build.resolve(), criu, arguments.case, times):
             times *= 4
         print(f"{arguments.case}: ok")
     except Failure as failure:
@@ -675,4 +674,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_cases(__doc__, Cases)
