@@ -4,6 +4,7 @@
  * back. */
 #include "agent/answer.h"
 #include "agent/criu.h"
+#include "agent/explain.h"
 #include "agent/group.h"
 #include "agent/obstacles.h"
 #include "agent/options.h"
@@ -112,51 +113,13 @@ static double ms_since(double start)
     return (text_clock() - start) * 1e3;
 }
 
-/* Sockets are the user's affair once options for CRIU speak of them. */
-static int what_to_find(const struct criu *criu)
-{
-    int what = OBSTACLES_UNIX | OBSTACLES_TCP;
-    if (criu_has_option(criu, "--ext-unix-sk"))
-        what &= ~OBSTACLES_UNIX;
-    if (criu_has_option(criu, "--tcp-established") || criu_has_option(criu, "--tcp-close"))
-        what &= ~OBSTACLES_TCP;
-    return what;
-}
-
-static int check_children(const struct checkpoint *checkpoint, struct error *err)
-{
-    size_t children = checkpoint->group.tree.count - 1;
-    if (checkpoint->tree || !children)
-        return 0;
-    error_object(err, "process %d", (int)checkpoint->pid);
-    error_set(err, 0, "it has %zu child process%s, the first is %d", children,
-              children == 1 ? "" : "es", (int)checkpoint->group.tree.pids[1]);
-    return error_todo(err, "take them along with --tree");
-}
-
 static int check_obstacles(const struct checkpoint *checkpoint, int what, struct error *err)
 {
     struct obstacles obstacles;
-    obstacles_find(&obstacles, &checkpoint->group.tree, what);
+    obstacles_find_settled(&obstacles, &checkpoint->group.tree, what);
     int result = obstacles_refuse(&obstacles, err);
     obstacles_finish(&obstacles);
     return result;
-}
-
-/* Connections of ours to it end within moments: of a command before this one, and, once it has
- * left, our own. */
-static int check_settled(const struct checkpoint *checkpoint, int what, struct error *err)
-{
-    for (int i = 0; i < SETTLE_TRIES; i++) {
-        struct obstacles obstacles;
-        obstacles_find(&obstacles, &checkpoint->group.tree, what);
-        size_t count = obstacles.count;
-        obstacles_finish(&obstacles);
-        if (!count)
-            return 0;
-        usleep(10000);
-    }
-    return check_obstacles(checkpoint, what, err);
 }
 
 /* Without touching anything. */
@@ -166,9 +129,9 @@ static int check(struct checkpoint *checkpoint, struct error *err)
         return -1;
     *err = (struct error){0};
     if (group_find(&checkpoint->group, checkpoint->pid, err) < 0 ||
-        check_children(checkpoint, err) < 0)
+        group_check_children(&checkpoint->group, checkpoint->tree, err) < 0)
         return -1;
-    return check_settled(checkpoint, what_to_find(&checkpoint->criu), err);
+    return check_obstacles(checkpoint, obstacles_wanted(&checkpoint->criu), err);
 }
 
 /* The processes are stopped, and their copy is on the disk. */
@@ -193,7 +156,7 @@ static int take_newcomers(struct checkpoint *checkpoint, struct error *err)
     int count = group_take_newcomers(&checkpoint->group, err);
     if (count <= 0)
         return count;
-    if (check_children(checkpoint, err) < 0)
+    if (group_check_children(&checkpoint->group, checkpoint->tree, err) < 0)
         return -1;
     return saved_describe(&checkpoint->saved, &checkpoint->group.tree, checkpoint->group.resumes,
                           &checkpoint->criu, err);
@@ -212,8 +175,8 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
     struct group *group = &checkpoint->group;
     double start = text_clock();
     *err = (struct error){0};
-    int what = what_to_find(&checkpoint->criu) | OBSTACLES_DEVICES;
-    if (check_settled(checkpoint, what, err) < 0 ||
+    int what = obstacles_wanted(&checkpoint->criu) | OBSTACLES_DEVICES;
+    if (check_obstacles(checkpoint, what, err) < 0 ||
         saved_describe(&checkpoint->saved, &group->tree, group->resumes, &checkpoint->criu, err) <
             0 ||
         criu_dump(&checkpoint->criu, checkpoint->pid, checkpoint->saved.dir,
@@ -276,43 +239,6 @@ static int carry_out(struct checkpoint *checkpoint, struct error *err)
     return result;
 }
 
-static void print_files(const json_t *files, const char *key, const char *title)
-{
-    puts(title);
-    for (size_t i = 0; i < json_array_size(files); i++) {
-        const json_t *file = json_array_get(files, i), *value = json_object_get(file, key);
-        printf("  %s", json_string_value(json_object_get(file, "path")));
-        if (json_is_string(value))
-            printf(" (build-id %s)", json_string_value(value));
-        else if (json_is_true(value))
-            printf(" (written to, %lld bytes now)",
-                   (long long)json_integer_value(json_object_get(file, "size")));
-        putchar('\n');
-    }
-}
-
-static int explain(struct checkpoint *checkpoint, struct error *err)
-{
-    struct saved *saved = &checkpoint->saved;
-    if (check(checkpoint, err) < 0 ||
-        saved_describe(saved, &checkpoint->group.tree, checkpoint->group.resumes, &checkpoint->criu,
-                       err) < 0)
-        return -1;
-    if (checkpoint->options.json) {
-        json_dumpf(saved->json, stdout, JSON_INDENT(2));
-        putchar('\n');
-        return 0;
-    }
-    printf("%d can be copied by CRIU %s: nothing stands against it.\n", (int)checkpoint->pid,
-           checkpoint->criu.version);
-    print_files(json_object_get(saved->json, "mapped"), "build_id",
-                "These must be the same where it is restored, or be put into the directory by "
-                "--with-files (drivers that it has let go by then may still be mapped):");
-    print_files(json_object_get(saved->json, "files"), "written",
-                "These are open, and must be there as they are:");
-    return 0;
-}
-
 /* At the end. */
 static const char *state_of(const struct checkpoint *checkpoint)
 {
@@ -350,6 +276,21 @@ static void print_done(const struct checkpoint *checkpoint)
                checkpoint->group.tree.count == 1 ? "" : "es", bytes);
 }
 
+static int explain_one(const struct checkpoint *checkpoint)
+{
+    struct error err = {0};
+    struct explain_wish wish = {checkpoint->pid, checkpoint->tree, checkpoint->options.json,
+                                checkpoint->criu.more};
+    int code = explain(&wish, &err);
+    if (code >= 0)
+        return code;
+    report_error("checkpoint", &err);
+    fprintf(stderr, "  state: %s\n", state_of(checkpoint));
+    if (checkpoint->options.json)
+        print_json(checkpoint, code, &err);
+    return EXIT_REFUSED;
+}
+
 int verb_checkpoint(int argc, char **argv)
 {
     struct checkpoint checkpoint = {.saved = {.fd = -1}};
@@ -357,14 +298,16 @@ int verb_checkpoint(int argc, char **argv)
     checkpoint.criu.more = options_split(&argc, argv);
     options_set_defaults(&checkpoint.options);
     argp_parse(&checkpoint_argp, argc, argv, 0, NULL, &checkpoint);
-    int result = checkpoint.explain ? explain(&checkpoint, &err) : carry_out(&checkpoint, &err);
+    if (checkpoint.explain)
+        return explain_one(&checkpoint);
+    int result = carry_out(&checkpoint, &err);
     if (result < 0) {
         report_error("checkpoint", &err);
         fprintf(stderr, "  state: %s\n", state_of(&checkpoint));
     }
-    if (checkpoint.options.json && (!checkpoint.explain || result < 0))
+    if (checkpoint.options.json)
         print_json(&checkpoint, result, &err);
-    else if (result == 0 && !checkpoint.explain)
+    else if (result == 0)
         print_done(&checkpoint);
     group_finish(&checkpoint.group);
     saved_finish(&checkpoint.saved);

@@ -34,7 +34,25 @@ static bool is_to_speak_to(const struct peers *peers, pid_t pid)
     return listens(peers, pid) || ((found & PROCESS_OPENCL) && !(found & PROCESS_SHIM));
 }
 
-/* Those of the tree that listen, or should; all that are found are in `targets`. */
+/* Those of the tree that listen, or should, into `pids`. To speak to one that is away is to wake
+ * it.
+ */
+static size_t choose(const struct group *group, const struct peers *peers, pid_t *pids)
+{
+    size_t count = 0;
+    bool any_away = false;
+    for (size_t i = 0; i < group->tree.count; i++) {
+        bool is_away = away_is(group->tree.pids[i]);
+        any_away |= is_away;
+        if (!is_away && is_to_speak_to(peers, group->tree.pids[i]))
+            pids[count++] = group->tree.pids[i];
+    }
+    if (!count && !any_away)
+        pids[count++] = group->tree.pids[0]; /* it is told why not */
+    return count;
+}
+
+/* All that are found are in `targets`. */
 static int look(struct group *group, struct error *err)
 {
     struct options options = {0};
@@ -44,14 +62,12 @@ static int look(struct group *group, struct error *err)
     if (peers_scan(&peers, err) < 0)
         return -1;
     options.pids = calloc(group->tree.count + 1, sizeof *options.pids);
-    for (size_t i = 0; options.pids && i < group->tree.count; i++)
-        if (is_to_speak_to(&peers, group->tree.pids[i]))
-            options.pids[options.num_pids++] = group->tree.pids[i];
+    if (options.pids)
+        options.num_pids = choose(group, &peers, options.pids);
     peers_finish(&peers);
-    if (options.pids && !options.num_pids)
-        options.pids[options.num_pids++] = group->tree.pids[0]; /* it is told why not */
-    int result = options.pids ? targets_find(&group->targets, &options, err)
-                              : error_set(err, ENOMEM, "can't remember the processes");
+    int result = options.pids ? 0 : error_set(err, ENOMEM, "can't remember the processes");
+    if (options.num_pids) /* none: all of them are away */
+        result = targets_find(&group->targets, &options, err);
     options_finish(&options);
     return result;
 }
@@ -65,7 +81,7 @@ static int refuse_failed(const struct group *group, struct error *err)
     return -1;
 }
 
-int group_find_alone(struct group *group, pid_t root, bool whole, struct error *err)
+static int read_tree(struct group *group, pid_t root, bool whole, struct error *err)
 {
     *group = (struct group){0};
     if (tree_find(&group->tree, root, err) < 0)
@@ -73,8 +89,13 @@ int group_find_alone(struct group *group, pid_t root, bool whole, struct error *
     if (!whole)
         group->tree.count = 1;
     group->resumes = calloc(group->tree.count, sizeof *group->resumes);
-    if (!group->resumes)
-        return error_set(err, ENOMEM, "can't remember the processes");
+    return group->resumes ? 0 : error_set(err, ENOMEM, "can't remember the processes");
+}
+
+int group_find_alone(struct group *group, pid_t root, bool whole, struct error *err)
+{
+    if (read_tree(group, root, whole, err) < 0)
+        return -1;
     /* Some may still wait for a command that died. */
     return group_wake(group, err) < 0 ? -1 : refuse_failed(group, err);
 }
@@ -90,6 +111,26 @@ static void note_resumes(struct group *group)
         for (size_t j = 0; j < group->targets.count; j++)
             if (group->targets.list[j].pid == group->tree.pids[i])
                 group->resumes[i] = strcmp(group->targets.list[j].state, "suspended") != 0;
+}
+
+int group_look(struct group *group, pid_t root, struct error *err)
+{
+    if (read_tree(group, root, true, err) < 0 || look(group, err) < 0)
+        return -1;
+    ask_status(group->targets.list, group->targets.count);
+    note_resumes(group);
+    return 0;
+}
+
+int group_check_children(const struct group *group, bool whole, struct error *err)
+{
+    size_t children = group->tree.count - 1;
+    if (whole || !children)
+        return 0;
+    error_object(err, "process %d", (int)group->tree.pids[0]);
+    error_set(err, 0, "it has %zu child process%s, the first is %d", children,
+              children == 1 ? "" : "es", (int)group->tree.pids[1]);
+    return error_todo(err, "take them along with --tree");
 }
 
 static bool resumes(const struct group *group, pid_t pid)

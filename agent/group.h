@@ -17,6 +17,11 @@ struct group {
 int group_find(struct group *group, pid_t root, struct error *err);
 /* The same of one process without its children, unless `whole`. */
 int group_find_alone(struct group *group, pid_t root, bool whole, struct error *err);
+/* Finds the whole tree as it is, and wakes nobody. Those that listen, or should, are in `targets`;
+ * one that can't be had has failed there. */
+int group_look(struct group *group, pid_t root, struct error *err);
+/* Refuses where there are child processes that are not to come along. */
+int group_check_children(const struct group *group, bool whole, struct error *err);
 /* Suspends all and lets them leave, or none. */
 int group_leave(struct group *group, double deadline, struct error *err);
 /* Wakes those that have left; they stay suspended. */

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_SAID = 8 };
+enum { MAX_SAID = 8, SETTLE_TRIES = 200, SETTLE_US = 10000 };
 
 /* What the search knows. */
 struct search {
@@ -189,14 +189,40 @@ void obstacles_finish(struct obstacles *obstacles)
     *obstacles = (struct obstacles){0};
 }
 
+int obstacles_wanted(const struct criu *criu)
+{
+    int what = OBSTACLES_UNIX | OBSTACLES_TCP;
+    if (criu_has_option(criu, "--ext-unix-sk"))
+        what &= ~OBSTACLES_UNIX;
+    if (criu_has_option(criu, "--tcp-established") || criu_has_option(criu, "--tcp-close"))
+        what &= ~OBSTACLES_TCP;
+    return what;
+}
+
+void obstacles_find_settled(struct obstacles *obstacles, const struct tree *tree, int what)
+{
+    obstacles_find(obstacles, tree, what);
+    for (int i = 0; i < SETTLE_TRIES && obstacles->count; i++) {
+        usleep(SETTLE_US);
+        obstacles_finish(obstacles);
+        obstacles_find(obstacles, tree, what);
+    }
+}
+
+int obstacles_name(const struct obstacles *obstacles, size_t index, struct error *err)
+{
+    error_object(err, "%s", "what can't be copied");
+    error_set(err, 0, "%s", obstacles->list[index]);
+    return error_todo(err, "only the program can close it; for sockets, CRIU has options that may "
+                           "be given behind `--` (--tcp-established, --tcp-close, --ext-unix-sk)");
+}
+
 int obstacles_refuse(const struct obstacles *obstacles, struct error *err)
 {
     if (!obstacles->count)
         return 0;
     for (size_t i = 1; i < obstacles->count && i < MAX_SAID; i++)
         fprintf(stderr, "shadowcl checkpoint: also %s\n", obstacles->list[i]);
-    error_object(err, "%s", "what can't be copied");
-    error_set(err, 0, "%s%s", obstacles->list[0], obstacles->count > 1 ? " (and more)" : "");
-    return error_todo(err, "only the program can close it; for sockets, CRIU has options that may "
-                           "be given behind `--` (--tcp-established, --tcp-close, --ext-unix-sk)");
+    obstacles_name(obstacles, 0, err);
+    return error_set(err, 0, "%s%s", obstacles->list[0], obstacles->count > 1 ? " (and more)" : "");
 }

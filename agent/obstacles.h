@@ -3,6 +3,7 @@
 #ifndef SHADOWCL_AGENT_OBSTACLES_H
 #define SHADOWCL_AGENT_OBSTACLES_H
 
+#include "agent/criu.h"
 #include "agent/tree.h"
 
 struct obstacles {
@@ -16,8 +17,15 @@ enum {
     OBSTACLES_TCP = 4,     /* connections by TCP */
 };
 
+/* Sockets are the user's affair once his options for CRIU speak of them. */
+int obstacles_wanted(const struct criu *criu);
 void obstacles_find(struct obstacles *obstacles, const struct tree *tree, int what);
+/* Those that stay: connections of ours to it end within moments, of a command before this one, and,
+ * once it has left, our own. */
+void obstacles_find_settled(struct obstacles *obstacles, const struct tree *tree, int what);
 void obstacles_finish(struct obstacles *obstacles);
+/* One of them as an error. */
+int obstacles_name(const struct obstacles *obstacles, size_t index, struct error *err);
 /* As an error: the first, and how many more; 0 when there is none. */
 int obstacles_refuse(const struct obstacles *obstacles, struct error *err);
 

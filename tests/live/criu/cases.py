@@ -4,6 +4,7 @@
 is refused, and that nothing was touched then; copies at intervals; a tree of processes."""
 
 import argparse
+import ctypes
 import fcntl
 import json
 import os
@@ -18,10 +19,13 @@ import time
 from pathlib import Path
 
 from harness import (CRIU_PLACES, Failure, PATIENCE, Program, Setup, call, check, checkpoint, expect,
-                     lives, need_criu, restore)
+                     lives, need_criu, restore, skip)
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
+# Some that are on most machines, and that no driver here uses.
+DEVICES = ("/dev/fuse", "/dev/kvm", "/dev/net/tun", "/dev/loop-control")
+SYS_IO_URING_SETUP = 425
 # How often the program that is copied at intervals is killed.
 KILLS = int(os.environ.get("SHADOWCL_TEST_KILLS", "5"))
 # Of its steps there are more where the program ends too soon for its case.
@@ -153,7 +157,6 @@ class Cases:
     def case_plugin_dump_fails(self):
         """A connection to another process, which CRIU finds when the program has let go already."""
         ours, its = socket.socketpair()
-        os.set_inheritable(its.fileno(), True)
         with self.start_with(its) as program:
             program.wait_until(0.2)
             directory = self.directory(made=True)
@@ -195,18 +198,20 @@ class Cases:
 
     # What fails, and what is refused.
 
-    def start_with(self, its):
-        """A program that has inherited a socket."""
+    def start_with(self, *files):
+        """A program that has inherited open files, of which we keep none."""
         popen = subprocess.Popen
+        numbers = [file.fileno() for file in files]
 
-        def with_socket(*words, **options):
-            return popen(*words, pass_fds=(its.fileno(),), **options)
-        subprocess.Popen = with_socket
+        def with_files(*words, **options):
+            return popen(*words, pass_fds=numbers, **options)
+        subprocess.Popen = with_files
         try:
             return self.heat()
         finally:
             subprocess.Popen = popen
-            its.close()
+            for file in files:
+                file.close()
 
     def refused(self, program, *words, directory=None, environment=()):
         """Exit code 1, and each of the words is said."""
@@ -304,13 +309,18 @@ class Cases:
                 expect("suspended" not in said, f"it is said to be suspended: {out}{said}")
             self.expect_undisturbed(program)
 
+    def refused_with(self, file, *words):
+        """A program that has this open, which is said by number and name; it goes on."""
+        number = file.fileno()
+        with self.start_with(file) as program:
+            program.wait_until(0.1)
+            self.refused(program, f"process {program.pid}", f"descriptor {number} is ", *words)
+            expect(program.process.poll() is None, "it ended too soon to tell")
+            self.expect_undisturbed(program)
+
     def case_refusals(self):
         ours, its = socket.socketpair()
-        os.set_inheritable(its.fileno(), True)
-        with self.start_with(its) as program:
-            program.wait_until(0.1)
-            self.refused(program, "a Unix socket that is connected to a process outside")
-            expect(program.process.poll() is None, "it ended too soon to tell")
+        self.refused_with(its, "a Unix socket that is connected to a process outside")
         ours.close()
         with self.heat() as program:
             program.wait_until(0.1)
@@ -321,6 +331,107 @@ class Cases:
         expect("not under shadowcl" in said or "child process" in said, said)
         said = call(self.setup, "restore", self.setup.work, code=1)
         expect("holds no whole copy" in said, said)
+
+    def case_refuses_tcp(self):
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            with socket.create_server((host, 0), family=family) as server:
+                its = socket.create_connection(server.getsockname()[:2])
+                ours, _ = server.accept()
+                self.refused_with(its, f"a TCP connection to port {server.getsockname()[1]}")
+                ours.close()
+
+    def case_refuses_io_uring(self):
+        file = open_io_uring()
+        if not file:
+            skip("this kernel gives no io_uring")
+        self.refused_with(file, "an io_uring, which CRIU can't copy")
+
+    def case_refuses_device(self):
+        """Found when it has let go of its own: it goes on then."""
+        path = next((path for path in DEVICES if can_open(path)), None)
+        if not path:
+            skip(f"none of {', '.join(DEVICES)} can be opened")
+        self.refused_with(open(path, "rb", buffering=0), f"the device {path}")
+
+    # What is only asked.
+
+    def explained(self, program, *options, code=0, environment=()):
+        """What it prints, and the same by `--json`."""
+        text = call(self.setup, "checkpoint", "--explain", program.pid, *options, code=code,
+                    environment=environment)
+        said = call(self.setup, "checkpoint", "--explain", "--json", program.pid, *options,
+                    code=code, environment=environment)
+        answer = json.loads(said)
+        for obstacle in answer["obstacles"]:
+            for word in ("object", "reason", "todo"):
+                expect(obstacle[word] in text, f"`{obstacle[word]}` is not in the text: {text}")
+        for file in answer["files"] + answer["mapped"]:
+            expect(file["path"] in text, f"{file['path']} is not in the text: {text}")
+        return text, answer
+
+    def expect_listed(self, program, answer):
+        expect(str(program.err) in [file["path"] for file in answer["files"] if file["written"]],
+               f"its output is not among the files: {answer['files']}")
+        for name in ("sample-heat", "libOpenCL.so.1"):
+            expect(any(name in file["path"] and file["build_id"] for file in answer["mapped"]),
+                   f"{name} is not among those that are mapped: {answer['mapped']}")
+        expect([(one["pid"], one["resumes"]) for one in answer["processes"]] ==
+               [(program.pid, True)], f"{answer['processes']}")
+
+    def case_explain(self):
+        """All that stands against a copy, and what must be there in any case."""
+        with self.heat() as program:
+            program.wait_until(0.1)
+            text, answer = self.explained(program)
+            expect("nothing stands against it" in text and answer["obstacles"] == [], text)
+            self.expect_listed(program, answer)
+            self.expect_undisturbed(program)
+        ours, its = socket.socketpair()
+        other, its_too = socket.socketpair()
+        numbers = [file.fileno() for file in (its, its_too)]
+        with self.start_with(its, its_too) as program:
+            program.wait_until(0.1)
+            text, answer = self.explained(program, code=1,
+                                          environment={"SHADOWCL_CRIU": "/nonexistent"})
+            expect(f"{program.pid} can't be copied:" in text, text)
+            reasons = [obstacle["reason"] for obstacle in answer["obstacles"]]
+            for word in ("/nonexistent", *(f"descriptor {number} is a Unix socket"
+                                           for number in numbers)):
+                expect(any(word in reason for reason in reasons), f"`{word}` not in {reasons}")
+            self.expect_listed(program, answer)
+            text, answer = self.explained(program, "--", "--ext-unix-sk")
+            expect("nothing stands against it" in text, text)
+            self.expect_undisturbed(program)
+        ours.close()
+        other.close()
+        said = call(self.setup, "checkpoint", "--explain", program.pid, code=1)
+        expect("there is no such process" in said and "state: gone" in said, said)
+
+    def case_explain_wakes_nobody(self):
+        """One that has left its socket stays so."""
+        runtime = Path(self.setup.environment["SHADOWCL_RUNTIME_DIR"])
+        with self.heat() as program:
+            program.wait_until(0.1)
+            call(self.setup, "criu-hook", "pause", program.pid)
+            _, answer = self.explained(program)
+            expect(answer["obstacles"] == [], f"{answer['obstacles']}")
+            time.sleep(0.5)
+            expect(any(name.startswith("shadowcl-") for name in threads(program.pid)) and
+                   not list(runtime.glob("*.sock")), "it was woken")
+            call(self.setup, "criu-hook", "resume", program.pid)
+            self.expect_undisturbed(program)
+
+    def case_explain_tree(self):
+        """Children that would have to come along are one more obstacle, and are described too."""
+        script = [PYTHON, HERE / "family.py", "RESULT", "60"]
+        with Program(self.setup, "family", script, result=True) as program:
+            program.wait_until(0.1)
+            _, answer = self.explained(program, code=1)
+            expect(["child process" in one["reason"] for one in answer["obstacles"]] == [True],
+                   f"{answer['obstacles']}")
+            _, answer = self.explained(program, "--tree")
+            expect(len(answer["processes"]) >= 3 and answer["obstacles"] == [], f"{answer}")
+            program.finish()
 
     def write_criu(self, name, version, check):
         """One that says it is of this version, and does that when asked whether it works here."""
@@ -593,6 +704,32 @@ class Cases:
             program.process.wait(timeout=PATIENCE)
             program.forget_answer()
             check(expected, restore(self.setup, program, directory))
+
+
+class Descriptor:
+    """An open file that Python has no name for."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def fileno(self):
+        return self.number
+
+    def close(self):
+        os.close(self.number)
+
+
+def open_io_uring():
+    number = ctypes.CDLL(None).syscall(SYS_IO_URING_SETUP, 4, ctypes.create_string_buffer(120))
+    return Descriptor(number) if number >= 0 else None
+
+
+def can_open(path):
+    try:
+        open(path, "rb", buffering=0).close()
+        return True
+    except OSError:
+        return False
 
 
 def stopped(name):
