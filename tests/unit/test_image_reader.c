@@ -20,17 +20,23 @@ struct small {
     uint8_t *bytes; /* owned */
 };
 
-static struct small small_create(void)
+static struct small small_of(const struct sample *samples, size_t count)
 {
     struct small small = {.fd = sample_memfd()};
+    struct image_summary summary = sample_image(small.fd, IMAGE_COMPRESS_ZSTD, samples, count);
+    small.size = summary.file_bytes;
+    small.bytes = malloc(small.size);
+    assert_int_equal(pread(small.fd, small.bytes, small.size, 0), small.size);
+    return small;
+}
+
+static struct small small_create(void)
+{
     struct sample samples[] = {sample_create(2, 130, SAMPLE_RANDOM, 1),
                                sample_create(3, 3 * 4096, SAMPLE_ZERO, 2),
                                sample_create(4, 4096, SAMPLE_ZERO, 3)};
     memset(samples[1].bytes + 4096, 'x', 4096);
-    struct image_summary summary = sample_image(small.fd, IMAGE_COMPRESS_ZSTD, samples, 3);
-    small.size = summary.file_bytes;
-    small.bytes = malloc(small.size);
-    assert_int_equal(pread(small.fd, small.bytes, small.size, 0), small.size);
+    struct small small = small_of(samples, 3);
     for (size_t i = 0; i < 3; i++)
         sample_destroy(&samples[i]);
     return small;
@@ -62,19 +68,36 @@ static void expect_found(const struct small *small, size_t at, uint8_t value)
         fail_msg("byte %zu: the error `%s: %s` does not say where", at, err.object, err.reason);
 }
 
+/* Every byte is changed, and put back: by each of its bits and all of them, or to each value. */
+static void change_every_byte(const struct small *small, bool to_each)
+{
+    struct error err = {0};
+    assert_int_equal(open_and_verify(small->fd, &err), 0);
+    for (size_t at = 0; at < small->size; at++) {
+        for (int other = 1; other < 256; other++)
+            if (to_each || !(other & (other - 1)) || other == 255)
+                expect_found(small, at, (uint8_t)(small->bytes[at] ^ other));
+        assert_int_equal(pwrite(small->fd, small->bytes + at, 1, (off_t)at), 1);
+    }
+    assert_int_equal(open_and_verify(small->fd, &err), 0);
+}
+
 static void test_every_changed_byte_is_found(void **state)
 {
     struct small small = small_create();
-    struct error err = {0};
-    assert_int_equal(open_and_verify(small.fd, &err), 0);
-    for (size_t at = 0; at < small.size; at++) {
-        for (int bit = 0; bit < 8; bit++)
-            expect_found(&small, at, (uint8_t)(small.bytes[at] ^ 1 << bit));
-        expect_found(&small, at, (uint8_t)~small.bytes[at]);
-        assert_int_equal(pwrite(small.fd, small.bytes + at, 1, (off_t)at), 1);
-    }
-    assert_int_equal(open_and_verify(small.fd, &err), 0);
+    change_every_byte(&small, false);
     small_destroy(&small);
+}
+
+/* One buffer, of two pages: the first is zero, the second compressed. */
+static void test_every_value_of_every_byte_is_found(void **state)
+{
+    struct sample sample = sample_create(2, 8192, SAMPLE_ZERO, 1);
+    memset(sample.bytes + 4096, 'x', 4096);
+    struct small small = small_of(&sample, 1);
+    change_every_byte(&small, true);
+    small_destroy(&small);
+    sample_destroy(&sample);
 }
 
 static void test_every_shortened_image_is_found(void **state)
@@ -215,6 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_changed_byte_is_found),
+        cmocka_unit_test(test_every_value_of_every_byte_is_found),
         cmocka_unit_test(test_every_shortened_image_is_found),
         cmocka_unit_test(test_bytes_behind_the_end_are_found),
         cmocka_unit_test(test_swapped_records_are_found),
