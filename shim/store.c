@@ -47,20 +47,6 @@ struct stream_sink *store_sink(void)
     return saving.writer ? &sink : NULL;
 }
 
-static int source_get(struct stream_source *source, const struct mem *mem, size_t chunk, void *to,
-                      struct error *err)
-{
-    const struct image_contents *contents =
-        reader ? image_reader_contents(reader, mem->object.serial) : NULL;
-    if (!contents || contents->size != mem->size) {
-        error_set(err, 0, "its contents are not in the image file any more");
-        return error_todo(err, "put the file back as it was, then resume again");
-    }
-    return image_reader_chunk(reader, contents, chunk, to, err);
-}
-
-static struct stream_source source = {source_get};
-
 /* The first line of a small file, "" where it can't be had. */
 static void read_line(const char *path, char *text, size_t size)
 {
@@ -71,6 +57,44 @@ static void read_line(const char *path, char *text, size_t size)
         fclose(from);
     text[strcspn(text, "\n")] = 0;
 }
+
+/* Somebody may have written another image over it, and whose that is says more than that a checksum
+ * is wrong. */
+static void name_other(struct error *err)
+{
+    struct image_reader *other;
+    struct error unused = {0};
+    char boot[64];
+    if (image_reader_open(&other, kept, &unused) != 0)
+        return;
+    const Shadowcl__Image__About *about = image_reader_about(other);
+    read_line("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    if (memcmp(image_reader_header(other)->id, image_reader_header(reader)->id,
+               sizeof image_reader_header(other)->id) != 0) {
+        error_set(err, 0, "another image has been written over it: of process %u `%.100s`%s",
+                  about->pid, about->command,
+                  strcmp(about->boot, boot) != 0 ? ", of another machine or boot" : "");
+        error_todo(err, "put this process's own image back into the file, then resume again");
+    }
+    image_reader_close(other);
+}
+
+static int source_get(struct stream_source *source, const struct mem *mem, size_t chunk, void *to,
+                      struct error *err)
+{
+    const struct image_contents *contents =
+        reader ? image_reader_contents(reader, mem->object.serial) : NULL;
+    if (!contents || contents->size != mem->size) {
+        error_set(err, 0, "its contents are not in the image file any more");
+        return error_todo(err, "put the file back as it was, then resume again");
+    }
+    int result = image_reader_chunk(reader, contents, chunk, to, err);
+    if (result != 0)
+        name_other(err);
+    return result;
+}
+
+static struct stream_source source = {source_get};
 
 static int write_about(struct error *err)
 {

@@ -5,6 +5,7 @@ missing or don't let go, memory that is short. The program must run on, or be re
 right contents."""
 
 import argparse
+import struct
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import time
 from harness import Machine, Victim, expect, run_all
 
 WISHES = ("images", "outoforder")
+BALLAST = 256 << 20
 TWO = {"devices": 2, "names": ("first GPU", "second GPU")}
 
 
@@ -259,6 +261,109 @@ def prepared_for_a_file(build):
         victim.resume()
         victim.check("resumed from a file")
         cycle(machine, victim)
+
+
+def first_data(image):
+    """Where the first chunk of contents ends in the file (docs/image-format.md)."""
+    data = image.read_bytes()
+    at = struct.unpack_from("<I", data, 12)[0]
+    while True:
+        mark, kind, _, length = struct.unpack_from("<4sHHQ", data, at)
+        expect(mark == b"RCRD", f"no record at {at}")
+        if kind == 3:
+            return at, at + 32 + length
+        at += 32 + length
+
+
+def write_over(image, data, at=0):
+    """In place: the process has the file open."""
+    with open(image, "r+b") as file:
+        file.seek(at)
+        file.write(data)
+        if not at:
+            file.truncate()
+
+
+def damaged_while_suspended(build):
+    """A byte of the file is another one: it says where, is still suspended, and resumes once that
+    is put right."""
+    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
+        victim.do("step")
+        image = machine.work / "image"
+        suspend_to_image(machine, victim, "--compress", "off")
+        start, end = first_data(image)
+        whole = image.read_bytes()
+        for at, offset in ((end - 1, start), (start + 8, start)):
+            write_over(image, bytes([whole[at] ^ 0x20]), at)
+            for words in ((), ("--lazy",)):
+                victim.refused("suspended", "resume", *words, object=f"offset {offset}")
+            write_over(image, whole[at:at + 1], at)
+        with open(image, "r+b") as file:
+            file.truncate(start + 40)
+        victim.refused("suspended", "resume", object="offset")
+        write_over(image, whole)
+        victim.resume()
+        victim.check("the file was repaired")
+        cycle(machine, victim)
+
+
+def other_image_while_suspended(build):
+    """Somebody has saved another process into the file: it says whose that is."""
+    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as other:
+        image, others = machine.work / "image", machine.work / "others"
+        code, answer = machine.shadowcl("save", other.pid, others)
+        expect(code == 0, f"save: {answer}")
+        other.quit()
+        with Victim(machine, *WISHES) as victim:
+            victim.do("step")
+            suspend_to_image(machine, victim)
+            whole = image.read_bytes()
+            write_over(image, others.read_bytes())
+            answer = victim.refused("suspended", "resume", reason="another image")
+            expect(f"of process {other.pid} `" in answer["error"]["reason"] and
+                   "victim" in answer["error"]["reason"], answer)
+            write_over(image, whole)
+            victim.resume()
+            victim.check("its own file was put back")
+            cycle(machine, victim)
+
+
+def peak(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
+
+
+def peak_of(victim, *arguments):
+    """How much more than before it has had, at the most, in a suspend and a resume."""
+    with open(f"/proc/{victim.pid}/clear_refs", "w") as refs:
+        refs.write("5")  # the peak is what it has now
+    before = peak(victim.pid)
+    victim.suspend(*arguments)
+    victim.resume()
+    return peak(victim.pid) - before
+
+
+def little_memory_for_a_file(build):
+    """Contents of 256 MiB go to a file and come back by way of little memory, where a suspend to
+    memory needs it all."""
+    with Machine(build, mapping="copy", drivers="libpocl.so.2") as machine, \
+            Victim(machine, f"ballast={BALLAST:#x}") as victim:
+        victim.do("step")
+        cycle_of_driver(victim)  # what it needs once
+        image = machine.work / "image"
+        for words in (("--image", image), ("--image", image, "--compress", "zstd")):
+            more = peak_of(victim, *words)
+            expect(more <= 64 << 20, f"{words[2:]}: {more >> 20} MiB more than before")
+        more = peak_of(victim)
+        expect(more > BALLAST // 2, f"to memory it takes only {more >> 20} MiB more: what is "
+                                    "measured tells nothing")
+        victim.check("after suspends and resumes")
+
+
+def cycle_of_driver(victim):
+    victim.suspend()
+    victim.resume()
+    victim.check("after a suspend and resume")
 
 
 def released_while_written(build):
@@ -544,10 +649,12 @@ def device_too_small_now(build):
 TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
          kernel_past_deadline, call_past_deadline, capture_hangs, copy_up_fails_later,
          copy_up_fails_behind_the_program, copy_down_fails_later, copy_never_ends,
-         prepared_for_a_file, released_while_written, rebuild_hangs, log_disk_full, disks_full,
-         driver_missing, driver_does_not_start, driver_keeps_device, retry_on_fresh_instance,
-         looks_cost_no_instance, driver_lets_go_late, foreign_holder, other_sort_of_node,
-         same_node_later, address_space_short, memory_short, device_too_small_now)
+         prepared_for_a_file, damaged_while_suspended, other_image_while_suspended,
+         little_memory_for_a_file, released_while_written, rebuild_hangs, log_disk_full,
+         disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
+         retry_on_fresh_instance, looks_cost_no_instance, driver_lets_go_late, foreign_holder,
+         other_sort_of_node, same_node_later, address_space_short, memory_short,
+         device_too_small_now)
 
 
 if __name__ == "__main__":
