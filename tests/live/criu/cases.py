@@ -18,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import (CRIU_PLACES, Failure, PATIENCE, Program, Setup, call, check, checkpoint, expect,
-                     lives, need_criu, restore, skip)
+from harness import (CRIU_PLACES, Failure, PATIENCE, Program, Setup, call, call_json, check,
+                     checkpoint, expect, lives, need_criu, restore, skip)
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
@@ -87,11 +87,8 @@ class Cases:
             time.sleep(0.05)
 
     def state(self, pid):
-        """By what stands on standard output: beside it may be told of others on this machine."""
-        done = subprocess.run([self.setup.bin / "shadowcl", "ps", "--json"], text=True,
-                              env=self.setup.environment, capture_output=True, timeout=PATIENCE)
-        expect(done.returncode == 0, f"ps: exit code {done.returncode}: {done.stderr}")
-        return [one["state"] for one in json.loads(done.stdout) if one["pid"] == pid]
+        return [one["state"] for one in call_json(self.setup, "ps", "--json")
+                if one["pid"] == pid]
 
     def wait_for_state(self, program, state):
         end = time.monotonic() + 30
@@ -359,9 +356,8 @@ class Cases:
         """What it prints, and the same by `--json`."""
         text = call(self.setup, "checkpoint", "--explain", program.pid, *options, code=code,
                     environment=environment)
-        said = call(self.setup, "checkpoint", "--explain", "--json", program.pid, *options,
-                    code=code, environment=environment)
-        answer = json.loads(said)
+        answer = call_json(self.setup, "checkpoint", "--explain", "--json", program.pid, *options,
+                           code=code, environment=environment)
         for obstacle in answer["obstacles"]:
             for word in ("object", "reason", "todo"):
                 expect(obstacle[word] in text, f"`{obstacle[word]}` is not in the text: {text}")
@@ -652,6 +648,37 @@ class Cases:
             expect(time.monotonic() < end, "somebody survives SIGKILL")
             time.sleep(0.01)
         return names
+
+    def case_other_device(self):
+        """Copied on one driver's device, made again on another's: the same bytes."""
+        rusticl = "libRusticlOpenCL.so.1"
+        try:
+            ctypes.CDLL(rusticl)
+        except OSError:
+            skip("Mesa's rusticl is not installed (mesa-opencl-icd)")
+        (self.setup.work / "drivers/z-rusticl.icd").write_text(f"{rusticl}\n")
+        self.setup.environment |= {"RUSTICL_ENABLE": "llvmpipe", "OCL_ICD_PLATFORM_SORT": "none"}
+        words = [self.setup.bin / "sample-vadd", "--output", "RESULT", "--size", "65536",
+                 "--repeat", 10000 * self.times]
+        with Program(self.setup, "vadd-undisturbed", words, result=True) as program:
+            expected = program.finish()
+        with Program(self.setup, "vadd", words, result=True) as program:
+            self.programs.append(program)
+            program.wait_until(0.1)
+            expect("portable" in self.platform(program.pid), f"on {self.platform(program.pid)}")
+            directory = self.directory()
+            checkpoint(self.setup, program, directory)
+            program.process.wait(timeout=PATIENCE)
+            expect(not program.result.exists(), "it had written its result")
+            call(self.setup, "restore", "--detach", "--device", "rusticl:0", directory)
+            expect("rusticl" in self.platform(program.pid), f"on {self.platform(program.pid)}")
+            self.wait_for_restored(program.pid)
+            check(expected, program.answer())
+
+    def platform(self, pid):
+        """Whose device a program is on."""
+        return str([one["devices"] for one in call_json(self.setup, "ps", "--json")
+                    if one["pid"] == pid]).lower()
 
     # Trees.
 

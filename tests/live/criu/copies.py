@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Copies a program at several moments of its life, kills it with SIGKILL, and makes it again: here,
-in a new pid namespace under a new runtime directory, and twice from one copy. Each time its answer
-and its output must be those of an undisturbed run."""
+"""Copies a program, or a tree of them, at three moments of its life, kills it with SIGKILL, and
+makes it again in a new pid namespace under a new runtime directory; and here, twice from one copy.
+Each time its answer and its output must be those of an undisturbed run."""
 
 import argparse
+import json
 import shutil
 import signal
 import subprocess
@@ -29,10 +30,13 @@ PROGRAMS = {
     "filter": ["bin/sample-filter", "--output", "RESULT", "--size", "128", "--repeat", "300"],
     "link": ["bin/sample-link", "--output", "RESULT", "--size", "4096", "--repeat", "6000"],
     "pyopencl": [PYTHON, HERE / "steps.py", "RESULT", "100"],
+    "family": [PYTHON, HERE / "family.py", "RESULT", "60"],
 }
 
 
 class Copies:
+    options = ()
+
     def __init__(self, setup, name):
         self.setup = setup
         self.name = name
@@ -64,46 +68,51 @@ class Copies:
         if self.setup.node:
             self.setup.replace_node()
 
-    def killed_here(self, fraction):
+    def copy(self, program, *options):
+        directory = self.directory()
+        answer = checkpoint(self.setup, program, directory, *self.options, *options)
+        return directory, answer
+
+    def copy_and_end(self, program, fraction):
+        program.wait_until(fraction)
+        directory, _ = self.copy(program)
+        code = program.process.wait(timeout=PATIENCE)
+        expect(code == -signal.SIGKILL, f"it ended with {code} after it was copied")
+        if program.result and program.result.exists():
+            raise TooShort("it had written its result before it was copied")
+        self.lose_device()
+        program.forget_answer()
+        return directory
+
+    def leave_for_elsewhere(self):
+        """The old runtime directory is gone, as on another machine."""
+        shutil.rmtree(self.setup.environment["SHADOWCL_RUNTIME_DIR"])
+        new = self.setup.work / f"run-{self.count}"
+        new.mkdir()
+        self.setup.environment["SHADOWCL_RUNTIME_DIR"] = str(new)
+
+    def run_at(self, fraction):
         with self.start() as program:
-            program.wait_until(fraction)
-            directory = self.directory()
-            checkpoint(self.setup, program, directory)
-            code = program.process.wait(timeout=PATIENCE)
-            expect(code == -signal.SIGKILL, f"it ended with {code} after it was copied")
-            if program.result.exists():
-                raise TooShort("it had written its result before it was copied")
-            self.lose_device()
-            program.forget_answer()
-            return restore(self.setup, program, directory)
+            directory = self.copy_and_end(program, fraction)
+            self.leave_for_elsewhere()
+            return restore(self.setup, program, directory, before=NEW_NAMESPACE)
 
     def run_early(self):
-        return self.killed_here(0.05)
+        return self.run_at(0.05)
+
+    def run_middle(self):
+        return self.run_at(0.3)
 
     def run_late(self):
-        return self.killed_here(0.7)
-
-    def run_elsewhere(self):
-        """The old runtime directory is gone, as on another machine."""
-        with self.start() as program:
-            program.wait_until(0.3)
-            directory = self.directory()
-            checkpoint(self.setup, program, directory)
-            program.process.wait(timeout=PATIENCE)
-            self.lose_device()
-            old = Path(self.setup.environment["SHADOWCL_RUNTIME_DIR"])
-            shutil.rmtree(old)
-            new = self.setup.work / f"run-{self.count}"
-            new.mkdir()
-            self.setup.environment["SHADOWCL_RUNTIME_DIR"] = str(new)
-            return restore(self.setup, program, directory, before=NEW_NAMESPACE)
+        return self.run_at(0.7)
 
     def run_twice(self):
         """Left running, then killed; made again twice from one copy."""
         with self.start() as program:
             program.wait_until(0.2)
-            directory = self.directory()
-            answer = checkpoint(self.setup, program, directory, "--leave-running")
+            directory, answer = self.copy(program, "--leave-running")
+            if answer["state"] == "gone" and program.ends_soon():
+                raise TooShort("it ended right after it was copied")
             expect(answer["state"] == "running", f"left {answer['state']}")
             program.wait_until(min(program.fraction() + 0.1, 0.9))
             program.kill()
@@ -118,18 +127,17 @@ class Copies:
         """The one that was left running is not disturbed either."""
         with self.start() as program:
             program.wait_until(0.2)
-            checkpoint(self.setup, program, self.directory(), "--leave-running")
+            self.copy(program, "--leave-running")
             return program.finish()
 
-    MOMENTS = {"early": run_early, "late": run_late, "elsewhere": run_elsewhere,
-               "twice": run_twice, "left running": run_left_running}
+    MOMENTS = ("early", "middle", "late", "twice", "left-running")
 
     def run_moment(self, moment, native):
         """What the undisturbed run gives is another after there was too little to do."""
         while True:
             try:
                 native = native or self.native()
-                check(native, moment(self))
+                check(native, moment())
                 return native
             except TooShort:
                 if self.times >= MOST_TIMES:
@@ -142,13 +150,40 @@ class Copies:
         for what in moments:
             began = time.monotonic()
             try:
-                native = self.run_moment(self.MOMENTS[what], native)
+                moment = getattr(self, f"run_{what.replace('-', '_')}")
+                native = self.run_moment(moment, native)
                 print(f"{self.name}, {what}: equal, {len(native[1]) or len(native[0])} bytes, "
                       f"{time.monotonic() - began:.1f} s", flush=True)
             except (Failure, subprocess.TimeoutExpired, OSError) as failure:
                 failures += 1
                 print(f"{self.name}, {what}: FAILED: {failure}", flush=True)
         return failures
+
+
+class Tree(Copies):
+    """With children. What they share lies in a file, which goes on as the program does, and is gone
+    at its end: it is part of what must be there as it was."""
+    options = ("--tree",)
+
+    def run_twice(self):
+        with self.start() as program:
+            directory = self.copy_and_end(program, 0.2)
+            shared = {path: path.read_bytes() for path in shared_by(directory)}
+            expect(shared, "they share no memory: nothing is tested")
+            first = restore(self.setup, program, directory, "--truncate")
+            program.forget_answer()
+            for path, contents in shared.items():
+                expect(not path.exists(), f"{path} was left behind")
+                path.touch(mode=0o600)  # as it was: CRIU compares that
+                path.write_bytes(contents)
+            second = restore(self.setup, program, directory, "--truncate")
+            expect(first == second, "made again twice, it gave two results")
+            return second
+
+
+def shared_by(directory):
+    mapped = json.loads((directory / "shadowcl.json").read_text())["mapped"]
+    return [Path(file["path"]) for file in mapped if file.get("written")]
 
 
 def run_copies(what, kind, programs):
@@ -171,4 +206,5 @@ def run_copies(what, kind, programs):
 
 
 if __name__ == "__main__":
-    run_copies(__doc__, Copies, PROGRAMS)
+    run_copies(__doc__, lambda setup, name: (Tree if name == "family" else Copies)(setup, name),
+               PROGRAMS)

@@ -5,13 +5,10 @@ link, also where somebody has prepared it; and which copy is taken out of severa
 
 import os
 import shutil
-import sys
 import time
-from pathlib import Path
 
 from cases import Cases, run_cases
-from harness import (Failure, PATIENCE, call, check, checkpoint, expect, lives, logs,  # noqa: F401
-                     restore)
+from harness import PATIENCE, call, check, checkpoint, expect, lives, restore
 
 LOGS = ("criu.out", "dump.log", "stats-dump")
 SECRET = "what is nobody's business\n"
@@ -100,7 +97,7 @@ class Directories(Cases):
     def case_failed_into_prepared_place(self):
         """CRIU fails: what it says is for the owner only too."""
         broken = self.setup.work / "broken-criu"
-        broken.write_text('#!/bin/sh\n[ "$1" = dump ] || exec ' f'{self.criu} "$@"\n'
+        broken.write_text(f'#!/bin/sh\n[ "$1" = dump ] || exec {self.criu} "$@"\n'
                           'echo "Error (x.c:1): no luck"\nexit 1\n')
         broken.chmod(0o755)
         secret, directory = self.secret(), self.directory(made=True)

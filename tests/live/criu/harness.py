@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests with CRIU share: a program under shadowcl whose outputs are files, which is copied,
-killed and made again; and the way to skip where CRIU or the rights for it are missing."""
+"""What the tests with CRIU share: a program under shadowcl whose outputs are files, which is
+copied, killed and made again; and the way to skip where CRIU or the rights for it are missing."""
 
 import json
 import os
@@ -105,6 +105,13 @@ class Program:
             expect(time.monotonic() < end, f"stuck at {self.fraction():.0%} of its work")
             time.sleep(0.005)
 
+    def ends_soon(self):
+        """By itself: one that has closed its socket may be at its end for a while."""
+        try:
+            return self.process.wait(timeout=5) == 0
+        except subprocess.TimeoutExpired:
+            return False
+
     def kill(self):
         if lives(self.pid):
             os.kill(self.pid, signal.SIGKILL)
@@ -127,14 +134,25 @@ class Program:
             self.result.unlink(missing_ok=True)
 
 
-def call(setup, *words, environment=(), before=(), code=0):
-    """Runs shadowcl; what it said, when it ended as expected."""
+def run_command(setup, *words, environment=(), before=(), code=0):
+    """Runs shadowcl, which ends as expected."""
     done = subprocess.run([*before, setup.bin / "shadowcl", *map(str, words)],
                           env={**setup.environment, **dict(environment)}, text=True,
                           capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
     expect(done.returncode == code, f"shadowcl {words}: exit code {done.returncode}, expected "
                                     f"{code}\n{done.stdout}{done.stderr}{logs(words)}")
+    return done
+
+
+def call(setup, *words, **how):
+    """What it said."""
+    done = run_command(setup, *words, **how)
     return done.stdout + done.stderr
+
+
+def call_json(setup, *words, **how):
+    """Its answer: beside it may be told of others on this machine."""
+    return json.loads(run_command(setup, *words, **how).stdout)
 
 
 def logs(words):
@@ -153,7 +171,7 @@ def checkpoint(setup, program, directory, *options):
     try:
         said = call(setup, "checkpoint", "--json", program.pid, directory, *options)
     except Failure as failure:
-        if program.process.poll() == 0:
+        if program.ends_soon():
             raise TooShort(str(failure)) from None
         raise
     answer = json.loads(said[said.index("["):said.rindex("]") + 1])[0]
