@@ -243,6 +243,18 @@ def test_a_program_that_does_not_compile(start):
     assert "-11 when it is built again" in answer["error"]["reason"], answer
 
 
+def test_no_link_is_followed(start):
+    """The command has looked at the file; by then something else may have its name."""
+    place = start("pocl")
+    image, link, pipe = place.image("plain"), place.work / "link", place.work / "pipe"
+    link.symlink_to(image)
+    answer = place.rebuild("check", link, code=1)
+    assert f"open `{link}`" in answer["error"]["reason"], answer
+    os.mkfifo(pipe)
+    answer = place.rebuild("check", pipe, code=1)
+    assert "it is not a file" in answer["error"]["reason"], answer
+
+
 def test_wrong_usage(start):
     place = start("pocl")
     for arguments in [], ["verify"], ["save", "a", "b"], ["check", "a", "b", "--exact"]:
