@@ -587,7 +587,8 @@ class Cases:
         top.chmod(0o777)
         said = call(self.setup, "run", *every, "--", "true", code=1)
         expect("others can write to it" in said, said)
-        said = call(self.setup, "restore", *every, "--detach", "--truncate", top, code=1)
+        copy = max(top.glob("*/shadowcl.json")).parent
+        said = call(self.setup, "restore", *every, "--detach", "--truncate", copy, code=1)
         expect("others can write to it" in said and "state: not started" in said, said)
 
     def kill_until_its_end(self, killed, expected):
