@@ -107,6 +107,18 @@ static cl_int check_local(const struct launch *launch)
     return check_items(launch);
 }
 
+/* What the kernel has of its own, and its local arguments as they are set now. */
+static cl_int check_local_memory(const struct launch *launch)
+{
+    cl_ulong needed = 0, most = 0;
+    const struct driver *driver = launch->kernel->object.driver;
+    cl_device_id device = device_real(launch->queue->device);
+    driver->clGetKernelWorkGroupInfo(kernel_real(launch->kernel), device, CL_KERNEL_LOCAL_MEM_SIZE,
+                                     sizeof needed, &needed, NULL);
+    driver->clGetDeviceInfo(device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof most, &most, NULL);
+    return most && needed > most ? CL_OUT_OF_RESOURCES : CL_SUCCESS;
+}
+
 cl_int launch_validate(const struct launch *launch)
 {
     cl_int status = check_executable(launch);
@@ -116,5 +128,7 @@ cl_int launch_validate(const struct launch *launch)
         status = check_local(launch);
     if (status == CL_SUCCESS && !kernel_args_set(launch->kernel))
         status = CL_INVALID_KERNEL_ARGS;
+    if (status == CL_SUCCESS)
+        status = check_local_memory(launch);
     return status;
 }
