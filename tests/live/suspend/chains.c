@@ -226,6 +226,75 @@ static void test_in_order_without_events(void **state)
     ok(clReleaseMemObject(a));
 }
 
+static void expect_waiting(cl_event event)
+{
+    cl_int status = 99;
+    ok(clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL));
+    assert_true(status > CL_COMPLETE && status <= CL_QUEUED);
+}
+
+static void advance(cl_command_queue queue, cl_mem mem, cl_uint *x, cl_uint a)
+{
+    const cl_uint m = 3;
+    ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
+    ok(clSetKernelArg(kernel, 1, sizeof m, &m));
+    ok(clSetKernelArg(kernel, 2, sizeof a, &a));
+    live_launch(queue, kernel, SIZE / 4);
+    model(x, m, a);
+}
+
+/* pocl aborts at the old name. */
+static cl_int wait_in_queue(cl_command_queue queue, cl_event event)
+{
+    return live_shadowed() ? clEnqueueWaitForEvents(queue, 1, &event)
+                           : clEnqueueBarrierWithWaitList(queue, 1, &event, NULL);
+}
+
+/* OpenCL 1.0 and 1.1: on the queue out of order nothing else keeps the kernels apart. */
+static void test_markers_and_barriers_by_their_old_names(void **state)
+{
+    static cl_uint x[SIZE / 4];
+    cl_event user, markers[2];
+    cl_int err;
+    live_pattern(x, SIZE, 8);
+    cl_mem a = live_buffer(SIZE, x);
+    user = clCreateUserEvent(live.context, &err);
+    made(user);
+    ok(wait_in_queue(queues[0], user));
+    advance(queues[0], a, x, 1);
+    ok(clEnqueueMarker(queues[0], &markers[0]));
+    live_cycle();
+    ok(clEnqueueBarrier(queues[0]));
+    ok(clUnloadCompiler());
+    ok(wait_in_queue(queues[2], markers[0]));
+    advance(queues[2], a, x, 2);
+    ok(clEnqueueBarrier(queues[2]));
+    live_cycle();
+    advance(queues[2], a, x, 3);
+    ok(clEnqueueMarker(queues[2], &markers[1]));
+    assert_int_equal(clEnqueueMarker(queues[2], NULL), CL_INVALID_VALUE);
+    if (live_shadowed()) {
+        cl_event wrong = (cl_event)a;
+        assert_int_equal(clEnqueueWaitForEvents(queues[2], 0, NULL), CL_INVALID_VALUE);
+        assert_int_equal(clEnqueueWaitForEvents(queues[2], 1, &wrong), CL_INVALID_EVENT);
+    }
+    ok(clUnloadCompiler());
+    live_cycle();
+    for (int i = 0; i < 2; i++)
+        expect_waiting(markers[i]);
+    ok(clSetUserEventStatus(user, CL_COMPLETE));
+    live_cycle();
+    ok(clWaitForEvents(2, markers));
+    ok(clFinish(queues[2]));
+    live_expect(a, 0, x, SIZE);
+    cl_program late = live_program(source, "-D LATE"); /* the compiler is loaded again */
+    ok(clReleaseProgram(late));
+    ok(clReleaseEvent(user));
+    for (int i = 0; i < 2; i++)
+        ok(clReleaseEvent(markers[i]));
+    ok(clReleaseMemObject(a));
+}
+
 /* A command that hangs on an unset user event is refused at the same call as one that does not. */
 static void test_wrong_commands_are_refused_at_their_call(void **state)
 {
@@ -381,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_rectangles_and_images),
         cmocka_unit_test(test_everything_released_behind_the_chain),
         cmocka_unit_test(test_in_order_without_events),
+        cmocka_unit_test(test_markers_and_barriers_by_their_old_names),
         cmocka_unit_test(test_native_kernels_that_enqueue_each_other),
         cmocka_unit_test(test_finish_waits_for_what_came_before),
         cmocka_unit_test(test_wrong_commands_are_refused_at_their_call),
