@@ -6,14 +6,24 @@
 
 #include "shim/launch.h"
 
+/* No build step was for this device. pocl answers CL_BUILD_SUCCESS all the same. */
+static bool never_built(const struct build_device *device)
+{
+    const struct recipe *recipe = device->recipe;
+    return recipe->step == STEP_NONE &&
+           (recipe->origin->kind == ORIGIN_SOURCE || recipe->origin->kind == ORIGIN_IL);
+}
+
 static cl_int check_executable(const struct launch *launch)
 {
     struct program *program = launch->kernel->program;
     int index = program_device_index(program, launch->queue->device);
     if (index < 0)
         return CL_INVALID_PROGRAM_EXECUTABLE;
-    struct info_cache *info = &atomic_load(&program->build)->devices[index].info;
-    const struct info_entry *status = info_cache_find(info, CL_PROGRAM_BUILD_STATUS);
+    struct build_device *device = &atomic_load(&program->build)->devices[index];
+    if (never_built(device))
+        return CL_INVALID_PROGRAM_EXECUTABLE;
+    const struct info_entry *status = info_cache_find(&device->info, CL_PROGRAM_BUILD_STATUS);
     cl_build_status built = CL_BUILD_SUCCESS;
     if (status && status->size == sizeof built)
         memcpy(&built, status->bytes, sizeof built);

@@ -254,6 +254,60 @@ static void test_buffer_over_shared_virtual_memory(void **state)
     clSVMFree(live.context, p);
 }
 
+/* A launch on a device for which the program was not built is refused at its call, also when it
+ * hangs on an unset user event. */
+static void test_launch_on_a_device_without_the_program(void **state)
+{
+    cl_device_id two[2];
+    cl_uint count = 0, x[16] = {0}, a = 2;
+    cl_int err;
+    const size_t items = 16;
+    ok(clGetDeviceIDs(live.platform, CL_DEVICE_TYPE_ALL, 2, two, &count));
+    live_need(count >= 2);
+    cl_context context = clCreateContext(NULL, 2, two, NULL, NULL, &err);
+    made(context);
+    cl_program program = clCreateProgramWithSource(context, 1, (const char **)&source, NULL, &err);
+    made(program);
+    clCreateKernel(program, "add", &err);
+    assert_int_equal(err, CL_INVALID_PROGRAM_EXECUTABLE);
+    live_cycle();
+    clCreateKernel(program, "add", &err);
+    assert_int_equal(err, CL_INVALID_PROGRAM_EXECUTABLE);
+    ok(clBuildProgram(program, 1, &two[0], NULL, NULL, NULL));
+    cl_kernel kernel = clCreateKernel(program, "add", &err);
+    made(kernel);
+    cl_mem mem = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, sizeof x, x, &err);
+    made(mem);
+    ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
+    ok(clSetKernelArg(kernel, 1, sizeof a, &a));
+    cl_command_queue queues[2];
+    cl_event gate = clCreateUserEvent(context, &err);
+    made(gate);
+    for (int i = 0; i < 2; i++) {
+        queues[i] = clCreateCommandQueue(context, two[i], 0, &err);
+        made(queues[i]);
+        for (cl_uint held = 0; held < 2; held++) {
+            live_cycle();
+            if (i == 1 && !(held && live_shadowed()))
+                continue; /* pocl aborts */
+            err = clEnqueueNDRangeKernel(queues[i], kernel, 1, NULL, &items, NULL, held,
+                                         held ? &gate : NULL, NULL);
+            assert_int_equal(err, i == 0 ? CL_SUCCESS : CL_INVALID_PROGRAM_EXECUTABLE);
+        }
+    }
+    ok(clSetUserEventStatus(gate, CL_COMPLETE));
+    ok(clEnqueueReadBuffer(queues[0], mem, CL_TRUE, 0, sizeof x, x, 0, NULL, NULL));
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(x[i], 4);
+    for (int i = 0; i < 2; i++)
+        ok(clReleaseCommandQueue(queues[i]));
+    ok(clReleaseEvent(gate));
+    ok(clReleaseMemObject(mem));
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseProgram(program));
+    ok(clReleaseContext(context));
+}
+
 /* A program whose devices were built one after the other, the second first. */
 static void test_built_for_one_device_after_the_other(void **state)
 {
@@ -330,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_svm_stays_at_its_address),
         cmocka_unit_test(test_svm_migrates),
         cmocka_unit_test(test_buffer_over_shared_virtual_memory),
+        cmocka_unit_test(test_launch_on_a_device_without_the_program),
         cmocka_unit_test(test_built_for_one_device_after_the_other),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
