@@ -239,6 +239,42 @@ static void test_overlapping_sub_buffers_share_their_parents_bytes(void **state)
     ok(clReleaseMemObject(high));
 }
 
+static long long captured(void)
+{
+    long long bytes = live_suspend_captured();
+    live_resume();
+    return bytes;
+}
+
+/* Sub-buffers are no bytes of their own; a buffer beside is. */
+static void test_sub_buffers_are_captured_with_their_parent_alone(void **state)
+{
+    unsigned char bytes[16384];
+    cl_mem subs[4];
+    live_pattern(bytes, sizeof bytes, 7);
+    const long long before = captured();
+    cl_mem parent = live_buffer(sizeof bytes, bytes);
+    const long long alone = captured();
+    for (size_t i = 0; i < 4; i++)
+        subs[i] = sub_buffer(parent, 0, i * 2048, 8192);
+    assert_int_equal(captured(), alone);
+    ok(clEnqueueWriteBuffer(live.queue, subs[1], CL_TRUE, 0, 8192, bytes, 0, NULL, NULL));
+    ok(clEnqueueWriteBuffer(live.queue, subs[3], CL_TRUE, 0, 8192, bytes, 0, NULL, NULL));
+    ok(clReleaseMemObject(parent)); /* kept by its parts */
+    assert_int_equal(captured(), alone);
+    if (alone > before) { /* where contents are copied at all */
+        assert_int_equal(alone - before, sizeof bytes);
+        cl_mem other = live_buffer(1000, bytes);
+        assert_int_equal(captured(), alone + 1000);
+        ok(clReleaseMemObject(other));
+    }
+    live_expect(subs[1], 0, bytes, 4096);
+    live_expect(subs[3], 0, bytes, 8192);
+    for (int i = 0; i < 4; i++)
+        ok(clReleaseMemObject(subs[i]));
+    assert_int_equal(captured(), before);
+}
+
 static _Atomic int num_called;
 static int order[8];
 
@@ -309,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_memory_that_the_program_cannot_write),
         cmocka_unit_test(test_last_view_of_the_programs_memory_is_released_while_suspended),
         cmocka_unit_test(test_overlapping_sub_buffers_share_their_parents_bytes),
+        cmocka_unit_test(test_sub_buffers_are_captured_with_their_parent_alone),
         cmocka_unit_test(test_destructor_callbacks_run_in_reverse_order),
         cmocka_unit_test(test_destructor_callback_of_a_buffer_released_while_suspended),
         cmocka_unit_test(test_buffer_with_properties),

@@ -2,6 +2,7 @@
 /* See live.h. */
 #include "live.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -38,7 +39,8 @@ static char **without_preload(void)
     return copy;
 }
 
-static int run_with(const char *verb, const char *first, const char *second)
+/* What it says goes to the file. */
+static int run_into(const char *file, const char *verb, const char *first, const char *second)
 {
     char pid[32];
     char *arguments[] = {getenv("LIVE_COMMAND"), (char *)verb,   pid,
@@ -54,12 +56,17 @@ static int run_with(const char *verb, const char *first, const char *second)
     fflush(NULL);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", 1 /* O_WRONLY */, 0);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, file, O_WRONLY, 0);
     assert_int_equal(posix_spawn(&child, command, &actions, NULL, arguments, environment), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     posix_spawn_file_actions_destroy(&actions);
     free(environment);
     return status;
+}
+
+static int run_with(const char *verb, const char *first, const char *second)
+{
+    return run_into("/dev/null", verb, first, second);
 }
 
 static int run_command(const char *verb, const char *deadline)
@@ -87,6 +94,26 @@ bool live_try_suspend_in(const char *seconds)
 void live_suspend(void)
 {
     command("suspend");
+}
+
+long long live_suspend_captured(void)
+{
+    static const char key[] = "\"captured_bytes\":";
+    char name[] = "/tmp/live-suspend-XXXXXX", text[4096];
+    if (!live_commanded())
+        return -1;
+    int fd = mkstemp(name);
+    assert_true(fd >= 0);
+    int status = run_into(name, "suspend", "--json", NULL);
+    ssize_t size = read(fd, text, sizeof text - 1);
+    close(fd);
+    unlink(name);
+    assert_int_equal(status, 0);
+    text[size > 0 ? size : 0] = '\0';
+    const char *found = strstr(text, key);
+    if (!found)
+        fail_msg("no %s in: %s", key, text);
+    return found ? atoll(found + strlen(key)) : -1;
 }
 
 void live_resume(void)

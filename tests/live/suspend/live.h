@@ -37,6 +37,8 @@ bool live_commanded(void);
 /* Each asserts that the command says 0. To be called from the test's own thread. */
 void live_suspend(void);
 void live_resume(void);
+/* live_suspend, and how many bytes the command says were captured; -1 where it does nothing. */
+long long live_suspend_captured(void);
 /* The same, where the command may refuse: was it done? */
 bool live_try_suspend(void);
 bool live_try_suspend_in(const char *seconds); /* --deadline */
