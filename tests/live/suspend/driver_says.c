@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a driver does of itself: it tells a context of an error, and ends a command that it took
- * with one. The test driver does so when it is told (SHADOWCL_TEST_FAULTS). */
+/* What a driver does of itself: it tells a context of an error, ends a command that it took with
+ * one, and takes no command that was held back. The test driver does so when it is told
+ * (SHADOWCL_TEST_FAULTS). */
 #include "live.h"
 
 #include <pthread.h>
@@ -210,6 +211,150 @@ static void test_unmap_that_fails_in_the_driver_leaves_the_region_mapped(void **
     fail_in_driver(CL_MAP_WRITE_INVALIDATE_REGION, true);
 }
 
+static cl_int status_of(cl_event event)
+{
+    cl_int status = 99;
+    ok(clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL));
+    return status;
+}
+
+static cl_event user_event(void)
+{
+    cl_int err;
+    cl_event event = clCreateUserEvent(live.context, &err);
+    made(event);
+    return event;
+}
+
+static _Atomic int told_status;
+
+static void CL_CALLBACK note_status(cl_event event, cl_int status, void *data)
+{
+    atomic_store(&told_status, status);
+}
+
+/* What hangs on the chain in another thread. */
+static void *wait_for_it(void *event)
+{
+    cl_int err = clWaitForEvents(1, event);
+    return (void *)(intptr_t)err;
+}
+
+/* The call that fails is made when the command is handed over: its error becomes the event's
+ * status, and what waits for that never runs, also on another queue; what does not wait for it
+ * runs. */
+static void fail_at_hand_over(const char *faults, int failing)
+{
+    static const char *source = "kernel void put(global uchar *x) { x[get_global_id(0)] = 7; }";
+    const size_t items = 100;
+    const unsigned char five = 5, three = 3;
+    unsigned char bytes[SIZE], read[64] = {0}, none[64] = {0};
+    cl_event chain[6];
+    cl_int err;
+    void *waited = NULL;
+    pthread_t thread;
+    live_pattern(bytes, SIZE, 30);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    cl_kernel kernel = live_kernel(source, "put");
+    cl_command_queue other = clCreateCommandQueue(live.context, live.device, 0, &err);
+    made(other);
+    ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
+    atomic_store(&told_status, 0);
+    chain[0] = user_event();
+    ok(clEnqueueFillBuffer(live.queue, mem, &five, 1, 4000, 96, 1, &chain[0], &chain[1]));
+    ok(clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &items, NULL, 1, &chain[1], &chain[2]));
+    ok(clEnqueueReadBuffer(other, mem, CL_FALSE, 0, 64, read, 1, &chain[2], &chain[3]));
+    ok(clEnqueueMarkerWithWaitList(live.queue, 1, &chain[3], &chain[4]));
+    ok(clEnqueueFillBuffer(live.queue, mem, &three, 1, 5000, 8, 0, NULL, &chain[5]));
+    ok(clSetEventCallback(chain[4], CL_COMPLETE, note_status, NULL));
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_it, &chain[4]), 0);
+    live_cycle();
+    tell(faults);
+    ok(clSetUserEventStatus(chain[0], CL_COMPLETE));
+    tell("");
+    live_cycle();
+    assert_int_equal(pthread_join(thread, &waited), 0);
+    assert_int_equal((cl_int)(intptr_t)waited, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+    ok(clFinish(live.queue));
+    ok(clFinish(other));
+    live_cycle();
+    for (int i = 1; i < 5; i++)
+        assert_int_equal(status_of(chain[i]), i < failing ? CL_COMPLETE
+                                              : i == failing
+                                                  ? -5
+                                                  : CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+    assert_int_equal(status_of(chain[5]), CL_COMPLETE);
+    live_wait_for(&told_status, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+    assert_memory_equal(read, none, sizeof read);
+    if (failing > 1)
+        memset(bytes + 4000, five, 96);
+    if (failing > 2)
+        memset(bytes, 7, items);
+    memset(bytes + 5000, three, 8);
+    live_expect(mem, 0, bytes, SIZE);
+    for (int i = 0; i < 6; i++)
+        ok(clReleaseEvent(chain[i]));
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseCommandQueue(other));
+    ok(clReleaseMemObject(mem));
+}
+
+static void test_error_at_hand_over_is_the_status_of_its_event(void **state)
+{
+    fail_at_hand_over("fail clEnqueueFillBuffer 1 -5\n", 1);
+    fail_at_hand_over("fail clEnqueueNDRangeKernel 1 -5\n", 2);
+    fail_at_hand_over("fail clEnqueueReadBuffer 1 -5\n", 3);
+}
+
+/* What was to be read is not there, but the pointer is, and is given back; the unmap is made again.
+ */
+static void test_maps_and_unmaps_that_fail_at_hand_over(void **state)
+{
+    static const char faults[] = "fail clEnqueueMapBuffer 1 -5\nfail clEnqueueReadBuffer 1 -5\n"
+                                 "fail clEnqueueUnmapMemObject 1 -5\n"
+                                 "fail clEnqueueWriteBuffer 1 -5\n";
+    unsigned char bytes[SIZE];
+    cl_int err;
+    cl_event events[2];
+    live_pattern(bytes, SIZE, 31);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    cl_event gate = user_event();
+    unsigned char *p = clEnqueueMapBuffer(live.queue, mem, CL_FALSE, CL_MAP_READ, 0, 100, 1, &gate,
+                                          &events[0], &err);
+    made(p);
+    live_cycle();
+    tell(faults);
+    ok(clSetUserEventStatus(gate, CL_COMPLETE));
+    tell("");
+    ok(clReleaseEvent(gate));
+    assert_int_equal(status_of(events[0]), -5);
+    live_cycle();
+    ok(clEnqueueUnmapMemObject(live.queue, mem, p, 0, NULL, NULL));
+    expect_count(mem, 0);
+    live_expect(mem, 0, bytes, SIZE);
+    p = clEnqueueMapBuffer(live.queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, SIZE, 0, NULL,
+                           NULL, &err);
+    made(p);
+    gate = user_event();
+    ok(clEnqueueUnmapMemObject(live.queue, mem, p, 1, &gate, &events[1]));
+    live_cycle();
+    memset(p + 20, 0x11, 50);
+    memset(bytes + 20, 0x11, 50);
+    tell(faults);
+    ok(clSetUserEventStatus(gate, CL_COMPLETE));
+    tell("");
+    assert_int_equal(status_of(events[1]), -5);
+    expect_count(mem, 1);
+    live_cycle();
+    ok(clEnqueueUnmapMemObject(live.queue, mem, p, 0, NULL, NULL));
+    expect_count(mem, 0);
+    live_expect(mem, 0, bytes, SIZE);
+    for (int i = 0; i < 2; i++)
+        ok(clReleaseEvent(events[i]));
+    ok(clReleaseEvent(gate));
+    ok(clReleaseMemObject(mem));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +362,8 @@ int main(void)
         cmocka_unit_test(test_notices_of_a_context_that_is_gone_reach_nobody_else),
         cmocka_unit_test(test_suspend_waits_for_a_context_that_is_gone),
         cmocka_unit_test(test_unmap_that_fails_in_the_driver_leaves_the_region_mapped),
+        cmocka_unit_test(test_error_at_hand_over_is_the_status_of_its_event),
+        cmocka_unit_test(test_maps_and_unmaps_that_fail_at_hand_over),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
