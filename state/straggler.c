@@ -9,7 +9,8 @@
 struct straggler {
     struct straggler *next;
     const struct driver *driver;
-    cl_event last; /* the driver's */
+    struct device *device; /* held: pocl frees a sub-device under its commands */
+    cl_event last;         /* the driver's */
 };
 
 static struct straggler *_Atomic orphans; /* of contexts that are gone */
@@ -42,6 +43,7 @@ static void sift(struct straggler *_Atomic *from, struct straggler *_Atomic *to,
             continue;
         }
         RELEASE(straggler->driver, clReleaseEvent, straggler->last);
+        object_drop(straggler->device);
         free(straggler);
         atomic_fetch_sub(count, 1);
     }
@@ -73,6 +75,7 @@ void straggler_add(struct queue *queue)
         return;
     }
     straggler->driver = driver;
+    straggler->device = object_hold(queue->device);
     driver->clFlush(queue_real(queue));
     put(&queue->context->stragglers, straggler);
     straggler_ended(queue->context);

@@ -2,6 +2,7 @@
 /* Sub-devices, contexts on several devices, context callbacks, SVM. */
 #include "live.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -81,6 +82,43 @@ static void test_sub_devices_keep_their_place(void **state)
     for (cl_uint i = 0; i < count; i++)
         ok(clReleaseDevice(subs[i]));
     live_cycle();
+}
+
+static void CL_CALLBACK take_time(void *args)
+{
+    live_sleep(300);
+    (**(_Atomic int **)args)++;
+}
+
+/* All of it is released under its command: a queue's last command keeps its device. */
+static void test_sub_device_is_released_under_its_command(void **state)
+{
+    const cl_device_partition_property equally[] = {CL_DEVICE_PARTITION_EQUALLY, 1, 0};
+    _Atomic int done = 0, *args = &done;
+    cl_device_id subs[64];
+    cl_uint count = 0;
+    cl_int err;
+    live_need(live_shadowed()); /* pocl crashes */
+    live_need(clCreateSubDevices(live.device, equally, 64, subs, &count) == CL_SUCCESS);
+    mallopt(M_PERTURB, 0x5a); /* what was freed is no more what it was */
+    cl_context context = clCreateContext(NULL, 1, &subs[0], NULL, NULL, &err);
+    made(context);
+    cl_command_queue queue = clCreateCommandQueue(context, subs[0], 0, &err);
+    made(queue);
+    ok(clEnqueueNativeKernel(queue, take_time, &args, sizeof args, 0, NULL, NULL, 0, NULL, NULL));
+    ok(clReleaseCommandQueue(queue));
+    ok(clReleaseContext(context));
+    for (cl_uint i = 0; i < count; i++)
+        ok(clReleaseDevice(subs[i]));
+    live_wait_for(&done, 1);
+    live_sleep(50);
+    for (int i = 0; i < 2; i++) { /* a queue that goes looks at what is left of others */
+        queue = clCreateCommandQueue(live.context, live.device, 0, &err);
+        made(queue);
+        ok(clReleaseCommandQueue(queue));
+        live_cycle();
+    }
+    mallopt(M_PERTURB, 0);
 }
 
 /* A part of a part: the tree comes back as it was, the middle one released by the program. */
@@ -379,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_context_on_two_devices),
         cmocka_unit_test(test_sub_devices_keep_their_place),
+        cmocka_unit_test(test_sub_device_is_released_under_its_command),
         cmocka_unit_test(test_sub_devices_of_sub_devices),
         cmocka_unit_test(test_context_destructor_callbacks),
         cmocka_unit_test(test_svm_stays_at_its_address),
