@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* With the cap `extras` a device claims what pocl has not: pipes, queues on the device, contexts
  * that share with OpenGL, EGL, Direct3D or VA-API, mip levels, formats that nobody knows, SVM that
- * has to be its own, extensions with functions. The objects are there to be held; nothing can be
- * done with them. */
+ * has to be its own, extensions with functions (of which cl_khr_il_program works). The objects are
+ * there to be held; nothing can be done with them. */
 #include "tests/driver/driver.h"
 
 #include <stdlib.h>
@@ -88,6 +88,7 @@ const char *extras_extensions(const struct device *device)
                                  " cl_khr_external_memory cl_khr_gl_sharing cl_khr_gl_event"
                                  " cl_khr_egl_image cl_khr_d3d11_sharing"
                                  " cl_intel_unified_shared_memory cl_arm_import_memory"
+                                 " cl_khr_il_program"
                                : "";
 }
 
@@ -109,6 +110,8 @@ void *extras_function(const char *name)
     bool claimed = false;
     for (unsigned i = 0; i < num_devices; i++)
         claimed |= devices[i].caps.extras;
+    if (claimed && !strcmp(name, "clCreateProgramWithILKHR"))
+        return (void *)clCreateProgramWithIL;
     for (size_t i = 0; claimed && i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i]))
             return (void *)do_nothing;

@@ -10,12 +10,19 @@
 static const char il[] = "#ifndef SPEC_7\n#define SPEC_7 1\n#endif\n"
                          "kernel void put(global uint *out) { *out = SPEC_7 * 100 + SPEC_8; }\n";
 
-static cl_program make(void)
+typedef cl_program(CL_API_CALL *create_with_il)(cl_context, const void *, size_t, cl_int *);
+
+static cl_program make_by(create_with_il create)
 {
     cl_int err;
-    cl_program program = clCreateProgramWithIL(live.context, il, strlen(il), &err);
+    cl_program program = create(live.context, il, strlen(il), &err);
     made(program);
     return program;
+}
+
+static cl_program make(void)
+{
+    return make_by(clCreateProgramWithIL);
 }
 
 static void set(cl_program program, cl_uint id, cl_uint value)
@@ -43,12 +50,12 @@ static void expect_in_program(cl_program program, cl_uint value)
     ok(clReleaseKernel(kernel));
 }
 
-static void test_built_program(void **state)
+/* Takes the program. */
+static void build_and_check(cl_program program)
 {
     cl_int err;
     char text[sizeof il] = "";
     size_t size = 0;
-    cl_program program = make();
     set(program, 8, 3);
     ok(clBuildProgram(program, 0, NULL, NULL, NULL, NULL));
     cl_kernel kernel = clCreateKernel(program, "put", &err);
@@ -60,6 +67,32 @@ static void test_built_program(void **state)
     assert_memory_equal(text, il, size);
     ok(clReleaseKernel(kernel));
     ok(clReleaseProgram(program));
+}
+
+static void test_built_program(void **state)
+{
+    build_and_check(make());
+}
+
+/* cl_khr_il_program: before OpenCL 2.1. */
+static void test_program_of_the_extension(void **state)
+{
+    create_with_il create = (create_with_il)clGetExtensionFunctionAddressForPlatform(
+        live.platform, "clCreateProgramWithILKHR");
+    cl_int err;
+    live_need(create);
+    assert_null(create(live.context, NULL, 4, &err));
+    assert_int_equal(err, CL_INVALID_VALUE);
+    assert_null(create((cl_context)live.queue, il, strlen(il), &err));
+    assert_int_equal(err, CL_INVALID_CONTEXT);
+    build_and_check(make_by(create));
+    cl_program late = make_by(create); /* built after */
+    live_cycle();
+    set(late, 8, 4);
+    ok(clBuildProgram(late, 0, NULL, NULL, NULL, NULL));
+    live_cycle();
+    expect_in_program(late, 104);
+    ok(clReleaseProgram(late));
 }
 
 static void test_constants_set_before_the_first_build(void **state)
@@ -106,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_built_program),
+        cmocka_unit_test(test_program_of_the_extension),
         cmocka_unit_test(test_constants_set_before_the_first_build),
         cmocka_unit_test(test_constants_set_for_the_next_build),
         cmocka_unit_test(test_constants_after_a_build_that_failed),
