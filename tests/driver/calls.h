@@ -89,6 +89,9 @@
     X(clCreateSubDevices)                                                                          \
     X(clRetainDevice)                                                                              \
     X(clReleaseDevice)                                                                             \
+    X(clCreateSubDevicesEXT)                                                                       \
+    X(clRetainDeviceEXT)                                                                           \
+    X(clReleaseDeviceEXT)                                                                          \
     X(clCreateImage)                                                                               \
     X(clCreateProgramWithBuiltInKernels)                                                           \
     X(clCompileProgram)                                                                            \

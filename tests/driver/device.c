@@ -218,6 +218,41 @@ bool device_has_no_clock(void)
     return clock && !strcmp(clock, "none");
 }
 
+/* cl_ext_device_fission, with `extras`: equal parts and parts by counts, whose lists are as those
+ * of OpenCL 1.2. */
+cl_int CL_API_CALL clCreateSubDevicesEXT(cl_device_id id,
+                                         const cl_device_partition_property_ext *properties,
+                                         cl_uint num_entries, cl_device_id *ids, cl_uint *num_ids)
+{
+    cl_device_partition_property core[64] = {0};
+    cl_int err = call_begin(CALL_clCreateSubDevicesEXT, devices_of(id));
+    struct device *device = device_find(id);
+    if (err != CL_SUCCESS)
+        return err;
+    if (!device || !device->caps.extras)
+        return CL_INVALID_OPERATION;
+    if (properties[0] != CL_DEVICE_PARTITION_EQUALLY_EXT &&
+        properties[0] != CL_DEVICE_PARTITION_BY_COUNTS_EXT)
+        return CL_INVALID_VALUE;
+    for (int i = 1; i < 62 && properties[i]; i++)
+        core[i] = (cl_device_partition_property)properties[i];
+    core[0] = properties[0] == CL_DEVICE_PARTITION_EQUALLY_EXT ? CL_DEVICE_PARTITION_EQUALLY
+                                                               : CL_DEVICE_PARTITION_BY_COUNTS;
+    return clCreateSubDevices(id, core, num_entries, ids, num_ids);
+}
+
+cl_int CL_API_CALL clRetainDeviceEXT(cl_device_id id)
+{
+    cl_int err = call_begin(CALL_clRetainDeviceEXT, devices_of(id));
+    return err == CL_SUCCESS ? pocl->clRetainDevice(id) : err;
+}
+
+cl_int CL_API_CALL clReleaseDeviceEXT(cl_device_id id)
+{
+    cl_int err = call_begin(CALL_clReleaseDeviceEXT, 0);
+    return err == CL_SUCCESS ? pocl->clReleaseDevice(id) : err;
+}
+
 cl_ulong device_time_of(cl_ulong time)
 {
     static _Atomic cl_ulong start;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* With the cap `extras` a device claims what pocl has not: pipes, queues on the device, contexts
  * that share with OpenGL, EGL, Direct3D or VA-API, mip levels, formats that nobody knows, SVM that
- * has to be its own, extensions with functions (of which cl_khr_il_program works). The objects are
+ * has to be its own, extensions with functions (of which cl_khr_il_program and
+ * cl_ext_device_fission work). The objects are
  * there to be held; nothing can be done with them. */
 #include "tests/driver/driver.h"
 
@@ -88,7 +89,7 @@ const char *extras_extensions(const struct device *device)
                                  " cl_khr_external_memory cl_khr_gl_sharing cl_khr_gl_event"
                                  " cl_khr_egl_image cl_khr_d3d11_sharing"
                                  " cl_intel_unified_shared_memory cl_arm_import_memory"
-                                 " cl_khr_il_program"
+                                 " cl_khr_il_program cl_ext_device_fission"
                                : "";
 }
 
