@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
 
@@ -19,6 +20,7 @@ EXPORT cl_kernel CL_API_CALL clCreateKernel(cl_program program, const char *kern
     else if (owner && program_failed(owner))
         status = CL_INVALID_PROGRAM_EXECUTABLE;
     if (status == CL_SUCCESS) {
+        NOT_CANCELLED();
         GATE(clCreateKernel);
         cl_kernel real =
             owner->object.driver->clCreateKernel(program_real(owner), kernel_name, &status);
@@ -83,6 +85,7 @@ EXPORT cl_int CL_API_CALL clCreateKernelsInProgram(cl_program program, cl_uint n
         return CL_INVALID_PROGRAM;
     if (program_failed(owner))
         return CL_INVALID_PROGRAM_EXECUTABLE;
+    NOT_CANCELLED();
     GATE(clCreateKernelsInProgram);
     const struct driver *driver = owner->object.driver;
     cl_uint count = 0;
@@ -154,6 +157,7 @@ EXPORT cl_kernel CL_API_CALL clCloneKernel(cl_kernel source_kernel, cl_int *errc
     struct kernel *kernel = NULL;
     cl_int status = source ? CL_SUCCESS : CL_INVALID_KERNEL;
     if (source) {
+        NOT_CANCELLED();
         GATE(clCloneKernel);
         const struct driver *driver = source->object.driver;
         cl_kernel real = NULL;

@@ -2,6 +2,7 @@
 /* OpenCL 3.0 §5.9.4 Kernel object queries. What was once answered stays. */
 #include <stdlib.h>
 
+#include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "state/kernel.h"
@@ -12,6 +13,7 @@ static void know_facts(struct kernel *kernel)
 {
     if (info_cache_find(&kernel->info, CL_KERNEL_ATTRIBUTES))
         return;
+    NOT_CANCELLED();
     GATE(clGetKernelInfo);
     kernel_read_facts(kernel->object.driver, kernel_real(kernel), &kernel->info);
 }

@@ -3,6 +3,7 @@
  * not fetched yet. */
 #include <string.h>
 
+#include "shim/cancel.h"
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "state/program.h"
@@ -26,6 +27,7 @@ static cl_int fetch(struct program *program)
 {
     if (atomic_load(&atomic_load(&program->build)->fetched) == 2)
         return CL_SUCCESS;
+    NOT_CANCELLED();
     GATE(clGetProgramInfo);
     return program_fetch(program);
 }

@@ -355,10 +355,41 @@ static void test_maps_and_unmaps_that_fail_at_hand_over(void **state)
     ok(clReleaseMemObject(mem));
 }
 
+static _Atomic int num_created;
+
+/* In a driver that sleeps, which is where a thread may end. */
+static void *create_kernel(void *data)
+{
+    cl_int err;
+    cl_kernel kernel = clCreateKernel(data, "f", &err);
+    if (kernel && clReleaseKernel(kernel) == CL_SUCCESS)
+        atomic_fetch_add(&num_created, 1);
+    pthread_testcancel();
+    return data;
+}
+
+static void test_cancelled_thread_ends_after_its_call(void **state)
+{
+    pthread_t thread;
+    void *left = NULL;
+    cl_program program = live_program("kernel void f(void) {}", NULL);
+    tell("slow clCreateKernel 300000\n");
+    assert_int_equal(pthread_create(&thread, NULL, create_kernel, program), 0);
+    live_sleep(100);
+    pthread_cancel(thread);
+    assert_int_equal(pthread_join(thread, &left), 0);
+    tell("");
+    assert_ptr_equal(left, PTHREAD_CANCELED);
+    assert_int_equal(atomic_load(&num_created), 1);
+    live_cycle();
+    ok(clReleaseProgram(program));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_notices_reach_the_program_once),
+        cmocka_unit_test(test_cancelled_thread_ends_after_its_call),
         cmocka_unit_test(test_notices_of_a_context_that_is_gone_reach_nobody_else),
         cmocka_unit_test(test_suspend_waits_for_a_context_that_is_gone),
         cmocka_unit_test(test_unmap_that_fails_in_the_driver_leaves_the_region_mapped),
