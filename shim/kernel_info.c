@@ -51,6 +51,12 @@ EXPORT cl_int CL_API_CALL clGetKernelInfo(cl_kernel kernel, cl_kernel_info param
     }
 }
 
+/* The questions about arguments; the same numbers mean others, or nothing, elsewhere. */
+static bool is_of_argument(cl_uint param)
+{
+    return param >= CL_KERNEL_ARG_ADDRESS_QUALIFIER && param <= CL_KERNEL_ARG_NAME;
+}
+
 EXPORT cl_int CL_API_CALL clGetKernelArgInfo(cl_kernel kernel, cl_uint arg_index,
                                              cl_kernel_arg_info param_name, size_t param_value_size,
                                              void *param_value, size_t *param_value_size_ret)
@@ -63,7 +69,9 @@ EXPORT cl_int CL_API_CALL clGetKernelArgInfo(cl_kernel kernel, cl_uint arg_index
         return CL_INVALID_ARG_INDEX;
     know_facts(object);
     const struct info_entry *entry =
-        info_cache_find(&object->info, kernel_info_key(param_name, arg_index));
+        is_of_argument(param_name)
+            ? info_cache_find(&object->info, kernel_info_key(param_name, arg_index))
+            : NULL;
     if (entry)
         return info_bytes(to, entry->bytes, entry->size);
     GATE(clGetKernelArgInfo);
@@ -103,7 +111,10 @@ EXPORT cl_int CL_API_CALL clGetKernelWorkGroupInfo(cl_kernel kernel, cl_device_i
     if (status != CL_SUCCESS)
         return status;
     key = kernel_info_key(param_name, key);
-    const struct info_entry *entry = info_cache_find(&object->info, key);
+    const struct info_entry *entry =
+        is_of_argument(param_name) || param_name == CL_KERNEL_ATTRIBUTES
+            ? NULL
+            : info_cache_find(&object->info, key);
     if (entry)
         return info_bytes(to, entry->bytes, entry->size);
     GATE(clGetKernelWorkGroupInfo);

@@ -225,6 +225,24 @@ static void test_kernel_answers_stay(void **state)
     ok(clReleaseKernel(kernel));
 }
 
+/* Each query has its own questions, whatever the others have been told. */
+static void test_questions_of_another_query(void **state)
+{
+    size_t value[64];
+    cl_kernel kernel = live_kernel(source, "put");
+    ok(clGetKernelInfo(kernel, CL_KERNEL_ATTRIBUTES, sizeof value, value, NULL));
+    for (int i = 0; i < 2; i++) {
+        assert_int_not_equal(
+            clGetKernelArgInfo(kernel, 0, CL_KERNEL_ATTRIBUTES, sizeof value, value, NULL),
+            CL_SUCCESS);
+        assert_int_not_equal(clGetKernelWorkGroupInfo(kernel, live.device, CL_KERNEL_ARG_NAME,
+                                                      sizeof value, value, NULL),
+                             CL_SUCCESS);
+        live_cycle();
+    }
+    ok(clReleaseKernel(kernel));
+}
+
 /* cl_khr_suggested_local_work_size. */
 static void test_suggested_local_size(void **state)
 {
@@ -263,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_unset_argument_stays_unset),
         cmocka_unit_test(test_required_local_size_behind_an_unset_event),
         cmocka_unit_test(test_kernel_answers_stay),
+        cmocka_unit_test(test_questions_of_another_query),
         cmocka_unit_test(test_suggested_local_size),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
