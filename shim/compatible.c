@@ -17,6 +17,7 @@ struct other {
     struct device *from, *to;
     const struct driver *driver;
     cl_device_id real;
+    bool running;                     /* the program is on its device, rather than captured there */
     cl_ulong global_size, alloc_size; /* bytes */
     size_t work_group;                /* work-items */
     struct image_target image;
@@ -124,7 +125,9 @@ static int check_program(const struct other *other, struct program *program, str
     if (program_device_index(program, other->from) < 0)
         return 0;
     char *identity = device_identify(other->driver, other->real);
-    bool same = identity && strcmp(identity, device_captured_on(other->from)) == 0;
+    const char *now =
+        other->running ? device_lives_on(other->from) : device_captured_on(other->from);
+    bool same = identity && strcmp(identity, now) == 0;
     free(identity);
     return same || program_movable(program, err) == 0 ? 0 : missing(other, &program->object, err);
 }
@@ -218,12 +221,15 @@ static int check_svm(const struct other *other, struct findings *findings, struc
     return 0;
 }
 
-int compatible(struct device *from, struct device *to, cl_device_id real, bool strict,
+int compatible(struct device *from, struct device *to, cl_device_id real, bool running, bool strict,
                struct object *const *objects, size_t count, struct report *report,
                struct findings *findings, struct error *err)
 {
-    struct other other = {
-        .from = from, .to = to, .driver = to->platform->object.driver, .real = real};
+    struct other other = {.from = from,
+                          .to = to,
+                          .driver = to->platform->object.driver,
+                          .real = real,
+                          .running = running};
     look_at(&other);
     int result = compare_told(&other, strict, report, findings, err);
     if (result == 0)

@@ -174,8 +174,8 @@ int placement_choose(const char *specs, bool strict, struct object *const *objec
     for (size_t i = 0; i < used.count; i++)
         if ((used.targets[i] != place_of(used.devices[i]) ||
              is_another(used.devices[i], used.targets[i])) &&
-            compatible(used.devices[i], used.targets[i], used.targets[i]->own, strict, objects,
-                       count, report, NULL, err) != 0)
+            compatible(used.devices[i], used.targets[i], used.targets[i]->own, false, strict,
+                       objects, count, report, NULL, err) != 0)
             return -1;
     place_all(&used);
     return 0;
@@ -200,7 +200,8 @@ static int compare_all(const struct used *used, bool all, bool strict,
         struct device *from = used->devices[i], *to = used->targets[i];
         if (!all && to == place_of(from))
             continue;
-        result = compatible(from, to, to->own, strict, objects, count, report, findings, err);
+        result = compatible(from, to, to->own, trial->running, strict, objects, count, report,
+                            findings, err);
         if (result == 0)
             result = trial_note(trial, from, to, objects, count, err);
     }

@@ -189,6 +189,27 @@ def loaded_binary(build):
             victim.check("where it was")
 
 
+def stranger_where_it_is(build):
+    """A binary that nobody knows, loaded after a move: the device that counts is the one where the
+    program is."""
+    with two(build, "") as machine:
+        cache = f"{machine.work}/cache"
+        with Victim(machine, f"binary={cache}") as victim:
+            victim.check("saved its binary")
+        with Victim(machine, f"later={cache}") as victim:
+            victim.move("second GPU")
+            victim.do("load")
+            calls = machine.work / "calls"
+            machine.set_faults(f"log {calls}\n")
+            victim.refused("running", "move", "--device", "first GPU", object="program",
+                           reason="binary")
+            code, answer = machine.shadowcl("check", victim.pid, "--device", "first GPU")
+            expect(code == 1 and "binary" in answer["missing"][0]["reason"], f"check: {answer}")
+            expect("clReleaseKernel" not in calls.read_text(), "it was torn down")
+            machine.set_faults("")
+            victim.check("after the refusal")
+
+
 def between(build, *ways):
     drivers = ":".join(library for library, _ in ways)
     for library, _ in ways:
@@ -296,7 +317,8 @@ def two_of_its_devices_in_one_place(build):
 
 TESTS = (nothing_in_use, two_of_its_devices_in_one_place, less_memory, no_images, small_images,
          no_such_format, no_doubles, small_work_groups, in_order_only, no_priorities,
-         all_is_named, only_told, specs, binaries_follow, loaded_binary, pocl_and_rusticl, pocl_and_oclgrind,
+         all_is_named, only_told, specs, binaries_follow, loaded_binary,
+         stranger_where_it_is, pocl_and_rusticl, pocl_and_oclgrind,
          some_of_a_platform, back_to_one_that_is_gone, rusticl_beside_pocl)
 
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does on its standard input's word what an OpenCL program does: `step` computes, `check` compares
- * all that the device holds, `fromtype` makes a context by type, `start` leaves a kernel running,
- * `join` waits for it, `hold` opens the other file, `map` maps it and closes it, `letgo` ends that,
- * `quit`. Each is answered with `ok`, or with what is wrong. A chain of
- * commands always waits for an unset event.
+ * all that the device holds, `fromtype` makes a context by type, `load` a program from a binary,
+ * `start` leaves a kernel running, `join` waits for it, `hold` opens the other file, `map` maps it
+ * and closes it, `letgo` ends that, `quit`. Each is answered with `ok`, or with what is wrong. A
+ * chain of commands always waits for an unset event.
  *
  *   victim [images] [double] [outoforder] [asks] [onechain] [hints] [group=N] [ballast=BYTES]
- *          [binary=FILE] [open=FILE] [other=FILE] */
+ *          [binary=FILE] [later=FILE] [reload] [open=FILE] [other=FILE] */
 #include "tests/live/failure/victim.h"
 
 #include <fcntl.h>
@@ -260,6 +260,8 @@ static void obey(struct victim *v, const char *word)
         check(v);
     else if (!strcmp(word, "fromtype"))
         make_from_type();
+    else if (!strcmp(word, "load"))
+        find(v->wishes.later && victim_load(v, v->wishes.later), "there is no binary");
     else if (!strcmp(word, "start"))
         start(v);
     else if (!strcmp(word, "hold") || !strcmp(word, "map"))
@@ -296,6 +298,10 @@ static void wish(struct wishes *wishes, const char *word)
         wishes->spare = word + 7;
     else if (!strncmp(word, "other=", 6))
         other_node = word + 6;
+    else if (!strncmp(word, "later=", 6))
+        wishes->later = word + 6;
+    else if (!strcmp(word, "reload"))
+        wishes->reload = true;
     else if (!strncmp(word, "open=", 5))
         need(open(word + 5, O_RDONLY | O_CLOEXEC) < 0 ? -1 : 0, word);
     else

@@ -21,6 +21,8 @@ struct wishes {
     size_t group;      /* work-items in a work-group; 0: as the driver likes */
     size_t ballast;    /* bytes of one more buffer; 0: none */
     const char *spare; /* made from this file's binary; saved there when it does not exist */
+    const char *later; /* loaded as another program at the word `load` */
+    bool reload;       /* what is linked is loaded from its binary */
 };
 
 /* A step's event, as it was told right after it ended. */
@@ -55,5 +57,7 @@ struct victim {
 /* Ends the program when `code` is an error. */
 void need(cl_int code, const char *what);
 void victim_make(struct victim *v);
+/* A program from that file's binary, NULL where there is none. */
+cl_program victim_load(struct victim *v, const char *path);
 
 #endif

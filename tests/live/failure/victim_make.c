@@ -142,20 +142,38 @@ static void save_binary(cl_program program, const char *path)
     free(binary);
 }
 
-static bool load_binary(struct victim *v, const char *path)
+static cl_program make_loaded(struct victim *v, const unsigned char *binary, size_t size)
+{
+    cl_int err;
+    cl_program program =
+        clCreateProgramWithBinary(v->context, 1, &v->device, &size, &binary, NULL, &err);
+    need(err, "clCreateProgramWithBinary");
+    return program;
+}
+
+cl_program victim_load(struct victim *v, const char *path)
 {
     FILE *file = fopen(path, "r");
     if (!file)
-        return false;
+        return NULL;
     unsigned char *binary = room(1 << 24);
     size_t size = fread(binary, 1, 1 << 24, file);
     fclose(file);
-    cl_int err;
-    v->program = clCreateProgramWithBinary(v->context, 1, &v->device, &size,
-                                           (const unsigned char **)&binary, NULL, &err);
-    need(err, "clCreateProgramWithBinary");
+    cl_program program = make_loaded(v, binary, size);
     free(binary);
-    return true;
+    return program;
+}
+
+/* What was compiled is released, and loaded again from its binary. */
+static void reload_object(struct victim *v)
+{
+    size_t size = 0;
+    need(clGetProgramInfo(v->object, CL_PROGRAM_BINARY_SIZES, sizeof size, &size, NULL), "size");
+    unsigned char *binary = room(size);
+    need(clGetProgramInfo(v->object, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL), "binary");
+    need(clReleaseProgram(v->object), "clReleaseProgram");
+    v->object = make_loaded(v, binary, size);
+    free(binary);
 }
 
 static void make_programs(struct victim *v)
@@ -164,7 +182,8 @@ static void make_programs(struct victim *v)
     char text[4096];
     snprintf(text, sizeof text, "%s%s%s", source, v->wishes.images ? image_source : "",
              v->wishes.doubles ? double_source : "");
-    if (!v->wishes.spare || !load_binary(v, v->wishes.spare))
+    v->program = v->wishes.spare ? victim_load(v, v->wishes.spare) : NULL;
+    if (!v->program)
         v->program = make_source(v, text);
     need(clBuildProgram(v->program, 1, &v->device, "-cl-fast-relaxed-math", NULL, NULL),
          "clBuildProgram");
@@ -176,6 +195,8 @@ static void make_programs(struct victim *v)
     need(clCompileProgram(v->object, 0, NULL, "-DONE=1", 1, &header, &name, NULL, NULL),
          "clCompileProgram");
     need(clReleaseProgram(header), "clReleaseProgram");
+    if (v->wishes.reload)
+        reload_object(v);
     v->linked = clLinkProgram(v->context, 0, NULL, NULL, 1, &v->object, NULL, NULL, &err);
     need(err, "clLinkProgram");
 }
