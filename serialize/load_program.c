@@ -54,8 +54,8 @@ int load_origin(struct load *load, const Shadowcl__Image__Origin *message, void 
                                                    message->text.data, message->text.len);
     if (!origin)
         return load_no_memory(err);
-    if (known)
-        origin_set_known(origin, 0, known);
+    for (cl_uint i = 0; i < origin->num_binaries && known; i++)
+        origin_set_known(origin, i, known);
     *it = origin;
     return 0;
 }

@@ -67,7 +67,7 @@ static int save_origin(struct save *save, const struct origin *origin, bool deep
     if (known_serial(save, origin))
         return 0;
     if (deep && origin->kind == ORIGIN_BINARY && origin->num_binaries)
-        known = origin_known(origin, 0);
+        known = origin_known_all(origin);
     if (known && (!recipe_portable(known) || save_recipe(save, known, false, err) != 0))
         known = NULL;
     to.kind = (Shadowcl__Image__Origin__Kind)origin->kind;

@@ -50,7 +50,7 @@ static struct recipe *portable(struct recipe *recipe)
 {
     if (recipe->origin->kind != ORIGIN_BINARY)
         return recipe;
-    return recipe->origin->num_binaries ? origin_known(recipe->origin, 0) : NULL;
+    return origin_known_all(recipe->origin);
 }
 
 static int no_memory(struct error *err)
@@ -197,7 +197,7 @@ static enum outcome build(const struct trial *trial, struct attempt *attempt, un
     struct error err = {0};
     cl_program real = NULL;
     KEEP_HANDLERS();
-    struct targets to = {driver, enter_site(site, thread, &err), 1, &site->to->own};
+    struct targets to = {driver, enter_site(site, thread, &err), 1, &site->to->own, true};
     cl_int code = to.context ? make_program(&to, attempt->recipe, &real) : CL_SUCCESS;
     if (real && code == CL_SUCCESS && trial->keep)
         keep(attempt, site, real);

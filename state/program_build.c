@@ -149,7 +149,8 @@ static void repeat_others(struct program *program, const struct targets *to, cl_
 {
     struct build *build = atomic_load(&program->build);
     for (cl_uint i = 0; i < program->num_devices; i++) {
-        struct targets one = {to->driver, to->context, 1, &to->devices[i]};
+        struct targets one = {
+            .driver = to->driver, .context = to->context, .count = 1, .devices = &to->devices[i]};
         if (!listed(program->devices[i], num_devices, devices))
             make_step(&one, build->devices[i].recipe, real);
     }
@@ -164,8 +165,10 @@ cl_int program_genuine(struct program *program, cl_uint num_devices, struct devi
         return CL_INVALID_OPERATION;
     struct recipe *recipe = program_recipe(program, STEP_NONE, NULL);
     cl_device_id *reals = calloc(program->num_devices, sizeof(cl_device_id));
-    struct targets to = {program->object.driver, context_real(program->context),
-                         program->num_devices, reals};
+    const struct targets to = {.driver = program->object.driver,
+                               .context = context_real(program->context),
+                               .count = program->num_devices,
+                               .devices = reals};
     for (cl_uint i = 0; i < program->num_devices && reals; i++)
         reals[i] = device_real(program->devices[i]);
     cl_program real = NULL;

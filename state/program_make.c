@@ -127,13 +127,17 @@ cl_int make_step(const struct targets *to, const struct recipe *recipe, cl_progr
     return CL_SUCCESS;
 }
 
-static cl_int link_inputs(const struct targets *to, const struct recipe *recipe, cl_program *real)
+static cl_int make(const struct targets *to, const struct recipe *recipe, unsigned depth,
+                   cl_program *real);
+
+static cl_int link_inputs(const struct targets *to, const struct recipe *recipe, unsigned depth,
+                          cl_program *real)
 {
     cl_uint count = recipe->num_inputs;
     cl_program *inputs = calloc(count + 1, sizeof(cl_program));
     cl_int err = inputs ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
     for (cl_uint i = 0; i < count && err == CL_SUCCESS; i++)
-        err = make_program(to, recipe->inputs[i], &inputs[i]);
+        err = make(to, recipe->inputs[i], depth, &inputs[i]);
     if (err == CL_SUCCESS)
         *real = to->driver->clLinkProgram(to->context, to->count, to->devices, recipe->options,
                                           count, inputs, NULL, NULL, &err);
@@ -141,11 +145,26 @@ static cl_int link_inputs(const struct targets *to, const struct recipe *recipe,
     return err;
 }
 
+/* `depth`: how many binaries were replaced by what they came from. */
+static cl_int make(const struct targets *to, const struct recipe *recipe, unsigned depth,
+                   cl_program *real)
+{
+    const struct origin *origin = recipe->origin;
+    *real = NULL;
+    if (origin->kind == ORIGIN_LINK)
+        return recipe->mixed ? CL_INVALID_OPERATION : link_inputs(to, recipe, depth, real);
+    const struct recipe *known = NULL;
+    if (origin->kind == ORIGIN_BINARY && depth < RECIPE_DEEPEST)
+        known = origin_known_all(origin);
+    if (known && to->elsewhere)
+        return make(to, known, depth + 1, real);
+    cl_int err = make_origin(to, recipe, real);
+    if (err == CL_SUCCESS)
+        return make_step(to, recipe, *real);
+    return known ? make(to, known, depth + 1, real) : err;
+}
+
 cl_int make_program(const struct targets *to, const struct recipe *recipe, cl_program *real)
 {
-    *real = NULL;
-    if (recipe->origin->kind == ORIGIN_LINK)
-        return recipe->mixed ? CL_INVALID_OPERATION : link_inputs(to, recipe, real);
-    cl_int err = make_origin(to, recipe, real);
-    return err == CL_SUCCESS ? make_step(to, recipe, *real) : err;
+    return make(to, recipe, 0, real);
 }

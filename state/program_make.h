@@ -11,6 +11,9 @@ struct targets {
     cl_context context;
     cl_uint count;
     const cl_device_id *devices;
+    /* Not those that the program's binaries are of: a driver may crash over another's. What a known
+     * binary came from is followed at once. */
+    bool elsewhere;
 };
 
 /* The real program as it was created (constants included), before any step. Not for ORIGIN_LINK. */

@@ -211,7 +211,7 @@ static cl_int each_group(const struct targets *to, struct build *build, cl_progr
     cl_int err = devices && done ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
     const struct recipe *recipe;
     while (err == CL_SUCCESS && (recipe = oldest(build, done, wanted))) {
-        struct targets group = {to->driver, to->context, 0, devices};
+        struct targets group = {.driver = to->driver, .context = to->context, .devices = devices};
         for (cl_uint i = 0; i < to->count; i++) {
             if (done[i] || build->devices[i].recipe != recipe || !wanted(&build->devices[i]))
                 continue;
@@ -286,7 +286,7 @@ static const struct recipe *source_of(const struct program *program, const struc
 {
     if (recipe->origin->kind != ORIGIN_BINARY || (all_same(program) && !program->from_known))
         return recipe;
-    const struct recipe *known = origin_known(recipe->origin, 0);
+    const struct recipe *known = origin_known_all(recipe->origin);
     return known ? known : recipe;
 }
 
@@ -332,26 +332,31 @@ static int follow_recipe(struct program *program, const struct targets *to, stru
 }
 
 /* The driver's handles of the program's devices; the caller frees to->devices. */
-static bool aim(const struct program *program, struct targets *to)
+static bool aim(struct program *program, struct targets *to)
 {
+    const struct build *build = atomic_load(&program->build);
     cl_device_id *devices = calloc(program->num_devices + 1, sizeof(cl_device_id));
     for (cl_uint i = 0; i < program->num_devices && devices; i++)
         devices[i] = device_real(program->devices[i]);
-    *to = (struct targets){program->object.driver, context_real(program->context),
-                           program->num_devices, devices};
+    *to = (struct targets){.driver = program->object.driver,
+                           .context = context_real(program->context),
+                           .count = program->num_devices,
+                           .devices = devices,
+                           .elsewhere = !all_same(program) || build->foreign};
     return devices != NULL;
 }
 
 cl_int program_make_known(struct program *program)
 {
     struct targets to;
-    for (cl_uint i = 0; i < program->origin->num_binaries; i++)
-        if (!origin_known(program->origin, i))
-            return CL_INVALID_BINARY;
+    const struct recipe *known = origin_known_all(program->origin);
+    if (!known)
+        return CL_INVALID_BINARY;
     if (!aim(program, &to))
         return CL_OUT_OF_HOST_MEMORY;
     cl_program real = NULL;
-    cl_int status = make_program(&to, origin_known(program->origin, 0), &real);
+    to.elsewhere = true;
+    cl_int status = make_program(&to, known, &real);
     if (status != CL_SUCCESS && real)
         RELEASE(to.driver, clReleaseProgram, real);
     if (status == CL_SUCCESS)

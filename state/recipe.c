@@ -144,17 +144,75 @@ void recipe_unref(struct recipe *recipe)
     free(recipe);
 }
 
-bool recipe_portable(const struct recipe *recipe)
+static bool same_text(const char *a, const char *b)
 {
-    for (cl_uint i = 0; i < recipe->num_inputs; i++)
-        if (!recipe_portable(recipe->inputs[i]))
-            return false;
-    if (recipe->origin->kind != ORIGIN_BINARY)
-        return !recipe->mixed;
-    for (cl_uint i = 0; i < recipe->origin->num_binaries; i++)
-        if (!origin_known(recipe->origin, i))
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_origin(const struct origin *a, const struct origin *b)
+{
+    return a == b || (a->kind == b->kind && a->kind != ORIGIN_BINARY && a->size == b->size &&
+                      memcmp(a->text, b->text, a->size) == 0);
+}
+
+static bool same_headers(const struct recipe *a, const struct recipe *b)
+{
+    for (cl_uint i = 0; i < a->num_headers; i++)
+        if (!same_text(a->headers[i].name, b->headers[i].name) ||
+            !same_origin(a->headers[i].origin, b->headers[i].origin))
             return false;
     return true;
+}
+
+static bool same_constants(const struct recipe *a, const struct recipe *b)
+{
+    for (cl_uint i = 0; i < a->num_constants; i++) {
+        const struct constant *x = &a->constants[i], *y = &b->constants[i];
+        if (x->id != y->id || x->size != y->size || memcmp(x->value, y->value, x->size) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Does the one give what the other gives? */
+static bool same_recipe(const struct recipe *a, const struct recipe *b)
+{
+    if (a == b)
+        return true;
+    if (a->step != b->step || a->mixed || b->mixed || !same_text(a->options, b->options) ||
+        !same_origin(a->origin, b->origin) || a->num_headers != b->num_headers ||
+        a->num_inputs != b->num_inputs || a->num_constants != b->num_constants ||
+        !same_headers(a, b) || !same_constants(a, b))
+        return false;
+    for (cl_uint i = 0; i < a->num_inputs; i++)
+        if (!same_recipe(a->inputs[i], b->inputs[i]))
+            return false;
+    return true;
+}
+
+static bool is_portable(const struct recipe *recipe, unsigned depth)
+{
+    if (recipe->origin->kind == ORIGIN_BINARY) {
+        const struct recipe *known = origin_known_all(recipe->origin);
+        return known && depth < RECIPE_DEEPEST && is_portable(known, depth + 1);
+    }
+    for (cl_uint i = 0; i < recipe->num_inputs; i++)
+        if (!is_portable(recipe->inputs[i], depth))
+            return false;
+    return !recipe->mixed;
+}
+
+bool recipe_portable(const struct recipe *recipe)
+{
+    return is_portable(recipe, 0);
+}
+
+bool recipe_mixed(const struct recipe *recipe)
+{
+    for (cl_uint i = 0; i < recipe->num_inputs; i++)
+        if (recipe_mixed(recipe->inputs[i]))
+            return true;
+    return recipe->mixed;
 }
 
 /* The binaries whose recipe is known, the one that was last asked for first. A program that makes
@@ -195,6 +253,10 @@ static size_t cost_of(const struct recipe *recipe)
 {
     size_t cost = sizeof(struct known) + sizeof *recipe + recipe->origin->size +
                   (recipe->options ? strlen(recipe->options) : 0);
+    for (cl_uint i = 0; i < recipe->origin->num_binaries; i++)
+        cost += recipe->origin->binaries[i].size;
+    for (cl_uint i = 0; i < recipe->num_constants; i++)
+        cost += sizeof *recipe->constants + recipe->constants[i].size;
     for (cl_uint i = 0; i < recipe->num_headers; i++)
         cost += recipe->headers[i].origin->size;
     for (cl_uint i = 0; i < recipe->num_inputs; i++)
@@ -246,7 +308,10 @@ static void forget(struct known *entry)
 
 void recipe_remember(const struct blob *binary, struct recipe *recipe)
 {
-    if (!binary->bytes || recipe->origin->kind == ORIGIN_BINARY)
+    /* One that is made from a known binary came from what that came from. */
+    if (recipe->origin->kind == ORIGIN_BINARY)
+        recipe = origin_known_all(recipe->origin);
+    if (!binary->bytes || !recipe)
         return;
     uint64_t hash = hash_blob(binary);
     struct known *entry = malloc(sizeof *entry), *surplus = NULL;
@@ -288,6 +353,17 @@ struct recipe *origin_known(const struct origin *origin, cl_uint i)
         return recipe;
     recipe_unref(recipe);
     return none;
+}
+
+struct recipe *origin_known_all(const struct origin *origin)
+{
+    struct recipe *first = origin->num_binaries ? origin_known(origin, 0) : NULL;
+    for (cl_uint i = 1; i < origin->num_binaries && first; i++) {
+        const struct recipe *other = origin_known(origin, i);
+        if (!other || !same_recipe(first, other))
+            return NULL;
+    }
+    return first;
 }
 
 void origin_set_known(struct origin *origin, cl_uint i, struct recipe *recipe)

@@ -81,14 +81,20 @@ bool recipe_set_inputs(struct recipe *recipe, cl_uint count);
 struct recipe *recipe_ref(struct recipe *recipe);
 void recipe_unref(struct recipe *recipe);
 
+/* What a binary came from may be made from binaries in turn: so many times at most. */
+#define RECIPE_DEEPEST 8
 /* Can the recipe be followed on a device of another kind (no binary is needed)? */
 bool recipe_portable(const struct recipe *recipe);
+/* Is it a link that can't be repeated, or made from one? */
+bool recipe_mixed(const struct recipe *recipe);
 
 /* Where binaries came from that the application was given: it may load them again, and move on to a
  * device that can't use them. Those that were asked for longest ago are forgotten in the end. */
 void recipe_remember(const struct blob *binary, struct recipe *recipe);
 /* What the i-th binary of the origin came from, NULL: not known. It lives as long as the origin. */
 struct recipe *origin_known(const struct origin *origin, cl_uint i);
+/* What all its binaries came from. NULL: that is not known, or not the same for all devices. */
+struct recipe *origin_known_all(const struct origin *origin);
 /* Says it of one that nobody else has yet; takes a reference. */
 void origin_set_known(struct origin *origin, cl_uint i, struct recipe *recipe);
 /* How many bytes of recipes are remembered; returns what it was. For tests. */

@@ -118,6 +118,104 @@ static void test_a_binary_that_becomes_known_later(void **state)
     origin_unref(loaded);
 }
 
+static struct recipe *build_of(const char *source, const char *options)
+{
+    struct origin *origin = origin_create(ORIGIN_SOURCE, source, strlen(source));
+    assert_non_null(origin);
+    struct recipe *recipe = recipe_create(origin, STEP_BUILD, options);
+    assert_non_null(recipe);
+    origin_unref(origin);
+    return recipe;
+}
+
+/* A program loaded from those binaries, as its recipe tells it. */
+static struct recipe *loaded_from(const char *first, const char *second)
+{
+    const size_t sizes[] = {strlen(first), second ? strlen(second) : 0};
+    const unsigned char *binaries[] = {(const unsigned char *)first, (const unsigned char *)second};
+    struct origin *origin = origin_from_binaries(second ? 2 : 1, sizes, binaries);
+    assert_non_null(origin);
+    struct recipe *recipe = recipe_create(origin, STEP_BUILD, NULL);
+    assert_non_null(recipe);
+    origin_unref(origin);
+    return recipe;
+}
+
+static void remember(const char *binary, struct recipe *recipe)
+{
+    recipe_remember(&(struct blob){strlen(binary), (unsigned char *)binary}, recipe);
+    recipe_unref(recipe);
+}
+
+static bool is_portable(struct recipe *recipe)
+{
+    bool portable = recipe_portable(recipe);
+    recipe_unref(recipe);
+    return portable;
+}
+
+/* One program is made for all devices: binaries that came from two can't be followed. */
+static void test_binaries_of_one_program_are_portable(void **state)
+{
+    remember("for one", build_of("source", "-DONE"));
+    remember("for two", build_of("source", "-DTWO"));
+    remember("for one, again", build_of("source", "-DONE"));
+    assert_true(is_portable(loaded_from("for one", "for one, again")));
+    assert_false(is_portable(loaded_from("for one", "for two")));
+    assert_false(is_portable(loaded_from("for one", "unknown")));
+    assert_true(is_portable(loaded_from("for two", NULL)));
+}
+
+static struct recipe *link_of(struct recipe *input)
+{
+    struct origin *origin = origin_create(ORIGIN_LINK, NULL, 0);
+    assert_non_null(origin);
+    struct recipe *recipe = recipe_create(origin, STEP_LINK, NULL);
+    assert_non_null(recipe);
+    origin_unref(origin);
+    assert_true(recipe_set_inputs(recipe, 1));
+    recipe->inputs[0] = input;
+    return recipe;
+}
+
+/* What a known binary came from may itself not be known, or be that binary. */
+static void test_binaries_of_links(void **state)
+{
+    remember("a part", build_of("part", NULL));
+    remember("all of it", link_of(loaded_from("a part", NULL)));
+    assert_true(is_portable(loaded_from("all of it", NULL)));
+    remember("of what?", link_of(loaded_from("who knows", NULL)));
+    assert_false(is_portable(loaded_from("of what?", NULL)));
+    remember("itself", link_of(loaded_from("itself", NULL)));
+    assert_false(is_portable(loaded_from("itself", NULL)));
+}
+
+/* A driver may give other bytes for what was loaded. */
+static void test_binary_of_a_known_binary(void **state)
+{
+    remember("first", build_of("source of both", NULL));
+    remember("second", loaded_from("first", NULL));
+    assert_true(is_portable(loaded_from("second", NULL)));
+    remember("third", loaded_from("a stranger", NULL));
+    assert_false(is_portable(loaded_from("third", NULL)));
+}
+
+/* Binaries that links were made from count. */
+static void test_binaries_are_in_the_budget(void **state)
+{
+    char part[SOURCE];
+    memset(part, 'b', sizeof part);
+    part[sizeof part - 1] = 0;
+    for (char c = 'a'; c <= 'z'; c++) {
+        char name[] = {'l', 'i', 'n', 'k', ' ', c, 0};
+        part[0] = c;
+        remember(part, build_of("a small part", NULL));
+        remember(name, link_of(loaded_from(part, NULL)));
+    }
+    assert_true(is_portable(loaded_from("link z", NULL)));
+    assert_false(is_portable(loaded_from("link a", NULL)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +224,10 @@ int main(void)
         cmocka_unit_test(test_what_a_program_was_loaded_from_is_kept),
         cmocka_unit_test(test_one_that_is_larger_than_the_budget_is_kept_alone),
         cmocka_unit_test(test_a_binary_that_becomes_known_later),
+        cmocka_unit_test(test_binaries_of_one_program_are_portable),
+        cmocka_unit_test(test_binaries_of_links),
+        cmocka_unit_test(test_binary_of_a_known_binary),
+        cmocka_unit_test(test_binaries_are_in_the_budget),
     };
     return cmocka_run_group_tests(tests, set_budget, NULL);
 }

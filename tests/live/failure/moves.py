@@ -210,7 +210,7 @@ def stranger_where_it_is(build):
             victim.check("after the refusal")
 
 
-def between(build, *ways):
+def between(build, *ways, wishes=()):
     drivers = ":".join(library for library, _ in ways)
     for library, _ in ways:
         try:
@@ -221,7 +221,7 @@ def between(build, *ways):
     settings = {"RUSTICL_ENABLE": "llvmpipe", "OCL_ICD_PLATFORM_SORT": "none"}
     for mapping in ("copy", "shared"):
         with Machine(build, mapping=mapping, drivers=drivers, environment=settings) as machine:
-            with Victim(machine, "onechain") as victim:
+            with Victim(machine, "onechain", *wishes) as victim:
                 for _, platform in (*ways[1:], ways[0]) * 2:
                     answer = victim.move(f"{platform}:0")
                     name = answer["devices"][0]["platform"].lower()
@@ -238,6 +238,11 @@ POCL = ("libpocl.so.2", "pocl")
 
 def pocl_and_rusticl(build):
     between(build, POCL, ("libRusticlOpenCL.so.1", "rusticl"))
+
+
+def linked_from_binaries(build):
+    """Where the other driver does not take them, from what they came from."""
+    between(build, POCL, ("libRusticlOpenCL.so.1", "rusticl"), wishes=("reload",))
 
 
 def pocl_and_oclgrind(build):
@@ -318,7 +323,7 @@ def two_of_its_devices_in_one_place(build):
 TESTS = (nothing_in_use, two_of_its_devices_in_one_place, less_memory, no_images, small_images,
          no_such_format, no_doubles, small_work_groups, in_order_only, no_priorities,
          all_is_named, only_told, specs, binaries_follow, loaded_binary,
-         stranger_where_it_is, pocl_and_rusticl, pocl_and_oclgrind,
+         stranger_where_it_is, pocl_and_rusticl, linked_from_binaries, pocl_and_oclgrind,
          some_of_a_platform, back_to_one_that_is_gone, rusticl_beside_pocl)
 
 
