@@ -36,6 +36,9 @@ struct build {
     cl_uint num_devices;
     bool foreign; /* of a device that the program has left; what the queries answer still */
     bool here;    /* of a foreign build: its devices' binaries of that name are there */
+    /* Resumed on another device than it was captured on: it will be foreign once it is captured
+     * there. Until then the resume may fail, and the program go back. */
+    bool left;
     struct build_device devices[]; /* as the program's */
 };
 
@@ -115,7 +118,7 @@ bool program_failed(struct program *program);
 cl_int program_fetch(struct program *program);
 /* For a foreign build: gets those of the devices that it is on now, unless it has them. */
 cl_int program_fetch_here(struct program *program);
-/* Those are of a device that the program leaves. */
+/* Those are of a device that the program has left. */
 void build_forget_here(struct build *build);
 /* What is known of a kernel from before the program was made again, or NULL. */
 struct kernel_facts *program_kernel_facts(struct program *program, const char *name);

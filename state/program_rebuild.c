@@ -139,6 +139,11 @@ static bool any_succeeded(struct build *build)
 int program_capture(struct program *program, struct error *err)
 {
     struct build *build = atomic_load(&program->build);
+    if (build->left) {
+        build->foreign = true;
+        build->left = false;
+        build_forget_here(build);
+    }
     if (!any_succeeded(build))
         return 0;
     cl_int status = build->foreign ? program_fetch_here(program) : program_fetch(program);
@@ -376,10 +381,7 @@ int program_rebuild(struct program *program, struct error *err)
         return name_program(program, err);
     }
     bool loaded = all_have_binaries(program, build) && load_binaries(program, &to, build);
-    if (!all_same(program)) {
-        build->foreign = true;
-        build_forget_here(build);
-    }
+    build->left = !all_same(program);
     int result = loaded ? 0 : follow_recipe(program, &to, build, err);
     free((void *)to.devices);
     return result;

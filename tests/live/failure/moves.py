@@ -189,6 +189,27 @@ def loaded_binary(build):
             victim.check("where it was")
 
 
+def comes_back_by_its_binary(build):
+    """A resume elsewhere that fails leaves the way back as it was."""
+    with two(build, "") as machine, Victim(machine) as victim:
+        calls = machine.work / "calls"
+        for device, other in (NAMES, NAMES[::-1], NAMES):
+            victim.suspend()
+            victim.resume("--device", device)
+            victim.suspend()
+            for fault in ("fail clBuildProgram 1 -11", "fail clCreateKernel 2 -5"):
+                machine.set_faults(f"{fault}\n")
+                victim.refused("suspended", "resume", "--device", other)
+            machine.set_faults(f"log {calls}\n")
+            victim.resume()
+            machine.set_faults("")
+            made = {name for name in calls.read_text().splitlines()
+                    if name.startswith("clCreateProgramWith")}
+            expect(made == {"clCreateProgramWithBinary"}, f"back by {made}")
+            victim.check(f"back on the {device}")
+            calls.unlink()
+
+
 def stranger_where_it_is(build):
     """A binary that nobody knows, loaded after a move: the device that counts is the one where the
     program is."""
@@ -322,7 +343,7 @@ def two_of_its_devices_in_one_place(build):
 
 TESTS = (nothing_in_use, two_of_its_devices_in_one_place, less_memory, no_images, small_images,
          no_such_format, no_doubles, small_work_groups, in_order_only, no_priorities,
-         all_is_named, only_told, specs, binaries_follow, loaded_binary,
+         all_is_named, only_told, specs, binaries_follow, comes_back_by_its_binary, loaded_binary,
          stranger_where_it_is, pocl_and_rusticl, linked_from_binaries, pocl_and_oclgrind,
          some_of_a_platform, back_to_one_that_is_gone, rusticl_beside_pocl)
 
