@@ -7,17 +7,28 @@
 #include "state/program_ahead.h"
 #include "state/program_make.h"
 
-/* The constants as an array, oldest first. */
+/* Has the constant been set again since? */
+static bool is_overridden(const struct program_constant *newest,
+                          const struct program_constant *constant)
+{
+    while (newest != constant && newest->constant.id != constant->constant.id)
+        newest = newest->next;
+    return newest != constant;
+}
+
+/* The constants as an array, oldest first: of each what was set last. */
 static bool copy_constants(struct recipe *recipe, struct program *program)
 {
     struct program_constant *first = atomic_load(&program->constants);
     cl_uint count = 0;
     for (struct program_constant *c = first; c; c = c->next)
-        count++;
+        count += !is_overridden(first, c);
     if (count && !(recipe->constants = calloc(count, sizeof *recipe->constants)))
         return false;
     recipe->num_constants = count;
     for (struct program_constant *c = first; c && count; c = c->next) {
+        if (is_overridden(first, c))
+            continue;
         struct constant *to = &recipe->constants[--count];
         if (!(to->value = malloc(c->constant.size)))
             return false;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state/recipe.h"
+#include "state/program.h"
 
 #define SOURCE 10000 /* bytes of each program */
 
@@ -216,6 +216,26 @@ static void test_binaries_are_in_the_budget(void **state)
     assert_false(is_portable(loaded_from("link a", NULL)));
 }
 
+/* A program that sets a constant before each of its builds does not keep all of them in each. */
+static void test_a_constant_set_again_counts_once(void **state)
+{
+    unsigned char values[3] = {1, 2, 3};
+    struct program_constant list[3] = {
+        {&list[1], {7, 1, &values[2]}}, {&list[2], {8, 1, &values[1]}}, {NULL, {7, 1, &values[0]}}};
+    struct origin *origin = origin_create(ORIGIN_IL, "il", 2);
+    assert_non_null(origin);
+    struct program program = {.origin = origin, .constants = &list[0]};
+    struct recipe *recipe = program_recipe(&program, STEP_BUILD, NULL);
+    assert_non_null(recipe);
+    assert_int_equal(recipe->num_constants, 2);
+    assert_int_equal(recipe->constants[0].id, 8);
+    assert_int_equal(recipe->constants[0].value[0], 2);
+    assert_int_equal(recipe->constants[1].id, 7);
+    assert_int_equal(recipe->constants[1].value[0], 3);
+    recipe_unref(recipe);
+    origin_unref(origin);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_binaries_of_links),
         cmocka_unit_test(test_binary_of_a_known_binary),
         cmocka_unit_test(test_binaries_are_in_the_budget),
+        cmocka_unit_test(test_a_constant_set_again_counts_once),
     };
     return cmocka_run_group_tests(tests, set_budget, NULL);
 }
