@@ -10,6 +10,10 @@ cl_int devices_check(const struct context *context, cl_uint count, const cl_devi
 /* The driver's handles of devices that were checked; the caller frees them. NULL without memory. */
 cl_device_id *devices_real(cl_uint count, const cl_device_id *devices);
 
+/* Are they all of that driver? No other can be given them: CL_INVALID_PROGRAM. Inside the gate. */
+cl_int programs_check_driver(const struct driver *driver, cl_uint count,
+                             const cl_program *programs);
+
 /* An application's callback for the end of a step. *notify is NULL when none is wanted; false
  * without memory or thread. */
 struct notify_post;

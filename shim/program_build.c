@@ -197,12 +197,20 @@ static cl_program header_for_driver(struct program *header, cl_int *status)
     return program_real(header);
 }
 
+cl_int programs_check_driver(const struct driver *driver, cl_uint count, const cl_program *programs)
+{
+    for (cl_uint i = 0; i < count; i++)
+        if (((struct program *)programs[i])->object.driver != driver)
+            return CL_INVALID_PROGRAM;
+    return CL_SUCCESS;
+}
+
 static cl_int compile(struct step_call *step, const cl_program *headers)
 {
     cl_uint count = step->recipe->num_headers;
     const struct driver *driver = step->program->object.driver;
     cl_program *reals = calloc(count + 1, sizeof(cl_program));
-    cl_int status = reals ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+    cl_int status = reals ? programs_check_driver(driver, count, headers) : CL_OUT_OF_HOST_MEMORY;
     cl_uint made = 0;
     for (; made < count && status == CL_SUCCESS; made++)
         reals[made] = header_for_driver((struct program *)headers[made], &status);

@@ -86,6 +86,9 @@ static cl_program link_program(struct context *context, cl_uint num_devices,
                                const cl_device_id *devices, struct recipe *recipe,
                                const cl_program *inputs, cl_int *status)
 {
+    *status = programs_check_driver(context->object.driver, recipe->num_inputs, inputs);
+    if (*status != CL_SUCCESS)
+        return NULL;
     struct program *program = create(context, num_devices, devices, recipe);
     *status = CL_OUT_OF_HOST_MEMORY;
     if (!program)

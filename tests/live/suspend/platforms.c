@@ -59,8 +59,49 @@ static void test_both_come_back(void **state)
     }
 }
 
+/* (A driver that was given it would read another's memory.) */
+static void test_programs_of_another_platform(void **state)
+{
+    static const char *text = "#include \"other.h\"\nkernel void f(void) {}\n", *name = "other.h";
+    cl_platform_id platforms[2];
+    cl_device_id devices[2];
+    cl_context contexts[2];
+    cl_program programs[2];
+    cl_uint count = 0;
+    cl_int err;
+    ok(clGetPlatformIDs(2, platforms, &count));
+    live_need(count >= 2 && live_shadowed());
+    for (int i = 0; i < 2; i++) {
+        ok(clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, 1, &devices[i], NULL));
+        contexts[i] = clCreateContext(NULL, 1, &devices[i], NULL, NULL, &err);
+        made(contexts[i]);
+        programs[i] = clCreateProgramWithSource(contexts[i], 1, (const char **)&source, NULL, &err);
+        made(programs[i]);
+        ok(clCompileProgram(programs[i], 0, NULL, NULL, 0, NULL, NULL, NULL, NULL));
+    }
+    for (int i = 0; i < 2; i++) {
+        cl_program user = clCreateProgramWithSource(contexts[i], 1, &text, NULL, &err);
+        made(user);
+        assert_int_equal(
+            clCompileProgram(user, 0, NULL, NULL, 1, &programs[1 - i], &name, NULL, NULL),
+            CL_INVALID_PROGRAM);
+        assert_null(
+            clLinkProgram(contexts[i], 0, NULL, NULL, 1, &programs[1 - i], NULL, NULL, &err));
+        assert_int_equal(err, CL_INVALID_PROGRAM);
+        ok(clReleaseProgram(user));
+        live_cycle();
+    }
+    for (int i = 0; i < 2; i++) {
+        ok(clReleaseProgram(programs[i]));
+        ok(clReleaseContext(contexts[i]));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_both_come_back)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_both_come_back),
+        cmocka_unit_test(test_programs_of_another_platform),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
