@@ -20,36 +20,62 @@ static cl_int check_link(const struct context *context, cl_uint num_devices,
     return devices_check(context, num_devices, devices);
 }
 
-/* The recipe of an input as it is now; *mixed when its devices have different ones. */
-static struct recipe *input_recipe(cl_program input, bool *mixed)
+/* What a link is made for (no devices: all for which the inputs are compiled), and of. */
+struct link_call {
+    cl_uint num_devices, num_inputs;
+    const cl_device_id *devices;
+    const cl_program *inputs;
+};
+
+/* Is the input linked for its i-th device? */
+static bool is_linked(const struct link_call *call, const struct program *input,
+                      const struct build *build, cl_uint i)
 {
-    struct build *build = atomic_load(&((struct program *)input)->build);
-    for (cl_uint i = 1; i < build->num_devices; i++)
-        if (build->devices[i].recipe != build->devices[0].recipe)
-            *mixed = true;
-    return recipe_ref(build->devices[0].recipe);
+    /* A loaded binary has had no step. */
+    if (input->origin->kind != ORIGIN_BINARY && !build_succeeded(&build->devices[i]))
+        return false;
+    for (cl_uint j = 0; j < call->num_devices; j++)
+        if ((struct device *)call->devices[j] == input->devices[i])
+            return true;
+    return !call->num_devices;
 }
 
-static struct recipe *link_recipe(const char *options, cl_uint count, const cl_program *inputs)
+/* The recipe of an input as it is now; *mixed when the devices have different ones. */
+static struct recipe *input_recipe(const struct link_call *call, struct program *input, bool *mixed)
+{
+    struct build *build = atomic_load(&input->build);
+    struct recipe *first = NULL;
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        struct recipe *recipe = build->devices[i].recipe;
+        if (!is_linked(call, input, build, i))
+            continue;
+        first = first ? first : recipe;
+        if (recipe != first)
+            *mixed = true;
+    }
+    return recipe_ref(first ? first : build->devices[0].recipe);
+}
+
+static struct recipe *link_recipe(const char *options, const struct link_call *call)
 {
     struct origin *origin = origin_create(ORIGIN_LINK, NULL, 0);
     struct recipe *recipe = origin ? recipe_create(origin, STEP_LINK, options) : NULL;
     origin_unref(origin);
-    if (!recipe || !recipe_set_inputs(recipe, count)) {
+    if (!recipe || !recipe_set_inputs(recipe, call->num_inputs)) {
         recipe_unref(recipe);
         return NULL;
     }
-    for (cl_uint i = 0; i < count; i++)
-        recipe->inputs[i] = input_recipe(inputs[i], &recipe->mixed);
+    for (cl_uint i = 0; i < call->num_inputs; i++)
+        recipe->inputs[i] = input_recipe(call, (struct program *)call->inputs[i], &recipe->mixed);
     return recipe;
 }
 
 /* A shadow with the recipe as its only build. */
-static struct program *create(struct context *context, cl_uint num_devices,
-                              const cl_device_id *devices, struct recipe *recipe)
+static struct program *create(struct context *context, const struct link_call *call,
+                              struct recipe *recipe)
 {
-    struct program *program = program_create(context, origin_ref(recipe->origin), num_devices,
-                                             (struct device *const *)devices);
+    struct program *program = program_create(context, origin_ref(recipe->origin), call->num_devices,
+                                             (struct device *const *)call->devices);
     if (!program)
         return NULL;
     struct build *build = program_prepare(program, recipe, 0, NULL);
@@ -61,39 +87,37 @@ static struct program *create(struct context *context, cl_uint num_devices,
     return program;
 }
 
-static cl_program call_driver(const struct program *program, cl_uint num_devices,
-                              const cl_device_id *devices, const struct recipe *recipe,
-                              const cl_program *inputs, cl_int *status)
+static cl_program call_driver(const struct program *program, const struct link_call *call,
+                              const struct recipe *recipe, cl_int *status)
 {
-    cl_uint count = recipe->num_inputs;
-    cl_device_id *reals = devices_real(num_devices, devices);
+    cl_uint count = call->num_inputs;
+    cl_device_id *reals = devices_real(call->num_devices, call->devices);
     cl_program *programs = calloc(count, sizeof(cl_program));
     cl_program real = NULL;
     *status = CL_OUT_OF_HOST_MEMORY;
     for (cl_uint i = 0; i < count && programs; i++)
-        programs[i] = program_real((struct program *)inputs[i]);
+        programs[i] = program_real((struct program *)call->inputs[i]);
     if (reals && programs)
-        real = program->object.driver->clLinkProgram(context_real(program->context), num_devices,
-                                                     num_devices ? reals : NULL, recipe->options,
-                                                     count, programs, NULL, NULL, status);
+        real = program->object.driver->clLinkProgram(
+            context_real(program->context), call->num_devices, call->num_devices ? reals : NULL,
+            recipe->options, count, programs, NULL, NULL, status);
     free(programs);
     free(reals);
     return real;
 }
 
 /* A failed link gives a program too, where the driver does: its log tells why. */
-static cl_program link_program(struct context *context, cl_uint num_devices,
-                               const cl_device_id *devices, struct recipe *recipe,
-                               const cl_program *inputs, cl_int *status)
+static cl_program link_program(struct context *context, const struct link_call *call,
+                               struct recipe *recipe, cl_int *status)
 {
-    *status = programs_check_driver(context->object.driver, recipe->num_inputs, inputs);
+    *status = programs_check_driver(context->object.driver, call->num_inputs, call->inputs);
     if (*status != CL_SUCCESS)
         return NULL;
-    struct program *program = create(context, num_devices, devices, recipe);
+    struct program *program = create(context, call, recipe);
     *status = CL_OUT_OF_HOST_MEMORY;
     if (!program)
         return NULL;
-    program->object.real = call_driver(program, num_devices, devices, recipe, inputs, status);
+    program->object.real = call_driver(program, call, recipe, status);
     if (!program->object.real) {
         program_discard(program);
         return NULL;
@@ -123,11 +147,11 @@ EXPORT cl_program CL_API_CALL clLinkProgram(cl_context context, cl_uint num_devi
         NOT_CANCELLED();
         KEEP_HANDLERS();
         GATE(clLinkProgram);
-        struct recipe *recipe = link_recipe(options, num_input_programs, input_programs);
+        struct link_call call = {num_devices, num_input_programs, device_list, input_programs};
+        struct recipe *recipe = link_recipe(options, &call);
         status = CL_OUT_OF_HOST_MEMORY;
         if (recipe)
-            program =
-                link_program(owner, num_devices, device_list, recipe, input_programs, &status);
+            program = link_program(owner, &call, recipe, &status);
         recipe_unref(recipe);
     }
     notify_finish(notify, (struct program *)program, program != NULL);

@@ -37,14 +37,6 @@ struct attempt {
     struct error *error; /* owned; of one that failed; NULL: no memory for it */
 };
 
-static bool was_built(const struct build_device *device)
-{
-    const struct info_entry *status =
-        info_cache_find((struct info_cache *)&device->info, CL_PROGRAM_BUILD_STATUS);
-    return status && status->size == sizeof(cl_build_status) &&
-           *(const cl_build_status *)(const void *)status->bytes == CL_BUILD_SUCCESS;
-}
-
 /* What a binary came from is built where the binary can't be loaded. */
 static struct recipe *portable(struct recipe *recipe)
 {
@@ -63,7 +55,7 @@ static int note(struct trial *trial, struct program *program, cl_uint index, str
     struct build *build = atomic_load(&program->build);
     struct recipe *recipe = portable(build->devices[index].recipe);
     size_t site = trial->num_sites - 1;
-    if (!recipe || recipe->mixed || !was_built(&build->devices[index]))
+    if (!recipe || recipe->mixed || !build_succeeded(&build->devices[index]))
         return 0;
     struct attempt *grown = realloc(trial->attempts, (trial->count + 1) * sizeof *trial->attempts);
     if (!grown)

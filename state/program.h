@@ -110,9 +110,16 @@ void program_built(struct program *program, struct build *build);
 /* Before a build step for those devices (count 0: all): a program that stands in for the one made
  * from source is made genuine; the other devices get what they had. */
 cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices);
+/* Has the device's last build step succeeded (or was there none, for a loaded binary)? */
+bool build_succeeded(const struct build_device *device);
 /* Did the last build step fail for all devices? It is not repeated at a rebuild, so the driver must
  * not be asked for kernels then: to it the program was never built. */
 bool program_failed(struct program *program);
+/* What is known of a kernel from before the program was made again, or NULL. */
+struct kernel_facts *program_kernel_facts(struct program *program, const char *name);
+
+/* --- Binaries (state/program_fetch.c) --- */
+
 /* Gets the binaries from the driver, once for each build step. CL_SUCCESS also where there are none
  * for a device (its size is 0 then). */
 cl_int program_fetch(struct program *program);
@@ -120,8 +127,6 @@ cl_int program_fetch(struct program *program);
 cl_int program_fetch_here(struct program *program);
 /* Those are of a device that the program has left. */
 void build_forget_here(struct build *build);
-/* What is known of a kernel from before the program was made again, or NULL. */
-struct kernel_facts *program_kernel_facts(struct program *program, const char *name);
 
 /* --- Suspend and resume (state/program_rebuild.c) --- */
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Build steps of programs: what was asked for, and what came of it. */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,17 +153,29 @@ void program_built(struct program *program, struct build *build)
     }
 }
 
-/* Steps of the devices that are not about to be built; what failed before fails again. */
-static void repeat_others(struct program *program, const struct targets *to, cl_program real,
-                          cl_uint num_devices, struct device *const *devices)
+/* What failed before fails again. */
+static cl_int try_step(const struct targets *to, const struct recipe *recipe, cl_program real)
 {
-    struct build *build = atomic_load(&program->build);
-    for (cl_uint i = 0; i < program->num_devices; i++) {
-        struct targets one = {
-            .driver = to->driver, .context = to->context, .count = 1, .devices = &to->devices[i]};
-        if (!listed(program->devices[i], num_devices, devices))
-            make_step(&one, build->devices[i].recipe, real);
-    }
+    make_step(to, recipe, real);
+    return CL_SUCCESS;
+}
+
+/* Steps of the devices that are not about to be built, then the constants for the one to come. */
+static cl_int repeat_others(struct program *program, const struct targets *to, cl_program real,
+                            cl_uint num_devices, struct device *const *devices)
+{
+    struct recipe *now = program_recipe(program, STEP_NONE, NULL);
+    bool *others = calloc(program->num_devices, sizeof *others);
+    cl_int err = CL_OUT_OF_HOST_MEMORY;
+    for (cl_uint i = 0; i < program->num_devices && others; i++)
+        others[i] = !listed(program->devices[i], num_devices, devices);
+    if (others && now)
+        err = make_steps(to, atomic_load(&program->build), others, try_step, real);
+    if (err == CL_SUCCESS)
+        err = make_constants(to, now, real);
+    free(others);
+    recipe_unref(now);
+    return err;
 }
 
 cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices)
@@ -174,7 +185,6 @@ cl_int program_genuine(struct program *program, cl_uint num_devices, struct devi
     /* The driver would say so of the program that this one stands in for. */
     if (atomic_load(&program->kernels) || program->origin->kind == ORIGIN_LINK)
         return CL_INVALID_OPERATION;
-    struct recipe *recipe = program_recipe(program, STEP_NONE, NULL);
     cl_device_id *reals = calloc(program->num_devices, sizeof(cl_device_id));
     const struct targets to = {.driver = program->object.driver,
                                .context = context_real(program->context),
@@ -183,124 +193,32 @@ cl_int program_genuine(struct program *program, cl_uint num_devices, struct devi
     for (cl_uint i = 0; i < program->num_devices && reals; i++)
         reals[i] = device_real(program->devices[i]);
     cl_program real = NULL;
-    cl_int err = recipe && reals ? make_origin(&to, recipe, &real) : CL_OUT_OF_HOST_MEMORY;
-    if (err == CL_SUCCESS) {
-        repeat_others(program, &to, real, num_devices, devices);
-        program_release(program);
-        program->object.real = real;
-        program->stand_in = false;
-    }
-    free(reals);
-    recipe_unref(recipe);
-    return err;
-}
-
-/* The driver may list the devices in another order than we do. */
-static bool fetch_order(struct program *program, cl_uint *order)
-{
-    cl_uint count = program->num_devices;
-    cl_device_id *reals = calloc(count, sizeof *reals);
-    cl_int err =
-        reals ? program->object.driver->clGetProgramInfo(program_real(program), CL_PROGRAM_DEVICES,
-                                                         count * sizeof *reals, reals, NULL)
-              : CL_OUT_OF_HOST_MEMORY;
-    for (cl_uint i = 0; i < count && err == CL_SUCCESS; i++) {
-        order[i] = i;
-        for (cl_uint j = 0; j < count; j++)
-            if (reals[i] == device_real(program->devices[j]))
-                order[i] = j;
-    }
-    free(reals);
-    return err == CL_SUCCESS;
-}
-
-/* Both arrays have one entry for each device, in the driver's order. */
-static cl_int fetch_binaries(struct program *program, size_t *sizes, unsigned char **bytes)
-{
-    const struct driver *driver = program->object.driver;
-    cl_uint count = program->num_devices;
-    cl_int err = driver->clGetProgramInfo(program_real(program), CL_PROGRAM_BINARY_SIZES,
-                                          count * sizeof *sizes, sizes, NULL);
-    bool any = false; /* rusticl dies when asked for binaries that are not there */
-    for (cl_uint i = 0; i < count && err == CL_SUCCESS; i++) {
-        any = any || sizes[i];
-        if (sizes[i] && !(bytes[i] = malloc(sizes[i])))
-            err = CL_OUT_OF_HOST_MEMORY;
-    }
-    if (err == CL_SUCCESS && any)
-        err = driver->clGetProgramInfo(program_real(program), CL_PROGRAM_BINARIES,
-                                       count * sizeof *bytes, bytes, NULL);
-    return err;
-}
-
-/* Puts them into the build; the first of two threads wins, the other waits a few instructions. */
-static void put_binaries(struct build *build, const cl_uint *order, const size_t *sizes,
-                         unsigned char **bytes)
-{
-    unsigned none = 0;
-    if (!atomic_compare_exchange_strong(&build->fetched, &none, 1)) {
-        while (atomic_load(&build->fetched) != 2)
-            sched_yield();
-        return;
-    }
-    for (cl_uint i = 0; i < build->num_devices; i++) {
-        build->devices[order[i]].binary = (struct blob){sizes[i], bytes[i]};
-        bytes[i] = NULL;
-    }
-    atomic_store(&build->fetched, 2);
-}
-
-/* The same for a foreign build, at capture, when nobody else is there. */
-static void put_here(struct build *build, const cl_uint *order, const size_t *sizes,
-                     unsigned char **bytes)
-{
-    for (cl_uint i = 0; i < build->num_devices; i++) {
-        build->devices[order[i]].here = (struct blob){sizes[i], bytes[i]};
-        bytes[i] = NULL;
-    }
-    build->here = true;
-}
-
-static cl_int fetch(struct program *program,
-                    void (*put)(struct build *, const cl_uint *, const size_t *, unsigned char **))
-{
-    struct build *build = atomic_load(&program->build);
-    cl_uint count = program->num_devices;
-    cl_uint *order = calloc(count, sizeof *order);
-    size_t *sizes = calloc(count, sizeof *sizes);
-    unsigned char **bytes = calloc(count, sizeof *bytes);
-    cl_int err = CL_OUT_OF_HOST_MEMORY;
-    if (order && sizes && bytes && fetch_order(program, order))
-        err = fetch_binaries(program, sizes, bytes);
+    cl_int err = reals ? make_origin(&to, program->origin, &real) : CL_OUT_OF_HOST_MEMORY;
     if (err == CL_SUCCESS)
-        put(build, order, sizes, bytes);
-    for (cl_uint i = 0; i < count && bytes; i++)
-        free(bytes[i]);
-    free(bytes);
-    free(sizes);
-    free(order);
-    return err;
-}
-
-cl_int program_fetch(struct program *program)
-{
-    struct build *build = atomic_load(&program->build);
-    return atomic_load(&build->fetched) == 2 ? CL_SUCCESS : fetch(program, put_binaries);
-}
-
-cl_int program_fetch_here(struct program *program)
-{
-    struct build *build = atomic_load(&program->build);
-    return build->here || !build->foreign ? CL_SUCCESS : fetch(program, put_here);
-}
-
-void build_forget_here(struct build *build)
-{
-    for (cl_uint i = 0; i < build->num_devices; i++) {
-        free(build->devices[i].here.bytes);
-        build->devices[i].here = (struct blob){0};
+        err = repeat_others(program, &to, real, num_devices, devices);
+    free(reals);
+    if (err != CL_SUCCESS) {
+        if (real)
+            RELEASE(to.driver, clReleaseProgram, real);
+        return err;
     }
-    build->here = false;
+    program_release(program);
+    program->object.real = real;
+    program->stand_in = false;
+    return CL_SUCCESS;
+}
+
+bool build_succeeded(const struct build_device *device)
+{
+    const struct recipe *recipe = device->recipe;
+    enum origin_kind kind = recipe->origin->kind;
+    /* (pocl has one status for all devices of a program.) */
+    if (recipe->step == STEP_NONE && (kind == ORIGIN_SOURCE || kind == ORIGIN_IL))
+        return false;
+    const struct info_entry *status =
+        info_cache_find((struct info_cache *)&device->info, CL_PROGRAM_BUILD_STATUS);
+    return status && status->size == sizeof(cl_build_status) &&
+           *(const cl_build_status *)(const void *)status->bytes == CL_BUILD_SUCCESS;
 }
 
 struct kernel_facts *program_kernel_facts(struct program *program, const char *name)

@@ -70,12 +70,10 @@ cl_int make_constants(const struct targets *to, const struct recipe *recipe, cl_
     return err;
 }
 
-cl_int make_origin(const struct targets *to, const struct recipe *recipe, cl_program *real)
+cl_int make_origin(const struct targets *to, const struct origin *origin, cl_program *real)
 {
     cl_int err;
-    *real = create(to, recipe->origin, &err);
-    if (*real && err == CL_SUCCESS)
-        err = make_constants(to, recipe, *real);
+    *real = create(to, origin, &err);
     if (*real && err != CL_SUCCESS) {
         RELEASE(to->driver, clReleaseProgram, *real);
         *real = NULL;
@@ -114,17 +112,48 @@ static cl_int compile(const struct targets *to, const struct recipe *recipe, cl_
 
 cl_int make_step(const struct targets *to, const struct recipe *recipe, cl_program real)
 {
-    switch (recipe->step) {
-    case STEP_COMPILE:
+    if (recipe->step != STEP_COMPILE && recipe->step != STEP_BUILD)
+        return CL_SUCCESS;
+    cl_int err = make_constants(to, recipe, real);
+    if (err != CL_SUCCESS)
+        return err;
+    if (recipe->step == STEP_COMPILE)
         return compile(to, recipe, real);
-    case STEP_BUILD:
-        return to->driver->clBuildProgram(real, to->count, to->devices, recipe->options, NULL,
-                                          NULL);
-    case STEP_NONE:
-    case STEP_LINK:
-        break;
+    return to->driver->clBuildProgram(real, to->count, to->devices, recipe->options, NULL, NULL);
+}
+
+/* The one that was made first, of the devices that are wanted. NULL: none is. */
+static const struct recipe *oldest(const struct build *build, const bool *wanted)
+{
+    const struct recipe *first = NULL;
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        const struct recipe *recipe = build->devices[i].recipe;
+        if (wanted[i] && (!first || recipe->number < first->number))
+            first = recipe;
     }
-    return CL_SUCCESS;
+    return first;
+}
+
+cl_int make_steps(const struct targets *to, const struct build *build, bool *wanted, step_call call,
+                  cl_program real)
+{
+    cl_device_id *devices = calloc(to->count + 1, sizeof(cl_device_id));
+    cl_int err = devices ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+    const struct recipe *recipe;
+    while (err == CL_SUCCESS && (recipe = oldest(build, wanted))) {
+        struct targets group = *to;
+        group.count = 0;
+        group.devices = devices;
+        for (cl_uint i = 0; i < to->count; i++) {
+            if (!wanted[i] || build->devices[i].recipe != recipe)
+                continue;
+            devices[group.count++] = to->devices[i];
+            wanted[i] = false;
+        }
+        err = call(&group, recipe, real);
+    }
+    free(devices);
+    return err;
 }
 
 static cl_int make(const struct targets *to, const struct recipe *recipe, unsigned depth,
@@ -158,7 +187,7 @@ static cl_int make(const struct targets *to, const struct recipe *recipe, unsign
         known = origin_known_all(origin);
     if (known && to->elsewhere)
         return make(to, known, depth + 1, real);
-    cl_int err = make_origin(to, recipe, real);
+    cl_int err = make_origin(to, origin, real);
     if (err == CL_SUCCESS)
         return make_step(to, recipe, *real);
     return known ? make(to, known, depth + 1, real) : err;

@@ -14,18 +14,10 @@ static void *info_of(struct info_cache *info, cl_uint param, size_t size)
     return entry && entry->size == size ? (void *)entry->bytes : NULL;
 }
 
-/* Has the device's last build step succeeded (or was there none, for a loaded binary)? */
-static bool succeeded(struct build_device *device)
+static cl_program_binary_type binary_type(const struct build_device *device)
 {
-    cl_build_status *status =
-        info_of(&device->info, CL_PROGRAM_BUILD_STATUS, sizeof(cl_build_status));
-    return status && *status == CL_BUILD_SUCCESS;
-}
-
-static cl_program_binary_type binary_type(struct build_device *device)
-{
-    cl_program_binary_type *type =
-        info_of(&device->info, CL_PROGRAM_BINARY_TYPE, sizeof(cl_program_binary_type));
+    cl_program_binary_type *type = info_of((struct info_cache *)&device->info,
+                                           CL_PROGRAM_BINARY_TYPE, sizeof(cl_program_binary_type));
     return type ? *type : CL_PROGRAM_BINARY_TYPE_NONE;
 }
 
@@ -65,15 +57,22 @@ int program_carriable(struct program *program, struct error *err)
     return name_program(program, err);
 }
 
+#define MIXED "its parts were compiled differently for its devices, and can't be linked again"
+
 int program_movable(struct program *program, struct error *err)
 {
     struct build *build = atomic_load(&program->build);
     for (cl_uint i = 0; i < build->num_devices; i++) {
         if (recipe_portable(build->devices[i].recipe))
             continue;
-        error_set(err, 0, "it was loaded from a binary whose source is not known");
-        error_todo(err, "resume on the same kind of device, or make the program build from source "
-                        "(clear its cache)");
+        if (recipe_mixed(build->devices[i].recipe)) {
+            error_set(err, 0, MIXED);
+            error_todo(err, "resume on the same kind of device");
+        } else {
+            error_set(err, 0, "it was loaded from a binary whose source is not known");
+            error_todo(err, "resume on the same kind of device, or make the program build from "
+                            "source (clear its cache)");
+        }
         return name_program(program, err);
     }
     return 0;
@@ -131,9 +130,29 @@ static bool take_kernels(struct program *program, struct build *build)
 static bool any_succeeded(struct build *build)
 {
     for (cl_uint i = 0; i < build->num_devices; i++)
-        if (succeeded(&build->devices[i]))
+        if (build_succeeded(&build->devices[i]))
             return true;
     return false;
+}
+
+/* From the device that the program is on. */
+static const struct blob *binary_of(const struct build *build, cl_uint i)
+{
+    return build->foreign ? &build->devices[i].here : &build->devices[i].binary;
+}
+
+/* Without its binary such a link would never come back. */
+static int check_mixed(const struct program *program, const struct build *build, struct error *err)
+{
+    for (cl_uint i = 0; i < build->num_devices; i++) {
+        const struct build_device *device = &build->devices[i];
+        if (!build_succeeded(device) || binary_of(build, i)->size || !recipe_mixed(device->recipe))
+            continue;
+        error_set(err, 0, "its driver gives no binary; " MIXED);
+        error_todo(err, "suspend after the program has released it");
+        return name_program(program, err);
+    }
+    return 0;
 }
 
 int program_capture(struct program *program, struct error *err)
@@ -152,7 +171,7 @@ int program_capture(struct program *program, struct error *err)
         return name_program(program, err);
     }
     /* Any other error: the program will be built from its source, or loaded as it was. */
-    return 0;
+    return check_mixed(program, build, err);
 }
 
 static bool all_same(const struct program *program)
@@ -161,12 +180,6 @@ static bool all_same(const struct program *program)
         if (!program->devices[i]->same)
             return false;
     return true;
-}
-
-/* From the device that the program is on. */
-static const struct blob *binary_of(const struct build *build, cl_uint i)
-{
-    return build->foreign ? &build->devices[i].here : &build->devices[i].binary;
 }
 
 /* For the device where the i-th one is now: what the driver gave us if that is the same, else what
@@ -181,60 +194,38 @@ static const struct blob *choose_binary(const struct program *program, const str
     return known ? binary_of(build, i) : NULL;
 }
 
-static bool all_have_binaries(const struct program *program, struct build *build)
+/* Do all devices that the program was built for? The others can do without: a later build for them
+ * makes it genuine. But one that was itself loaded from binaries needs all of those. */
+static bool all_have_binaries(const struct program *program, const struct build *build)
 {
+    bool any = false;
     for (cl_uint i = 0; i < build->num_devices; i++) {
+        if (!build_succeeded(&build->devices[i]) && program->origin->kind != ORIGIN_BINARY)
+            continue;
         const struct blob *binary = choose_binary(program, build, i);
-        if (!binary || !binary->size || !succeeded(&build->devices[i]))
+        if (!binary || !binary->size || !build_succeeded(&build->devices[i]))
             return false;
+        any = true;
     }
-    return true;
+    return any;
 }
 
-typedef cl_int (*step_call)(const struct targets *, const struct recipe *, cl_program);
-
-/* The one that was made first, of the devices that are wanted and not done. NULL: all are. */
-static const struct recipe *oldest(struct build *build, const bool *done,
-                                   bool (*wanted)(struct build_device *))
+static cl_int each_group(const struct targets *to, const struct build *build, cl_program real,
+                         bool (*wanted)(const struct build_device *), step_call call)
 {
-    const struct recipe *first = NULL;
-    for (cl_uint i = 0; i < build->num_devices; i++) {
-        const struct recipe *recipe = build->devices[i].recipe;
-        if (!done[i] && wanted(&build->devices[i]) && (!first || recipe->number < first->number))
-            first = recipe;
-    }
-    return first;
-}
-
-/* Calls once for the devices that had one step together, for those that are wanted, and in the
- * order in which the program did: pocl forgets a device that a later build does not name. */
-static cl_int each_group(const struct targets *to, struct build *build, cl_program real,
-                         bool (*wanted)(struct build_device *), step_call call)
-{
-    cl_device_id *devices = calloc(to->count + 1, sizeof(cl_device_id));
-    bool *done = calloc(to->count + 1, sizeof *done);
-    cl_int err = devices && done ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
-    const struct recipe *recipe;
-    while (err == CL_SUCCESS && (recipe = oldest(build, done, wanted))) {
-        struct targets group = {.driver = to->driver, .context = to->context, .devices = devices};
-        for (cl_uint i = 0; i < to->count; i++) {
-            if (done[i] || build->devices[i].recipe != recipe || !wanted(&build->devices[i]))
-                continue;
-            devices[group.count++] = to->devices[i];
-            done[i] = true;
-        }
-        err = call(&group, recipe, real);
-    }
-    free(done);
-    free(devices);
+    bool *those = calloc(to->count + 1, sizeof *those);
+    for (cl_uint i = 0; i < build->num_devices && those; i++)
+        those[i] = wanted(&build->devices[i]);
+    cl_int err = those ? make_steps(to, build, those, call, real) : CL_OUT_OF_HOST_MEMORY;
+    free(those);
     return err;
 }
 
 /* Compiled objects and libraries are left as they are: to link them is all that the application may
  * do, and a build turns them into empty executables. */
-static bool is_executable(struct build_device *device)
+static bool is_executable(const struct build_device *device)
 {
-    return binary_type(device) == CL_PROGRAM_BINARY_TYPE_EXECUTABLE;
+    return build_succeeded(device) && binary_type(device) == CL_PROGRAM_BINARY_TYPE_EXECUTABLE;
 }
 
 static cl_int build_loaded(const struct targets *to, const struct recipe *recipe, cl_program real)
@@ -242,29 +233,44 @@ static cl_int build_loaded(const struct targets *to, const struct recipe *recipe
     return to->driver->clBuildProgram(real, to->count, to->devices, recipe->options, NULL, NULL);
 }
 
-/* From the binaries that a driver gave us; false: to be tried in another way. */
-static bool load_binaries(struct program *program, const struct targets *to, struct build *build)
+/* The driver's program from binaries, not built yet; NULL where it does not take them. */
+static cl_program create_loaded(const struct program *program, const struct targets *to,
+                                const struct build *build)
 {
+    cl_device_id *devices = calloc(to->count, sizeof(cl_device_id));
     size_t *sizes = calloc(to->count, sizeof *sizes);
     const unsigned char **bytes = calloc(to->count, sizeof *bytes);
+    cl_uint count = 0;
     cl_int err = CL_OUT_OF_HOST_MEMORY;
     cl_program real = NULL;
-    for (cl_uint i = 0; i < to->count && sizes && bytes; i++) {
+    for (cl_uint i = 0; i < to->count && devices && sizes && bytes; i++) {
+        if (!build_succeeded(&build->devices[i]))
+            continue;
         const struct blob *binary = choose_binary(program, build, i);
-        sizes[i] = binary->size;
-        bytes[i] = binary->bytes;
+        devices[count] = to->devices[i];
+        sizes[count] = binary->size;
+        bytes[count++] = binary->bytes;
     }
-    if (sizes && bytes)
-        real = to->driver->clCreateProgramWithBinary(to->context, to->count, to->devices, sizes,
-                                                     bytes, NULL, &err);
-    if (real && err == CL_SUCCESS)
-        err = each_group(to, build, real, is_executable, build_loaded);
+    if (count)
+        real = to->driver->clCreateProgramWithBinary(to->context, count, devices, sizes, bytes,
+                                                     NULL, &err);
     free(bytes);
     free(sizes);
-    if (real && err != CL_SUCCESS)
-        RELEASE(to->driver, clReleaseProgram, real);
-    if (err != CL_SUCCESS)
+    free(devices);
+    return err == CL_SUCCESS ? real : NULL;
+}
+
+/* From the binaries that a driver gave us; false: to be tried in another way. */
+static bool load_binaries(struct program *program, const struct targets *to,
+                          const struct build *build)
+{
+    cl_program real = create_loaded(program, to, build);
+    if (!real)
         return false;
+    if (each_group(to, build, real, is_executable, build_loaded) != CL_SUCCESS) {
+        RELEASE(to->driver, clReleaseProgram, real);
+        return false;
+    }
     program->object.real = real;
     program->stand_in = program->origin->kind != ORIGIN_BINARY;
     /* What was made for another device came from what the binary is known to come from. */
@@ -306,6 +312,25 @@ static cl_int repeat_constants(struct program *program, const struct targets *to
     return code;
 }
 
+/* All of a recipe, for the devices for which the program was made: what did not work for the others
+ * does not work now. */
+static cl_int make_whole(const struct targets *to, const struct build *build,
+                         const struct recipe *recipe, cl_program *real)
+{
+    cl_device_id *devices = calloc(to->count + 1, sizeof(cl_device_id));
+    struct targets those = *to;
+    those.count = 0;
+    those.devices = devices;
+    if (!devices)
+        return CL_OUT_OF_HOST_MEMORY;
+    for (cl_uint i = 0; i < to->count; i++)
+        if (build_succeeded(&build->devices[i]))
+            devices[those.count++] = to->devices[i];
+    cl_int code = make_program(those.count ? &those : to, recipe, real);
+    free(devices);
+    return code;
+}
+
 static int follow_recipe(struct program *program, const struct targets *to, struct build *build,
                          struct error *err)
 {
@@ -316,12 +341,12 @@ static int follow_recipe(struct program *program, const struct targets *to, stru
     program->stand_in = false;
     program->from_known = recipe != own;
     if (own->origin->kind == ORIGIN_LINK || recipe != own) {
-        code = make_program(to, recipe, &real);
+        code = make_whole(to, build, recipe, &real);
     } else {
         /* A step that failed for the application is not repeated. */
-        code = make_origin(to, recipe, &real);
+        code = make_origin(to, recipe->origin, &real);
         if (code == CL_SUCCESS)
-            code = each_group(to, build, real, succeeded, make_step);
+            code = each_group(to, build, real, build_succeeded, make_step);
         if (code == CL_SUCCESS)
             code = repeat_constants(program, to, real);
     }
