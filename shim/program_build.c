@@ -105,24 +105,67 @@ static bool is_built_already(const struct step_call *step)
     return step->program->from_known && step->recipe->step == STEP_BUILD;
 }
 
+static bool names(const struct step_call *step, const struct device *device)
+{
+    for (cl_uint i = 0; i < step->num_devices; i++)
+        if ((struct device *)step->devices[i] == device)
+            return true;
+    return !step->num_devices;
+}
+
+/* A driver may answer otherwise after it has tried (CL_INVALID_BUILD_OPTIONS, of options that its
+ * compiler does not know): what the program was is lost then as well. */
+static bool has_failed(const struct step_call *step)
+{
+    const struct driver *driver = step->program->object.driver;
+    cl_program real = program_real(step->program);
+    for (cl_uint i = 0; i < step->program->num_devices; i++) {
+        struct device *device = step->program->devices[i];
+        cl_build_status status = CL_BUILD_NONE;
+        if (!names(step, device))
+            continue;
+        driver->clGetProgramBuildInfo(real, device_real(device), CL_PROGRAM_BUILD_STATUS,
+                                      sizeof status, &status, NULL);
+        if (status != CL_BUILD_ERROR)
+            return false;
+    }
+    return true;
+}
+
+/* *build becomes the program's once the step has begun, and is NULL then. */
+static cl_int carry_out(const struct step_call *step, const cl_device_id *reals,
+                        struct build **build)
+{
+    struct program *program = step->program;
+    cl_program before = NULL;
+    cl_int status =
+        program_genuine(program, step->num_devices, (struct device *const *)step->devices, &before);
+    if (status != CL_SUCCESS)
+        return status;
+    if (!is_built_already(step))
+        status = call_driver(step, reals);
+    if (has_begun(status) || has_failed(step)) {
+        program_built(program, *build);
+        *build = NULL;
+        if (before)
+            RELEASE(program->object.driver, clReleaseProgram, before);
+    } else if (before) {
+        program_put_back(program, before);
+    }
+    return status;
+}
+
 static cl_int take_step(const struct step_call *step)
 {
     struct program *program = step->program;
     cl_device_id *reals = step->num_devices ? devices_real(step->num_devices, step->devices) : NULL;
+    if (step->num_devices && !reals)
+        return CL_OUT_OF_HOST_MEMORY;
+    program_begin_step(program);
     struct build *build = program_prepare(program, step->recipe, step->num_devices,
                                           (struct device *const *)step->devices);
-    cl_int status = CL_OUT_OF_HOST_MEMORY;
-    if (build && (reals || !step->num_devices)) {
-        atomic_fetch_add(&program->building, 1);
-        status = program_genuine(program, step->num_devices, (struct device *const *)step->devices);
-        if (status == CL_SUCCESS && !is_built_already(step))
-            status = call_driver(step, reals);
-        if (has_begun(status)) {
-            program_built(program, build);
-            build = NULL;
-        }
-        atomic_fetch_sub(&program->building, 1);
-    }
+    cl_int status = build ? carry_out(step, reals, &build) : CL_OUT_OF_HOST_MEMORY;
+    program_end_step(program);
     build_destroy(build);
     free(reals);
     return status;

@@ -127,7 +127,7 @@ EXPORT cl_int CL_API_CALL clGetProgramBuildInfo(cl_program program, cl_device_id
     int index = owner ? program_device_index(object, owner) : -1;
     if (index < 0)
         return CL_INVALID_DEVICE;
-    if (param_name == CL_PROGRAM_BUILD_STATUS && atomic_load(&object->building))
+    if (param_name == CL_PROGRAM_BUILD_STATUS && program_is_building(object))
         return info_value(to, (cl_build_status)CL_BUILD_IN_PROGRESS);
     struct build *build = atomic_load(&object->build);
     return answer_known(&build->devices[index].info, param_name, to, CL_INVALID_VALUE);

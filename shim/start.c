@@ -23,7 +23,7 @@
 #include "shim/store.h"
 #include "shim/storm.h"
 #include "state/device.h"
-#include "state/recipe.h"
+#include "state/program.h"
 #include "state/roster.h"
 #include "state/svm.h"
 
@@ -69,6 +69,7 @@ static void after_fork(void)
     platform_forked();
     svm_forked();
     recipe_forked();
+    program_turn_forked();
     control_forked();
 }
 

@@ -69,7 +69,7 @@ struct program {
     struct origin *origin;       /* a reference */
     struct build *_Atomic build; /* the newest; never NULL once published */
     _Atomic unsigned kernels;  /* attached to it (§5.8.2: a program with kernels is not rebuilt) */
-    _Atomic unsigned building; /* build steps in progress */
+    _Atomic unsigned building; /* a build step is in progress: see program_is_building */
     struct program_callback *_Atomic callbacks; /* clSetProgramReleaseCallback */
     struct program_constant *_Atomic constants;
 };
@@ -108,8 +108,12 @@ void build_destroy(struct build *build);
 /* Makes the build the program's, with what the driver answers now. */
 void program_built(struct program *program, struct build *build);
 /* Before a build step for those devices (count 0: all): a program that stands in for the one made
- * from source is made genuine; the other devices get what they had. */
-cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices);
+ * from source is made genuine; the other devices get what they had. *before is then the real
+ * program that it was, the caller's: to be released once the step has begun, or put back. Else
+ * NULL. */
+cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices,
+                       cl_program *before);
+void program_put_back(struct program *program, cl_program before);
 /* Has the device's last build step succeeded (or was there none, for a loaded binary)? */
 bool build_succeeded(const struct build_device *device);
 /* Did the last build step fail for all devices? It is not repeated at a rebuild, so the driver must
@@ -127,6 +131,15 @@ cl_int program_fetch(struct program *program);
 cl_int program_fetch_here(struct program *program);
 /* Those are of a device that the program has left. */
 void build_forget_here(struct build *build);
+
+/* --- One step after the other (state/program_turn.c) --- */
+
+/* Waits until no other thread is at a step of the program. */
+void program_begin_step(struct program *program);
+void program_end_step(struct program *program);
+bool program_is_building(struct program *program);
+/* In a forked child. */
+void program_turn_forked(void);
 
 /* --- Suspend and resume (state/program_rebuild.c) --- */
 

@@ -178,8 +178,10 @@ static cl_int repeat_others(struct program *program, const struct targets *to, c
     return err;
 }
 
-cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices)
+cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices,
+                       cl_program *before)
 {
+    *before = NULL;
     if (!program->stand_in)
         return CL_SUCCESS;
     /* The driver would say so of the program that this one stands in for. */
@@ -202,10 +204,17 @@ cl_int program_genuine(struct program *program, cl_uint num_devices, struct devi
             RELEASE(to.driver, clReleaseProgram, real);
         return err;
     }
-    program_release(program);
+    *before = program_real(program);
     program->object.real = real;
     program->stand_in = false;
     return CL_SUCCESS;
+}
+
+void program_put_back(struct program *program, cl_program before)
+{
+    program_release(program);
+    program->object.real = before;
+    program->stand_in = true;
 }
 
 bool build_succeeded(const struct build_device *device)

@@ -3,6 +3,7 @@
  * differently for each. */
 #include "live.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +183,70 @@ static void test_each_device_has_its_constants(void **state)
     }
 }
 
+/* The driver refuses to begin: the program is what it was. */
+static void test_refused_build_leaves_the_executable(void **state)
+{
+    live_need(can_fail());
+    cl_program program = make(source);
+    ok(clBuildProgram(program, 0, NULL, "-DVALUE=38", NULL, NULL));
+    live_cycle();
+    tell("fail clBuildProgram 1 -6\n");
+    assert_int_equal(clBuildProgram(program, 0, NULL, "-DVALUE=39", NULL, NULL),
+                     CL_OUT_OF_HOST_MEMORY);
+    tell("");
+    assert_int_equal(run(program, 0), 38);
+    live_cycle();
+    assert_int_equal(run(program, 0), 38);
+    ok(clBuildProgram(program, 0, NULL, "-DVALUE=39", NULL, NULL));
+    assert_int_equal(run(program, 0), 39);
+    ok(clReleaseProgram(program));
+}
+
+struct builder {
+    cl_program program;
+    int device;
+    _Atomic int answer;
+};
+
+static void *build(void *data)
+{
+    struct builder *builder = data;
+    builder->answer = clBuildProgram(builder->program, 1, &two[builder->device],
+                                     builder->device ? "-DVALUE=41" : "-DVALUE=40", NULL, NULL);
+    return NULL;
+}
+
+/* §5.8.2 lets a program be built for several devices at a time: one step comes after the other, and
+ * none is lost. */
+static void test_two_threads_build_one_program(void **state)
+{
+    live_need(can_fail() && live_commanded());
+    cl_program program = make(source);
+    for (int round = 0; round < 2; round++) {
+        struct builder builders[2] = {{program, 0, 1}, {program, 1, 1}};
+        pthread_t threads[2];
+        ok(clBuildProgram(program, 0, NULL, "-DVALUE=39", NULL, NULL));
+        if (round)
+            live_cycle(); /* both find one that was made from its binary */
+        tell(round ? "hang clCreateProgramWithSource 1\n" : "hang clBuildProgram 1\n");
+        for (int i = 1; i >= 0; i--) {
+            assert_int_equal(pthread_create(&threads[i], NULL, build, &builders[i]), 0);
+            live_sleep(200);
+        }
+        assert_int_equal(builders[1].answer, 1);
+        assert_int_equal(builders[0].answer, 1);
+        tell("");
+        for (int i = 0; i < 2; i++) {
+            pthread_join(threads[i], NULL);
+            ok(builders[i].answer);
+        }
+        assert_int_equal(run(program, 0), 40);
+        cycle_by_recipe();
+        assert_int_equal(run(program, 0), 40);
+    }
+    ok(clReleaseProgram(program));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +254,8 @@ int main(void)
         cmocka_unit_test(test_built_for_the_other_after_a_resume),
         cmocka_unit_test(test_linked_for_one_of_two_ways_of_compiling),
         cmocka_unit_test(test_each_device_has_its_constants),
+        cmocka_unit_test(test_refused_build_leaves_the_executable),
+        cmocka_unit_test(test_two_threads_build_one_program),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

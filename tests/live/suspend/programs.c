@@ -117,6 +117,24 @@ static void test_failed_build_keeps_status_and_log(void **state)
     ok(clReleaseProgram(program));
 }
 
+/* Whatever the driver answers, what it says of the program then is what counts. */
+static void test_options_that_no_compiler_knows(void **state)
+{
+    cl_int answer;
+    cl_build_status status = CL_BUILD_NONE;
+    cl_program program = live_program(source, "-DVALUE=27");
+    answer = clBuildProgram(program, 0, NULL, "-cl-no-such-option", NULL, NULL);
+    live_need(answer != CL_SUCCESS);
+    ok(clGetProgramBuildInfo(program, live.device, CL_PROGRAM_BUILD_STATUS, sizeof status, &status,
+                             NULL));
+    assert_int_equal(status, CL_BUILD_ERROR);
+    live_cycle();
+    ok(clBuildProgram(program, 0, NULL, "-DVALUE=28", NULL, NULL));
+    live_cycle();
+    check_program(program, 28);
+    ok(clReleaseProgram(program));
+}
+
 static unsigned char *binary_of(cl_program program, size_t *size)
 {
     ok(clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof *size, size, NULL));
@@ -278,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_source_with_options),
         cmocka_unit_test(test_unbuilt_program_is_built_after_a_resume),
         cmocka_unit_test(test_failed_build_keeps_status_and_log),
+        cmocka_unit_test(test_options_that_no_compiler_knows),
         cmocka_unit_test(test_binary),
         cmocka_unit_test(test_compile_with_header_and_link),
         cmocka_unit_test(test_library),

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose turn it is: two threads may build one program for different devices (OpenCL 3.0 §5.8.2),
+ * but each step adds to what the one before has left. */
+#include <pthread.h>
+
+#include "state/program.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards every program's `building` */
+static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
+/* Another in a forked child: steps of threads that are not there are no steps. */
+static _Atomic unsigned process = 1;
+
+bool program_is_building(struct program *program)
+{
+    return atomic_load(&program->building) == atomic_load(&process);
+}
+
+void program_begin_step(struct program *program)
+{
+    pthread_mutex_lock(&lock);
+    while (program_is_building(program))
+        pthread_cond_wait(&ended, &lock);
+    atomic_store(&program->building, atomic_load(&process));
+    pthread_mutex_unlock(&lock);
+}
+
+void program_end_step(struct program *program)
+{
+    pthread_mutex_lock(&lock);
+    atomic_store(&program->building, 0);
+    pthread_cond_broadcast(&ended);
+    pthread_mutex_unlock(&lock);
+}
+
+void program_turn_forked(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    pthread_cond_init(&ended, NULL);
+    atomic_fetch_add(&process, 1);
+}
