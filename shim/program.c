@@ -304,6 +304,15 @@ static struct program_constant *copy_constant(cl_uint id, size_t size, const voi
     return constant;
 }
 
+/* One that was made from its binary gets all of them when it is made genuine. */
+static cl_int tell_driver(struct program *program, cl_uint id, size_t size, const void *value)
+{
+    if (program->stand_in)
+        return program_try_constant(program, id, size, value);
+    return program->object.driver->clSetProgramSpecializationConstant(program_real(program), id,
+                                                                      size, value);
+}
+
 EXPORT cl_int CL_API_CALL clSetProgramSpecializationConstant(cl_program program, cl_uint spec_id,
                                                              size_t spec_size,
                                                              const void *spec_value)
@@ -313,14 +322,13 @@ EXPORT cl_int CL_API_CALL clSetProgramSpecializationConstant(cl_program program,
         return CL_INVALID_PROGRAM;
     if (!spec_value || !spec_size)
         return CL_INVALID_VALUE;
+    NOT_CANCELLED();
     GATE(clSetProgramSpecializationConstant);
-    const struct driver *driver = object->object.driver;
-    if (!driver->clSetProgramSpecializationConstant)
+    if (!object->object.driver->clSetProgramSpecializationConstant)
         return CL_INVALID_OPERATION;
-    /* One that was made from its binary gets all of them when it is made genuine. */
-    cl_int status = object->stand_in ? CL_SUCCESS
-                                     : driver->clSetProgramSpecializationConstant(
-                                           program_real(object), spec_id, spec_size, spec_value);
+    program_begin_step(object);
+    cl_int status = tell_driver(object, spec_id, spec_size, spec_value);
+    program_end_step(object);
     if (status != CL_SUCCESS)
         return status;
     struct program_constant *constant = copy_constant(spec_id, spec_size, spec_value);

@@ -114,6 +114,8 @@ void program_built(struct program *program, struct build *build);
 cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices,
                        cl_program *before);
 void program_put_back(struct program *program, cl_program before);
+/* What the driver says of a constant for a program that stands in, by way of a genuine one. */
+cl_int program_try_constant(struct program *program, cl_uint id, size_t size, const void *value);
 /* Has the device's last build step succeeded (or was there none, for a loaded binary)? */
 bool build_succeeded(const struct build_device *device);
 /* Did the last build step fail for all devices? It is not repeated at a rebuild, so the driver must

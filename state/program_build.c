@@ -217,6 +217,21 @@ void program_put_back(struct program *program, cl_program before)
     program->stand_in = true;
 }
 
+cl_int program_try_constant(struct program *program, cl_uint id, size_t size, const void *value)
+{
+    const struct targets to = {.driver = program->object.driver,
+                               .context = context_real(program->context)};
+    cl_program real = NULL;
+    if (program->origin->kind != ORIGIN_IL)
+        return CL_INVALID_PROGRAM;
+    cl_int err = make_origin(&to, program->origin, &real);
+    if (err != CL_SUCCESS)
+        return err;
+    err = to.driver->clSetProgramSpecializationConstant(real, id, size, value);
+    RELEASE(to.driver, clReleaseProgram, real);
+    return err;
+}
+
 bool build_succeeded(const struct build_device *device)
 {
     const struct recipe *recipe = device->recipe;

@@ -148,6 +148,32 @@ static void test_constants_after_a_build_that_failed(void **state)
     ok(clReleaseProgram(program));
 }
 
+/* What a driver would refuse is refused, also where the program was made again from its binary. */
+static void test_constants_that_are_none(void **state)
+{
+    static const char *source = "kernel void put(global uint *out) { *out = 1; }\n";
+    const cl_uint huge[8] = {0};
+    cl_uint value = 4;
+    cl_program program = make(), plain = live_program(source, NULL);
+    set(program, 8, 3);
+    ok(clBuildProgram(program, 0, NULL, NULL, NULL, NULL));
+    for (int i = 0; i < 2; i++) {
+        live_cycle();
+        assert_int_equal(clSetProgramSpecializationConstant(program, 8, sizeof huge, huge),
+                         CL_INVALID_VALUE);
+        if (live_commanded()) /* (the test driver itself would take it) */
+            assert_int_equal(clSetProgramSpecializationConstant(plain, 8, sizeof value, &value),
+                             CL_INVALID_PROGRAM);
+    }
+    set(program, 8, 4);
+    ok(clBuildProgram(program, 0, NULL, NULL, NULL, NULL));
+    expect_in_program(program, 104);
+    ok(clBuildProgram(plain, 0, NULL, NULL, NULL, NULL));
+    expect_in_program(plain, 1);
+    ok(clReleaseProgram(plain));
+    ok(clReleaseProgram(program));
+}
+
 static void test_queries_of_one_by_the_extension(void **state)
 {
     cl_int err;
@@ -178,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_constants_set_before_the_first_build),
         cmocka_unit_test(test_constants_set_for_the_next_build),
         cmocka_unit_test(test_constants_after_a_build_that_failed),
+        cmocka_unit_test(test_constants_that_are_none),
         cmocka_unit_test(test_queries_of_one_by_the_extension),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
