@@ -5,19 +5,20 @@
 
 #include <CL/cl_ext.h>
 
+/* By the core call and by the extension's, in turn. */
 static cl_command_queue make(const cl_queue_properties *properties)
 {
     cl_int err = CL_SUCCESS;
     cl_command_queue queue = NULL;
-    if (live.version >= 200) {
-        queue = clCreateCommandQueueWithProperties(live.context, live.device, properties, &err);
-    } else {
-        clCreateCommandQueueWithPropertiesKHR_fn create =
-            (clCreateCommandQueueWithPropertiesKHR_fn)clGetExtensionFunctionAddressForPlatform(
-                live.platform, "clCreateCommandQueueWithPropertiesKHR");
-        made(create);
+    clCreateCommandQueueWithPropertiesKHR_fn create =
+        (clCreateCommandQueueWithPropertiesKHR_fn)clGetExtensionFunctionAddressForPlatform(
+            live.platform, "clCreateCommandQueueWithPropertiesKHR");
+    static bool by_extension;
+    by_extension = !by_extension && create;
+    if (by_extension)
         queue = create(live.context, live.device, properties, &err);
-    }
+    else
+        queue = clCreateCommandQueueWithProperties(live.context, live.device, properties, &err);
     ok(err);
     return queue;
 }
