@@ -547,6 +547,11 @@ def driver_lets_go_late(build):
         victim.quit()
 
 
+def expect_still_standing(calls):
+    made = calls.read_text() if calls.exists() else ""
+    expect("clRelease" not in made, f"torn down before the refusal: {made}")
+
+
 def foreign_holder(build):
     """The program itself has the node open since before OpenCL: nothing is torn down."""
     with Machine(build) as machine:
@@ -554,8 +559,7 @@ def foreign_holder(build):
             calls = machine.work / "calls"
             machine.set_faults(f"log {calls}\n")
             victim.refused("running", "suspend", object=str(machine.nodes[0]))
-            made = calls.read_text() if calls.exists() else ""
-            expect("clRelease" not in made, f"torn down before the refusal: {made}")
+            expect_still_standing(calls)
             victim.check("after the refusal")
 
 
@@ -572,8 +576,7 @@ def other_sort_of_node(build):
                 machine.set_faults(f"log {calls}\n")
                 answer = victim.refused("running", "suspend", object=str(other))
                 expect(("mapping" in answer["error"]["object"]) == (way == "map"), f"{answer}")
-                made = calls.read_text() if calls.exists() else ""
-                expect("clRelease" not in made, f"torn down before the refusal: {made}")
+                expect_still_standing(calls)
                 machine.set_faults("")
                 victim.check("after the refusal")
                 victim.do("letgo")
@@ -590,8 +593,7 @@ def same_node_later(build):
             victim.check("after going back")
             machine.set_faults(f"log {calls}\n")
             victim.refused("running", "suspend", object=str(machine.nodes[0]))
-            made = calls.read_text() if calls.exists() else ""
-            expect("clRelease" not in made, f"torn down before the refusal: {made}")
+            expect_still_standing(calls)
             machine.set_faults("")
             victim.check("after the refusal")
             victim.do("letgo")
