@@ -3,6 +3,7 @@
 #include "agent/drivers.h"
 
 #include "agent/program.h"
+#include "agent/report.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -46,17 +47,28 @@ static int check_one(const char *path, struct error *err)
 
 int drivers_check(const char *list, struct error *err)
 {
-    while (list && *list) {
+    bool any = false, failed = false;
+    for (; list && *list; list += strspn(list, ":")) {
         char path[PATH_MAX];
+        struct error why = {0};
         size_t length = strcspn(list, ":");
         snprintf(path, sizeof path, "%.*s", (int)length, list);
-        if (check_one(path, err) < 0) {
-            error_object(err, "driver `%s`", path);
-            return error_todo(err, "name folders of .icd files, or drivers' libraries, separated "
-                                   "by colons (--drivers, SHADOWCL_DRIVERS); with --force the "
-                                   "program is started all the same");
+        list += length;
+        if (check_one(path, &why) == 0) {
+            any = true;
+            continue;
         }
-        list += length + (list[length] == ':');
+        error_object(&why, "driver `%s`", path);
+        error_todo(&why, "name folders of .icd files, or drivers' libraries, separated by colons "
+                         "(--drivers, SHADOWCL_DRIVERS); with --force the program is started all "
+                         "the same");
+        if (failed)
+            report_note(&why);
+        else
+            *err = why;
+        failed = true;
     }
-    return 0;
+    if (failed && any)
+        report_note(err);
+    return failed && !any ? -1 : 0;
 }

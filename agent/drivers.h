@@ -6,8 +6,8 @@
 #include "shim/error.h"
 
 /* `list` as SHADOWCL_DRIVERS has it: folders of .icd files, such files, and libraries, separated by
- * colons; NULL or empty: none. Fails with the first that can't be one; names without a folder are
- * for the dynamic loader to find. */
+ * colons; NULL or empty: none. Fails where none of them can be one, and notes the others; names
+ * without a folder are for the dynamic loader to find. */
 int drivers_check(const char *list, struct error *err);
 
 #endif

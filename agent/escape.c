@@ -14,12 +14,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FIRST_MS = 250, LONGEST_MS = 30000, MOST_NOTES = 16, MOST_FOREBEARS = 64 };
+/* The last look is after 127 s: who drops LD_PRELOAD does it at the start. */
+enum { FIRST_MS = 250, LAST_MS = 64000, MOST_NOTES = 16, MOST_FOREBEARS = 64 };
+/* The kernel's number for the machine's own namespace of processes. */
+static const ino_t machine_namespace = 0xEFFFFFFC;
 
 static pid_t parent_of(pid_t pid)
 {
@@ -90,17 +94,17 @@ static _Noreturn void watch(pid_t root, int pidfd)
 {
     struct named named = {0};
     struct pollfd end = {.fd = pidfd, .events = POLLIN};
-    for (int wait = FIRST_MS;; wait = wait < LONGEST_MS / 2 ? 2 * wait : LONGEST_MS) {
-        if (poll(&end, 1, wait) > 0)
-            _exit(0);
+    for (int wait = FIRST_MS; wait <= LAST_MS && poll(&end, 1, wait) == 0; wait *= 2)
         look(root, &named);
-    }
+    _exit(0);
 }
 
 /* Twice removed, so that it is none of the program's children, in a session of its own, and with
  * nothing open that the program may want to see closed. */
-static void leave_and_watch(pid_t root, int pidfd)
+static void leave_and_watch(pid_t root, int pidfd, char **command)
 {
+    for (; *command; command++) /* who looks for the program by its words finds one */
+        memset(*command, 0, strlen(*command));
     setsid();
     if (fork() != 0)
         _exit(0);
@@ -108,23 +112,30 @@ static void leave_and_watch(pid_t root, int pidfd)
     dup2(null, 0);
     dup2(null, 1);
     int kept = fcntl(pidfd, F_DUPFD_CLOEXEC, 100);
-    if (kept < 0 || chdir("/") < 0)
+    if (kept < 0 || chdir("/") < 0 || syscall(SYS_close_range, 3U, (unsigned)kept - 1, 0U) < 0 ||
+        syscall(SYS_close_range, (unsigned)kept + 1, ~0U, 0U) < 0)
         _exit(1);
-    syscall(SYS_close_range, 3U, (unsigned)kept - 1, 0U);
-    syscall(SYS_close_range, (unsigned)kept + 1, ~0U, 0U);
     watch(root, kept);
 }
 
-void escape_watch(pid_t pid)
+/* Is there somebody who takes care of our orphan? */
+static bool has_init(void)
 {
     struct stat status;
-    /* The first process of a namespace gets every orphan for a child. */
-    if (pid == 1 || fstat(2, &status) < 0 || !(isatty(2) || S_ISREG(status.st_mode)))
+    int is_reaper = 0;
+    return stat("/proc/self/ns/pid", &status) == 0 && status.st_ino == machine_namespace &&
+           prctl(PR_GET_CHILD_SUBREAPER, &is_reaper) == 0 && !is_reaper;
+}
+
+void escape_watch(pid_t pid, char **command)
+{
+    struct stat status;
+    if (!has_init() || fstat(2, &status) < 0 || !(isatty(2) || S_ISREG(status.st_mode)))
         return;
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0U);
     pid_t child = pidfd < 0 ? -1 : fork();
     if (child == 0)
-        leave_and_watch(pid, pidfd);
+        leave_and_watch(pid, pidfd, command);
     while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
         continue;
     if (pidfd >= 0)

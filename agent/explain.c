@@ -10,18 +10,32 @@
 #include "agent/verbs.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void take_obstacle(json_t *list, const struct error *err)
 {
     json_array_append_new(list, answer_failure(err));
 }
 
+static void add_silent(json_t *list, const struct report *report)
+{
+    struct error err = {0};
+    error_object(&err, "process %d", (int)report->pid);
+    error_set(&err, 0, "it is %s", report->state);
+    error_todo(&err, "see whether it is stopped, or hangs");
+    take_obstacle(list, &err);
+}
+
 /* A process that listens, or should, and can't be asked. */
 static void add_failed(json_t *list, const struct targets *targets)
 {
-    for (size_t i = 0; i < targets->count; i++)
-        if (targets->list[i].failed)
-            take_obstacle(list, &targets->list[i].error);
+    for (size_t i = 0; i < targets->count; i++) {
+        const struct report *report = &targets->list[i];
+        if (report->failed)
+            take_obstacle(list, &report->error);
+        else if (!strcmp(report->state, "not answering"))
+            add_silent(list, report);
+    }
 }
 
 static void add_found(json_t *list, const struct tree *tree, int what)

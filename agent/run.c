@@ -38,7 +38,7 @@ static const struct argp_option run_options[] = {
     OPTIONS_PERIODIC,
     {"drivers", OPTION_DRIVERS, "LIST", 0,
      "Where OpenCL drivers are looked for: a folder of .icd files, or libraries separated by "
-     "colons. One that is not there is refused",
+     "colons. Refused where none of them is there",
      0},
     {"force", OPTION_FORCE, 0, 0,
      "Start the program even if shadowcl can't reach it, or can't be spoken to", 0},
@@ -189,7 +189,7 @@ int verb_run(int argc, char **argv)
     int code;
     argp_parse(&run_argp, argc, argv, ARGP_IN_ORDER, NULL, &run);
     if (prepare(&run, path, &code, &err) == 0) {
-        escape_watch(getpid());
+        escape_watch(getpid(), run.command);
         execv(path, run.command);
         if (errno == ENOEXEC && !program_is_elf(path))
             execvp(path, run.command); /* a script without `#!` goes to sh, as in a shell */

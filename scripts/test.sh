@@ -154,7 +154,8 @@ fi
 # Only root can copy processes. Nothing is fetched where the machine's own CRIU works; where none can
 # be had, its tests say that they are skipped.
 if [[ -v chosen[gcc] ]] && ((EUID == 0)) && ! criu check >/dev/null 2>&1; then
-    scripts/get-criu.sh || echo 'no CRIU here: its tests are skipped'
+    echo 'looking for CRIU'
+    timeout 300 scripts/get-criu.sh || echo 'no CRIU here: its tests are skipped'
 fi
 
 # The gcc stage runs the programs and the machines too: once is enough.
@@ -164,7 +165,7 @@ for stage in "${all[@]}"; do
     [[ $stage =~ ^(apps|vm)$ && -v chosen[gcc] ]] || order+=("$stage")
 done
 
-mkdir -p "$logs" && rm -f "$logs"/*.log || exit 1
+mkdir -p "$logs" && for stage in "${order[@]}"; do rm -f "$logs/$stage.log"; done || exit 1
 failed=()
 times=()
 for stage in "${order[@]}"; do

@@ -207,10 +207,11 @@ static json_t *typed(const char *type, const char *text)
 }
 
 int device_plug(struct qmp *qmp, const json_t *options, double timeout, double long_timeout,
-                struct error *err)
+                bool *is_sent, struct error *err)
 {
     size_t i;
     json_t *property;
+    *is_sent = false;
     const char *driver = json_string_value(json_object_get(options, "driver"));
     json_t *properties = kind_of(qmp, driver, timeout, err);
     if (!properties)
@@ -227,7 +228,9 @@ int device_plug(struct qmp *qmp, const json_t *options, double timeout, double l
             json_object_set_new(arguments, name, value);
     }
     json_decref(properties);
-    return qmp_call(qmp, "device_add", arguments, NULL, long_timeout, err);
+    int result = qmp_call(qmp, "device_add", arguments, NULL, long_timeout, err);
+    *is_sent = qmp->is_sent;
+    return result;
 }
 
 static bool is_root_bus(const char *bus)

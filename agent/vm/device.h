@@ -25,9 +25,10 @@ int device_locate(struct qmp *qmp, const char *id, struct pci_place *place, doub
                   struct error *err);
 /* Plugs it. Text becomes numbers and truth values where the kind of device has such options:
  * QEMU since 9.2 takes nothing else. `long_timeout` is for device_add itself: a device of the
- * host's has all of the guest's memory pinned first, and QEMU answers nothing meanwhile. */
+ * host's has all of the guest's memory pinned first, and QEMU answers nothing meanwhile. *is_sent:
+ * QEMU was asked to, whatever came of it. */
 int device_plug(struct qmp *qmp, const json_t *options, double timeout, double long_timeout,
-                struct error *err);
+                bool *is_sent, struct error *err);
 /* Whether the machine knows the kind of device, and has the objects, the bus and the free slot that
  * the options name. What only the host knows of a device of its own shows when it is plugged in. */
 int device_check(struct qmp *qmp, const json_t *options, double timeout, struct error *err);

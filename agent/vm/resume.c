@@ -10,6 +10,9 @@
 
 /* Seconds. */
 static const double look_every = 0.25;
+static const double first_pause = 0.5;
+/* Beyond the first; four times the pause before each. */
+static const int most_tries = 3;
 
 static bool never(void *data)
 {
@@ -103,18 +106,17 @@ static json_t *resume_arguments(const struct move *move)
 }
 
 /* What fails on a device that is not ready and what fails on any can't be told apart: until it must
- * be ready, both are tried again. Less and less often: each try can cost a program one instance of
- * its driver. */
+ * be ready, both are tried again. But few times in all: each try can cost a program one instance of
+ * its driver, of which there are 15, and the way back needs some too. */
 int step_resume(struct move *move, struct error *err)
 {
-    double pause = look_every;
     while (resume(move, resume_arguments(move), err) < 0) {
         bool has_failed = !strcmp(move->holder->guest.error_class, "Failed");
-        double next = text_clock() + pause;
-        if (!has_failed || next > move->settle_until ||
+        double next = text_clock() + first_pause * (1 << move->num_tries * 2);
+        if (!has_failed || move->num_tries == most_tries || next > move->settle_until ||
             turns_wait(&move->turns, never, NULL, next) == TURNS_STOPPED)
             return -1;
-        pause *= 2;
+        move->num_tries++;
     }
     return 0;
 }

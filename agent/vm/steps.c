@@ -230,14 +230,13 @@ static int plug(struct side *side, struct error *err)
     timeline_mark(&move->timeline, ROW_DEVICE, "coming");
     move->is_touched = true;
     side->plug = PLUG_UNKNOWN;
-    side->is_plugging = true;
-    if (device_plug(&side->qmp, side->device, timeout, long_timeout, err) < 0) {
-        side->is_plugging = !*side->qmp.error_class;
+    bool is_sent;
+    if (device_plug(&side->qmp, side->device, timeout, long_timeout, &is_sent, err) < 0) {
+        side->is_plugging = is_sent && !*side->qmp.error_class;
         if (!side->is_plugging)
             side->plug = PLUG_OUT;
         return -1;
     }
-    side->is_plugging = false;
     int is_there = device_is_there(&side->qmp, move->options.device, timeout, err);
     if (is_there > 0)
         side->plug = PLUG_IN;

@@ -155,10 +155,12 @@ static int make_run(struct side *side)
 static void look_at_device(struct side *side)
 {
     struct error err = {0};
-    const struct move *move = side->move;
+    struct move *move = side->move;
     if (!side->qmp.address)
         return;
     int is_there = device_is_there(&side->qmp, move->options.device, move_timeout(move), &err);
+    if (is_there > 0 && side->plug == PLUG_UNKNOWN) /* it has come just now */
+        move_settle(move, move_timeout(move));
     if (is_there == 0)
         side->plug = PLUG_OUT;
     else if (is_there > 0 && side->plug != PLUG_LEAVING)

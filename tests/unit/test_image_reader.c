@@ -89,13 +89,20 @@ static void test_every_changed_byte_is_found(void **state)
     small_destroy(&small);
 }
 
+/* Minutes under a sanitizer: some values do there. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { TO_EACH = false };
+#else
+enum { TO_EACH = true };
+#endif
+
 /* One buffer, of two pages: the first is zero, the second compressed. */
 static void test_every_value_of_every_byte_is_found(void **state)
 {
     struct sample sample = sample_create(2, 8192, SAMPLE_ZERO, 1);
     memset(sample.bytes + 4096, 'x', 4096);
     struct small small = small_of(&sample, 1);
-    change_every_byte(&small, true);
+    change_every_byte(&small, TO_EACH);
     small_destroy(&small);
     sample_destroy(&sample);
 }

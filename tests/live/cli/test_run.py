@@ -59,13 +59,15 @@ class Run(Case):
             with open(path, "w", encoding="utf-8") as file:
                 file.write(words + "\n")
         for wrong, reason in (("/nowhere/driver.so", "No such file"), (text, "neither a library"),
-                              (empty, "no .icd file"), (f"{icd}:{empty}", "no .icd file")):
+                              (empty, "no .icd file"), (f"{empty}:/nowhere/x.so", "no .icd file")):
             self.shadowcl("run", "--drivers", wrong, "true")
-            self.expect_refusal(f"driver `{wrong.split(':')[-1]}`", reason, "--force")
+            self.expect_refusal(f"driver `{wrong.split(':')[0]}`", reason, "--force")
             self.shadowcl("run", "true", env={"SHADOWCL_DRIVERS": wrong})
-            self.expect_refusal(f"driver `{wrong.split(':')[-1]}`", reason, "--force")
+            self.expect_refusal(f"driver `{wrong.split(':')[0]}`", reason, "--force")
             self.shadowcl("run", "--force", "--drivers", wrong, "true")
             self.expect(0, reason)
+        self.shadowcl("run", "--drivers", f"/nowhere/x.so:{icd}:{empty}", "true")
+        self.expect(0, "note: driver `/nowhere/x.so`", f"note: driver `{empty}`")
         for right in (icd, f"{FAKE_LIBRARY}:{icd}:", "libpocl.so.2", "$ORIGIN/x/y.so", self.dir):
             self.shadowcl("run", "--drivers", right, "true")
             self.expect(0)
