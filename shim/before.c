@@ -17,10 +17,11 @@ static int reserve_what_is_missing(struct error *err)
 }
 
 /* What can be refused without stopping anybody. Contents that go by in chunks need no memory. */
-static int look_around(const struct precopy_wish *wish, const struct store_wish *image,
+static int look_around(bool let_go, const struct precopy_wish *wish, const struct store_wish *image,
                        struct error *err)
 {
-    if (residue_foreign(err) != 0 || loader_prepare(err) != 0 || store_begin(image, err) != 0)
+    if ((let_go && residue_foreign(err) != 0) || loader_prepare(err) != 0 ||
+        store_begin(image, err) != 0)
         return -1;
     if (store_sink() && !wish->wanted && !config.prepare)
         return 0;
@@ -28,13 +29,13 @@ static int look_around(const struct precopy_wish *wish, const struct store_wish 
 }
 
 /* Copies beforehand, if that is wanted, and looks again at what may have changed meanwhile. */
-static int copy_beforehand(const struct precopy_wish *wish, struct report *report,
+static int copy_beforehand(bool let_go, const struct precopy_wish *wish, struct report *report,
                            struct error *err)
 {
     precopy(wish, report);
     if (!report->precopy.rounds)
         return 0;
-    if (residue_foreign(err) != 0 || loader_prepare(err) != 0)
+    if ((let_go && residue_foreign(err) != 0) || loader_prepare(err) != 0)
         return -1;
     return reserve_what_is_missing(err);
 }
@@ -48,11 +49,11 @@ static int check_asker(const struct precopy_wish *wish, struct error *err)
     return error_todo(err, "ask again");
 }
 
-int before_closing(double deadline, const struct precopy_wish *wish, const struct store_wish *image,
-                   struct report *report, struct error *err)
+int before_closing(double deadline, bool let_go, const struct precopy_wish *wish,
+                   const struct store_wish *image, struct report *report, struct error *err)
 {
-    if (ahead_stop(deadline, err) != 0 || look_around(wish, image, err) != 0 ||
-        copy_beforehand(wish, report, err) != 0)
+    if (ahead_stop(deadline, err) != 0 || look_around(let_go, wish, image, err) != 0 ||
+        copy_beforehand(let_go, wish, report, err) != 0)
         return -1;
     return check_asker(wish, err);
 }

@@ -4,12 +4,14 @@
 #ifndef SHADOWCL_SHIM_BEFORE_H
 #define SHADOWCL_SHIM_BEFORE_H
 
+#include <stdbool.h>
+
 #include "shim/error.h"
 #include "shim/report.h"
 
-/* `deadline`, in seconds, is for builds in progress. What was begun on an error is the caller's to
- * undo. */
-int before_closing(double deadline, const struct precopy_wish *wish, const struct store_wish *image,
-                   struct report *report, struct error *err);
+/* `deadline`, in seconds, is for builds in progress; `let_go`: the device will be. What was begun
+ * on an error is the caller's to undo. */
+int before_closing(double deadline, bool let_go, const struct precopy_wish *wish,
+                   const struct store_wish *image, struct report *report, struct error *err);
 
 #endif

@@ -227,6 +227,10 @@ static int drain_once(int64_t deadline, struct object ***objects, size_t *count,
     if (list_carriable(objects, count, err) != 0 ||
         drain_queues(*objects, *count, &patience, err) != 0)
         return -1;
+    /* A command that has ended may have been the last that kept a device. */
+    free(*objects);
+    if (list_carriable(objects, count, err) != 0)
+        return -1;
     return gate_wait_empty(deadline, err);
 }
 
@@ -324,7 +328,7 @@ static int with_closed_gate(double deadline, const struct precopy_wish *wish,
 {
     int64_t start = now_ns();
     lazy_stop();
-    if (before_closing(deadline, wish, image, report, err) != 0)
+    if (before_closing(deadline, act != save_closed, wish, image, report, err) != 0)
         return never_mind();
     int64_t closing = now_ns();
     int64_t end = closing + (int64_t)(deadline * 1e9);

@@ -162,6 +162,7 @@ static cl_int take_step(const struct step_call *step)
     if (step->num_devices && !reals)
         return CL_OUT_OF_HOST_MEMORY;
     program_begin_step(program);
+    recipe_number(step->recipe);
     struct build *build = program_prepare(program, step->recipe, step->num_devices,
                                           (struct device *const *)step->devices);
     cl_int status = build ? carry_out(step, reals, &build) : CL_OUT_OF_HOST_MEMORY;

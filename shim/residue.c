@@ -36,6 +36,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct table foreign, drivers;
 static uint64_t sorts; /* of nodes that drivers have opened, as bits: see sort_bit */
 static unsigned watched;
+static bool missed; /* a call was not watched: a driver may have opened any sort of node in it */
 static unsigned inside; /* threads between residue_enter and residue_leave */
 static bool unsure;     /* there was no look at what was open before */
 
@@ -235,6 +236,7 @@ bool residue_enter(bool always)
     if (watching && inside++ == 0)
         unsure = !look(&foreign, NULL);
     watched += watching && !always;
+    missed |= !watching;
     pthread_mutex_unlock(&lock);
     return watching;
 }
@@ -263,7 +265,7 @@ void residue_forked(void)
 static bool is_foreign(const struct node *node)
 {
     return (node->fd >= 0 && find_known(&foreign, node->fd, node->path)) ||
-           !(sorts & sort_bit(node->path));
+           !(missed || sorts & sort_bit(node->path));
 }
 
 int residue_foreign(struct error *err)

@@ -340,7 +340,9 @@ static int follow_recipe(struct program *program, const struct targets *to, stru
     cl_int code;
     program->stand_in = false;
     program->from_known = recipe != own;
-    if (own->origin->kind == ORIGIN_LINK || recipe != own) {
+    if (recipe != own) {
+        code = make_program(to, recipe, &real);
+    } else if (own->origin->kind == ORIGIN_LINK) {
         code = make_whole(to, build, recipe, &real);
     } else {
         /* A step that failed for the application is not repeated. */

@@ -152,7 +152,7 @@ static cl_int make_again(struct queue *queue, bool hints)
     if (!properties)
         return CL_OUT_OF_HOST_MEMORY;
     queue->object.real = queue_make(driver, context, device, properties, &status);
-    if (status == CL_INVALID_OPERATION && !queue->num_properties)
+    if (status == CL_INVALID_OPERATION && !(hints && has_hints(queue)))
         queue->object.real = driver->clCreateCommandQueue(context, device, queue->flags, &status);
     free(properties);
     if (status != CL_SUCCESS)

@@ -86,16 +86,21 @@ void origin_unref(struct origin *origin)
     free(origin);
 }
 
-struct recipe *recipe_create(struct origin *origin, enum step step, const char *options)
+void recipe_number(struct recipe *recipe)
 {
     static _Atomic uint64_t made;
+    recipe->number = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
+}
+
+struct recipe *recipe_create(struct origin *origin, enum step step, const char *options)
+{
     struct recipe *recipe = calloc(1, sizeof *recipe);
     if (!recipe || (options && !(recipe->options = strdup(options)))) {
         free(recipe);
         return NULL;
     }
     recipe->refs = 1;
-    recipe->number = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
+    recipe_number(recipe);
     recipe->step = step;
     recipe->origin = origin_ref(origin);
     return recipe;

@@ -62,7 +62,7 @@ struct recipe {
     cl_uint num_headers, num_inputs, num_constants;
     /* An input was made differently for different devices: one link can't be repeated from it. */
     bool mixed;
-    uint64_t number; /* in the order in which they were made */
+    uint64_t number; /* in the order of the steps */
 };
 
 /* All of these return NULL without memory; references are the caller's. */
@@ -75,6 +75,8 @@ struct origin *origin_ref(struct origin *origin);
 void origin_unref(struct origin *origin);
 
 struct recipe *recipe_create(struct origin *origin, enum step step, const char *options);
+/* It is its step's turn now; before anybody else knows it. */
+void recipe_number(struct recipe *recipe);
 /* Makes room for that many; false without memory. Each is then set by the caller. */
 bool recipe_set_headers(struct recipe *recipe, cl_uint count);
 bool recipe_set_inputs(struct recipe *recipe, cl_uint count);

@@ -10,9 +10,9 @@
 
 /* Seconds. */
 static const double look_every = 0.25;
-static const double first_pause = 0.5;
+static const double first_pause = 0.25;
 /* Beyond the first; four times the pause before each. */
-static const int most_tries = 3;
+static const int most_tries = 4;
 
 static bool never(void *data)
 {

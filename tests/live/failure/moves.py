@@ -267,7 +267,9 @@ def linked_from_binaries(build):
 
 
 def pocl_and_oclgrind(build):
-    between(build, POCL, ("/usr/lib/oclgrind/liboclgrind-rt-icd.so", "oclgrind"))
+    """Whose queues are made without a list of properties: it has OpenCL 1.2."""
+    between(build, POCL, ("/usr/lib/oclgrind/liboclgrind-rt-icd.so", "oclgrind"),
+            wishes=("listed",))
 
 
 def some_of_a_platform(build):

@@ -5,8 +5,8 @@
  * and closes it, `letgo` ends that, `quit`. Each is answered with `ok`, or with what is wrong. A
  * chain of commands always waits for an unset event.
  *
- *   victim [images] [double] [outoforder] [asks] [onechain] [hints] [group=N] [ballast=BYTES]
- *          [binary=FILE] [later=FILE] [reload] [open=FILE] [other=FILE] */
+ *   victim [images] [double] [outoforder] [asks] [onechain] [hints] [listed] [group=N]
+ *          [ballast=BYTES] [binary=FILE] [later=FILE] [reload] [open=FILE] [other=FILE] */
 #include "tests/live/failure/victim.h"
 
 #include <fcntl.h>
@@ -286,6 +286,8 @@ static void wish(struct wishes *wishes, const char *word)
         wishes->out_of_order = true;
     else if (!strcmp(word, "hints"))
         wishes->hints = true;
+    else if (!strcmp(word, "listed"))
+        wishes->listed = true;
     else if (!strcmp(word, "onechain"))
         wishes->one_chain = true;
     else if (!strcmp(word, "asks"))

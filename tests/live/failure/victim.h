@@ -17,6 +17,7 @@
 struct wishes {
     bool images, doubles, out_of_order, asks;
     bool hints;        /* the second queue has a priority */
+    bool listed;       /* the second queue is made with a list of properties */
     bool one_chain;    /* on one queue: rusticl 22.3 keeps no order between queues */
     size_t group;      /* work-items in a work-group; 0: as the driver likes */
     size_t ballast;    /* bytes of one more buffer; 0: none */

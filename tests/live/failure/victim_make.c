@@ -57,9 +57,10 @@ static void make_context(struct victim *v)
     need(err, "clCreateCommandQueue");
     cl_command_queue_properties flags =
         v->wishes.out_of_order ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0;
-    const cl_queue_properties properties[] = {CL_QUEUE_PROPERTIES, flags, CL_QUEUE_PRIORITY_KHR,
+    const cl_queue_properties properties[] = {CL_QUEUE_PROPERTIES, flags,
+                                              v->wishes.hints ? CL_QUEUE_PRIORITY_KHR : 0,
                                               CL_QUEUE_PRIORITY_LOW_KHR, 0};
-    v->second = v->wishes.hints
+    v->second = v->wishes.hints || v->wishes.listed
                     ? clCreateCommandQueueWithProperties(v->context, v->device, properties, &err)
                     : clCreateCommandQueue(v->context, v->device, flags, &err);
     need(err, "clCreateCommandQueue, the second");

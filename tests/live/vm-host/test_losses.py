@@ -253,7 +253,7 @@ class Ready(Case):
         ran = run("--json", ready_time=100)
         self.check(ran, 1, guest="destination", device="plugged", programs="suspended")
         self.says(ran, "process 42: no device gpu:0")
-        self.assertLess(resumes(ran), 8)
+        self.assertLess(resumes(ran), 6)
 
     def test_driver_is_awaited(self):
         """Each resume that fails costs a program something: none is tried too early."""
