@@ -9,8 +9,10 @@
 struct straggler {
     struct straggler *next;
     const struct driver *driver;
-    struct device *device; /* held: pocl frees a sub-device under its commands */
-    cl_event last;         /* the driver's */
+    /* Held: pocl frees a sub-device under its commands. NULL: a root device, which stays anyway, and
+     * would else be one that the program uses. */
+    struct device *device;
+    cl_event last; /* the driver's */
 };
 
 static struct straggler *_Atomic orphans; /* of contexts that are gone */
@@ -75,7 +77,7 @@ void straggler_add(struct queue *queue)
         return;
     }
     straggler->driver = driver;
-    straggler->device = object_hold(queue->device);
+    straggler->device = object_hold(queue->device->parent ? queue->device : NULL);
     driver->clFlush(queue_real(queue));
     put(&queue->context->stragglers, straggler);
     straggler_ended(queue->context);

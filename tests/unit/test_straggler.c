@@ -49,7 +49,8 @@ static const struct driver driver = {.clEnqueueMarkerWithWaitList = enqueue_mark
                                      .clReleaseEvent = release_event,
                                      .clFlush = succeed,
                                      .clFinish = succeed};
-static struct queue queue = {.object = {.driver = &driver}, .context = &context};
+static struct device device;
+static struct queue queue = {.object = {.driver = &driver}, .context = &context, .device = &device};
 
 static void *look_at_the_context(void *unused)
 {

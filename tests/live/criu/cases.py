@@ -358,6 +358,7 @@ class Cases:
                     environment=environment)
         answer = call_json(self.setup, "checkpoint", "--explain", "--json", program.pid, *options,
                            code=code, environment=environment)
+        expect(isinstance(answer, dict), f"nothing is explained: {answer}")
         for obstacle in answer["obstacles"]:
             for word in ("object", "reason", "todo"):
                 expect(obstacle[word] in text, f"`{obstacle[word]}` is not in the text: {text}")
