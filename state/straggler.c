@@ -9,8 +9,8 @@
 struct straggler {
     struct straggler *next;
     const struct driver *driver;
-    /* Held: pocl frees a sub-device under its commands. NULL: a root device, which stays anyway, and
-     * would else be one that the program uses. */
+    /* Held: pocl frees a sub-device under its commands. NULL: a root device, which stays anyway,
+     * and would else be one that the program uses. */
     struct device *device;
     cl_event last; /* the driver's */
 };
