@@ -3,6 +3,7 @@
  * that is not whole, because everything was killed in the middle of it, is none. */
 #include "agent/periodic.h"
 
+#include "agent/apart.h"
 #include "agent/criu.h"
 #include "agent/folder.h"
 #include "agent/text.h"
@@ -260,25 +261,6 @@ static _Noreturn void watch(const struct periodic *periodic, const char *path, i
     }
 }
 
-/* Twice removed, so that it is none of the program's children, and in a session of its own. */
-static void leave_and_watch(const struct periodic *periodic, const char *path, int dir, int pidfd,
-                            pid_t pid)
-{
-    setsid();
-    umask(077); /* what is made beside the copies is for nobody else */
-    if (fork() != 0)
-        _exit(0);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; fd < 3; fd++)
-        dup2(null, fd);
-    int kept_dir = fcntl(dir, F_DUPFD_CLOEXEC, 100),
-        kept_pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, 100);
-    syscall(SYS_close_range, 3U, 99U, 0U);
-    if (chdir("/") < 0 || kept_dir < 0 || kept_pidfd < 0)
-        _exit(1);
-    watch(periodic, path, kept_dir, kept_pidfd, pid);
-}
-
 /* One that was there before is left as it is; each copy in it is for its owner only. */
 static int check_private(int dir, bool is_new, const char *path, struct error *err)
 {
@@ -355,13 +337,13 @@ int periodic_start(const struct periodic *periodic, pid_t pid, struct error *err
     int dir = open_all(periodic, pid, path, &pidfd, err);
     if (dir < 0)
         return -1;
-    pid_t child = fork();
-    if (child == 0)
-        leave_and_watch(periodic, path, dir, pidfd, pid);
-    int reason = errno;
-    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    int kept[2] = {dir, pidfd};
+    int result = apart_fork(kept, 2, false), reason = errno;
+    if (result == 0) {
+        umask(077); /* what is made beside the copies is for nobody else */
+        watch(periodic, path, kept[0], kept[1], pid);
+    }
     close(dir);
     close(pidfd);
-    return child < 0 ? error_set(err, reason, "start the process that makes the copies") : 0;
+    return result < 0 ? error_set(err, reason, "start the process that makes the copies") : 0;
 }

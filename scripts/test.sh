@@ -165,7 +165,8 @@ for stage in "${all[@]}"; do
     [[ $stage =~ ^(apps|vm)$ && -v chosen[gcc] ]] || order+=("$stage")
 done
 
-mkdir -p "$logs" && for stage in "${order[@]}"; do rm -f "$logs/$stage.log"; done || exit 1
+mkdir -p "$logs" || exit 1
+for stage in "${order[@]}"; do rm -f "$logs/$stage.log"; done
 failed=()
 times=()
 for stage in "${order[@]}"; do

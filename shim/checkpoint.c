@@ -49,7 +49,7 @@ static int capture_one(struct object *object, int64_t deadline, struct report *r
     return stream_down(mem, store_sink(), err);
 }
 
-/* §5.14: what the program was not told of them yet, it is never told then. */
+/* §5.13: there are none to be kept, for commands whose events the program has yet. */
 static void warn_of_times(struct object *object, struct report *report)
 {
     struct device *device = (struct device *)object;
@@ -206,16 +206,25 @@ static int undo_release(struct object *const *objects, size_t count, struct erro
     return -1;
 }
 
-/* What there is, in *objects (the caller frees it), and whether all of it can be carried. */
-static int list_carriable(struct object ***objects, size_t *count, struct error *err)
+/* What there is, in *objects; the caller frees it. */
+static int list_all(struct object ***objects, size_t *count, struct error *err)
 {
     *count = 0;
     object_reap();
     /* Also those that a thread is just dropping: they have something of the driver's, too. */
     *objects = object_list(true, count);
-    if (!*objects)
-        return error_set(err, 0, "no memory for the list of objects");
-    int result = 0;
+    if (*objects)
+        return 0;
+    error_set(err, 0, "no memory for the list of objects");
+    return -1;
+}
+
+/* The same, and whether all of it can be carried. */
+static int list_carriable(struct object ***objects, size_t *count, struct error *err)
+{
+    int result = list_all(objects, count, err);
+    if (result != 0)
+        return -1;
     for (size_t i = 0; i < *count && result == 0; i++)
         result = objects_carriable((*objects)[i], err);
     return result == 0 ? svm_carriable(err) : -1;
@@ -229,9 +238,7 @@ static int drain_once(int64_t deadline, struct object ***objects, size_t *count,
         return -1;
     /* A command that has ended may have been the last that kept a device. */
     free(*objects);
-    if (list_carriable(objects, count, err) != 0)
-        return -1;
-    return gate_wait_empty(deadline, err);
+    return list_all(objects, count, err) == 0 ? gate_wait_empty(deadline, err) : -1;
 }
 
 /* Until nothing runs: native kernels may make objects meanwhile, release some, and enqueue

@@ -6,14 +6,6 @@
 
 #include "shim/launch.h"
 
-/* No build step was for this device. pocl answers CL_BUILD_SUCCESS all the same. */
-static bool never_built(const struct build_device *device)
-{
-    const struct recipe *recipe = device->recipe;
-    return recipe->step == STEP_NONE &&
-           (recipe->origin->kind == ORIGIN_SOURCE || recipe->origin->kind == ORIGIN_IL);
-}
-
 static cl_int check_executable(const struct launch *launch)
 {
     struct program *program = launch->kernel->program;
@@ -21,7 +13,7 @@ static cl_int check_executable(const struct launch *launch)
     if (index < 0)
         return CL_INVALID_PROGRAM_EXECUTABLE;
     struct build_device *device = &atomic_load(&program->build)->devices[index];
-    if (never_built(device))
+    if (build_is_untried(device))
         return CL_INVALID_PROGRAM_EXECUTABLE;
     const struct info_entry *status = info_cache_find(&device->info, CL_PROGRAM_BUILD_STATUS);
     cl_build_status built = CL_BUILD_SUCCESS;

@@ -116,6 +116,9 @@ cl_int program_genuine(struct program *program, cl_uint num_devices, struct devi
 void program_put_back(struct program *program, cl_program before);
 /* What the driver says of a constant for a program that stands in, by way of a genuine one. */
 cl_int program_try_constant(struct program *program, cl_uint id, size_t size, const void *value);
+/* Was there no build step for the device, of a program that needs one? (pocl has one status for all
+ * devices of a program.) */
+bool build_is_untried(const struct build_device *device);
 /* Has the device's last build step succeeded (or was there none, for a loaded binary)? */
 bool build_succeeded(const struct build_device *device);
 /* Did the last build step fail for all devices? It is not repeated at a rebuild, so the driver must

@@ -232,12 +232,16 @@ cl_int program_try_constant(struct program *program, cl_uint id, size_t size, co
     return err;
 }
 
-bool build_succeeded(const struct build_device *device)
+bool build_is_untried(const struct build_device *device)
 {
     const struct recipe *recipe = device->recipe;
     enum origin_kind kind = recipe->origin->kind;
-    /* (pocl has one status for all devices of a program.) */
-    if (recipe->step == STEP_NONE && (kind == ORIGIN_SOURCE || kind == ORIGIN_IL))
+    return recipe->step == STEP_NONE && (kind == ORIGIN_SOURCE || kind == ORIGIN_IL);
+}
+
+bool build_succeeded(const struct build_device *device)
+{
+    if (build_is_untried(device))
         return false;
     const struct info_entry *status =
         info_cache_find((struct info_cache *)&device->info, CL_PROGRAM_BUILD_STATUS);

@@ -174,43 +174,6 @@ static void test_unset_argument_stays_unset(void **state)
     ok(clReleaseKernel(kernel));
 }
 
-/* §5.10: without a local size the driver takes the one that the kernel requires. */
-static void test_required_local_size_behind_an_unset_event(void **state)
-{
-    const size_t global = ITEMS, other = 2;
-    cl_uint value = 3, expected[ITEMS];
-    cl_int err;
-    for (int i = 0; i < ITEMS; i++)
-        expected[i] = value + 1;
-    cl_event gate = clCreateUserEvent(live.context, &err);
-    made(gate);
-    cl_kernel kernel = live_kernel("kernel __attribute__((reqd_work_group_size(4, 1, 1)))\n"
-                                   "void put(global uint *to, uint value)\n"
-                                   "{\n"
-                                   "    to[get_global_id(0)] = value + 1;\n"
-                                   "}\n",
-                                   "put");
-    cl_mem mem = live_buffer(sizeof expected, NULL);
-    ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
-    ok(clSetKernelArg(kernel, 1, sizeof value, &value));
-    /* Until OpenCL 2.2 it was an error, and pocl 3.1 still takes it for one. */
-    live_need(clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &global, NULL, 0, NULL, NULL) ==
-              CL_SUCCESS);
-    assert_int_equal(
-        clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &global, &other, 1, &gate, NULL),
-        CL_INVALID_WORK_GROUP_SIZE);
-    ok(clFinish(live.queue));
-    live_expect(mem, 0, expected, sizeof expected);
-    ok(clEnqueueFillBuffer(live.queue, mem, &value, 4, 0, sizeof expected, 0, NULL, NULL));
-    ok(clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &global, NULL, 1, &gate, NULL));
-    live_cycle();
-    ok(clSetUserEventStatus(gate, CL_COMPLETE));
-    live_expect(mem, 0, expected, sizeof expected);
-    ok(clReleaseEvent(gate));
-    ok(clReleaseMemObject(mem));
-    ok(clReleaseKernel(kernel));
-}
-
 static void test_kernel_answers_stay(void **state)
 {
     static const cl_uint params[] = {CL_KERNEL_FUNCTION_NAME,   CL_KERNEL_NUM_ARGS,
@@ -279,7 +242,6 @@ int main(void)
         cmocka_unit_test(test_arguments_changed_right_after_the_enqueue),
         cmocka_unit_test(test_kernel_does_not_keep_its_arguments),
         cmocka_unit_test(test_unset_argument_stays_unset),
-        cmocka_unit_test(test_required_local_size_behind_an_unset_event),
         cmocka_unit_test(test_kernel_answers_stay),
         cmocka_unit_test(test_questions_of_another_query),
         cmocka_unit_test(test_suggested_local_size),
