@@ -18,8 +18,7 @@ static cl_int answer_source(const struct program *program, struct answer to)
 static cl_int answer_il(const struct program *program, struct answer to)
 {
     bool il = program->origin->kind == ORIGIN_IL;
-    /* (Older ones may have it by cl_khr_il_program.) */
-    if (!il && program->object.driver->version < 210)
+    if (!program->tells_il)
         return CL_INVALID_VALUE;
     return info_bytes(to, il ? program->origin->text : NULL, il ? program->origin->size : 0);
 }

@@ -61,6 +61,8 @@ struct program *program_create(struct context *context, struct origin *origin, c
     }
     program->context = object_hold(context);
     program->origin = origin;
+    /* (Older ones may have it by cl_khr_il_program.) */
+    program->tells_il = origin->kind == ORIGIN_IL || context->object.driver->version >= 210;
     bool ok = num_devices ? hold_devices(program, num_devices, devices)
                           : hold_devices(program, context->num_devices, context->devices);
     struct recipe *recipe = ok ? recipe_create(origin, STEP_NONE, NULL) : NULL;

@@ -66,6 +66,7 @@ struct program {
     /* The other way round: loaded from a binary that this device can't take, the real program was
      * made, and built, from what the binary is known to come from. */
     bool from_known;
+    bool tells_il; /* CL_PROGRAM_IL may be asked, by the version of the driver it was made on */
     struct origin *origin;       /* a reference */
     struct build *_Atomic build; /* the newest; never NULL once published */
     _Atomic unsigned kernels;  /* attached to it (§5.8.2: a program with kernels is not rebuilt) */

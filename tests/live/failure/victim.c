@@ -176,6 +176,8 @@ static void check(struct victim *v)
     check_host(v);
     check_mapped(v);
     check_image(v);
+    find(clGetProgramInfo(v->program, CL_PROGRAM_IL, 0, NULL, NULL) == v->tells_il,
+         "the answer about a program's IL");
     if (now.event) {
         look_at_event(&v->ended, &now.type, now.times);
         find(now.type == v->ended.type, "an event's type");

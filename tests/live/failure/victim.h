@@ -43,6 +43,7 @@ struct victim {
     cl_mem data, half, host, mapped, chain, seen, image, ballast;
     cl_sampler sampler;
     cl_program program, object, linked;
+    cl_int tells_il; /* what asking the program for its IL gave when it was made */
     cl_kernel add, scale, look, twice;
     int *pointer; /* to what is mapped of `mapped`: its second half */
     struct ended ended;

@@ -188,6 +188,7 @@ static void make_programs(struct victim *v)
         v->program = make_source(v, text);
     need(clBuildProgram(v->program, 1, &v->device, "-cl-fast-relaxed-math", NULL, NULL),
          "clBuildProgram");
+    v->tells_il = clGetProgramInfo(v->program, CL_PROGRAM_IL, 0, NULL, NULL);
     if (v->wishes.spare)
         save_binary(v->program, v->wishes.spare);
     cl_program header = make_source(v, header_source);
