@@ -175,7 +175,8 @@ cl_mem mem_adopt_part(cl_mem id, cl_mem parent, cl_mem_flags flags, size_t origi
 void faults_start(void);
 void faults_stop(void);
 cl_int faults_apply(const char *name);
-bool faults_stalled(void);
+enum held_back { STALL_KERNELS = 1, STALL_COPIES };
+bool faults_stalled(enum held_back what);
 long faults_linger(void); /* ms */
 /* With what the command that this thread's call enqueues is to end; CL_SUCCESS: as it should. */
 cl_int faults_spoiled(void);
@@ -186,7 +187,7 @@ cl_int spoil_command(cl_command_queue queue, cl_int error, cl_uint num_waits, co
 
 /* stall.c: an event that a kernel has to wait for while `stall` is told; NULL otherwise.
  * The caller's reference. */
-cl_event stall_event(cl_command_queue queue);
+cl_event stall_event(cl_command_queue queue, enum held_back what);
 void stall_stop(void);
 
 /* A format with this channel type is four bytes wide. */

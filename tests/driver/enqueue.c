@@ -12,7 +12,43 @@
         return err == CL_SUCCESS ? adopt_event(pocl->name arguments, event) : err;                 \
     }
 
-/* Copies from and to the host, which can be spoiled. */
+/* The wait list of a command, with the stall's event at its end if such are to be held back. */
+struct waits {
+    cl_uint count;
+    const cl_event *events;
+    cl_event *owned; /* NULL when the list is the application's */
+};
+
+static struct waits stalled(cl_command_queue queue, enum held_back what, cl_uint count,
+                            const cl_event *events)
+{
+    struct waits waits = {count, events, NULL};
+    if ((count == 0) != (events == NULL))
+        return waits;
+    cl_event stall = stall_event(queue, what);
+    if (!stall)
+        return waits;
+    waits.owned = malloc((count + 1) * sizeof *events);
+    if (!waits.owned) {
+        pocl->clReleaseEvent(stall);
+        return waits;
+    }
+    if (count)
+        memcpy(waits.owned, events, count * sizeof *events);
+    waits.owned[count] = stall;
+    waits.events = waits.owned;
+    waits.count++;
+    return waits;
+}
+
+static void waits_finish(struct waits *waits)
+{
+    if (waits->owned)
+        pocl->clReleaseEvent(waits->owned[waits->count - 1]);
+    free(waits->owned);
+}
+
+/* Copies from and to the host, which can be spoiled, and held back. */
 #define COPY(name, parameters, arguments)                                                          \
     cl_int CL_API_CALL name parameters                                                             \
     {                                                                                              \
@@ -20,7 +56,14 @@
         cl_int error = faults_spoiled();                                                           \
         if (err == CL_SUCCESS && error != CL_SUCCESS)                                              \
             return blocking ? error : spoil_command(queue, error, num_waits, waits, event);        \
-        return err == CL_SUCCESS ? adopt_event(pocl->name arguments, event) : err;                 \
+        if (err != CL_SUCCESS || blocking)                                                         \
+            return err == CL_SUCCESS ? adopt_event(pocl->name arguments, event) : err;             \
+        struct waits list = stalled(queue, STALL_COPIES, num_waits, waits);                        \
+        num_waits = list.count;                                                                    \
+        waits = list.events;                                                                       \
+        err = pocl->name arguments;                                                                \
+        waits_finish(&list);                                                                       \
+        return adopt_event(err, event);                                                            \
     }
 
 COPY(clEnqueueReadBuffer,
@@ -106,41 +149,6 @@ PASS(clEnqueueWaitForEvents, (cl_command_queue queue, cl_uint num_events, const 
      (queue, num_events, events), queue)
 PASS(clEnqueueBarrier, (cl_command_queue queue), (queue), queue)
 
-/* The wait list of a kernel, with the stall's event at its end if kernels are to be held back. */
-struct waits {
-    cl_uint count;
-    const cl_event *events;
-    cl_event *owned; /* NULL when the list is the application's */
-};
-
-static struct waits stalled(cl_command_queue queue, cl_uint count, const cl_event *events)
-{
-    struct waits waits = {count, events, NULL};
-    if ((count == 0) != (events == NULL))
-        return waits;
-    cl_event stall = stall_event(queue);
-    if (!stall)
-        return waits;
-    waits.owned = malloc((count + 1) * sizeof *events);
-    if (!waits.owned) {
-        pocl->clReleaseEvent(stall);
-        return waits;
-    }
-    if (count)
-        memcpy(waits.owned, events, count * sizeof *events);
-    waits.owned[count] = stall;
-    waits.events = waits.owned;
-    waits.count++;
-    return waits;
-}
-
-static void waits_finish(struct waits *waits)
-{
-    if (waits->owned)
-        pocl->clReleaseEvent(waits->owned[waits->count - 1]);
-    free(waits->owned);
-}
-
 static bool group_fits(cl_command_queue queue, cl_uint dimensions, const size_t *local)
 {
     cl_device_id id = NULL;
@@ -164,7 +172,7 @@ cl_int CL_API_CALL clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kern
         err = CL_INVALID_WORK_GROUP_SIZE;
     if (err != CL_SUCCESS)
         return err;
-    struct waits list = stalled(queue, num_waits, waits);
+    struct waits list = stalled(queue, STALL_KERNELS, num_waits, waits);
     err = pocl->clEnqueueNDRangeKernel(queue, kernel, dimensions, offset, global, local, list.count,
                                        list.events, event);
     waits_finish(&list);
@@ -177,7 +185,7 @@ cl_int CL_API_CALL clEnqueueTask(cl_command_queue queue, cl_kernel kernel, cl_ui
     cl_int err = call_begin(CALL_clEnqueueTask, devices_of(queue));
     if (err != CL_SUCCESS)
         return err;
-    struct waits list = stalled(queue, num_waits, waits);
+    struct waits list = stalled(queue, STALL_KERNELS, num_waits, waits);
     err = pocl->clEnqueueTask(queue, kernel, list.count, list.events, event);
     waits_finish(&list);
     return adopt_event(err, event);
@@ -192,7 +200,7 @@ cl_int CL_API_CALL clEnqueueNativeKernel(cl_command_queue queue,
     cl_int err = call_begin(CALL_clEnqueueNativeKernel, devices_of(queue));
     if (err != CL_SUCCESS)
         return err;
-    struct waits list = stalled(queue, num_waits, waits);
+    struct waits list = stalled(queue, STALL_KERNELS, num_waits, waits);
     err = pocl->clEnqueueNativeKernel(queue, function, arguments, size, num_mems, mems, places,
                                       list.count, list.events, event);
     waits_finish(&list);

@@ -60,7 +60,7 @@ static bool parse_rule(struct rule *rule, const char *line)
     if (sscanf(line, "notice %ld %255[^\n]", &rule->count, rule->name) == 2)
         return true;
     rule->action = STALL;
-    return sscanf(line, "stall %ld", &rule->count) == 1 && rule->count > 0;
+    return sscanf(line, "stall %ld", &rule->value) == 1 && rule->value > 0;
 }
 
 static void parse(void)
@@ -305,8 +305,8 @@ long faults_linger(void)
     return milliseconds;
 }
 
-bool faults_stalled(void)
+bool faults_stalled(enum held_back what)
 {
-    long unused;
-    return told(STALL, &unused);
+    long most;
+    return told(STALL, &most) && most >= (long)what;
 }

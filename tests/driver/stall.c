@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels that do not complete: while the control file says `stall`, each kernel waits for an
+/* Kernels, and copies, that do not complete: while the control file says `stall`, each waits for an
  * event of ours. A thread completes the events when the line is gone, and ends. */
 #include "tests/driver/driver.h"
 
@@ -32,7 +32,7 @@ static void complete(struct stall *list)
 /* Takes the stalls when they are over; then the thread ends. */
 static bool over(struct stall **list)
 {
-    bool stalled = faults_stalled();
+    bool stalled = faults_stalled(STALL_KERNELS);
     pthread_mutex_lock(&lock);
     bool done = stopping || !stalled;
     if (done) {
@@ -69,9 +69,9 @@ static bool start_watching(void)
     return watching;
 }
 
-cl_event stall_event(cl_command_queue queue)
+cl_event stall_event(cl_command_queue queue, enum held_back what)
 {
-    if (!faults_stalled())
+    if (!faults_stalled(what))
         return NULL;
     struct stall *stall = malloc(sizeof *stall);
     cl_context context = queue_context(queue);
