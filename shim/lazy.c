@@ -79,10 +79,12 @@ static cl_int lift(struct mem *mem)
     const struct driver *driver = mem->object.driver;
     cl_command_queue queue = mem->context->lifter;
     cl_event event = NULL;
+    bool late = false;
     if (mem_upload(mem, queue, &event, &err) != 0)
         return say_failed(&err);
     driver->clFlush(queue);
-    return copier_wait(driver, &event, 1, mem->size, &err) == 0 ? CL_SUCCESS : say_failed(&err);
+    return copier_wait(driver, &event, 1, mem->size, &late, &err) == 0 ? CL_SUCCESS
+                                                                       : say_failed(&err);
 }
 
 cl_int lazy_bring_up(struct mem *mem)

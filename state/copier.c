@@ -20,7 +20,7 @@
 struct copies {
     unsigned count;
     uint64_t bytes;
-    bool stuck; /* the driver did not come to an end: nobody waits for it again */
+    bool stuck; /* some may be on their way yet: nobody waits for the driver again */
     cl_event events[MOST_COPIES + 2];
 };
 
@@ -64,12 +64,14 @@ cl_event *context_copy(struct context *context, uint64_t bytes)
     return event;
 }
 
-/* Its status: 0, what went wrong, or more than 0 as long as it is on its way. */
-static cl_int status_of(const struct driver *driver, cl_event event)
+/* Its status: 0, what went wrong, or more than 0 as long as it is on its way. Where the driver does
+ * not say (*unknown), as when the device is gone, it may be on its way yet. */
+static cl_int status_of(const struct driver *driver, cl_event event, bool *unknown)
 {
     cl_int status = CL_QUEUED;
     cl_int code = driver->clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status,
                                          &status, NULL);
+    *unknown |= code != CL_SUCCESS;
     return code == CL_SUCCESS ? status : code;
 }
 
@@ -83,39 +85,44 @@ static void wait_a_little(int64_t waited)
         nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
 }
 
-static cl_int wait_for(const struct driver *driver, cl_event event, int64_t patience)
+static cl_int wait_for(const struct driver *driver, cl_event event, int64_t patience, bool *unknown)
 {
     int64_t start = now_ns(), waited = 0;
-    cl_int status = status_of(driver, event);
+    cl_int status = status_of(driver, event, unknown);
     while (status > CL_COMPLETE && waited < patience) {
         wait_a_little(waited);
-        status = status_of(driver, event);
+        status = status_of(driver, event, unknown);
         waited = now_ns() - start;
     }
+    *unknown |= status > CL_COMPLETE;
     return status;
 }
 
 int copier_wait(const struct driver *driver, cl_event *events, size_t count, uint64_t bytes,
-                struct error *err)
+                bool *late, struct error *err)
 {
     int64_t patience = (int64_t)(((double)config.copy_patience + (double)bytes / SLOWEST) * 1e9);
     cl_int worst = CL_COMPLETE;
+    bool unknown = false;
     for (size_t i = 0; i < count; i++) {
         if (!events[i])
             continue;
-        cl_int status = worst > CL_COMPLETE ? worst : wait_for(driver, events[i], patience);
+        cl_int status =
+            worst > CL_COMPLETE ? worst : wait_for(driver, events[i], patience, &unknown);
         if (worst == CL_COMPLETE || status > CL_COMPLETE)
             worst = status;
         RELEASE(driver, clReleaseEvent, events[i]);
         events[i] = NULL;
     }
+    *late |= unknown;
     if (worst == CL_COMPLETE)
         return 0;
+    /* A copy that comes late must not write into other memory, or nowhere. */
+    if (unknown)
+        staging_abandon();
     err->code = worst < CL_COMPLETE ? worst : 0;
     if (worst < CL_COMPLETE)
         return error_set(err, 0, "copying its contents failed (%d)", worst);
-    /* A copy that comes late must not write into other memory, or nowhere. */
-    staging_abandon();
     error_set(err, 0, "the driver has not come to an end with copying its contents in %lld s",
               (long long)(patience / 1000000000));
     return error_todo(err, "see whether the device still works");
@@ -132,6 +139,12 @@ static void forget_copies(struct context *context)
     copies->bytes = 0;
 }
 
+void context_flush_copies(struct context *context)
+{
+    if (context->copies && context->copies->count)
+        context->object.driver->clFlush(context->copier);
+}
+
 int context_finish_copies(struct context *context, struct error *err)
 {
     struct copies *copies = context->copies;
@@ -143,9 +156,8 @@ int context_finish_copies(struct context *context, struct error *err)
         return error_todo(err, "see whether the device still works");
     }
     context->object.driver->clFlush(context->copier);
-    int result =
-        copier_wait(context->object.driver, copies->events, copies->count, copies->bytes, err);
-    copies->stuck = result != 0 && !err->code;
+    int result = copier_wait(context->object.driver, copies->events, copies->count, copies->bytes,
+                             &copies->stuck, err);
     copies->count = 0;
     copies->bytes = 0;
     return result;

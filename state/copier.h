@@ -14,6 +14,8 @@ int context_copier(struct context *context, struct error *err);
 /* Where the driver is to put the event of a copy of so many bytes that the copier is given; two for
  * each time that the copier was asked for. */
 cl_event *context_copy(struct context *context, uint64_t bytes);
+/* Lets them begin, while the caller does other things. */
+void context_flush_copies(struct context *context);
 /* Waits for these copies. -1 when one has failed, or does not come to its end; err->code is the
  * driver's error, or 0. */
 int context_finish_copies(struct context *context, struct error *err);
@@ -23,8 +25,9 @@ int context_open_lifter(struct context *context, struct error *err);
 void context_drop_copier(struct context *context);
 
 /* Waits for commands of so many bytes in all, which the driver has been flushed for, and lets their
- * events go (NULL: passed over). As context_finish_copies. */
+ * events go (NULL: passed over). As context_finish_copies; *late becomes true when some may be on
+ * their way yet; the staging memory that they may use is then given up. */
 int copier_wait(const struct driver *driver, cl_event *events, size_t count, uint64_t bytes,
-                struct error *err);
+                bool *late, struct error *err);
 
 #endif

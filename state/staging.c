@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory for captured contents: see staging.h. Only the thread that suspends or resumes calls. */
+/* Memory for captured contents: see staging.h. Only the thread that suspends or resumes calls, but
+ * for staging_abandon. */
 #include "state/staging.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -17,9 +19,9 @@ struct piece {
     size_t size, used; /* both with this header */
 };
 
-static struct piece *pieces; /* the current one first */
-static _Atomic size_t taken; /* also read by whoever asks how far a capture is */
-static bool abandoned;       /* the pieces belong to copies that were not seen to end */
+static struct piece *pieces;  /* the current one first */
+static _Atomic size_t taken;  /* also read by whoever asks how far a capture is */
+static atomic_bool abandoned; /* the pieces belong to copies that were not seen to end */
 
 /* Under some hypervisors the kernel's own touch is not enough: the first access from here faults
  * again, at each page. */

@@ -23,7 +23,8 @@ size_t staging_room(void);
 /* Bytes taken. */
 size_t staging_used(void);
 void staging_drop(void);
-/* The driver may still be copying: what is taken now stays mapped for good. */
+/* The driver may still be copying: what is taken now stays mapped for good. Any
+ * thread. */
 void staging_abandon(void);
 
 #endif

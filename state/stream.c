@@ -25,7 +25,7 @@ struct slot {
 static struct slot ring[SLOTS];
 static char *memory; /* owned: a chunk for each slot */
 static unsigned next;
-static bool stuck; /* the driver did not come to an end with a copy: nobody waits for the others */
+static bool stuck; /* a copy may be on its way yet: nobody waits for the others */
 static _Atomic uint64_t done;
 
 uint64_t stream_done(void)
@@ -80,10 +80,8 @@ static int wait_for(struct slot *slot, struct error *err)
         slot->event = NULL;
         return -1;
     }
-    err->code = 0;
-    if (copier_wait(slot->driver, &slot->event, 1, slot->size, err) == 0)
+    if (copier_wait(slot->driver, &slot->event, 1, slot->size, &stuck, err) == 0)
         return 0;
-    stuck = !err->code;
     return name_mem(slot->mem, err);
 }
 
@@ -209,6 +207,28 @@ static size_t piece_next(struct piece *piece)
     return piece->region[1] * piece->row;
 }
 
+/* To the piece's bytes or from there. Those of a copy that may come late are given up. */
+static int copy_piece(const struct mem *mem, struct piece *piece, size_t size, bool down,
+                      struct error *err)
+{
+    const struct driver *driver = mem->object.driver;
+    cl_command_queue queue = mem->context->copier;
+    cl_event event = NULL;
+    cl_int status =
+        down ? driver->clEnqueueReadImage(queue, mem_real(mem), CL_FALSE, piece->origin,
+                                          piece->region, 0, 0, piece->bytes, 0, NULL, &event)
+             : driver->clEnqueueWriteImage(queue, mem_real(mem), CL_FALSE, piece->origin,
+                                           piece->region, 0, 0, piece->bytes, 0, NULL, &event);
+    if (status != CL_SUCCESS)
+        return failed(mem, down ? "clEnqueueReadImage" : "clEnqueueWriteImage", status, err);
+    driver->clFlush(queue);
+    if (copier_wait(driver, &event, 1, size, &stuck, err) == 0)
+        return 0;
+    if (stuck)
+        piece->bytes = NULL;
+    return name_mem(mem, err);
+}
+
 /* Fills slots with the image's bytes, `from` piece by piece. */
 static int put_piece(struct mem *mem, const char *from, size_t size, size_t *at,
                      struct slot **current, struct stream_sink *sink, struct error *err)
@@ -243,11 +263,9 @@ static int image_down(struct mem *mem, struct stream_sink *sink, struct error *e
     if (!piece_begin(mem, &piece))
         return error_set(err, 0, "no memory to copy an image");
     while (result == 0 && (size = piece_next(&piece)) != 0) {
-        cl_int status = mem->object.driver->clEnqueueReadImage(mem->context->copier, mem_real(mem),
-                                                               CL_TRUE, piece.origin, piece.region,
-                                                               0, 0, piece.bytes, 0, NULL, NULL);
-        result = status == CL_SUCCESS ? put_piece(mem, piece.bytes, size, &at, &current, sink, err)
-                                      : failed(mem, "clEnqueueReadImage", status, err);
+        result = copy_piece(mem, &piece, size, true, err);
+        if (result == 0)
+            result = put_piece(mem, piece.bytes, size, &at, &current, sink, err);
     }
     free(piece.bytes);
     return result;
@@ -329,13 +347,8 @@ static int image_up(struct mem *mem, struct stream_source *source, cl_command_qu
         return error_set(err, 0, "no memory to copy an image");
     while (result == 0 && (size = piece_next(&piece)) != 0) {
         result = get_piece(mem, piece.bytes, size, &at, slot, source, err);
-        cl_int status = CL_SUCCESS;
         if (result == 0)
-            status = mem->object.driver->clEnqueueWriteImage(mem->context->copier, mem_real(mem),
-                                                             CL_TRUE, piece.origin, piece.region, 0,
-                                                             0, piece.bytes, 0, NULL, NULL);
-        if (status != CL_SUCCESS)
-            result = failed(mem, "clEnqueueWriteImage", status, err);
+            result = copy_piece(mem, &piece, size, false, err);
     }
     free(piece.bytes);
     return result;
@@ -352,14 +365,14 @@ int stream_up(struct mem *mem, struct stream_source *source, cl_command_queue qu
 void stream_drop(void)
 {
     struct error ignored = {0};
-    bool lost = false;
     for (unsigned i = 0; i < SLOTS; i++) {
         struct slot *slot = &ring[i];
-        lost |= slot->driver && wait_for(slot, &ignored) != 0;
+        if (slot->driver)
+            wait_for(slot, &ignored);
         slot->driver = NULL;
     }
     /* A copy that comes late must not write into other memory, or nowhere. */
-    if (memory && !lost)
+    if (memory && !stuck)
         munmap(memory, SLOTS * STREAM_CHUNK);
     memory = NULL;
     stuck = false;

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from harness import Machine, Victim, expect, run_all
 
@@ -247,6 +248,58 @@ def copy_never_ends(build):
         victim.resume()
         victim.check("the driver did not copy up")
         cycle(machine, victim)
+
+
+def wait_for_copies(calls):
+    """Until some are on their way, and one is waited for."""
+    for _ in range(1000):
+        text = calls.read_text() if calls.exists() else ""
+        if "clEnqueueRead" in text and text.endswith("clGetEventInfo\n" * 3):
+            return
+        time.sleep(0.01)
+    expect(False, f"no copy is waited for: {text.split()[-40:]}")
+
+
+def copy_down_outlives_the_device(build):
+    """The device is gone before copies have ended: that can't be asked for any more, and they come
+    late, when the suspend has failed and what it had set aside is given back."""
+    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
+        for words in ((), ("--image", machine.work / "image"), ("--prepare",)):
+            victim.do("step")
+            calls, node = machine.work / "calls", machine.nodes[0]
+            calls.unlink(missing_ok=True)
+            machine.set_faults(f"stall 2\nlog {calls}\n")
+            with ThreadPoolExecutor(1) as pool:
+                refused = pool.submit(victim.refused, "running", "suspend", *words)
+                wait_for_copies(calls)
+                node.rename(node.with_name("away"))
+                refused.result()
+            machine.set_faults("")
+            time.sleep(0.3)
+            node.with_name("away").rename(node)
+            victim.check("the copies came late")
+            cycle(machine, victim)
+
+
+def contents_go_up_while_programs_are_built(build):
+    """The driver copies nothing until a build has come: who waited for copies first would hang."""
+    with Machine(build, mapping="copy", **TWO) as machine, Victim(machine, *WISHES) as victim:
+        victim.do("step")
+        victim.suspend()
+        calls = machine.work / "calls"
+        machine.set_faults(f"stall 2\nlog {calls}\n")
+        with ThreadPoolExecutor(1) as pool:
+            resumed = pool.submit(victim.resume, "--device", "second GPU")
+            for _ in range(1000):
+                if calls.exists() and "clBuildProgram" in calls.read_text():
+                    break
+                time.sleep(0.01)
+            done = calls.read_text().split()
+            machine.set_faults("")
+            resumed.result()
+        expect("clEnqueueWriteBuffer" in done[:done.index("clBuildProgram")],
+               f"it is built before contents go up: {done}")
+        victim.check("built while contents went up")
 
 
 def prepared_for_a_file(build):
@@ -651,6 +704,7 @@ def device_too_small_now(build):
 TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
          kernel_past_deadline, call_past_deadline, capture_hangs, copy_up_fails_later,
          copy_up_fails_behind_the_program, copy_down_fails_later, copy_never_ends,
+         copy_down_outlives_the_device, contents_go_up_while_programs_are_built,
          prepared_for_a_file, damaged_while_suspended, other_image_while_suspended,
          little_memory_for_a_file, released_while_written, rebuild_hangs, log_disk_full,
          disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
