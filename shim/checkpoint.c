@@ -117,18 +117,49 @@ static void release_again(struct report *report)
         report_warn(report, "%s: %s", err.object, err.reason);
 }
 
-/* Contents go up, or are left for later. */
+/* Contents begin to go up. */
+static int send_up(struct object *const *objects, size_t count, struct error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (objects_upload(objects[i], err) != 0)
+            return -1;
+    objects_flush_copies(objects, count);
+    return 0;
+}
+
+/* Contents are up, or left for later. */
 static int bring_up(struct object *const *objects, size_t count, bool lazy, struct report *report,
                     struct error *err)
 {
     int result = 0;
-    mem_owe_nothing();
-    for (size_t i = 0; i < count && result == 0; i++)
-        result = lazy ? objects_owe(objects[i], err) : objects_upload(objects[i], err);
+    for (size_t i = 0; i < count && lazy && result == 0; i++)
+        result = objects_owe(objects[i], err);
     report->owed_bytes = mem_owed_bytes();
     if (result == 0)
         result = stream_finish(NULL, err);
     return result == 0 ? objects_finish_copies(objects, count, err) : -1;
+}
+
+/* Those that come of a program take the longest, and no contents. */
+static int make_again(struct object *const *objects, size_t count, bool of_programs,
+                      struct error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (objects_need_program(objects[i]) == of_programs &&
+            objects_rebuild(objects[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+/* Contents go up while programs are built. */
+static int make_all_again(struct object *const *objects, size_t count, bool lazy,
+                          struct report *report, struct error *err)
+{
+    mem_owe_nothing();
+    if (make_again(objects, count, false, err) != 0 || svm_check_rebuilt(err) != 0 ||
+        (!lazy && send_up(objects, count, err) != 0) || make_again(objects, count, true, err) != 0)
+        return -1;
+    return bring_up(objects, count, lazy, report, err);
 }
 
 /* Makes every object again where its device is placed, parents first; the drivers are loaded. On an
@@ -137,18 +168,12 @@ static int rebuild(struct object *const *objects, size_t count, bool lazy, struc
                    struct error *err)
 {
     int64_t start = now_ns();
-    int result = 0;
     sigset_t signals;
     KEEP_HANDLERS();
     node_let_signals_in(&signals);
     bool watching = residue_enter(true);
     loader_place();
-    for (size_t i = 0; i < count && result == 0; i++)
-        result = objects_rebuild(objects[i], err);
-    if (result == 0)
-        result = svm_check_rebuilt(err);
-    if (result == 0)
-        result = bring_up(objects, count, lazy, report, err);
+    int result = make_all_again(objects, count, lazy, report, err);
     if (residue_leave(watching))
         loader_note_device(NULL);
     pthread_sigmask(SIG_SETMASK, &signals, NULL);

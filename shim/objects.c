@@ -193,6 +193,12 @@ static int rebuild(struct object *object, struct error *err)
     }
 }
 
+bool objects_need_program(const struct object *object)
+{
+    return object->was == KIND_PROGRAM || object->was == KIND_KERNEL ||
+           object->was == KIND_COMMAND_BUFFER;
+}
+
 int objects_rebuild(struct object *object, struct error *err)
 {
     follow_driver(object);
@@ -217,6 +223,13 @@ int objects_owe(struct object *object, struct error *err)
         return objects_upload(object, err);
     mem_owe(mem);
     return name_object(object, context_open_lifter(mem->context, err), err);
+}
+
+void objects_flush_copies(struct object *const *objects, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (objects[i]->was == KIND_CONTEXT)
+            context_flush_copies((struct context *)objects[i]);
 }
 
 int objects_finish_copies(struct object *const *objects, size_t count, struct error *err)

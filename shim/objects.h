@@ -14,11 +14,15 @@ void object_describe(const struct object *object, char *text, size_t size);
 int objects_carriable(struct object *object, struct error *err);
 int objects_capture(struct object *object, int64_t deadline, struct error *err);
 void objects_release(struct object *object);
+/* Is it a program, or does it come of one? Nothing else needs what is. */
+bool objects_need_program(const struct object *object);
 int objects_rebuild(struct object *object, struct error *err);
 int objects_upload(struct object *object, struct error *err);
 /* The same, where it can't be left for later (shim/lazy.c). */
 int objects_owe(struct object *object, struct error *err);
 
+/* Lets the copies that upload has enqueued begin. */
+void objects_flush_copies(struct object *const *objects, size_t count);
 /* Waits for the copies that capture or upload has enqueued. */
 int objects_finish_copies(struct object *const *objects, size_t count, struct error *err);
 /* Gives the contexts' copier queues back. */
