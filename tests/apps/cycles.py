@@ -16,13 +16,19 @@ DEADLINE = 100
 F_SETPIPE_SZ = 1031
 
 
-class Moment:
-    """When to make a cycle. `reached` is asked again and again; `run` is the Run below."""
+# The parts of a program's life. A moment named so has to be met.
+PHASES = ("start-up", "building programs", "computing", "reading results")
 
-    def __init__(self, name, reached, hold_output_at=None):
+
+class Moment:
+    """When to make a cycle. `reached` is asked again and again; `run` is the Run below. One that is
+    only a time gives way when what comes after it is reached first."""
+
+    def __init__(self, name, reached, hold_output_at=None, gives_way=False):
         self.name = name
         self.reached = reached
         self.hold_output_at = hold_output_at
+        self.gives_way = gives_way
 
 
 def after_start(name, delay=0.0):
@@ -44,7 +50,18 @@ def at_count(name, pattern, value):
 def at_fraction(fraction):
     """At a fraction of the native run's time."""
     return Moment(f"{fraction:.0%} of the time",
-                  lambda run: run.seen and run.active() >= fraction * run.native_seconds)
+                  lambda run: run.seen and run.active() >= fraction * run.native_seconds,
+                  gives_way=True)
+
+
+def at_file(name, path):
+    """When a file in the program's folder has contents."""
+    def reached(run):
+        try:
+            return os.path.getsize(os.path.join(run.cwd, path)) > 0
+        except FileNotFoundError:
+            return False
+    return Moment(name, reached)
 
 
 def at_byte(name, offset):
@@ -201,10 +218,21 @@ class Run:
         if self.shadowcl and not self.seen:
             self.seen = bool(self.ours())
             self.seen_at = time.monotonic()
-        if self.moments and self.moments[0].reached(self):
-            self.cycle(self.moments.pop(0))
+        if moment := self.reached():
+            self.cycle(moment)
             holds = [moment.hold_output_at for moment in self.moments]
             self.stdout.let_go_until(next((at for at in holds if at is not None), None))
+
+    def reached(self):
+        """The next moment if it has come, taken off the list with those that gave way to it."""
+        for k, moment in enumerate(self.moments):
+            if moment.reached(self):
+                self.complaints += [f"passed over `{one.name}`" for one in self.moments[:k]]
+                del self.moments[:k + 1]
+                return moment
+            if not moment.gives_way:
+                return None
+        return None
 
     def ours(self):
         tree = process_tree(self.process.pid)
@@ -272,6 +300,11 @@ class Run:
     def made(self):
         """The cycles that were whole."""
         return [one for one in self.cycles if not one.get("error") and not one.get("ended")]
+
+    def missed(self, moments):
+        """The parts of its life among the moments in which no cycle was whole."""
+        met = {one["moment"] for one in self.made()}
+        return [moment.name for moment in moments if moment.name in PHASES and moment.name not in met]
 
     def refused(self):
         return [f"`{one['moment']}`: {one['error']}" for one in self.cycles if one.get("error")]

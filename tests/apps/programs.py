@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zlib
 
-from cycles import after_start, at_byte, at_count, at_fraction, at_line
+from cycles import after_start, at_byte, at_count, at_file, at_fraction, at_line
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Whose packages Debian installs; another Python may come first in PATH.
@@ -87,12 +87,14 @@ class Hashcat(Program):
                 "--status-timer", "1", hashlib.md5(self.secret.encode()).hexdigest(), mask]
 
     def moments(self, native):
-        # The password comes late, at nine tenths. What is left of the run's time then is its end,
-        # where the objects are released: a program that does no more may end while suspended.
+        # What was found is read after each of its kernel's runs. The password comes late, at nine
+        # tenths; what is left of the run's time then is its end, where the objects are released: a
+        # program that does no more may end while suspended.
         progress = r"Progress\.+: \d+/\d+ \((\d+)"
         return [after_start("start-up"), at_line("building programs", "Initializing (device|backend)"),
                 at_line("self-test and autotune", "Finished self-test|Starting autotune"),
-                at_line("computing", r"^Progress\.", 1), at_count("late", progress, 50)]
+                at_line("computing", r"^Progress\.", 1),
+                at_count("reading results", progress, 50)]
 
     def result(self, run, work):
         need(run)
@@ -221,7 +223,7 @@ class Ffmpeg(Program):
         return [after_start("start-up"), after_start("building programs", 0.2),
                 at_count("first frames", counter, 2),
                 at_count("computing", counter, frames // 2),
-                at_count("last frames", counter, frames * 7 // 8)]
+                at_count("reading results", counter, frames * 7 // 8)]
 
     def result(self, run, work):
         need(run)
@@ -262,8 +264,9 @@ class Gegl(Program):
         return ["gegl", "in.png", "-o", "out.png", "--", *chain]
 
     def moments(self, native):
+        # The picture is written when all is computed, and the pixels are read for it.
         return [after_start("start-up"), after_start("building programs", 0.05),
-                at_fraction(0.3), at_fraction(0.6), at_fraction(0.85)]
+                at_fraction(0.3), at_fraction(0.6), at_file("reading results", "out.png")]
 
     def result(self, run, work):
         need(run)
@@ -295,7 +298,8 @@ class Clpeak(Program):
 
     def moments(self, native):
         return [after_start("start-up"), after_start("building programs", 0.1),
-                at_fraction(0.25), at_fraction(0.5), at_fraction(0.8)]
+                at_line("computing", "float4 "), at_fraction(0.6),
+                at_line("reading results", "enqueueReadBuffer")]
 
     def summary(self, lines):
         return f"{sum(line.endswith('NUMBER') for line in lines)} numbers"

@@ -33,6 +33,12 @@ def suspended_already():
     return Moment("suspended already", reached)
 
 
+def ends(moment):
+    """The same moment; the program is told to end when it is asked for."""
+    end = the_end()
+    return Moment(moment.name, lambda run: end.reached(run) or moment.reached(run))
+
+
 def the_end():
     """No moment, but the end of all that came before it."""
     def reached(run):
@@ -102,6 +108,17 @@ class Judge(unittest.TestCase):
 
     def test_too_few_cycles(self):
         self.assertEqual(self.verdict(WRITER, [at_once(), at_once()]), "too few cycles")
+
+    def test_a_part_of_its_life_is_missed(self):
+        """Nothing comes at the moment that has to be met, and three cycles elsewhere don't make up."""
+        never = Moment("reading results", lambda run: False)
+        self.assertEqual(self.verdict(WRITER, [at_once(), at_once(), at_once(), ends(never)]),
+                         "no cycle there")
+
+    def test_a_time_gives_way(self):
+        never = Moment("half of the time", lambda run: False, gives_way=True)
+        self.assertEqual(self.verdict(WRITER, [at_once(), at_once(), never, at_once("computing")]),
+                         "equal")
 
 
 if __name__ == "__main__":
