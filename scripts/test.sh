@@ -36,7 +36,7 @@ for_threads+='|live-suspend-.*-pocl-shared'
 logs=build/logs
 
 cd "$(dirname "$0")/.." || exit 1
-export CTEST_OUTPUT_ON_FAILURE=1 CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(nproc)}
+export CTEST_OUTPUT_ON_FAILURE=1 CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(($(nproc) + 1))}
 
 declare -A chosen=()
 for argument; do
