@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROTOCOL_VERSION = 1, DYING_TRIES = 30, LOOK_US = 10000 };
+enum { PROTOCOL_VERSION = 1, SINCE_CHECK_OF_SUSPEND = 2, DYING_TRIES = 30, LOOK_US = 10000 };
 
 static bool is_asked(const struct report *report)
 {
@@ -100,7 +100,8 @@ static void ask_with(struct report *list, size_t count, control_request *request
     struct exchange *exchanges = start(list, count, descriptor, &asked);
     if (!exchanges)
         return;
-    request->version = PROTOCOL_VERSION;
+    if (!request->version)
+        request->version = PROTOCOL_VERSION;
     progress_start(&progress, doing);
     exchange_run(exchanges, asked, request, timeout, &progress);
     progress_end(&progress);
@@ -234,17 +235,20 @@ void ask_save(struct report *report, double deadline, const struct ask_prepare *
     ask_with(report, 1, &request, &image->fd, timeout, "saving");
 }
 
-void ask_check(struct report *report, double deadline, const char *device, bool strict,
+void ask_check(struct report *list, size_t count, double deadline, const struct ask_check *what,
                double timeout)
 {
     control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
     Shadowcl__Control__Check check = SHADOWCL__CONTROL__CHECK__INIT;
     check.deadline = deadline;
-    check.device = (char *)device;
-    check.strict = strict;
+    check.device = (char *)(what->device ? what->device : "");
+    check.strict = what->strict;
+    check.suspend = !what->device;
+    if (check.suspend) /* one that knows of devices only would say that nothing is missing */
+        request.version = SINCE_CHECK_OF_SUSPEND;
     request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_CHECK;
     request.check = &check;
-    ask(report, 1, &request, timeout, "checking");
+    ask(list, count, &request, timeout, "checking");
 }
 
 void ask_build(struct report *list, size_t count, double deadline, const char *device,

@@ -47,7 +47,12 @@ void ask_save(struct report *report, double deadline, const struct ask_prepare *
 void ask_build(struct report *list, size_t count, double deadline, const char *device,
                double timeout);
 /* Would another device do? The answer's `missing` says. */
-void ask_check(struct report *report, double deadline, const char *device, bool strict,
+struct ask_check {
+    const char *device; /* NULL: the question is whether a suspend would be refused */
+    bool strict;
+};
+
+void ask_check(struct report *list, size_t count, double deadline, const struct ask_check *what,
                double timeout);
 
 #endif

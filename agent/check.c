@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `shadowcl check`: would a program, or what is in an image, find all it needs on another device?
- * Nothing is touched: a process answers from what it knows, an image is read by a process of its
- * own. */
+ * Without a device: could a program be suspended? Nothing is touched: a process answers from what
+ * it knows, an image is read by a process of its own. */
 #include "agent/answer.h"
 #include "agent/ask.h"
 #include "agent/loaded.h"
@@ -53,7 +53,7 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
         return options_parse_one(key, text, state);
     if (!options->num_pids && !options->num_files)
         argp_error(state, "a process id or an image file is missing");
-    if (!*options->resume.device)
+    if (options->num_files && !*options->resume.device)
         argp_error(state, "--device is missing: which one?");
     return 0;
 }
@@ -61,28 +61,30 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
 static const struct argp check_argp = {
     check_options,
     parse_one,
-    "PID --device SPEC\nFILE --device SPEC",
-    "Would a program, or what is in an image file, find all it needs on that device? Each thing "
-    "that is missing there is named; the program is not touched. A file whose name is a number: "
-    "./NUMBER."
+    "PID\nPID --device SPEC\nFILE --device SPEC",
+    "Could a program be suspended? With --device: would it, or what is in an image file, find all "
+    "it needs there? Each thing that stands against it is named; the program is not touched. A "
+    "file whose name is a number: ./NUMBER."
     "\v"
-    "Exit codes: 0 nothing is missing; 1 something is, or it can't be told, the message says why; "
-    "2 wrong usage.",
+    "Exit codes: 0 nothing stands against it; 1 something does, or it can't be told, the message "
+    "says why; 2 wrong usage.",
     NULL,
     NULL,
     NULL};
 
-static json_t *missing_json(const control_response *response)
+static json_t *missing_json(const struct report *report)
 {
     json_t *array = json_array();
-    for (size_t i = 0; i < response->n_missing; i++) {
-        struct error thing = {0};
-        error_object(&thing, "%s", response->missing[i]->object);
-        error_set(&thing, 0, "%s", response->missing[i]->reason);
-        error_todo(&thing, "%s", response->missing[i]->todo);
+    for (size_t i = 0; i < report->response->n_missing; i++) {
+        struct error thing = report_finding(report, i);
         json_array_append_new(array, answer_failure(&thing));
     }
     return array;
+}
+
+static bool asks_device(const struct check *check)
+{
+    return *check->options.resume.device;
 }
 
 static void check_process(struct check *check)
@@ -91,15 +93,17 @@ static void check_process(struct check *check)
     if (targets_find(&check->targets, options, &check->error) < 0)
         return;
     struct report *report = check->targets.list;
+    struct ask_check what = {asks_device(check) ? options->resume.device : NULL,
+                             options->resume.strict};
     exchange_catch_signals();
-    ask_check(report, options->deadline, options->resume.device, options->resume.strict,
+    ask_check(report, 1, options->deadline, &what,
               options->timeout > 0 ? options->timeout : check_time);
     if (report->failed)
         check->error = report->error;
     else
         check->outcome =
             json_pack("{s:o, s:o, s:o}", "devices", answer_devices(report->response), "warnings",
-                      answer_warnings(report->response), "missing", missing_json(report->response));
+                      answer_warnings(report->response), "missing", missing_json(report));
 }
 
 static void check_file(struct check *check)
@@ -141,8 +145,12 @@ static void say(const struct check *check)
     rebuild_say("check", subject, check->outcome);
     if (!resumes(check) || check->options.json)
         return;
-    printf("%s: nothing is missing", subject);
-    rebuild_print_devices(check->outcome);
+    if (asks_device(check)) {
+        printf("%s: nothing is missing", subject);
+        rebuild_print_devices(check->outcome);
+    } else {
+        printf("%s: nothing stands against a suspend", subject);
+    }
     putchar('\n');
     fflush(stdout);
 }

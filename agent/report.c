@@ -24,6 +24,16 @@ struct error *report_fail(struct report *report)
     return &report->error;
 }
 
+struct error report_finding(const struct report *report, size_t index)
+{
+    struct error err = {0};
+    const Shadowcl__Control__Failure *finding = report->response->missing[index];
+    error_object(&err, "%s", finding->object);
+    error_set(&err, 0, "%s", finding->reason);
+    error_todo(&err, "%s", finding->todo);
+    return err;
+}
+
 void report_set_state(struct report *report, const char *state)
 {
     snprintf(report->state, sizeof report->state, "%s", state);

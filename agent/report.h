@@ -22,6 +22,8 @@ struct report {
 void report_finish(struct report *report);
 /* Marks as failed and returns where to say why; the object is the process until said otherwise. */
 struct error *report_fail(struct report *report);
+/* The `index`-th of what a check has found; the object is the process's own. */
+struct error report_finding(const struct report *report, size_t index);
 void report_set_state(struct report *report, const char *state);
 /* Moves the exchange's outcome here: state, command, the process's own refusal. */
 void report_take(struct report *report, struct exchange *exchange);

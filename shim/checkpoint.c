@@ -18,6 +18,7 @@
 #include "shim/placement.h"
 #include "shim/residue_take.h"
 #include "shim/storm.h"
+#include "shim/survey.h"
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/svm.h"
@@ -247,12 +248,9 @@ static int list_all(struct object ***objects, size_t *count, struct error *err)
 /* The same, and whether all of it can be carried. */
 static int list_carriable(struct object ***objects, size_t *count, struct error *err)
 {
-    int result = list_all(objects, count, err);
-    if (result != 0)
+    if (list_all(objects, count, err) != 0 || objects_carriable(*objects, *count, NULL, err) != 0)
         return -1;
-    for (size_t i = 0; i < *count && result == 0; i++)
-        result = objects_carriable((*objects)[i], err);
-    return result == 0 ? svm_carriable(err) : -1;
+    return svm_carriable(err);
 }
 
 static int drain_once(int64_t deadline, struct object ***objects, size_t *count, struct error *err)
@@ -590,23 +588,25 @@ int checkpoint_move(double deadline, const struct precopy_wish *beforehand,
     return result;
 }
 
-static int check(double deadline, const char *device, bool strict, struct findings *findings,
+static int check(double deadline, const struct check_wish *wish, struct findings *findings,
                  struct report *report, struct error *err)
 {
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
+    if (checkpoint_state() == STATE_RUNNING && wish->suspend)
+        return survey_suspend(end, findings, err);
     if (checkpoint_state() == STATE_RUNNING)
-        return placement_check(end, device, strict, false, findings, report, err);
+        return placement_check(end, wish->device, wish->strict, false, findings, report, err);
     if (checkpoint_state() != STATE_SUSPENDED)
         return refuse_state("running or suspended", "wait until it is", err);
-    return check_suspended(device, strict, findings, report, err);
+    return wish->suspend ? 0 : check_suspended(wish->device, wish->strict, findings, report, err);
 }
 
-int checkpoint_check(double deadline, const char *device, bool strict, struct findings *findings,
+int checkpoint_check(double deadline, const struct check_wish *wish, struct findings *findings,
                      struct report *report, struct error *err)
 {
     if (!owner_take())
         return refuse_second(err);
-    int result = check(deadline, device, strict, findings, report, err);
+    int result = check(deadline, wish, findings, report, err);
     owner_give_back();
     log_info("check: %s", result == 0 ? "answered" : err->reason);
     return result;

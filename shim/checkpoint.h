@@ -33,6 +33,12 @@ struct resume_wish {
     bool lazy;   /* don't wait for contents: see shim/lazy.h */
 };
 
+struct check_wish {
+    const char *device; /* as for a resume */
+    bool strict;
+    bool suspend; /* that is asked, and no device */
+};
+
 /* One at a time; a second caller is refused. The caller is a thread of ours that is not inside the
  * gate. `deadline` in seconds, from the closing of the gate to the end of the drain. With an image
  * (NULL: none) contents go there instead of to memory. */
@@ -41,9 +47,9 @@ int checkpoint_suspend(double deadline, const struct precopy_wish *wish,
 /* Writes an image of a program that runs, and goes on after, or is suspended, and stays so. */
 int checkpoint_save(double deadline, const struct precopy_wish *wish,
                     const struct store_wish *image, struct report *report, struct error *err);
-/* Would it find all it needs on these devices? What it would not goes to `findings`; nothing
- * changes. */
-int checkpoint_check(double deadline, const char *device, bool strict, struct findings *findings,
+/* Would it find all it needs on these devices, or would a suspend be refused? What stands against
+ * it goes to `findings`; nothing changes. */
+int checkpoint_check(double deadline, const struct check_wish *wish, struct findings *findings,
                      struct report *report, struct error *err);
 /* Builds its programs for these devices while it runs: a move there then makes them from binaries.
  * A suspend may come meanwhile: what was built by then is kept. */

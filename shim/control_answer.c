@@ -18,7 +18,7 @@
 #include "state/mem.h"
 #include "state/staging.h"
 
-#define PROTOCOL 1
+#define PROTOCOL 2 /* since 2 a check may be of a suspend */
 #define LONGEST_DEADLINE 86400.0 /* s */
 
 typedef Shadowcl__Control__Response response;
@@ -110,7 +110,7 @@ static Shadowcl__Control__Failure *failure_of(const struct error *err)
     return failure;
 }
 
-/* What a check has found: another device lacks it. */
+/* What a check has found: another device lacks it, or it can't be carried. */
 static void add_missing(response *answer, const struct findings *findings)
 {
     answer->missing = calloc(findings->count + 1, sizeof(void *));
@@ -276,7 +276,8 @@ static int carry_out_check(const Shadowcl__Control__Check *check, struct finding
 {
     if (check_deadline(check->deadline, err) != 0)
         return -1;
-    return checkpoint_check(check->deadline, check->device, check->strict, findings, report, err);
+    struct check_wish wish = {check->device, check->strict, check->suspend};
+    return checkpoint_check(check->deadline, &wish, findings, report, err);
 }
 
 static int carry_out(const Shadowcl__Control__Request *request, int asker, int attached,

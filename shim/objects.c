@@ -52,9 +52,14 @@ static int carriable(struct object *object, struct error *err)
     }
 }
 
-int objects_carriable(struct object *object, struct error *err)
+int objects_carriable(struct object *const *objects, size_t count, struct findings *findings,
+                      struct error *err)
 {
-    return name_object(object, carriable(object, err), err);
+    for (size_t i = 0; i < count; i++)
+        if (name_object(objects[i], carriable(objects[i], err), err) != 0 &&
+            findings_take(findings, err) != 0)
+            return -1;
+    return 0;
 }
 
 static int capture_event(struct event *event, int64_t deadline, struct error *err)

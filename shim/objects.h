@@ -5,13 +5,15 @@
 
 #include <stdint.h>
 
-#include "shim/error.h"
+#include "shim/findings.h"
 #include "state/object.h"
 
 /* "buffer 12", "kernel `solve`": how users see it. */
 void object_describe(const struct object *object, char *text, size_t size);
 
-int objects_carriable(struct object *object, struct error *err);
+/* All of them. What can't be carried goes to `findings`; NULL: the first is an error. */
+int objects_carriable(struct object *const *objects, size_t count, struct findings *findings,
+                      struct error *err);
 int objects_capture(struct object *object, int64_t deadline, struct error *err);
 void objects_release(struct object *object);
 /* Is it a program, or does it come of one? Nothing else needs what is. */

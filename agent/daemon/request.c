@@ -40,7 +40,10 @@ struct argument {
 enum { MOST_ARGUMENTS = 6 };
 
 static const struct argument arguments[COMMAND_COUNT][MOST_ARGUMENTS + 1] = {
-    [COMMAND_PREPARE] = {{"devices", DEVICES}},
+    [COMMAND_PREPARE] = {{"devices", DEVICES},
+                         {"check", FLAG},
+                         {"device", SPEC},
+                         {"deadline", SECONDS}},
     [COMMAND_SUSPEND] = {{"deadline", SECONDS},
                          {"policy", POLICY},
                          {"devices", DEVICES},

@@ -6,8 +6,26 @@
 
 static struct move move; /* large, and there is one */
 
+/* Whoever only asks wants to know all of it: what the machines have against the move does not keep
+ * the programs from being asked. */
+static int look(struct move *move, struct error *err)
+{
+    return move_check(move, err) == 0 || move->programs != PROGRAMS_UNKNOWN ? 0 : -1;
+}
+
+static int ask_programs(struct move *move, struct error *err)
+{
+    size_t before = move->num_problems;
+    int result = step_prepare(move, err);
+    if (result < 0 && move->num_problems == before)
+        move_problem(move, err);
+    if (move->num_problems)
+        *err = move->problems[0];
+    return move->num_problems ? -1 : result;
+}
+
 static const struct phase checks[] = {
-    {"connect", move_connect}, {"check", move_check}, {"prepare", step_prepare}, {0}};
+    {"connect", move_connect}, {"check", look}, {"prepare", ask_programs}, {0}};
 
 static const struct phase straight[] = {
     {"connect", move_connect}, {"check", move_check},           {"prepare", step_prepare},

@@ -64,12 +64,14 @@ struct move {
     char boot[64];
     char suspend_id[40];       /* of a suspend that did not go well, as the agent knows it; or "" */
     double downtime_ms;        /* of the machine, as QEMU has it; below 0 where it did not say */
-    struct error problems[16]; /* that stand against the move */
+    struct error problems[64]; /* that stand against the move */
     size_t num_problems;
     char notes[12][512];
     size_t num_notes;
 };
 
+/* Adds what stands against the move; false where there is no more room for it. */
+bool move_problem(struct move *move, const struct error *err);
 double move_timeout(const struct move *move); /* seconds for a step */
 double move_long_timeout(const struct move *move);
 /* The device is plugged in here, or the machine runs here. */
@@ -87,8 +89,10 @@ const json_t *status_device(const json_t *status, const char *address);
 int side_set_device(struct side *side, const char *text, struct error *err);
 int side_find_device(struct side *side, const char *text, struct error *err);
 
-/* steps.c */
+/* prepare.c */
 int step_prepare(struct move *move, struct error *err);
+
+/* steps.c */
 int step_suspend(struct move *move, struct error *err);
 int step_unplug(struct move *move, struct error *err);
 int step_plug(struct move *move, struct error *err);

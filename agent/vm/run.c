@@ -23,6 +23,14 @@ double move_long_timeout(const struct move *move)
     return move->options.timeout > 0 ? move->options.timeout : long_time;
 }
 
+bool move_problem(struct move *move, const struct error *err)
+{
+    bool has_room = move->num_problems < sizeof move->problems / sizeof *move->problems;
+    if (has_room)
+        move->problems[move->num_problems++] = *err;
+    return has_room;
+}
+
 void side_mark(struct side *side, enum timeline_row row)
 {
     struct move *move = side->move;

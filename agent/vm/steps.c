@@ -26,47 +26,6 @@ json_t *side_addresses(const struct side *side)
     return list;
 }
 
-static int take_refusal(const json_t *refusal, struct error *err)
-{
-    const char *object = json_string_value(json_object_get(refusal, "object"));
-    const char *reason = json_string_value(json_object_get(refusal, "reason"));
-    const char *todo = json_string_value(json_object_get(refusal, "todo"));
-    text_clean(err->object, sizeof err->object, object ? object : "a program");
-    text_clean(err->todo, sizeof err->todo, todo ? todo : "see `shadowcl ps` in the guest");
-    text_clean(err->reason, sizeof err->reason, reason ? reason : "it can't be suspended");
-    return -1;
-}
-
-static void keep_problems(struct move *move, const json_t *refusals)
-{
-    size_t i;
-    json_t *refusal;
-    json_array_foreach((json_t *)refusals, i, refusal)
-    {
-        if (move->num_problems < sizeof move->problems / sizeof *move->problems)
-            take_refusal(refusal, &move->problems[move->num_problems++]);
-    }
-}
-
-int step_prepare(struct move *move, struct error *err)
-{
-    struct side *side = move->holder;
-    json_t *answer = NULL;
-    json_t *arguments = json_object();
-    if (*side->place.address)
-        json_object_set_new(arguments, "devices", side_addresses(side));
-    if (guest_call(&side->guest, "prepare", arguments, &answer, move_long_timeout(move), err) < 0)
-        return -1;
-    json_t *refusals = json_object_get(answer, "refusals");
-    size_t count = json_array_size(refusals);
-    if (count && !move->options.force) {
-        keep_problems(move, refusals);
-        take_refusal(json_array_get(refusals, 0), err);
-    }
-    json_decref(answer);
-    return count && !move->options.force ? -1 : 0;
-}
-
 /* They ran on until the agent had looked around and contents had been copied beforehand. By the
  * command's start and not by its end: an answer that was lost comes a second time, later. */
 static void mark_stop(struct move *move, const json_t *answer)

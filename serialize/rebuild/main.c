@@ -59,9 +59,8 @@ static int load(struct rebuild *it, int fd, struct error *err)
 /* All that stands in the way. */
 static int survey(struct rebuild *it, const struct wish *wish, struct error *err)
 {
-    for (size_t i = 0; i < it->count; i++)
-        if (objects_carriable(it->objects[i], err) != 0 && findings_take(&it->missing, err) != 0)
-            return -1;
+    if (objects_carriable(it->objects, it->count, &it->missing, err) != 0)
+        return -1;
     return placement_survey(wish->device, wish->strict, it->objects, it->count, &it->missing,
                             &it->report, err);
 }

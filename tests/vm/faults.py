@@ -204,16 +204,19 @@ def hooks_ran(guest):
 
 
 def program_refuses(lab):
-    """A program has a pipe, then another a context that shares with OpenGL: neither can be carried.
-    Once it is released the move goes well."""
+    """A program has a pipe, then another a context that shares with OpenGL: neither can be carried,
+    which --dry-run foretells. Once it is released the move goes well."""
     with begin(lab) as move:
         for kind, reason in (("pipe", "pipe"), ("context", "shares objects with an OpenGL context")):
             name = f"/tmp/{kind}"
             pid = hold(move.here.guest, kind)
+            move.stayed(move.migrate("--dry-run"), reason, f"process {pid} refusals-holder: {kind}")
             move.stayed(move.migrate(), reason, str(pid))
             move.here.guest.shell(f"echo drop >{name}.orders")
             wait_said(move.here.guest, "dropped", name)
             move.destination()
+        foretold = move.migrate("--dry-run")
+        assert foretold.code == 0 and foretold.answer["plan"], str(foretold)
         move.moved(move.migrate())
         for kind in ("pipe", "context"):
             move.here.guest.shell(f"echo check >/tmp/{kind}.orders")

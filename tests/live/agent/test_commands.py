@@ -92,6 +92,43 @@ class Commands(Case):
         self.assertIn("does not say its state", done["refusals"][0]["reason"])
         self.assertGreater(done["memory_available"], 1 << 20)
 
+    def test_prepare_asks_each(self):
+        """What has anything against it is named with its process; who is suspended is not asked."""
+        peers = [self.peer(), self.peer("check=missing"), self.peer("check=refuse"),
+                 self.peer("check=nowhere"), self.peer("state=3")]
+        host = self.started()
+        done = host.done("prepare")
+        self.assertEqual([done["refusals"], done["missing"], done["unknown"]], [[], [], []])
+        done = host.done("prepare", check=True, device="far", deadline=3)
+        self.assertEqual([each["state"] for each in done["processes"]],
+                         [host.done("status")["processes"][i]["state"] for i in range(5)])
+        solve = {"object": f"process {peers[1].pid} hashcat: kernel `solve`",
+                 "reason": "the device has no fp64", "todo": "name another device"}
+        room = {"object": f"process {peers[1].pid} hashcat: buffer 12",
+                "reason": "its 12.4 MiB are more than the 8.0 MiB there", "todo": ""}
+        busy = {"object": f"process {peers[2].pid} hashcat: kernel `solve`",
+                "reason": "did not end before the deadline", "todo": "give it longer with --deadline"}
+        order = lambda found: sorted(found, key=lambda each: (each["object"], each["reason"]))
+        self.assertEqual(order(done["refusals"]), order([solve, room, busy]))
+        self.assertEqual(order(done["missing"]), order([solve, room]))
+        self.assertEqual(done["unknown"], [{
+            "object": f"process {peers[3].pid} hashcat: device `far`", "reason": "no such device",
+            "todo": "name another"}])
+        self.assertEqual(host.done("status")["state"], "running")
+        suspend, there = "check  0, suspend", "check far 0"
+        self.assertEqual(self.logs(), [[suspend, there], [suspend, there], [suspend],
+                                       [suspend, there], []])
+
+    def test_prepare_asks_one_that_does_not_answer(self):
+        """It is named, and holds up nobody for longer than it may take."""
+        peer = self.peer("check=silent")
+        self.peer("check=die")
+        host = self.started("--process-timeout", "0.5")
+        done = host.done("prepare", check=True, deadline=0.5)
+        self.assertEqual(len(done["refusals"]), 1, done["refusals"])
+        self.assertIn(f"process {peer.pid}", done["refusals"][0]["object"])
+        self.assertIn("no answer within 1 s", done["refusals"][0]["reason"])
+
     def test_log(self):
         host = self.started()
         host.done("suspend")

@@ -24,8 +24,9 @@ typedef Shadowcl__Control__Response control_response;
 /* ok; refuse; close: no answer; half: part of one; garbage; oversized: claims 1 GiB; empty: zero
  * bytes; silent: nothing until the end; die: ends; exec: becomes another program; die-half; slow:
  * after a second; lost: does it, but does not say; odd: control characters, bad UTF-8, NaN; warn:
- * with warnings and residue; many: with so many warnings that they fill megabytes. Where there is a
- * file for an image: old: knows nothing of it; lie: tells another size; full: no room. */
+ * with warnings and residue; nowhere: of a check, that there is no such device; many: with so many
+ * warnings that they fill megabytes. Where there is a file for an image: old: knows nothing of it;
+ * lie: tells another size; full: no room. */
 enum { MANY = 40000 };
 enum { MAX_VERBS = 9 };
 static const char *behaviour[MAX_VERBS] = {"ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok"};
@@ -150,7 +151,13 @@ static void change(const control_request *request, const char *how, control_resp
         usleep(2500000);
         state = needed;
     }
-    if (!strcmp(how, "refuse")) {
+    if (!strcmp(how, "nowhere") && request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_CHECK &&
+        !request->check->suspend) {
+        failure->object = (char *)"device `far`";
+        failure->reason = (char *)"no such device";
+        failure->todo = (char *)"name another";
+        response->error = failure;
+    } else if (!strcmp(how, "refuse")) {
         *failure = (Shadowcl__Control__Failure){.base = failure->base,
                                                 .object = (char *)"kernel `solve`",
                                                 .reason = (char *)"did not end before the deadline",
@@ -288,7 +295,8 @@ static void log_request(const control_request *request)
         log_prepare(request->save->prepare);
         log_image(request->save->image);
     } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_CHECK) {
-        printf("check %s %d", request->check->device, request->check->strict);
+        printf("check %s %d%s", request->check->device, request->check->strict,
+               request->check->suspend ? ", suspend" : "");
     } else if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_BUILD) {
         printf("build %g %s", request->build->deadline, request->build->device);
     } else {

@@ -456,6 +456,21 @@ class Verbs(Case):
         self.peers = []
         self.equal(peer.stop(), ["check gpu, 1 1", "check 0 0"])
 
+    def test_check_process_without_a_device(self):
+        """Then it is asked whether it could be suspended."""
+        peer = self.peer("check=missing")
+        free = self.peer()
+        self.shadowcl("check", free.pid)
+        self.expect(0, out=[rf"^{free.pid} hashcat: nothing stands against a suspend\n$"])
+        self.shadowcl("check", peer.pid)
+        self.expect(1, rf"check: {peer.pid} hashcat: kernel `solve`: the device has no fp64\n  to "
+                    "do: name another", "hashcat: buffer 12: its 12.4 MiB are more")
+        element = self.one(CHECK, "check", peer.pid, code=1)
+        self.equal((element["resumes"], len(element["missing"])), (False, 2))
+        self.peers = []
+        self.equal(peer.stop(), ["check  0, suspend"] * 2)
+        self.equal(free.stop(), ["check  0, suspend"])
+
     def test_check_process_misses(self):
         peer = self.peer("check=missing")
         element = self.one(CHECK, "check", peer.pid, "--device", "0", code=1)

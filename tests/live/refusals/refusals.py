@@ -28,6 +28,8 @@ REFUSALS = {
     "relay": ("", "native kernel"),  # whether one runs at the deadline, or is about to, is chance
     "variables": ("program", "it has 4096 bytes of program-scope variables"),
 }
+# What shows only when it is waited for.
+UNFORESEEN = {"native", "relay"}
 # What is held on pocl, where it is asked to go, and why it can't.
 MOVES = {
     "svm": ("rusticl", "SVM allocation", "does not take memory that is not its driver's"),
@@ -92,6 +94,17 @@ class Holder:
         assert error["todo"], error
         return f"{error['object']}: {error['reason']}; to do: {error['todo']}"
 
+    def foretells(self, wanted):
+        """Whether `check` names it; nothing else may be named."""
+        code, answer = command(self.build, self.environment, "check", self.process.pid,
+                               "--deadline", "5")
+        assert answer["state"] == "running" and not answer["error"], f"check: {code}: {answer}"
+        assert code == (1 if answer["missing"] else 0), f"check: {code}: {answer}"
+        for thing in answer["missing"]:
+            assert wanted[0] in thing["object"] and wanted[1] in thing["reason"], thing
+            assert thing["todo"], thing
+        return len(answer["missing"]) == 1
+
     def end(self):
         self.process.stdin.close()
         assert self.process.wait(PATIENCE) == 0
@@ -100,9 +113,12 @@ class Holder:
 def try_one(build, work, kind):
     with Holder(build, work, kind, on_testdriver(build, work, kind)) as holder:
         assert holder.first == "ready", f"it said {holder.first!r}"
+        foretold = holder.foretells(REFUSALS[kind])
+        assert foretold == (kind not in UNFORESEEN), f"`check`: {foretold}"
         said = holder.refuses(REFUSALS[kind], "running", "suspend", "--deadline", "1")
         holder.tell("check", "right")
         holder.tell("drop", "dropped")
+        assert not holder.foretells(REFUSALS[kind])
         holder.does("suspended", "suspend")
         holder.does("running", "resume")
         holder.tell("check", "right")

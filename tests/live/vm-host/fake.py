@@ -365,6 +365,7 @@ class Agent:
         self.asked = threading.local()  # .id: of the command that this thread answers
         self.command_id = None          # of the one at work
         self.residue = self.refusals = None
+        self.obstacles, self.lacks = [], {}  # what a program says when it is asked; of a device
         self.calls = []
 
     def greeting(self):
@@ -409,8 +410,16 @@ class Agent:
                 "processes": [{"pid": 42, "state": self.state,
                                "devices": [{"platform": platform, "index": int(index)}]}]}
 
-    def do_prepare(self, devices=None):
-        return {"processes": [], "refusals": self.refusals or []}
+    def do_prepare(self, devices=None, check=False, device=None, deadline=10):
+        """What single programs have against it shows when they are asked, and not before."""
+        asked = {"refusals": (self.refusals or []) + (self.obstacles if check else []),
+                 "missing": [], "unknown": []}
+        if check and device:
+            asked |= {"missing": self.lacks.get(device, []),
+                      "unknown": [] if device in ("gpu:0", "pocl:0") else [
+                          {"object": "process 42 heat", "reason": f"no such device; not {device}",
+                           "todo": "name one"}]}
+        return {"processes": [], **asked}
 
     def do_suspend(self, deadline, policy, devices=None, hooks=True, prepare=False):
         if self.world.is_suspended_by_another:

@@ -16,6 +16,9 @@ SHADOWCL = os.path.abspath(sys.argv[1])
 LIMIT = 60  # seconds for a run of the command: no test waits for more than a few
 
 
+AGENTS = ("residue", "refusals", "obstacles", "lacks", "state", "place")  # its attributes
+
+
 class Run:
     """One run; `truth` is what the model says in the end, `answer` what the command says."""
 
@@ -56,7 +59,7 @@ def run(*arguments, verb="vm-migrate", has_limit=True, **settings):
             if name.startswith("source_"):
                 setattr(world.source, name.removeprefix("source_"), value)
             else:
-                setattr(world.agent if name in ("residue", "refusals", "state", "place") else world, name, value)
+                setattr(world.agent if name in AGENTS else world, name, value)
         return Run(world, *arguments, verb=verb, has_limit=has_limit)
     finally:
         world.close()

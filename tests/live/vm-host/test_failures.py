@@ -364,6 +364,64 @@ class Check(Case):
         self.assertIsNone(ran.answer["plan"])
         self.assertNotIn("plan", run("--json").answer)
 
+    def refusal(self, what, reason):
+        return {"object": f"process 42 heat: {what}", "reason": reason, "todo": "release it"}
+
+    def test_dry_run_asks_the_programs(self):
+        """Each is asked what it has that can't be carried; nothing else is asked of it."""
+        pipe = self.refusal("pipe 3", "what is in a pipe can't be read back")
+        shared = self.refusal("context 9", "it shares objects with an OpenGL context")
+        ran = run("--dry-run", "--json", "--deadline", "3", obstacles=[pipe, shared])
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(call(ran, "prepare"),
+                         [{"devices": ["0000:00:05.0"], "check": True, "deadline": 3.0}])
+        self.assertEqual(ran.answer["problems"], [pipe, shared])
+        self.assertEqual(ran.answer["error"], pipe)
+        self.assertIsNone(ran.answer["plan"])
+        self.assertFalse({"suspend", "resume", "device_del"} & {c for _, c in ran.world.commands})
+        self.says(run("--dry-run", obstacles=[pipe, shared]),
+                  "process 42 heat: pipe 3: what is in a pipe can't be read back",
+                  "also: process 42 heat: context 9: it shares objects with an OpenGL context",
+                  "to do: release it")
+
+    def test_a_move_does_not_stop_programs_to_ask_them(self):
+        self.assertEqual(call(run("--json"), "prepare"), [{"devices": ["0000:00:05.0"]}])
+
+    def test_dry_run_asks_for_the_device_of_meanwhile(self):
+        fp64 = self.refusal("kernel `solve`", "the device has no fp64")
+        ran = run("--dry-run", "--json", *MEANWHILE, lacks={"pocl:0": [fp64]})
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(ran.answer["problems"], [fp64])
+        self.check(run("--dry-run", "--json", *MEANWHILE), 0, **AT_SOURCE)
+        ran = run("--dry-run", "--json", "--meanwhile", "pocl:7")
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "process 42 heat: no such device; not pocl:7")
+
+    def test_dry_run_asks_for_the_device_at_the_end(self):
+        """One that is not in the guest yet can't be asked for, and prevents nothing."""
+        fp64 = self.refusal("kernel `solve`", "the device has no fp64")
+        ran = run("--dry-run", "--json", *MEANWHILE, "--resume-device", "gpu:0",
+                  lacks={"gpu:0": [fp64]})
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(ran.answer["problems"], [fp64])
+        ran = run("--dry-run", "--json", "--resume-device", "gpu:7")
+        self.check(ran, 0, **AT_SOURCE)
+        self.says(ran, "not known before the device is there: .*`gpu:7` .no such device; not gpu:7")
+
+    def test_dry_run_names_what_all_have_against_it(self):
+        """The machines' problems don't hide the programs'."""
+        pipe = self.refusal("pipe 3", "what is in a pipe can't be read back")
+        ran = run("--dry-run", "--json", "--destination-device", "driver=voodoo2", obstacles=[pipe])
+        self.check(ran, 1, **AT_SOURCE)
+        self.assertEqual(len(ran.answer["problems"]), 2, ran.answer["problems"])
+        self.says(ran, "no device of the kind `voodoo2`", "can't be read back")
+
+    def test_dry_run_without_an_answer(self):
+        ran = run("--dry-run", "--json", fault=(("agent", "prepare"), "fail"))
+        self.check(ran, 1, **AT_SOURCE)
+        self.says(ran, "told to fail")
+        self.assertEqual(len(ran.answer["problems"]), 1)
+
     def test_dry_run_names_all(self):
         ran = run("--dry-run", "--destination-device", "driver=voodoo2", protocol=3)
         self.assertEqual((ran.code, ran.truth), (1, AT_SOURCE))

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Would a suspend be refused? See survey.h. */
+#include "shim/survey.h"
+
+#include <stdlib.h>
+
+#include "shim/gate.h"
+#include "shim/objects.h"
+#include "shim/residue.h"
+#include "state/svm.h"
+
+static int look_at_objects(struct findings *findings, struct error *err)
+{
+    size_t count = 0;
+    object_reap();
+    struct object **objects = object_list(true, &count);
+    if (!objects)
+        return error_set(err, 0, "no memory for the list of objects");
+    int result = objects_carriable(objects, count, findings, err);
+    if (result == 0 && svm_carriable(err) != 0)
+        result = findings_take(findings, err);
+    free(objects);
+    return result;
+}
+
+int survey_suspend(int64_t deadline, struct findings *findings, struct error *err)
+{
+    if (residue_foreign(err) != 0 && findings_take(findings, err) != 0)
+        return -1;
+    if (gate_close(deadline, err) != 0) {
+        object_reap_late();
+        return -1;
+    }
+    gate_lend();
+    int result = look_at_objects(findings, err);
+    gate_unlend();
+    gate_open();
+    object_reap_late();
+    return result;
+}
