@@ -103,8 +103,11 @@ static json_t *resume_ms(const control_response *response)
 
 json_t *answer_failure(const struct error *err)
 {
-    return json_pack("{s:o, s:o, s:o}", "object", answer_string(err->object), "reason",
-                     answer_string(err->reason), "todo", answer_string(err->todo));
+    json_t *failure = json_pack("{s:o, s:o, s:o}", "object", answer_string(err->object), "reason",
+                                answer_string(err->reason), "todo", answer_string(err->todo));
+    if (err->is_final)
+        json_object_set_new(failure, "final", json_true());
+    return failure;
 }
 
 static json_t *ps_element(const struct report *report)

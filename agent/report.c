@@ -69,6 +69,7 @@ void report_take(struct report *report, struct exchange *exchange)
             error_object(err, "%s", failure->object);
         error_set(err, 0, "%s", failure->reason);
         error_todo(err, "%s", failure->todo);
+        err->is_final = failure->final;
     }
 }
 

@@ -18,7 +18,7 @@
 #include "state/mem.h"
 #include "state/staging.h"
 
-#define PROTOCOL 2 /* since 2 a check may be of a suspend */
+#define PROTOCOL 2               /* since 2 a check may be of a suspend */
 #define LONGEST_DEADLINE 86400.0 /* s */
 
 typedef Shadowcl__Control__Response response;
@@ -107,6 +107,7 @@ static Shadowcl__Control__Failure *failure_of(const struct error *err)
     failure->object = strdup(err->object);
     failure->reason = strdup(err->reason);
     failure->todo = strdup(err->todo);
+    failure->final = err->is_final;
     return failure;
 }
 

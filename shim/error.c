@@ -29,6 +29,12 @@ int error_object(struct error *err, const char *format, ...)
     return -1;
 }
 
+int error_final(struct error *err)
+{
+    err->is_final = true;
+    return -1;
+}
+
 int error_todo(struct error *err, const char *format, ...)
 {
     va_list args;

@@ -4,11 +4,14 @@
 #ifndef SHADOWCL_SHIM_ERROR_H
 #define SHADOWCL_SHIM_ERROR_H
 
+#include <stdbool.h>
+
 struct error {
     char object[128]; /* "buffer 12", "kernel `solve`", "driver `libfoo.so`" */
     char reason[384];
     char todo[256];
-    int code; /* the driver's error, where that is known; else 0 */
+    int code;      /* the driver's error, where that is known; else 0 */
+    bool is_final; /* the same would fail again, whenever it is tried */
 };
 
 /* Fills in `reason`; errnum (an errno, or 0) adds its text. Always returns -1. */
@@ -17,5 +20,7 @@ int error_set(struct error *err, int errnum, const char *format, ...)
 /* Adds which object and what to do; both return -1, so that `return error_todo(...)` reads well. */
 int error_object(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int error_todo(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Waiting does not help; returns -1. */
+int error_final(struct error *err);
 
 #endif

@@ -66,7 +66,8 @@ static int find_targets(const char *specs, struct used *used, struct error *err)
     if (result == 0 && used->count && count != used->count) {
         error_set(err, 0, "`%s` names %zu device%s, and the program uses %zu", specs, count,
                   count == 1 ? "" : "s", used->count);
-        result = error_todo(err, "name one device for each that it uses, separated by commas");
+        error_todo(err, "name one device for each that it uses, separated by commas");
+        result = error_final(err);
     }
     return result;
 }
@@ -86,7 +87,8 @@ static int check_targets(const struct used *used, struct error *err)
             if (used->targets[j] == target && !are_together(used, i, j)) {
                 error_object(err, "device `%s`", target->name);
                 error_set(err, 0, "two of the program's devices can't become the same one");
-                return error_todo(err, "name different devices");
+                error_todo(err, "name different devices");
+                return error_final(err);
             }
         /* (One that lives elsewhere has a real handle, and none of its own once it is gone.) */
         if (target->own || (target->object.real && target == place_of(used->devices[i])))
@@ -121,7 +123,8 @@ static int check_context(const struct used *used, const struct context *context,
         object_describe(&context->object, err->object, sizeof err->object);
         error_set(err, 0, "its devices can't be on two platforms, as `%s` and `%s` are",
                   first->name, other->name);
-        return error_todo(err, "name devices of one platform");
+        error_todo(err, "name devices of one platform");
+        return error_final(err);
     }
     return 0;
 }
@@ -176,7 +179,7 @@ int placement_choose(const char *specs, bool strict, struct object *const *objec
              is_another(used.devices[i], used.targets[i])) &&
             compatible(used.devices[i], used.targets[i], used.targets[i]->own, false, strict,
                        objects, count, report, NULL, err) != 0)
-            return -1;
+            return error_final(err);
     place_all(&used);
     return 0;
 }

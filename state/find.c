@@ -137,6 +137,8 @@ struct device *device_find(const char *spec_text, struct error *err)
                   list);
     else
         error_set(err, 0, "that can be %u devices: %s", visit.count, list);
+    if (!none)
+        error_final(err);
     error_todo(err, "name one by PLATFORM:INDEX, or by its name or a part of it");
     return NULL;
 }

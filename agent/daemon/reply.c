@@ -30,6 +30,8 @@ json_t *reply_error(const char *class, const struct error *err, json_t *data)
     json_t *error = json_pack("{s:s, s:o, s:o, s:o, s:o}", "class", class, "desc", describe(err),
                               "object", answer_string(err->object), "reason",
                               answer_string(err->reason), "todo", answer_string(err->todo));
+    if (err->is_final)
+        json_object_set_new(error, "final", json_true());
     if (data)
         json_object_set_new(error, "data", data);
     return json_pack("{s:o}", "error", error);

@@ -119,19 +119,27 @@ static bool was_suspended(const struct resumption *r, const struct report *repor
     return json_object_get(r->job->seen, key) != NULL;
 }
 
-/* Those that are not, or may not be, resumed. One that only does not say its state, and was not
+/* Why not all are, or may be, resumed: the first one's reason; NULL when all are. It is final when
+ * none of them will go on by being asked again. One that only does not say its state, and was not
  * seen suspended, is named in the answer and holds up nobody. */
-static const struct report *still_suspended(struct resumption *r)
+static const struct report *still_suspended(struct resumption *r, struct error *err)
 {
+    const struct report *first = NULL;
+    bool are_final = true;
     for (size_t i = 0; i < r->crowd.targets.count; i++) {
         struct report *report = &r->crowd.targets.list[i];
         if (report->failed && !strcmp(report->state, "gone"))
             report->failed = false; /* nothing is left to be resumed */
-        else if (report->failed &&
-                 (i < r->crowd.num_asked || r->job->is_recovery || was_suspended(r, report)))
-            return report;
+        if (!report->failed ||
+            (i >= r->crowd.num_asked && !r->job->is_recovery && !was_suspended(r, report)))
+            continue;
+        are_final = are_final && report->error.is_final;
+        first = first ? first : report;
     }
-    return NULL;
+    if (first)
+        *err = crowd_blame(first);
+    err->is_final = first && are_final;
+    return first;
 }
 
 /* What an agent that died has asked for may still be going on, or be about to begin. */
@@ -200,11 +208,7 @@ static int go(struct resumption *r)
         error_set(&err, ENOMEM, "nobody was asked");
         return fail(r, REPLY_INTERNAL, &err);
     }
-    const struct report *failed = still_suspended(r);
-    if (!failed)
-        return 0;
-    err = crowd_blame(failed);
-    return fail(r, REPLY_FAILED, &err);
+    return still_suspended(r, &err) ? fail(r, REPLY_FAILED, &err) : 0;
 }
 
 void resume_run(struct job *job)

@@ -221,6 +221,7 @@ static int take_answer(struct guest *guest, json_t **out, struct error *err)
     snprintf(guest->error_class, sizeof guest->error_class, "%s", *class ? class : "Internal");
     error_set(err, 0, "the agent's answer says neither `return` nor why not");
     error_todo(err, "see the agent's messages in the guest");
+    guest->is_final = json_is_true(json_object_get(error, "final"));
     copy_text(err->reason, sizeof err->reason, error, "desc");
     copy_text(err->object, sizeof err->object, error, "object");
     copy_text(err->reason, sizeof err->reason, error, "reason");
@@ -240,6 +241,7 @@ int guest_call(struct guest *guest, const char *command, json_t *arguments, json
     guest->answer = guest->busy = NULL;
     guest->num_sent = 0;
     guest->error_class[0] = 0;
+    guest->is_final = false;
     guest->next_dial = guest->next_send = 0;
     guest->wait = first_wait;
     guest->message = json_pack("{s:s, s:s}", "execute", command, "id", guest->id);

@@ -31,6 +31,7 @@ struct guest {
     int num_greetings;    /* more than one: the agent was started anew, or the port opened */
     char boot[64];        /* of the latest greeting; "" where none came */
     char error_class[32]; /* of the latest error; "" when it was none of the agent's */
+    bool is_final;        /* the latest error: it would come again, whenever it is tried */
     struct error lost;    /* the latest reason of a loss */
 };
 

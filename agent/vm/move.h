@@ -61,6 +61,7 @@ struct move {
     bool has_hooks;             /* the agent: they may be who brings a driver */
     double settle_until;        /* until then a device that has come may not be ready yet */
     int num_tries;              /* to resume again, because of that */
+    struct error refusal;       /* of a resume, for good; without a reason there was none */
     char boot[64];
     char suspend_id[40];       /* of a suspend that did not go well, as the agent knows it; or "" */
     double downtime_ms;        /* of the machine, as QEMU has it; below 0 where it did not say */

@@ -11,8 +11,9 @@
 /* Seconds. */
 static const double look_every = 0.25;
 static const double first_pause = 0.25;
-/* Beyond the first; four times the pause before each. */
-static const int most_tries = 4;
+/* Beyond the first; each pause is four times the one before, and the last as long as there is
+ * time. */
+static const int most_tries = 6;
 
 static bool never(void *data)
 {
@@ -105,16 +106,30 @@ static json_t *resume_arguments(const struct move *move)
     return arguments;
 }
 
-/* What fails on a device that is not ready and what fails on any can't be told apart: until it must
- * be ready, both are tried again. But few times in all: each try can cost a program one instance of
- * its driver, of which there are 15, and the way back needs some too. */
+/* When a resume that failed is to be tried again; 0: not at all. */
+static double next_try(const struct move *move)
+{
+    const struct guest *guest = &move->holder->guest;
+    double now = text_clock();
+    double next = now + first_pause * (1 << move->num_tries * 2);
+    if (strcmp(guest->error_class, "Failed") != 0 || guest->is_final ||
+        move->num_tries == most_tries || now >= move->settle_until)
+        return 0;
+    bool is_last = move->num_tries == most_tries - 1 || next > move->settle_until;
+    return is_last ? move->settle_until : next;
+}
+
+/* A program that says that its device lacks something, or that no device is meant, says so for
+ * good. What else fails may be a device that is not ready: until it must be that is tried again.
+ * But few times in all: each try can cost a program one instance of its driver, of which there are
+ * 15, and the way back needs some too. */
 int step_resume(struct move *move, struct error *err)
 {
     while (resume(move, resume_arguments(move), err) < 0) {
-        bool has_failed = !strcmp(move->holder->guest.error_class, "Failed");
-        double next = text_clock() + first_pause * (1 << move->num_tries * 2);
-        if (!has_failed || move->num_tries == most_tries || next > move->settle_until ||
-            turns_wait(&move->turns, never, NULL, next) == TURNS_STOPPED)
+        double next = next_try(move);
+        if (move->holder->guest.is_final)
+            move->refusal = *err;
+        if (!next || turns_wait(&move->turns, never, NULL, next) == TURNS_STOPPED)
             return -1;
         move->num_tries++;
     }

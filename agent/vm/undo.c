@@ -188,6 +188,21 @@ static void withdraw(struct move *move)
     guest_call(guest, "cancel", arguments, NULL, move_timeout(move), &unsaid);
 }
 
+/* What was refused for good is not asked for again. */
+static int resume_unless_refused(struct move *move, struct error *err)
+{
+    if (!*move->refusal.reason && step_resume(move, err) == 0)
+        return 0;
+    if (*move->refusal.reason)
+        *err = move->refusal;
+    if (!move->options.resume_device)
+        return -1;
+    note_error(move, "not on the device of --resume-device, so on the one they had", err);
+    move->options.resume_device = NULL;
+    move->refusal = (struct error){0};
+    return step_resume(move, err);
+}
+
 static void resume_here(struct move *move)
 {
     struct error err = {0};
@@ -200,16 +215,10 @@ static void resume_here(struct move *move)
         learn(move);
         return;
     }
-    int result = move->programs == PROGRAMS_SUSPENDED ? step_resume(move, &err) : 0;
-    if (result < 0 && move->options.resume_device) {
-        note_error(move, "not on the device of --resume-device, so on the one they had", &err);
-        move->options.resume_device = NULL;
-        result = step_resume(move, &err);
-    }
-    if (result < 0) {
-        note_error(move, "the programs were not resumed", &err);
-        learn(move);
-    }
+    if (move->programs != PROGRAMS_SUSPENDED || resume_unless_refused(move, &err) == 0)
+        return;
+    note_error(move, "the programs were not resumed", &err);
+    learn(move);
 }
 
 /* The device can't be had: the programs go on without it where there is another. */

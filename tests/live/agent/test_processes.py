@@ -179,6 +179,20 @@ class Processes(Case):
         host.done("suspend")
         host.done("resume")
 
+    def test_refused_for_good(self):
+        """Trying again helps as long as it may help one of them."""
+        for second, final in (("never", True), ("refuse", None)):
+            peers = [self.peer("resume=never"), self.peer(f"resume={second}"), self.peer()]
+            host = self.host() if self.agent else self.started()
+            host.done("suspend")
+            error = host.fails("Failed", "resume")
+            self.assertEqual(error.get("final"), final)
+            errors = {each["pid"]: each["error"] for each in error["data"]["processes"]}
+            self.assertIs(errors[peers[0].pid]["final"], True)
+            self.assertEqual(errors[peers[1].pid].get("final"), final)
+            self.assertIsNone(errors[peers[2].pid])
+            self.logs()
+
     def test_prepared(self):
         """Each is asked as the host wants it."""
         self.peer()
@@ -300,6 +314,19 @@ class Real(Case):
         contents = [self.read(result) for result in results]
         self.assertEqual(len(contents[0]), 16384 * 4)
         self.assertTrue(all(content == contents[0] for content in contents), "results differ")
+
+    def test_refused_for_good(self):
+        """What no waiting changes is told from a device that may come yet."""
+        self.program()
+        host = self.started()
+        host.done("suspend")
+        for device, reason, final in (("0,0", "names 2 devices", True),
+                                      ("not here", "no such device", None)):
+            error = host.fails("Failed", "resume", device=device)
+            self.assertIn(reason, error["reason"])
+            self.assertEqual(error.get("final"), final, error)
+        host.done("resume")
+        self.expect_running(host)
 
     def test_asked_too_early(self):
         """A process that comes to a request when nobody waits for the answer any more leaves it."""

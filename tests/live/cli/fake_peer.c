@@ -21,12 +21,12 @@
 typedef Shadowcl__Control__Request control_request;
 typedef Shadowcl__Control__Response control_response;
 
-/* ok; refuse; close: no answer; half: part of one; garbage; oversized: claims 1 GiB; empty: zero
- * bytes; silent: nothing until the end; die: ends; exec: becomes another program; die-half; slow:
- * after a second; lost: does it, but does not say; odd: control characters, bad UTF-8, NaN; warn:
- * with warnings and residue; nowhere: of a check, that there is no such device; many: with so many
- * warnings that they fill megabytes. Where there is a file for an image: old: knows nothing of it;
- * lie: tells another size; full: no room. */
+/* ok; refuse; never: the same, for good; close: no answer; half: part of one; garbage; oversized:
+ * claims 1 GiB; empty: zero bytes; silent: nothing until the end; die: ends; exec: becomes another
+ * program; die-half; slow: after a second; lost: does it, but does not say; odd: control
+ * characters, bad UTF-8, NaN; warn: with warnings and residue; nowhere: of a check, that there is
+ * no such device; many: with so many warnings that they fill megabytes. Where there is a file for
+ * an image: old: knows nothing of it; lie: tells another size; full: no room. */
 enum { MANY = 40000 };
 enum { MAX_VERBS = 9 };
 static const char *behaviour[MAX_VERBS] = {"ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok"};
@@ -157,11 +157,12 @@ static void change(const control_request *request, const char *how, control_resp
         failure->reason = (char *)"no such device";
         failure->todo = (char *)"name another";
         response->error = failure;
-    } else if (!strcmp(how, "refuse")) {
+    } else if (!strcmp(how, "refuse") || !strcmp(how, "never")) {
         *failure = (Shadowcl__Control__Failure){.base = failure->base,
                                                 .object = (char *)"kernel `solve`",
                                                 .reason = (char *)"did not end before the deadline",
                                                 .todo = (char *)"give it longer with --deadline"};
+        failure->final = !strcmp(how, "never");
         response->error = failure;
     } else if (!strcmp(how, "full")) {
         failure->object = (char *)"image";

@@ -365,6 +365,7 @@ class Agent:
         self.asked = threading.local()  # .id: of the command that this thread answers
         self.command_id = None          # of the one at work
         self.residue = self.refusals = None
+        self.never = ()  # devices that a program can't go on with, whenever that is tried
         self.obstacles, self.lacks = [], {}  # what a program says when it is asked; of a device
         self.calls = []
 
@@ -453,6 +454,11 @@ class Agent:
         self.begin("resume", "resuming")
         time.sleep(0.02)
         place = device or (map or {}).get("42") or self.place
+        if place in self.never:
+            self.end("suspended")
+            raise Refusal(f"process 42: kernel `solve`: {place} has no fp64: name another", "Failed",
+                          object="process 42: kernel `solve`", reason=f"{place} has no fp64",
+                          todo="name another", final=True)
         if place not in ("gpu:0", "pocl:0"):
             self.end("suspended")
             raise Refusal(f"process 42: no device {place}", "Failed", object="process 42",

@@ -16,7 +16,7 @@ SHADOWCL = os.path.abspath(sys.argv[1])
 LIMIT = 60  # seconds for a run of the command: no test waits for more than a few
 
 
-AGENTS = ("residue", "refusals", "obstacles", "lacks", "state", "place")  # its attributes
+AGENTS = ("residue", "refusals", "obstacles", "lacks", "never", "state", "place")  # its attributes
 
 
 class Run:

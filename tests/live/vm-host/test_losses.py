@@ -248,6 +248,34 @@ class Ready(Case):
         ran = run("--json", "--migrate-timeout", "0.3", migration_time=30, ready_time=0.6)
         self.check(ran, 1, **AT_SOURCE)
 
+    def test_is_awaited_up_to_the_limit(self):
+        """The last try is when the time is over, not when the next pause would be too long."""
+        ran = run("--json", "--timeout", "4", ready_time=2.5)
+        self.check(ran, 0, **AT_DESTINATION)
+
+    def test_refused_for_good(self):
+        """A device that lacks something will lack it later: it is said at once, and not asked again."""
+        ran = run("--json", "--timeout", "20", never=["gpu:0"])
+        self.check(ran, 1, guest="destination", device="plugged", programs="suspended")
+        self.says(ran, "process 42: kernel `solve`: gpu:0 has no fp64", "to do: name another",
+                  "shadowcl vm-resume")
+        self.assertEqual(resumes(ran), 1)
+        self.assertLess(sum(phase["ms"] for phase in ran.answer["phases"]), 5000)
+
+    def test_refused_for_good_on_the_device_that_was_named(self):
+        """They have the one that they had, at once."""
+        ran = run("--json", "--timeout", "20", "--resume-device", "pocl:0", never=["pocl:0"])
+        self.check(ran, 1, **AT_DESTINATION)
+        self.says(ran, "pocl:0 has no fp64", "so on the one they had")
+        self.assertEqual(resumes(ran), 2)
+        self.assertLess(sum(phase["ms"] for phase in ran.answer["phases"]), 5000)
+
+    def test_refused_for_good_by_vm_resume(self):
+        ran = run("--json", "--timeout", "20", verb="vm-resume", state="suspended", never=["gpu:0"])
+        self.assertEqual((ran.code, ran.truth["programs"]), (1, "suspended"), ran.stderr)
+        self.assertEqual(resumes(ran), 1)
+        self.assertLess(sum(phase["ms"] for phase in ran.answer["phases"]), 5000)
+
     def test_never(self):
         """What was refused last is said, and the programs keep their state."""
         ran = run("--json", ready_time=100)
