@@ -3,6 +3,7 @@
 #include "agent/vm/move.h"
 
 #include "agent/text.h"
+#include "agent/vm/remember.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -163,6 +164,23 @@ int move_phase(struct move *move, const struct phase *phase, struct error *err)
     return result;
 }
 
+/* What a vm-resume would have to know that goes on from here. */
+static void remember(struct move *move)
+{
+    struct error err = {0};
+    const struct side *side = move->holder;
+    const char *monitor = side->qmp.address, *device = move->options.device;
+    if (!monitor || !move->is_touched)
+        return;
+    if (side == &move->destination) /* what the source was without is of no use any more */
+        remember_drop(move->source.qmp.address, device);
+    if (side->plug == PLUG_IN)
+        remember_drop(monitor, device);
+    else if (side->device && remember_keep(monitor, device, side->device, &err) < 0)
+        move_note(move, "vm-resume has to be told how the device is plugged in: %s: %s", err.object,
+                  err.reason);
+}
+
 int move_run(struct move *move, const struct phase *phases)
 {
     struct error err = {0};
@@ -171,6 +189,7 @@ int move_run(struct move *move, const struct phase *phases)
         phase++;
     if (phase->name)
         move_undo(move);
+    remember(move);
     timeline_finish(&move->timeline);
     return move_report(move, phase->name ? &err : NULL);
 }

@@ -3,8 +3,10 @@
  * saved, moved by other means, or whose host needs the device for a while. */
 #include "agent/verbs.h"
 #include "agent/vm/move.h"
+#include "agent/vm/remember.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct move move; /* large, and there is one */
 
@@ -27,6 +29,20 @@ static int check_suspend(struct move *one, struct error *err)
     return side_check_guest(&one->source, err);
 }
 
+/* As it was plugged in before it was unplugged, if that was done from here. */
+static int recall_device(struct side *side)
+{
+    const char *id = side->move->options.device;
+    side->device = remember_find(side->qmp.address, id);
+    if (!side->device)
+        return -1;
+    json_object_set_new(side->device, "id", json_string(id));
+    char *text = device_text(side->device);
+    move_note(side->move, "`%.60s` is plugged in as it was: %.400s", id, text ? text : "?");
+    free(text);
+    return 0;
+}
+
 static int check_resume(struct move *one, struct error *err)
 {
     struct side *side = &one->source;
@@ -39,11 +55,13 @@ static int check_resume(struct move *one, struct error *err)
     side_mark(side, ROW_VM);
     error_object(err, "device `%.60s`", one->options.device);
     error_todo(err, "say with --device-options how it is plugged in; vm-suspend has told it");
-    if (!is_there && !text)
-        return error_set(err, 0, "the machine has no device with this id");
+    if (!is_there && !text && recall_device(side) < 0)
+        return error_set(err, 0,
+                         "the machine has no device with this id, and no vm-suspend here has taken "
+                         "one from it");
     if (text && side_set_device(side, text, err) < 0)
         return -1;
-    if (text && !is_there && device_check(&side->qmp, side->device, timeout, err) < 0)
+    if (!is_there && device_check(&side->qmp, side->device, timeout, err) < 0)
         return -1;
     return side_check_guest(side, err);
 }

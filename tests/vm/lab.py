@@ -51,6 +51,7 @@ class Lab:
         self.build = os.path.abspath(build)
         self.cache = os.path.join(self.build, "vm")
         self.say = say
+        os.environ["SHADOWCL_STATE_DIR"] = os.path.join(self.cache, "state")  # of vm-resume
         self.image = self.make_image()
         samples = [read(path) for path in sorted(glob.glob(f"{SOURCE}/samples/*.[ch]"))]
         self.key = digest(os.path.basename(self.image), inspect.getsource(Machine.command), WARM_UP,

@@ -16,6 +16,9 @@ SHADOWCL = os.path.abspath(sys.argv[1])
 LIMIT = 60  # seconds for a run of the command: no test waits for more than a few
 
 
+# What vm-resume remembers from one command to the next.
+STATE = tempfile.TemporaryDirectory(prefix="vm-host-state-")
+os.environ["SHADOWCL_STATE_DIR"] = os.path.join(STATE.name, "of", "the", "host")
 AGENTS = ("residue", "refusals", "obstacles", "lacks", "never", "state", "place")  # its attributes
 
 

@@ -144,6 +144,73 @@ class SuspendAndResume(Case):
         self.assertEqual(self.world.truth(), AT_SOURCE)
         self.assertEqual(self.world.source.device, fake.PCI)
 
+    def remembered(self):
+        folder = os.environ["SHADOWCL_STATE_DIR"]
+        return os.listdir(folder) if os.path.isdir(folder) else []
+
+    def test_how_it_is_plugged_in_is_remembered(self):
+        """vm-resume need not be told again; afterwards there is nothing to be remembered."""
+        before = self.remembered()
+        Run(self.world, verb="vm-suspend")
+        self.assertEqual(len(self.remembered()), len(before) + 1)
+        ran = Run(self.world, "--json", verb="vm-resume")
+        self.check(ran, 0, **AT_SOURCE)
+        self.assertEqual(self.world.source.device, fake.PCI)
+        self.says(ran, "`gpu0` is plugged in as it was: driver=ivshmem-plain,id=gpu0,bus=pci.0,"
+                  "addr=05.0,memdev=mem-gpu")
+        self.assertEqual(self.remembered(), before)
+
+    def test_other_options_go_first(self):
+        Run(self.world, verb="vm-suspend")
+        ran = Run(self.world, "--json", "--device-options",
+                  "driver=ivshmem-plain,memdev=mem-gpu,bus=pci.0,addr=09", verb="vm-resume")
+        self.check(ran, 0, **AT_SOURCE)
+        self.assertEqual(self.world.source.device["addr"], "09")
+
+    def test_what_is_remembered_is_of_one_machine_and_one_device(self):
+        Run(self.world, verb="vm-suspend")
+        ran = Run(self.world, "--json", "--device", "gpu1", verb="vm-resume")
+        self.assertEqual((ran.code, ran.truth["programs"]), (1, "suspended"))
+        self.says(ran, "no device with this id, and no vm-suspend here has taken one from it")
+        other = tempfile.mkdtemp(prefix="vm-host-")
+        self.addCleanup(shutil.rmtree, other)
+        world = fake.World(other)
+        self.addCleanup(world.close)
+        world.source.device, world.agent.state = None, "suspended"
+        ran = Run(world, "--json", verb="vm-resume")
+        self.assertEqual((ran.code, ran.truth["device"]), (1, "nowhere"))
+
+    def test_nothing_is_remembered_of_a_failure(self):
+        """The device is plugged in again."""
+        before = self.remembered()
+        self.world.agent.residue = "it holds /dev/gpu"
+        self.assertEqual(Run(self.world, verb="vm-suspend").code, 1)
+        self.assertEqual(self.remembered(), before)
+
+    def test_what_others_could_write_is_not_believed(self):
+        folder, before = os.environ["SHADOWCL_STATE_DIR"], self.remembered()
+        Run(self.world, verb="vm-suspend")
+        own, = set(self.remembered()) - set(before)
+        for mode, path in ((0o777, folder), (0o666, os.path.join(folder, own))):
+            right = os.stat(path).st_mode & 0o777
+            os.chmod(path, mode)
+            ran = Run(self.world, "--json", verb="vm-resume")
+            self.assertEqual((ran.code, ran.truth["device"]), (1, "nowhere"), ran.stderr)
+            os.chmod(path, right)
+        self.check(Run(self.world, "--json", verb="vm-resume"), 0, **AT_SOURCE)
+
+    def test_not_remembered(self):
+        """It has done what it should; what was to be kept is said, and has to be told later."""
+        folder = os.environ["SHADOWCL_STATE_DIR"]
+        os.environ["SHADOWCL_STATE_DIR"] = "/proc/nowhere"
+        try:
+            ran = Run(self.world, verb="vm-suspend")
+            self.check(ran, 0, guest="source", device="nowhere", programs="suspended")
+            self.says(ran, "vm-resume has to be told how the device is plugged in: directory "
+                      "`/proc/nowhere`", "go on with: .*--device-options")
+        finally:
+            os.environ["SHADOWCL_STATE_DIR"] = folder
+
     def rows(self, ran):
         return {row: [state["state"] for state in ran.answer["states"] if state["of"] == row]
                 for row in ("device", "vm")}
@@ -215,6 +282,7 @@ class SuspendAndResume(Case):
 
     def test_resume_without_options(self):
         Run(self.world, verb="vm-suspend")
+        shutil.rmtree(os.environ["SHADOWCL_STATE_DIR"])
         ran = Run(self.world, "--json", verb="vm-resume")
         self.assertEqual(ran.code, 1)
         self.says(ran, "has no device with this id", "--device-options")
