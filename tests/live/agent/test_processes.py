@@ -9,6 +9,26 @@ import time
 from harness import BIN, Case, needs_root, NOBODY, run_tests, wait_until
 
 
+def contained(case, *arguments):
+    """A vadd under shadowcl in a pid namespace of its own, which sees the runtime directory elsewhere."""
+    inside = os.path.join(case.top, "inside")
+    os.mkdir(inside)
+    script = (f"mount --bind {case.run} {inside} && mount -t proc proc /proc && "
+              f"exec {BIN}/shadowcl run --runtime-dir {inside} -- {BIN}/sample-vadd \"$@\"")
+    wrapper = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*wrapper, "true"], stderr=subprocess.DEVNULL).returncode:
+        case.skipTest("no right to make a namespace")
+    output = os.path.join(case.top, "contained")
+    with open(output, "wb") as file:
+        program = subprocess.Popen([*wrapper, "sh", "-c", script, "sh", *arguments],
+                                   stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                                   env=case.environment())
+    program.output = output
+    case.programs.append(program)
+    wait_until(lambda: b"round" in case.read(output), "the program is at work")
+    return program
+
+
 class Processes(Case):
     def three(self, *last):
         return [self.peer(), self.peer(), self.peer(*last)]
@@ -269,20 +289,7 @@ class Processes(Case):
     @needs_root
     def test_container(self):
         """Another pid namespace; the runtime directory is bind-mounted there under another name."""
-        inside = os.path.join(self.top, "inside")
-        os.mkdir(inside)
-        script = (f"mount --bind {self.run} {inside} && mount -t proc proc /proc && "
-                  f"exec {BIN}/shadowcl run --runtime-dir {inside} -- {BIN}/sample-vadd "
-                  "--repeat 1000000 --size 1024")
-        wrapper = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-        if subprocess.run([*wrapper, "true"], stderr=subprocess.DEVNULL).returncode:
-            self.skipTest("no right to make a namespace")
-        output = os.path.join(self.top, "contained")
-        with open(output, "wb") as file:
-            program = subprocess.Popen([*wrapper, "sh", "-c", script], stdin=subprocess.DEVNULL,
-                                       stdout=file, stderr=file, env=self.environment())
-        self.programs.append(program)
-        wait_until(lambda: b"round" in self.read(output), "the program is at work")
+        output = contained(self, "--repeat", "1000000", "--size", "1024").output
         host = self.started()
         status = host.done("status")["processes"]
         self.assertEqual([each["state"] for each in status], ["running"])
@@ -327,6 +334,39 @@ class Real(Case):
             self.assertEqual(error.get("final"), final, error)
         host.done("resume")
         self.expect_running(host)
+
+    @needs_root
+    def test_two_users_and_a_container(self):
+        """Root's agent suspends programs of two users and one in another pid namespace as one."""
+        results = os.path.join(self.top, "results")
+        os.mkdir(results)
+        os.chmod(results, 0o1777)
+        path = lambda who: os.path.join(results, who)
+        work = lambda who: ("--repeat", "200000", "--size", "16384", "--output", path(who))
+        subprocess.run([os.path.join(BIN, "sample-vadd"), *work("undisturbed")], check=True,
+                       stdin=subprocess.DEVNULL, capture_output=True, timeout=200)
+        for user in (1, NOBODY):
+            self.program(*work(str(user)), user=user,
+                         env={"POCL_CACHE_DIR": path(f"cache of {user}")})
+        contained(self, *work("contained"))
+        host = self.started()
+        processes = host.done("status")["processes"]
+        self.assertEqual(sorted(each["uid"] for each in processes), [0, 1, NOBODY])
+        for _ in range(3):
+            done = host.done("suspend")
+            self.assertEqual([each["state"] for each in done["processes"]], ["suspended"] * 3)
+            before = [self.read(program.output) for program in self.programs]
+            time.sleep(0.5)
+            self.assertEqual([self.read(program.output) for program in self.programs], before,
+                             "somebody goes on while suspended")
+            host.done("resume")
+            self.expect_running(host)
+        for program in self.programs:
+            self.assertEqual(program.wait(200), 0, self.read(program.output)[-300:])
+        wanted = self.read(path("undisturbed"))
+        self.assertEqual(len(wanted), 16384 * 4)
+        for who in ("1", str(NOBODY), "contained"):
+            self.assertEqual(self.read(path(who)), wanted, f"{who}: other bytes")
 
     def test_asked_too_early(self):
         """A process that comes to a request when nobody waits for the answer any more leaves it."""
