@@ -33,8 +33,12 @@ class Outcome:
         return self.answer.get("state")
 
     def failed(self, *words):
-        """Ended with a message that has these words in it."""
+        """Ended with a message that has these words in it, and that says what and why, and where
+        all is now."""
         assert self.code == 1, f"this was to fail: {self}"
+        error = self.answer["error"]
+        assert error["object"] and error["reason"], f"it does not say what, or why: {self}"
+        assert "  now: " in self.err, f"it does not say where all is: {self}"
         for word in words:
             assert word in self.err + self.out, f"no `{word}` in the message: {self}"
         return self
@@ -100,6 +104,14 @@ class Move:
                 "--destination", b.relay.path, "--destination-agent", b.path("agent"),
                 "--device", "gpu0", "--destination-device", device,
                 "--uri", f"unix:{b.path('migration')}", "--json", *options]
+
+    def half(self, verb, *options, limit=300):
+        """`vm-suspend` or `vm-resume` of the machine that has the guest."""
+        done = subprocess.run(
+            [os.path.join(self.lab.build, "bin", "shadowcl"), verb, "--qmp", self.here.relay.path,
+             "--agent", self.here.path("agent"), "--device", "gpu0", "--json", *options],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, check=False)
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def begin(self, *options):
         return subprocess.Popen(self.command(*options), stdin=subprocess.DEVNULL, text=True,

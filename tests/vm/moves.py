@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves that go well."""
+import os
+
 from lab import MIB, last_step
+from machine import CANARY, load_uri
 from move import FILTER, HEAT, NBODY, Move, wait_step_or_end
 
 LONG_HEAT = ["sample-heat", "--steps", "12000"]
@@ -76,4 +79,35 @@ def meanwhile(lab):
         assert move.here.status() == "running", "the machine had moved before the program went on"
         move.moved(move.end(process))
         assert move.bar.touched() > 0, "it was not resumed on the new device"
+        move.finish()
+
+
+def saved_to_disk(lab):
+    """A machine is saved to a file, ends, and is started from it; how its device was plugged in is
+    remembered."""
+    lab.reference(*HEAT)
+    path = os.path.join(lab.cache, "saved")
+    with Move(lab) as move:
+        move.start("heat", HEAT, steps=100)
+        suspended = move.half("vm-suspend", "--timeout", "120", "--unplug-timeout", "60")
+        assert suspended.code == 0 and suspended.state() == {
+            "guest": "virtual machine", "device": "nowhere", "programs": "suspended"}, str(suspended)
+        machine, stopped = move.here, last_step(move.here.guest, "/tmp/heat")
+        move.bar.fill(b"\xee")  # a GPU that somebody else has had
+        try:
+            machine.save(path)
+            machine.incoming = load_uri(path)
+            machine.restart()
+            machine.wait_status("running")
+            machine.guest.wait_ready()
+        finally:
+            os.unlink(path)
+        assert last_step(machine.guest, "/tmp/heat") == stopped, "it went on without its device"
+        assert not machine.guest_has_gpu()
+        move.bar.fill(CANARY)
+        machine.qmp.execute("object-add", **move.bar.backend)
+        resumed = move.half("vm-resume", "--timeout", "120")
+        assert resumed.code == 0 and resumed.answer["ok"], str(resumed)
+        assert "is plugged in as it was: driver=ivshmem-plain" in resumed.err, str(resumed)
+        move.alive()
         move.finish()
