@@ -19,7 +19,7 @@ static const struct verb {
     {"prepare", "PID... | --all", "build for another device, ahead of a move there", verb_prepare},
     {"move", "PID --device SPEC", "suspend and resume on another device in one step", verb_move},
     {"save", "PID FILE", "write an image of a program, which goes on", verb_save},
-    {"check", "PID|FILE", "would it find all that it needs on a device?", verb_check},
+    {"check", "PID|FILE", "could it be suspended, or go on on another device?", verb_check},
     {"inspect", "FILE", "print what is in an image", verb_inspect},
     {"diff", "A B", "tell in what two images differ", verb_diff},
     {"verify", "FILE", "check an image, also on a device", verb_verify},
