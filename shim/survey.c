@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shim/gate.h"
+#include "shim/loader.h"
 #include "shim/objects.h"
 #include "shim/residue.h"
 #include "state/svm.h"
@@ -26,6 +27,9 @@ static int look_at_objects(struct findings *findings, struct error *err)
 int survey_suspend(int64_t deadline, struct findings *findings, struct error *err)
 {
     if (residue_foreign(err) != 0 && findings_take(findings, err) != 0)
+        return -1;
+    /* An instance that a resume will need is had now, and kept for it. */
+    if (loader_prepare(err) != 0 && findings_take(findings, err) != 0)
         return -1;
     if (gate_close(deadline, err) != 0) {
         object_reap_late();

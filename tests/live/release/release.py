@@ -142,6 +142,14 @@ def cycles(scene, pid, count):
         expect(canary == bytes(4096), f"cycle {i + 1}: the new device's canary page was written")
 
 
+def foretold(scene, pid):
+    """The one reason why a suspend would be refused, before it is asked for."""
+    code, answer, text = scene.command("check", pid)
+    expect(code == 1 and answer["state"] == "running" and len(answer["missing"]) == 1,
+           f"check: exit {code}: {answer} {text}")
+    return answer["missing"][0]["reason"]
+
+
 def through_ten_cycles(build, native, variant, line):
     scene = Scene(build, variant, line)
     try:
@@ -182,6 +190,7 @@ def test_limit_of_instances_is_refused_beforehand(build, native):
         expect(done >= 10, f"only {done} cycles")
         expect(answer["state"] == "running", f"state {answer['state']} after the refusal")
         expect(re.search("instance", answer["error"]["reason"]), f"reason: {answer['error']}")
+        expect(foretold(scene, pid) == answer["error"]["reason"], "`check` does not foretell it")
         _, field = scene.finish()
         expect(field == native, "the field differs from the native one")
         print(f"  refused after {done} cycles: {answer['error']['reason']}")
@@ -194,8 +203,10 @@ def test_what_no_driver_opened_is_refused(build, native):
     scene = Scene(build, "")
     try:
         pid = scene.start("/bin/bash", "-c", f'exec 9<"{scene.node}"; exec "$@"', "bash")
+        reason = foretold(scene, pid)
         code, answer, _ = scene.command("suspend", pid)
         expect(code == 1 and answer["state"] == "running", f"exit {code}, {answer['state']}")
+        expect(reason == answer["error"]["reason"], f"`check` foretells {reason}: {answer['error']}")
         expect("fd 9" in answer["error"]["object"], f"object: {answer['error']}")
         _, field = scene.finish()
         expect(field == native, "the field differs from the native one")
