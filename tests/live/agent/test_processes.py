@@ -306,10 +306,17 @@ class Processes(Case):
 class Real(Case):
     """Programs that compute: their results are those of an undisturbed run."""
 
+    def together(self, *starts):
+        """All are at work at the same moment, however long each takes to come to that."""
+        for start in starts:
+            start().send_signal(signal.SIGSTOP)
+        for program in self.programs:
+            program.send_signal(signal.SIGCONT)
+
     def test_results(self):
         results = [os.path.join(self.top, f"result{i}") for i in range(4)]
-        for result in results:
-            self.program("--repeat", "100000", "--size", "16384", "--output", result)
+        self.together(*(lambda result=result: self.program(
+            "--repeat", "100000", "--size", "16384", "--output", result) for result in results))
         host = self.started()
         for _ in range(3):
             done = host.done("suspend")
@@ -342,13 +349,12 @@ class Real(Case):
         os.mkdir(results)
         os.chmod(results, 0o1777)
         path = lambda who: os.path.join(results, who)
-        work = lambda who: ("--repeat", "200000", "--size", "16384", "--output", path(who))
+        work = lambda who: ("--repeat", "100000", "--size", "16384", "--output", path(who))
         subprocess.run([os.path.join(BIN, "sample-vadd"), *work("undisturbed")], check=True,
                        stdin=subprocess.DEVNULL, capture_output=True, timeout=200)
-        for user in (1, NOBODY):
-            self.program(*work(str(user)), user=user,
-                         env={"POCL_CACHE_DIR": path(f"cache of {user}")})
-        contained(self, *work("contained"))
+        self.together(*(lambda user=user: self.program(
+            *work(str(user)), user=user, env={"POCL_CACHE_DIR": path(f"cache of {user}")})
+            for user in (1, NOBODY)), lambda: contained(self, *work("contained")))
         host = self.started()
         processes = host.done("status")["processes"]
         self.assertEqual(sorted(each["uid"] for each in processes), [0, 1, NOBODY])
