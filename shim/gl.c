@@ -5,6 +5,7 @@
 #include <CL/cl_gl.h>
 
 #include "shim/export.h"
+#include "state/event.h"
 #include "state/mem.h"
 
 static cl_mem refuse_create(cl_context context, cl_int *errcode_ret)
@@ -20,9 +21,18 @@ static cl_event refuse_event(cl_context context, cl_int *errcode_ret)
     return NULL;
 }
 
-static cl_int refuse_enqueue(cl_command_queue queue)
+static cl_int refuse_enqueue(cl_command_queue queue, cl_uint num_mems, const cl_mem *mems,
+                             cl_uint num_waits, const cl_event *waits)
 {
-    return queue_check(queue) ? CL_INVALID_OPERATION : CL_INVALID_COMMAND_QUEUE;
+    if (!queue_check(queue))
+        return CL_INVALID_COMMAND_QUEUE;
+    for (cl_uint i = 0; i < num_mems && mems; i++)
+        if (!mem_check(mems[i]))
+            return CL_INVALID_MEM_OBJECT;
+    for (cl_uint i = 0; i < num_waits && waits; i++)
+        if (!event_check(waits[i]))
+            return CL_INVALID_EVENT_WAIT_LIST;
+    return CL_INVALID_OPERATION;
 }
 
 static cl_int refuse_query(cl_mem mem)
@@ -82,7 +92,8 @@ EXPORT cl_int CL_API_CALL clEnqueueAcquireGLObjects(cl_command_queue command_que
                                                     const cl_event *event_wait_list,
                                                     cl_event *event)
 {
-    return refuse_enqueue(command_queue);
+    return refuse_enqueue(command_queue, num_objects, mem_objects, num_events_in_wait_list,
+                          event_wait_list);
 }
 
 EXPORT cl_int CL_API_CALL clEnqueueReleaseGLObjects(cl_command_queue command_queue,
@@ -91,7 +102,8 @@ EXPORT cl_int CL_API_CALL clEnqueueReleaseGLObjects(cl_command_queue command_que
                                                     const cl_event *event_wait_list,
                                                     cl_event *event)
 {
-    return refuse_enqueue(command_queue);
+    return refuse_enqueue(command_queue, num_objects, mem_objects, num_events_in_wait_list,
+                          event_wait_list);
 }
 
 EXPORT cl_int CL_API_CALL clGetGLContextInfoKHR(const cl_context_properties *properties,
@@ -120,14 +132,16 @@ EXPORT cl_int CL_API_CALL clEnqueueAcquireEGLObjectsKHR(
     cl_command_queue command_queue, cl_uint num_objects, const cl_mem *mem_objects,
     cl_uint num_events_in_wait_list, const cl_event *event_wait_list, cl_event *event)
 {
-    return refuse_enqueue(command_queue);
+    return refuse_enqueue(command_queue, num_objects, mem_objects, num_events_in_wait_list,
+                          event_wait_list);
 }
 
 EXPORT cl_int CL_API_CALL clEnqueueReleaseEGLObjectsKHR(
     cl_command_queue command_queue, cl_uint num_objects, const cl_mem *mem_objects,
     cl_uint num_events_in_wait_list, const cl_event *event_wait_list, cl_event *event)
 {
-    return refuse_enqueue(command_queue);
+    return refuse_enqueue(command_queue, num_objects, mem_objects, num_events_in_wait_list,
+                          event_wait_list);
 }
 
 EXPORT cl_event CL_API_CALL clCreateEventFromEGLSyncKHR(cl_context context, CLeglSyncKHR sync,

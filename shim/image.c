@@ -43,6 +43,15 @@ static cl_int check_flags(const struct request *request, const struct mem *paren
                                                                        : CL_SUCCESS;
 }
 
+/* §5.3.1.2: a line lies over a buffer, a plane may lie over a buffer or an image, the others over
+ * nothing. Drivers look at this too late (pocl), or make an image of an image. */
+static bool may_lie_over(cl_mem_object_type type, const struct mem *parent)
+{
+    if (type == CL_MEM_OBJECT_IMAGE1D_BUFFER)
+        return parent && parent->type == CL_MEM_OBJECT_BUFFER;
+    return !parent || type == CL_MEM_OBJECT_IMAGE2D;
+}
+
 static cl_int check_request(const struct request *request, struct mem **parent)
 {
     if (!request->format)
@@ -57,6 +66,8 @@ static cl_int check_request(const struct request *request, struct mem **parent)
         if ((*parent)->context != request->context)
             return CL_INVALID_CONTEXT;
     }
+    if (!may_lie_over(request->desc->image_type, *parent))
+        return CL_INVALID_IMAGE_DESCRIPTOR;
     return check_flags(request, *parent);
 }
 
