@@ -21,7 +21,7 @@ static cl_int named_platform(const cl_context_properties *properties, struct pla
         if (!platform_check(handle))
             return CL_INVALID_PLATFORM;
     }
-    *platform = platform_or_first(handle);
+    *platform = platform_or_default(handle);
     return *platform ? CL_SUCCESS : CL_INVALID_PLATFORM;
 }
 

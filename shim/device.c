@@ -54,7 +54,7 @@ EXPORT cl_int CL_API_CALL clGetDeviceIDs(cl_platform_id platform, cl_device_type
                                          cl_uint num_entries, cl_device_id *devices,
                                          cl_uint *num_devices)
 {
-    struct platform *shadow = platform_or_first(platform);
+    struct platform *shadow = platform_or_default(platform);
     if (!shadow)
         return CL_INVALID_PLATFORM;
     cl_int err = check_type(device_type);

@@ -40,6 +40,7 @@ static struct library *libraries; /* owned array, filled once */
 static size_t num_libraries;
 static struct platform *platforms[MOST_PLATFORMS];
 static cl_uint num_platforms;
+static size_t default_platform;                          /* its index; too large: there is none */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* around the first start */
 static atomic_bool started;
 static _Thread_local bool starting; /* this thread is inside a driver's start */
@@ -280,6 +281,7 @@ static void load_all(void)
     }
     icd_finish(&list);
     sort_platforms();
+    default_platform = icd_default_platform(num_platforms);
     log_info("%zu drivers, %u platforms", num_libraries, num_platforms);
 }
 
@@ -319,6 +321,13 @@ struct platform **loader_platforms(cl_uint *count)
 {
     *count = atomic_load_explicit(&started, memory_order_acquire) ? num_platforms : 0;
     return platforms;
+}
+
+struct platform *loader_default_platform(void)
+{
+    cl_uint count = 0;
+    struct platform **all = loader_platforms(&count);
+    return default_platform < count ? all[default_platform] : NULL;
 }
 
 static struct driver *driver_of(struct platform *platform)

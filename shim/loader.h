@@ -11,6 +11,8 @@
 void loader_start(void);
 /* The shadow platforms, in the order in which the application sees them; borrowed. */
 struct platform **loader_platforms(cl_uint *count);
+/* The one that no platform stands for (OCL_ICD_DEFAULT_PLATFORM); NULL: there is none. */
+struct platform *loader_default_platform(void);
 
 void loader_forked(void);
 

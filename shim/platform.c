@@ -6,14 +6,12 @@
 #include "shim/loader.h"
 #include "shim/start.h"
 
-struct platform *platform_or_first(cl_platform_id handle)
+struct platform *platform_or_default(cl_platform_id handle)
 {
-    cl_uint count = 0;
     if (handle)
         return platform_check(handle);
     loader_start();
-    struct platform **platforms = loader_platforms(&count);
-    return count ? platforms[0] : NULL;
+    return loader_default_platform();
 }
 
 static cl_int list_platforms(cl_uint num_entries, cl_platform_id *platforms, cl_uint *num_platforms)
@@ -51,7 +49,7 @@ EXPORT cl_int CL_API_CALL clGetPlatformInfo(cl_platform_id platform, cl_platform
                                             size_t *param_value_size_ret)
 {
     const struct answer to = {param_value_size, param_value, param_value_size_ret};
-    struct platform *shadow = platform_or_first(platform);
+    struct platform *shadow = platform_or_default(platform);
     if (!shadow)
         return CL_INVALID_PLATFORM;
     if (platform_info_known(shadow, param_name))

@@ -5,8 +5,9 @@
 
 #include "state/device.h"
 
-/* The platform; for a NULL handle the first one, as the usual loaders have it. NULL: none such. */
-struct platform *platform_or_first(cl_platform_id handle);
+/* The platform; for a NULL handle the default one, as the usual loaders have it. NULL: none
+ * such. */
+struct platform *platform_or_default(cl_platform_id handle);
 /* §4.2: its devices of a type: an array for the caller to free, never empty on CL_SUCCESS. Passes
  * the gate at need. */
 cl_int platform_devices(struct platform *platform, cl_device_type type, struct device ***devices,
