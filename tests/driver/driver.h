@@ -143,6 +143,8 @@ void nodes_settle(void);
 bool bar_find(const char *ids, char *path, size_t space);
 bool bar_enable(const char *path);
 
+/* eager.c: asks the program's loader for platforms, where it is told to. */
+void eager_ask(const char *when);
 /* sticky.c: a thread that sleeps in poll() on this descriptor for good. */
 void sticky_watch(int fd);
 

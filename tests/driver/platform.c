@@ -75,6 +75,7 @@ EXPORT cl_int CL_API_CALL clIcdGetPlatformIDsKHR(cl_uint num_entries, cl_platfor
 {
     if ((!platforms && !num_platforms) || (platforms && num_entries == 0))
         return CL_INVALID_VALUE;
+    eager_ask("clIcdGetPlatformIDsKHR");
     faults_start();
     cl_int err = faults_apply("load");
     if (err != CL_SUCCESS)

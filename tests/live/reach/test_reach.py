@@ -124,6 +124,39 @@ class Reach(unittest.TestCase):
         self.assertEqual(where, {os.path.realpath(ours())})
         self.assertGreater(len(answers), 1)
 
+    def test_driver_that_asks_while_it_starts(self):
+        """It calls clGetPlatformIDs in its constructor and when it is asked for platforms, at the
+        first load and at each resume."""
+        build = os.path.dirname(os.path.dirname(LIBRARIES))
+        with tempfile.TemporaryDirectory() as folder:
+            node, said, log = (os.path.join(folder, name) for name in ("gpu", "said", "log"))
+            with open(node, "wb") as file:
+                file.truncate(64 << 20)
+            env = {"SHADOWCL_DRIVERS": os.path.join(
+                       build, "lib", "testdriver", "libshadowcl-testdriver.so"),
+                   "SHADOWCL_TEST_DEVICE": node, "SHADOWCL_DEVICE_NODES": node,
+                   "SHADOWCL_TEST_EAGER": said, "SHADOWCL_LOG": f"debug:{log}",
+                   "SHADOWCL_RUNTIME_DIR": folder}
+            sample = (os.path.join(build, "bin", "sample-graph"), "--size", "512", "--repeat", "6")
+            plain = self.run_program(*sample, env={"OCL_ICD_VENDORS": "libpocl.so.2"})
+            answers = self.run_program("reach-linked", "platforms", preload=[ours()], env=env)
+            self.assertEqual([what for what, _ in answers], ["loader", "platform"])
+            with open(said, encoding="utf-8") as file:
+                self.assertEqual(file.read().splitlines()[:4], [
+                    "constructor asks", "constructor: -1001, 0 platforms",
+                    "clIcdGetPlatformIDsKHR asks", "clIcdGetPlatformIDsKHR: -1001, 0 platforms"])
+            os.unlink(said)
+            stormy = self.run_program(*sample, preload=[ours()], env=env | {"SHADOWCL_STORM": "20"})
+            self.assertEqual(stormy, plain)
+            with open(said, encoding="utf-8") as file:
+                lines = file.read().splitlines()
+            with open(log, encoding="utf-8") as file:
+                self.assertRegex(file.read(), r"storm: [1-9]\d* cycles, 0 refused")
+            # It has unloaded, and was started again in the middle of a resume.
+            self.assertIn("constructor: 0, 1 platforms", lines)
+            self.assertEqual(lines.count("constructor asks"),
+                             sum(line.startswith("constructor: ") for line in lines))
+
     def assert_inner(self, *words):
         inner = os.path.join(PROGRAMS, "inner", "libreach-inner.so")
         for preload in ([], [ours()]):
