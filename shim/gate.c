@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "shim/control.h"
+#include "shim/log.h"
 #include "shim/owner.h"
 #include "shim/storm.h"
 
@@ -193,6 +194,7 @@ int gate_close(int64_t deadline, struct error *err)
         /* Became forbidden while we ran (a restore under a stricter sandbox): the stores that are
          * on their way now arrive within microseconds; from here on the read side has fences. */
         atomic_fetch_or(&gate_state, GATE_FENCED);
+        log_info("membarrier is not allowed any more: fences from here on");
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
     int result = gate_wait_empty(deadline, err);
