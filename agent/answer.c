@@ -18,6 +18,14 @@ static void print_objects(const control_response *response)
     printf(", %" PRIu64 " object%s, ", objects, objects == 1 ? "" : "s");
 }
 
+/* ", 42 objects, 12.4 MiB" */
+static void print_what_runs(const control_response *response)
+{
+    char bytes[32];
+    print_objects(response);
+    printf("%s", text_bytes(bytes, sizeof bytes, response->device_bytes));
+}
+
 /* ", 512.0 KiB in `heat.image` (130.2 KiB, written in 1.5 ms)" */
 static void print_image(const char *file, const Shadowcl__Control__ImageSummary *image)
 {
@@ -62,6 +70,7 @@ static void print_resume(const control_response *response)
     const Shadowcl__Control__ResumeTimes *times = response->resume_times;
     if (times)
         printf(" in %.1f ms (load %.1f, rebuild %.1f)", times->total, times->load, times->rebuild);
+    print_what_runs(response);
     if (response->owed_bytes)
         printf(", %s to be copied while it runs",
                text_bytes(bytes, sizeof bytes, response->owed_bytes));

@@ -160,6 +160,8 @@ json_t *answer_element(enum answer_kind kind, const struct report *report)
         add_suspend(element, response);
     if (kind == ANSWER_RESUME || kind == ANSWER_MOVE) {
         json_object_set_new(element, "devices", answer_devices(response));
+        json_object_set_new(element, "objects", objects(response));
+        json_object_set_new(element, "device_bytes", whole(response ? response->device_bytes : 0));
         json_object_set_new(element, "owed_bytes", whole(response ? response->owed_bytes : 0));
     }
     json_object_set_new(element, "warnings", answer_warnings(response));

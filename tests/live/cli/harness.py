@@ -21,7 +21,8 @@ PS = {"pid", "uid", "command", "state", "devices", "objects", "device_bytes", "o
 SUSPEND = {"pid", "state", "captured_bytes", "copied_bytes", "prepared_bytes", "prepare_rounds",
            "objects", "residue", "warnings", "ms", "image", "error"}
 IMAGE = {"file", "bytes", "contents_bytes", "zero_bytes", "equal_bytes", "ms"}
-RESUME = {"pid", "state", "devices", "owed_bytes", "warnings", "ms", "error"}
+RESUME = {"pid", "state", "devices", "objects", "device_bytes", "owed_bytes", "warnings", "ms",
+          "error"}
 SUSPEND_MS = {"prepare", "drain", "capture", "release", "total"}
 MOVE = SUSPEND - {"image"} | RESUME
 PREPARE = {"pid", "state", "devices", "programs_built", "programs_there", "warnings", "ms",

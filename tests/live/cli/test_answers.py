@@ -45,8 +45,9 @@ class Answers(Case):
         self.equal(self.answer(RESUME), [{
             "pid": peer.pid, "state": "running",
             "devices": [{"platform": "Fake Platform", "name": "fake-gpu", "index": 0}],
-            "owed_bytes": 0, "warnings": [],
-            "ms": {"load": 20.5, "rebuild": 35.1, "total": 55.6}, "error": None}])
+            "objects": {"buffer": 40, "queue": 2}, "device_bytes": 13002342, "owed_bytes": 0,
+            "warnings": [], "ms": {"load": 20.5, "rebuild": 35.1, "total": 55.6},
+            "error": None}])
         self.peers = []
         self.equal(peer.stop(), ["suspend 0.5", "resume pocl:0, gpu 1"])
 
@@ -67,7 +68,8 @@ class Answers(Case):
         peer = self.peer()
         self.shadowcl("suspend", peer.pid)
         self.shadowcl("resume", peer.pid, "--lazy")
-        self.expect(0, out=[r"\(load 20\.5, rebuild 35\.1\), 12\.4 MiB to be copied while it runs"
+        self.expect(0, out=[r"\(load 20\.5, rebuild 35\.1\), 42 objects, 12\.4 MiB, "
+                            r"12\.4 MiB to be copied while it runs"
                             r" on Fake Platform:0"])
         self.peers = []
         self.equal(peer.stop(), ["suspend 10", "resume  0, lazy"])
@@ -79,7 +81,7 @@ class Answers(Case):
                             r"20\.0, release 8\.1\), 42 objects, 12\.4 MiB copied to memory\n$"])
         self.shadowcl("resume", "--all")
         self.expect(0, out=[rf"^{peer.pid} hashcat: resumed in 55\.6 ms \(load 20\.5, rebuild "
-                            r"35\.1\) on Fake Platform:0 \(fake-gpu\)\n$"])
+                            r"35\.1\), 42 objects, 12\.4 MiB on Fake Platform:0 \(fake-gpu\)\n$"])
         self.peers = []
         self.equal(peer.stop(), ["suspend 10", "resume  0"])
 
@@ -91,7 +93,8 @@ class Answers(Case):
         self.equal((set(element["ms"]), set(element["ms"]["suspend"]),
                     set(element["ms"]["resume"])), ({"suspend", "resume"}, SUSPEND_MS, RESUME_MS))
         self.shadowcl("move", peer.pid, "--device", "1", "--deadline", "3", "--strict")
-        self.expect(0, out=["moved in 86.8 ms: suspended in .* resumed in .* on Fake Platform:0"])
+        self.expect(0, out=["moved in 86.8 ms: suspended in .* resumed in .*, 42 objects, "
+                            r"12\.4 MiB on Fake Platform:0"])
         self.peers = []
         self.equal(peer.stop(), ["move 10 1 0", "move 3 1 1"])
 
