@@ -137,7 +137,7 @@ class Reach(unittest.TestCase):
                    "SHADOWCL_TEST_DEVICE": node, "SHADOWCL_DEVICE_NODES": node,
                    "SHADOWCL_TEST_EAGER": said, "SHADOWCL_LOG": f"debug:{log}",
                    "SHADOWCL_RUNTIME_DIR": folder}
-            sample = (os.path.join(build, "bin", "sample-graph"), "--size", "512", "--repeat", "6")
+            sample = ("reach-graph", "--size", "512", "--repeat", "6")
             plain = self.run_program(*sample, env={"OCL_ICD_VENDORS": "libpocl.so.2"})
             answers = self.run_program("reach-linked", "platforms", preload=[ours()], env=env)
             self.assertEqual([what for what, _ in answers], ["loader", "platform"])
