@@ -3,7 +3,8 @@
 """Cost per OpenCL call: natively, under the shim, and under Intel's Intercept Layer where
 SHADOWCL_BENCH_CLINTERCEPT names its library. One process of each, a round in turn; several sets of
 processes, since addresses differ from one to the next. The minimum of all rounds, and the median of
-what each pair of rounds differs by, with its 95 % interval. With several threads: the processor time
+what each pair of rounds differs by, with its 95 % interval. Calls that wait for the driver must lie
+within its noise: how much that is says a second native process in each set. With several threads: the processor time
 of each thread per call, so that who waits for a core does not count, and how it grows."""
 
 import argparse
@@ -28,6 +29,12 @@ LIMITS = {
 }
 
 
+# What waits for the driver's worker: whether that sleeps just then is chance, and decides more than
+# any library between. No more may be added than two native processes differ by.
+IN_NOISE = ("enqueue + finish", "enqueue with event, 64 in a row", "blocking write of 64 bytes")
+AGAIN = "native again"
+
+
 def read_round(process):
     """{call: (wall, cpu)}, ns."""
     times = {}
@@ -40,23 +47,43 @@ def read_round(process):
 
 
 def measure(sides, threads, sets, rounds):
-    """[{side: {call: (wall, cpu)}}], one for each round."""
+    """[{side: {call: (wall, cpu)}}], one for each round, the rounds of a set after one another."""
     done = []
+    names = [*sides.names, *([AGAIN] if threads == 1 else [])]
     for _ in range(sets):
-        running = {side: Asked(sides, side, "bench-calls", *([threads] if threads > 1 else []))
-                   for side in sides.names}
+        running = {name: Asked(sides, "native" if name == AGAIN else name, "bench-calls",
+                               *([threads] if threads > 1 else [])) for name in names}
         for number in range(rounds):
-            done.append({side: read_round(running[side])
-                         for side in in_turn(sides.names, number)})
+            done.append({name: read_round(running[name]) for name in in_turn(names, number)})
         for process in running.values():
             process.end()
     return done
 
 
+def ratios(rounds, sets, call, side):
+    """What `side` takes beyond native, in parts of that: the median of each set of processes. Rounds
+    of the same processes say the same thing many times, so it is sets that count."""
+    size = len(rounds) // sets
+    of_rounds = [each[side][call][0] / each["native"][call][0] - 1 for each in rounds]
+    return [statistics.median(of_rounds[i * size:(i + 1) * size]) for i in range(sets)]
+
+
+def judge_noise(rounds, sets):
+    """Outside is what lies, by all of its interval, above the interval of native against native.
+    Five sets are too few for an interval: then nothing is judged."""
+    rows = []
+    for call in IN_NOISE:
+        ours = spread(ratios(rounds, sets, call, "shim"))
+        noise = spread(ratios(rounds, sets, call, AGAIN))
+        outside = None if ours["low"] is None else ours["low"] > max(noise["high"], 0)
+        rows.append({"call": call, "shim": ours, "noise": noise, "outside": outside})
+    return rows
+
+
 def summarize(rounds, call, which):
     """`which`: 0 wall, 1 processor."""
     row = {"call": call, "limit_ns": LIMITS.get(call)}
-    for side in rounds[0]:
+    for side in (side for side in rounds[0] if side != AGAIN):
         row[f"{side}_ns"] = min(each[side][call][which] for each in rounds)
         row[f"{side}_median_ns"] = statistics.median(each[side][call][which] for each in rounds)
         if side != "native":
@@ -97,6 +124,20 @@ def show_calls(rows):
     print_table([*heads, "limit", ""], table)
 
 
+def percents(pairs):
+    if pairs["low"] is None:
+        return f"{100 * pairs['median']:+.1f} %"
+    return (f"{100 * pairs['median']:+.1f} % ({100 * pairs['low']:+.1f} … "
+            f"{100 * pairs['high']:+.1f})")
+
+
+def show_noise(rows):
+    verdicts = {None: "too few sets", False: "within", True: "OUTSIDE"}
+    print_table(["beyond native, median of the sets", "shim", AGAIN, ""],
+                [[row["call"], percents(row["shim"]), percents(row["noise"]),
+                  verdicts[row["outside"]]] for row in rows])
+
+
 def show_scaling(threads, rows):
     print_table([f"processor ns per call, 1 and {threads} threads",
                  *(f"{side} {what}" for side in Sides.names for what in ("1", threads, "ratio"))],
@@ -108,8 +149,8 @@ def show_scaling(threads, rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build", help="the build's folder (default: build)")
-    parser.add_argument("--pairs", type=int, default=3, help="sets of processes (default: 3)")
-    parser.add_argument("--rounds", type=int, default=20, help="rounds per set (default: 20)")
+    parser.add_argument("--pairs", type=int, default=7, help="sets of processes (default: 7)")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds per set (default: 9)")
     parser.add_argument("--threads", type=int, default=1,
                         help="also on so many threads at once (8 is usual)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -118,6 +159,7 @@ def main():
         one = measure(sides, 1, arguments.pairs, arguments.rounds)
         calls = list(one[0]["native"])
         results = [summarize(one, call, 0) for call in calls]
+        noise = judge_noise(one, arguments.pairs)
         scaled = []
         if arguments.threads > 1:
             many = measure(sides, arguments.threads, arguments.pairs,
@@ -125,13 +167,16 @@ def main():
             scaled = scaling([summarize(one, call, 1) for call in calls],
                              [summarize(many, call, 1) for call in calls])
     missed = [r["call"] for r in results if r["limit_ns"] and r["shim_added_ns"] > r["limit_ns"]]
+    missed += [row["call"] for row in noise if row["outside"]]
     if arguments.json:
         print(json.dumps({**machine(arguments.build), "results": results, "missed": missed,
-                          "rounds": len(one), "threads": arguments.threads, "scaling": scaled,
-                          "load_after": load()}, indent=2))
+                          "noise": noise, "rounds": len(one), "threads": arguments.threads,
+                          "scaling": scaled, "load_after": load()}, indent=2))
         return 1 if missed else 0
     print(conditions(arguments.build))
     show_calls(results)
+    print()
+    show_noise(noise)
     if scaled:
         print()
         show_scaling(arguments.threads, scaled)

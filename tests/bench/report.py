@@ -7,6 +7,7 @@ as is what has not been measured. Each table says under which conditions it stan
 import argparse
 import json
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,20 @@ def calls(results):
     missed = ", ".join(data["missed"])
     end = f"Missed: {missed}." if missed else "All limits are met."
     return f"{table([*heads, 'limit'], rows)}\n\n{end}\n\n{conditions(data)}"
+
+
+def noise(results):
+    data = read(results, "calls")
+    if not data or not data.get("noise"):
+        return None
+    verdicts = {None: "too few sets", False: "yes", True: "**no**"}
+    percent = {side: [{key: r[side][key] and 100 * r[side][key] for key in ("median", "low", "high")}
+                      for r in data["noise"]] for side in ("shim", "noise")}
+    rows = [[r["call"], within(ours, "{:+.1f} %"), within(again, "{:+.1f} %"),
+             verdicts[r["outside"]]]
+            for r, ours, again in zip(data["noise"], percent["shim"], percent["noise"])]
+    heads = ["call", "shim", "another native process", "within the noise"]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
 
 
 def threads(results):
@@ -274,8 +289,42 @@ def image(results):
     return f"{table(heads, rows)}\n\n{conditions(data)}"
 
 
-TABLES = [calls, threads, lines, instructions, program_instructions, programs, memory, start,
-          objects, processes, pause_share, beforehand, rates, lazy, prepare, image]
+def growth(results):
+    data = read(results, "growth")
+    if not data:
+        return None
+    allowed = {"descriptors": "exactly 0", "threads": "exactly 0",
+               "mappings": f"native + {data['room']['mappings']}",
+               "memory": f"native + {data['room']['memory']}"}
+    names = {"memory": "resident memory, kB"}
+    rows = [[names.get(what, what), f"{data['native'][what]:+d}", f"{data['shim'][what]:+d}", limit]
+            for what, limit in allowed.items()]
+    told = (f"{data['cycles']:,} cycles with {data['objects']} objects, mapped pointers "
+            f"`{data['mapping']}`. " +
+            (f"Missed: {'; '.join(data['missed'])}." if data["missed"] else "All is met."))
+    return f"{table(['', 'native', 'shim', 'allowed'], rows)}\n\n{told}\n\n{conditions(data)}"
+
+
+def criu(results):
+    data = read(results, "criu")
+    if not data:
+        return None
+    rows = []
+    for mib in sorted((key for key in data if key.isdigit()), key=int):
+        parts = data[mib]["parts"]
+        for what, told in (("dump", ("suspend", "dump")), ("restore", ("restore", "resume"))):
+            alone, ours = (data[mib][side][what] for side in ("native", "shadowcl"))
+            ratios = [one / other for one, other in zip(ours, alone)]
+            rows.append([f"{mib} MiB, {what}", f"{statistics.median(alone):.0f}",
+                         f"{statistics.median(ours):.0f}", f"{statistics.median(ratios):.2f}",
+                         f"{min(ratios):.2f} to {max(ratios):.2f}",
+                         ", ".join(f"{part} {parts[part]:.0f}" for part in told)])
+    heads = ["", "criu alone", "shadowcl", "ratio", "from, to", "of it"]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
+
+
+TABLES = [calls, noise, threads, lines, instructions, program_instructions, programs, memory, start,
+          objects, processes, pause_share, beforehand, rates, lazy, prepare, image, growth, criu]
 
 
 def write_tables(results, page, drawn):

@@ -5,6 +5,7 @@ tenth, and memory and mappings no further than the same driver calls made native
 1 MB. Both sides are printed."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
-from common import Sides, print_table  # noqa: E402
+from common import machine, Sides, print_table  # noqa: E402
 
 FIRST = 10  # cycles before the first look
 ROOM_KB = 1024  # more than native
@@ -101,6 +102,7 @@ def main():
     parser.add_argument("--build", default="build", help="the build's folder (default: build)")
     parser.add_argument("--cycles", type=int, default=100, help="cycles (default: 100)")
     parser.add_argument("--objects", type=int, default=100, help="objects (default: 100)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args()
     steps = sorted({FIRST, arguments.cycles,
                     *range(arguments.cycles // 4, arguments.cycles, arguments.cycles // 4)})
@@ -114,14 +116,21 @@ def main():
         for program in programs:
             program.end()
     keys = ["descriptors", "threads", "mappings", "memory"]
+    native, shim = (program.growth() for program in programs)
+    bad = judge(native, shim)
+    if arguments.json:
+        print(json.dumps({**machine(arguments.build), "cycles": arguments.cycles,
+                          "objects": arguments.objects, "native": native, "shim": shim,
+                          "mapping": os.environ.get("SHADOWCL_MAPPING", "auto"),
+                          "room": {"memory": ROOM_KB, "mappings": ROOM_MAPPINGS},
+                          "missed": bad}, indent=2))
+        return 1 if bad else 0
     print_table(["after cycle", *(f"{p.side} {key}" for key in keys for p in programs)],
                 [[step, *(p.looks[step][key] for key in keys for p in programs)]
                  for step in steps])
-    native, shim = (program.growth() for program in programs)
     print_table(["growth", *(f"{p.side} {key}" for key in keys for p in programs)],
                 [[f"{FIRST} to {arguments.cycles}",
                   *(f"{growth[key]:+d}" for key in keys for growth in (native, shim))]])
-    bad = judge(native, shim)
     for line in bad:
         print(f"FAILED: {line}")
     return 1 if bad else 0
