@@ -196,9 +196,21 @@ def it_ends_in_the_middle(build, work, driver):
     return "in peace"
 
 
+def nothing_is_owed(build, work, driver):
+    """Where contents stay in the host's memory."""
+    with Lazy(build, work, driver, 20, 5, slow=False, SHADOWCL_MAPPING="shared") as program:
+        for _ in range(3):
+            program.shadowcl("suspend")
+            said = program.resume()
+            assert said["owed_bytes"] == 0 and said["device_bytes"] >= PIECES * KIB * 1024, said
+            program.check()
+        program.end()
+    return f"of {said['device_bytes']} bytes none"
+
+
 TESTS = [everything_is_there, suspends_come_in_the_middle, a_suspend_prepares_in_the_middle,
          a_refused_suspend_goes_on_with_it, staging_memory_is_freed, an_upload_fails,
-         the_program_gets_the_error, it_ends_in_the_middle]
+         the_program_gets_the_error, it_ends_in_the_middle, nothing_is_owed]
 
 
 def main():

@@ -161,7 +161,22 @@ def the_rate_is_limited(build, work, driver):
     return f"{bytes_copied / seconds / (1 << 20):.1f} MiB/s"
 
 
-TESTS = [a_queue_is_never_empty, nobody_waits, less_is_left, all_is_written_all_the_time, nothing_is_written, the_rate_is_limited]
+def nothing_to_copy(build, work, driver):
+    """The device shares the host's memory, where contents stay: on any driver, when it is forced."""
+    with Writer(build, work, driver, 64, 64, 20, 5, SHADOWCL_MAPPING="shared") as writer:
+        for _ in range(3):
+            said = writer.shadowcl("suspend", "--prepare")
+            assert said["captured_bytes"] == said["prepared_bytes"] == said["copied_bytes"] == 0, \
+                said
+            writer.shadowcl("resume")
+            writer.say("check")
+            writer.expect("right")
+        writer.end()
+    return "nothing is copied, beforehand or later"
+
+
+TESTS = [a_queue_is_never_empty, nobody_waits, less_is_left, all_is_written_all_the_time,
+         nothing_is_written, the_rate_is_limited, nothing_to_copy]
 
 
 def main():
