@@ -273,8 +273,10 @@ static int image_down(struct mem *mem, struct stream_sink *sink, struct error *e
 
 int stream_down(struct mem *mem, struct stream_sink *sink, struct error *err)
 {
-    if (context_copier(mem->context, err) != 0)
+    if ((!memory && stream_prepare(err) != 0) || context_copier(mem->context, err) != 0)
         return -1;
+    if (mem->stored && done >= mem->size)
+        done -= mem->size; /* it was counted before */
     return mem->image ? image_down(mem, sink, err) : buffer_down(mem, sink, err);
 }
 
