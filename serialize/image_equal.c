@@ -40,8 +40,21 @@ int image_equal_add(struct image_equal *equal, const uint64_t hash[2], uint64_t 
         return -1;
     struct image_equal_slot *slot = find_slot(equal, hash);
     equal->count += !slot->offset;
-    *slot = (struct image_equal_slot){{hash[0], hash[1]}, offset};
+    *slot = (struct image_equal_slot){{hash[0], hash[1]}, offset, false};
     return 0;
+}
+
+void image_equal_share(struct image_equal *equal, const uint64_t hash[2])
+{
+    find_slot(equal, hash)->shared = true;
+}
+
+bool image_equal_is_alone(const struct image_equal *equal, const uint64_t hash[2], uint64_t offset)
+{
+    if (!equal->size)
+        return false;
+    const struct image_equal_slot *slot = find_slot(equal, hash);
+    return slot->offset == offset && !slot->shared;
 }
 
 void image_equal_finish(struct image_equal *equal)

@@ -3,12 +3,14 @@
 #ifndef SHADOWCL_SERIALIZE_IMAGE_EQUAL_H
 #define SHADOWCL_SERIALIZE_IMAGE_EQUAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct image_equal_slot {
     uint64_t hash[2];
     uint64_t offset; /* 0: empty */
+    bool shared;     /* more than one chunk is there */
 };
 
 /* Begin with {0}. */
@@ -21,6 +23,10 @@ struct image_equal {
 uint64_t image_equal_find(const struct image_equal *equal, const uint64_t hash[2]); /* 0: none */
 /* -1: no memory. One of the same hash is put in the other's place. */
 int image_equal_add(struct image_equal *equal, const uint64_t hash[2], uint64_t offset);
+/* Another chunk of this hash is at the same place from now on. */
+void image_equal_share(struct image_equal *equal, const uint64_t hash[2]);
+/* Is the chunk at that place the only one that is there? */
+bool image_equal_is_alone(const struct image_equal *equal, const uint64_t hash[2], uint64_t offset);
 void image_equal_finish(struct image_equal *equal);
 
 #endif

@@ -203,6 +203,24 @@ int image_sink_write(struct image_sink *sink, const struct iovec *pieces, int co
     return send_all(sink, all, count + 1, err);
 }
 
+int image_sink_overwrite(struct image_sink *sink, uint64_t place, struct iovec *pieces, int count,
+                         struct error *err)
+{
+    if (image_sink_flush(sink, err) < 0)
+        return -1;
+    skip(&pieces, &count, 0);
+    while (count) {
+        ssize_t got = pwritev(sink->fd, pieces, count, (off_t)place);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return image_fail(err, place, errno, "write");
+        place += (uint64_t)got;
+        skip(&pieces, &count, (size_t)got);
+    }
+    return 0;
+}
+
 int image_sink_put(struct image_sink *sink, const void *bytes, size_t size, struct error *err)
 {
     struct iovec piece = {(void *)bytes, size};

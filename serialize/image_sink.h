@@ -37,6 +37,9 @@ uint64_t image_sink_offset(const struct image_sink *sink); /* of what is put nex
 int image_sink_put(struct image_sink *sink, const void *bytes, size_t size, struct error *err);
 int image_sink_write(struct image_sink *sink, const struct iovec *pieces, int count,
                      struct error *err);
+/* Over what went out before, at that place in the descriptor's file. */
+int image_sink_overwrite(struct image_sink *sink, uint64_t place, struct iovec *pieces, int count,
+                         struct error *err);
 int image_sink_flush(struct image_sink *sink, struct error *err);
 /* s that a byte takes, lately; 0: not known yet. */
 double image_sink_cost(const struct image_sink *sink);

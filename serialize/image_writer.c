@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "file.pb-c.h"
+#include "serialize/image_draft.h"
 #include "serialize/image_equal.h"
 #include "serialize/image_error.h"
 #include "serialize/image_file.h"
@@ -38,22 +39,18 @@ struct image_writer {
     struct image_buffers buffers;
     struct image_file file; /* what was written, if that can be read */
     bool readable;
-    bool failed; /* and the file is of no use */
+    bool rewritable; /* at offsets */
+    bool failed;     /* and the file is of no use */
     struct error why;
-    uint8_t *earlier; /* owned: an earlier chunk, to compare */
+    uint8_t *chunk; /* owned: an earlier one, to compare */
     struct entries objects;
     struct entries contents;
     uint64_t about;
     uint64_t records;
     struct image_summary summary;
-    /* The contents that were begun. */
-    bool begun;
-    uint64_t serial;
-    uint64_t size;
-    uint64_t done;
-    size_t num_chunks;
-    uint64_t *data;        /* owned: the chunks' records */
-    uint64_t (*hashes)[2]; /* owned */
+    struct image_draft *begun;         /* owned; NULL: no contents are */
+    const struct image_draft *earlier; /* of the same object; in `drafts` */
+    struct image_drafts drafts;        /* set aside */
 };
 
 static int fail(struct image_writer *writer, struct error *err)
@@ -121,6 +118,7 @@ static void look_at_sink(struct image_writer *writer, int fd)
     writer->file.base = base < 0 ? 0 : (uint64_t)base;
     writer->readable = base >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
                        (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+    writer->rewritable = writer->readable && !(fcntl(fd, F_GETFL) & O_APPEND);
 }
 
 int image_writer_create(struct image_writer **writer, int fd, enum image_compression compression,
@@ -156,11 +154,11 @@ void image_writer_destroy(struct image_writer *writer)
     image_packer_finish(&writer->packer);
     image_equal_finish(&writer->equal);
     image_buffers_finish(&writer->buffers);
-    free(writer->earlier);
+    free(writer->chunk);
     free(writer->objects.all);
     free(writer->contents.all);
-    free(writer->data);
-    free(writer->hashes);
+    image_draft_destroy(writer->begun);
+    image_drafts_finish(&writer->drafts);
     free(writer);
 }
 
@@ -216,19 +214,12 @@ int image_writer_begin(struct image_writer *writer, uint64_t serial, uint64_t si
     assert(writer->records && !writer->begun);
     if (check(writer, err) < 0)
         return -1;
-    uint64_t chunks = size / IMAGE_CHUNK + !!(size % IMAGE_CHUNK);
-    writer->begun = true;
-    writer->serial = serial;
-    writer->size = size;
-    writer->done = 0;
-    writer->num_chunks = 0;
-    writer->data = calloc(chunks ? chunks : 1, sizeof *writer->data);
-    writer->hashes = calloc(chunks ? chunks : 1, sizeof *writer->hashes);
-    if (!writer->data || !writer->hashes) {
-        no_memory(writer, err);
-        return fail(writer, err);
-    }
-    return 0;
+    writer->begun = image_draft_create(serial, size);
+    writer->earlier = image_drafts_find(&writer->drafts, serial);
+    if (writer->begun)
+        return 0;
+    no_memory(writer, err);
+    return fail(writer, err);
 }
 
 /* Reads back what was written at `offset`: 1 if it is these bytes, 0 if it isn't. Equal hashes
@@ -239,13 +230,13 @@ static int is_same(struct image_writer *writer, uint64_t offset, const void *byt
     struct image_stored stored;
     if (image_sink_flush(&writer->sink, err) < 0)
         return -1;
-    if (!writer->earlier && !(writer->earlier = malloc(IMAGE_CHUNK)))
+    if (!writer->chunk && !(writer->chunk = malloc(IMAGE_CHUNK)))
         return no_memory(writer, err);
     writer->file.size = writer->sink.sent;
     if (image_file_stored(&writer->file, offset, size, &stored, err) < 0 ||
-        image_file_chunk(&writer->file, &stored, &writer->buffers, writer->earlier, err) < 0)
+        image_file_chunk(&writer->file, &stored, &writer->buffers, writer->chunk, err) < 0)
         return -1;
-    return !memcmp(writer->earlier, bytes, size);
+    return !memcmp(writer->chunk, bytes, size);
 }
 
 /* *offset: of an equal chunk; 0: there is none. */
@@ -261,94 +252,204 @@ static int find_equal(struct image_writer *writer, const uint64_t hash[2], const
     return same < 0 ? -1 : 0;
 }
 
-static int put_data(struct image_writer *writer, const struct image_pages *pages,
-                    const uint64_t hash[2], const struct image_packed *packed, struct error *err)
+/* A data record, all but its stored bytes. */
+struct head {
+    struct image_record record;
+    struct image_data data;
+    uint8_t map[IMAGE_MAP_BYTES];
+};
+
+/* Bytes of it behind the record. */
+static size_t head_size(const struct image_data *data)
 {
-    struct {
-        struct image_data data;
-        uint8_t map[IMAGE_MAP_BYTES];
-    } head = {.data = {.size = (uint32_t)pages->size,
-                       .codec = (uint8_t)packed->codec,
-                       .paged = pages->stored < pages->size,
-                       .stored = packed->checksum,
-                       .hash = {hash[0], hash[1]}}};
-    size_t size = sizeof head.data + (head.data.paged ? image_pages_map_bytes(pages->size) : 0);
-    uint64_t length = size;
-    memcpy(head.map, pages->map, sizeof head.map);
+    return sizeof *data + (data->paged ? image_pages_map_bytes(data->size) : 0);
+}
+
+static void make_head(struct head *head, const struct image_pages *pages, const uint64_t hash[2],
+                      const struct image_packed *packed)
+{
+    head->record = (struct image_record){.mark = IMAGE_RECORD_MARK, .type = IMAGE_DATA};
+    head->data = (struct image_data){.size = (uint32_t)pages->size,
+                                     .codec = (uint8_t)packed->codec,
+                                     .paged = pages->stored < pages->size,
+                                     .stored = packed->checksum,
+                                     .hash = {hash[0], hash[1]}};
+    memcpy(head->map, pages->map, sizeof head->map);
+    head->record.length = head_size(&head->data);
     for (int i = 0; i < packed->count; i++)
-        length += packed->runs[i].iov_len;
-    if (put_record(writer, IMAGE_DATA, length, image_checksum(&head, size), err) < 0 ||
-        image_sink_put(&writer->sink, &head, size, err) < 0)
+        head->record.length += packed->runs[i].iov_len;
+    head->record.checksum = image_checksum(&head->data, head_size(&head->data));
+}
+
+/* At its end, or over an earlier record. */
+static int put_data(struct image_writer *writer, struct head *head,
+                    const struct image_packed *packed, uint64_t offset, struct error *err)
+{
+    struct iovec pieces[IMAGE_SINK_PIECES] = {{head, sizeof head->record + head_size(&head->data)}};
+    _Static_assert(IMAGE_CHUNK_RUNS < IMAGE_SINK_PIECES, "all go out in one call");
+    head->record.own = image_record_own(&head->record, offset, writer->file.id);
+    memcpy(pieces + 1, packed->runs, (size_t)packed->count * sizeof *packed->runs);
+    if (offset != image_sink_offset(&writer->sink))
+        return image_sink_overwrite(&writer->sink, writer->file.base + offset, pieces,
+                                    packed->count + 1, err);
+    writer->records++;
+    return image_sink_write(&writer->sink, pieces, packed->count + 1, err);
+}
+
+/* Where an earlier draft has the chunk that comes now; 0: it has none. */
+static uint64_t earlier_data(const struct image_writer *writer)
+{
+    size_t chunk = writer->begun->num_chunks;
+    return writer->earlier && chunk < writer->earlier->num_chunks ? writer->earlier->data[chunk]
+                                                                  : 0;
+}
+
+/* Where the record is to be: in the place of the one that the chunk had before, if it is as long
+ * and nobody else's, else at the end. */
+static int find_place(struct image_writer *writer, const struct head *head, uint64_t *offset,
+                      struct error *err)
+{
+    struct image_stored stored;
+    size_t chunk = writer->begun->num_chunks;
+    uint64_t before = earlier_data(writer);
+    *offset = image_sink_offset(&writer->sink);
+    if (!before || !writer->rewritable ||
+        !image_equal_is_alone(&writer->equal, writer->earlier->hashes[chunk], before))
+        return 0;
+    if (image_sink_flush(&writer->sink, err) < 0)
         return -1;
-    return image_sink_write(&writer->sink, packed->runs, packed->count, err);
+    writer->file.size = writer->sink.sent;
+    if (image_file_stored(&writer->file, before, head->data.size, &stored, err) < 0)
+        return -1;
+    if (stored.begin - before + stored.length == sizeof head->record + head->record.length)
+        *offset = before;
+    return 0;
 }
 
 static int store(struct image_writer *writer, const struct image_pages *pages, const void *bytes,
                  const uint64_t hash[2], uint64_t *offset, struct error *err)
 {
     struct image_packed packed;
+    struct head head;
     if (find_equal(writer, hash, bytes, pages->size, offset, err) < 0)
         return -1;
+    if (*offset && *offset == earlier_data(writer))
+        return 0;
     if (*offset) {
-        writer->summary.equal_bytes += pages->stored;
+        image_equal_share(&writer->equal, hash);
+        writer->begun->equal_bytes += pages->stored;
         return 0;
     }
     if (image_packer_pack(&writer->packer, pages, bytes, image_sink_cost(&writer->sink), &packed) <
         0)
         return no_memory(writer, err);
-    *offset = image_sink_offset(&writer->sink);
+    make_head(&head, pages, hash, &packed);
+    if (find_place(writer, &head, offset, err) < 0)
+        return -1;
     if (writer->readable && image_equal_add(&writer->equal, hash, *offset) < 0)
         return no_memory(writer, err);
-    return put_data(writer, pages, hash, &packed, err);
+    return put_data(writer, &head, &packed, *offset, err);
 }
 
 int image_writer_chunk(struct image_writer *writer, const void *bytes, size_t size,
                        struct error *err)
 {
     struct image_pages pages;
-    assert(writer->begun && size && size <= writer->size - writer->done);
-    assert(size == IMAGE_CHUNK || size == writer->size - writer->done);
+    struct image_draft *draft = writer->begun;
+    assert(draft && size && size <= draft->size - draft->done);
+    assert(size == IMAGE_CHUNK || size == draft->size - draft->done);
     if (check(writer, err) < 0)
         return -1;
-    uint64_t *hash = writer->hashes[writer->num_chunks];
+    uint64_t *hash = draft->hashes[draft->num_chunks];
     image_pages_find(&pages, bytes, size);
-    writer->summary.contents_bytes += size;
-    writer->summary.zero_bytes += size - pages.stored;
+    draft->zero_bytes += size - pages.stored;
     if (!pages.stored) {
         image_hash_zeros(size, hash);
     } else {
         image_hash(bytes, size, hash);
-        if (store(writer, &pages, bytes, hash, &writer->data[writer->num_chunks], err) < 0)
+        if (store(writer, &pages, bytes, hash, &draft->data[draft->num_chunks], err) < 0)
             return fail(writer, err);
     }
-    writer->num_chunks++;
-    writer->done += size;
+    draft->num_chunks++;
+    draft->done += size;
     return 0;
+}
+
+static int put_contents(struct image_writer *writer, const struct image_draft *draft,
+                        struct error *err)
+{
+    uint64_t digest[2];
+    Shadowcl__Image__Contents message = SHADOWCL__IMAGE__CONTENTS__INIT;
+    image_digest(*draft->hashes, draft->num_chunks, digest);
+    message.object = draft->serial;
+    message.size = draft->size;
+    message.n_data = draft->num_chunks;
+    message.data = draft->data;
+    message.digest_low = digest[0];
+    message.digest_high = digest[1];
+    if (add_entry(writer, &writer->contents, draft->serial, err) < 0 ||
+        put_message(writer, IMAGE_CONTENTS, &message.base, err) < 0)
+        return fail(writer, err);
+    writer->summary.contents_bytes += draft->size;
+    writer->summary.zero_bytes += draft->zero_bytes;
+    writer->summary.equal_bytes += draft->equal_bytes;
+    return 0;
+}
+
+void image_writer_abandon(struct image_writer *writer)
+{
+    if (!writer->begun)
+        return;
+    writer->earlier = NULL;
+    image_draft_destroy(image_drafts_take(&writer->drafts, writer->begun->serial));
+    image_draft_destroy(writer->begun);
+    writer->begun = NULL;
 }
 
 int image_writer_end(struct image_writer *writer, struct error *err)
 {
-    uint64_t digest[2];
-    assert(writer->begun && writer->done == writer->size);
+    struct image_draft *draft = writer->begun;
+    assert(draft && draft->done == draft->size);
+    if (check(writer, err) < 0 || put_contents(writer, draft, err) < 0)
+        return -1;
+    image_writer_abandon(writer); /* what there was before */
+    return 0;
+}
+
+int image_writer_set_aside(struct image_writer *writer, struct error *err)
+{
+    struct image_draft *draft = writer->begun;
+    assert(draft && draft->done == draft->size);
     if (check(writer, err) < 0)
         return -1;
-    Shadowcl__Image__Contents message = SHADOWCL__IMAGE__CONTENTS__INIT;
-    image_digest(*writer->hashes, writer->num_chunks, digest);
-    message.object = writer->serial;
-    message.size = writer->size;
-    message.n_data = writer->num_chunks;
-    message.data = writer->data;
-    message.digest_low = digest[0];
-    message.digest_high = digest[1];
-    if (add_entry(writer, &writer->contents, writer->serial, err) < 0 ||
-        put_message(writer, IMAGE_CONTENTS, &message.base, err) < 0)
+    if (image_drafts_put(&writer->drafts, draft) < 0) {
+        no_memory(writer, err);
         return fail(writer, err);
-    free(writer->data);
-    free(writer->hashes);
-    writer->data = NULL;
-    writer->hashes = NULL;
-    writer->begun = false;
+    }
+    writer->begun = NULL;
+    writer->earlier = NULL;
     return 0;
+}
+
+bool image_writer_is_as_before(const struct image_writer *writer)
+{
+    return writer->earlier && image_draft_equals(writer->begun, writer->earlier);
+}
+
+int image_writer_settle(struct image_writer *writer, uint64_t serial, struct error *err)
+{
+    assert(!writer->begun);
+    if (check(writer, err) < 0)
+        return -1;
+    struct image_draft *draft = image_drafts_take(&writer->drafts, serial);
+    int ret = draft ? put_contents(writer, draft, err) : 0;
+    image_draft_destroy(draft);
+    return ret;
+}
+
+int image_writer_check(const struct image_writer *writer, struct error *err)
+{
+    return check(writer, err);
 }
 
 static int compare_serials(const void *a, const void *b)

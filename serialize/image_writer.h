@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes an image file, from its first byte to its last: a file, a pipe or a socket. What is
- * written is never read or written again, but for chunks that may be equal to one before. Memory:
- * a few chunks, and a few bytes per chunk and object. Format: docs/image-format.md. */
+ * written is never read or written again, but for chunks that may be equal to one before, and
+ * contents that were set aside. Memory: a few chunks, and a few bytes per chunk and object. Format:
+ * docs/image-format.md. */
 #ifndef SHADOWCL_SERIALIZE_IMAGE_WRITER_H
 #define SHADOWCL_SERIALIZE_IMAGE_WRITER_H
 
@@ -52,6 +53,18 @@ int image_writer_begin(struct image_writer *writer, uint64_t serial, uint64_t si
 int image_writer_chunk(struct image_writer *writer, const void *bytes, size_t size,
                        struct error *err);
 int image_writer_end(struct image_writer *writer, struct error *err);
+/* Instead of the end: they may be written again, from the beginning, and only the last ones count.
+ * In a file where equal chunks are found, one that is the same as before is not written again, and
+ * another goes to its place if it takes as much room; else the one before stays, for nobody. */
+int image_writer_set_aside(struct image_writer *writer, struct error *err);
+/* Those that were set aside are the last ones; none: does nothing. */
+int image_writer_settle(struct image_writer *writer, uint64_t serial, struct error *err);
+/* Contents that were begun come to no end, and what was set aside of that object does not count. */
+void image_writer_abandon(struct image_writer *writer);
+/* Before the end: are they the ones that were set aside? */
+bool image_writer_is_as_before(const struct image_writer *writer);
+/* Has something failed? */
+int image_writer_check(const struct image_writer *writer, struct error *err);
 /* Index and end. Nothing is synced. `summary` may be NULL. */
 int image_writer_finish(struct image_writer *writer, struct image_summary *summary,
                         struct error *err);

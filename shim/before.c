@@ -3,28 +3,27 @@
 #include "shim/before.h"
 
 #include "shim/ahead.h"
-#include "shim/config.h"
 #include "shim/loader.h"
 #include "shim/residue.h"
 #include "state/mem.h"
 #include "state/staging.h"
 
+/* Contents that go by in chunks need no memory. */
 static int reserve_what_is_missing(struct error *err)
 {
+    if (store_sink())
+        return store_check(err);
     uint64_t missing = mem_missing_bytes();
     size_t room = staging_room();
     return missing > room ? staging_reserve(missing - room, err) : 0;
 }
 
-/* What can be refused without stopping anybody. Contents that go by in chunks need no memory. */
-static int look_around(bool let_go, const struct precopy_wish *wish, const struct store_wish *image,
-                       struct error *err)
+/* What can be refused without stopping anybody. */
+static int look_around(bool let_go, const struct store_wish *image, struct error *err)
 {
     if ((let_go && residue_foreign(err) != 0) || loader_prepare(err) != 0 ||
         store_begin(image, err) != 0)
         return -1;
-    if (store_sink() && !wish->wanted && !config.prepare)
-        return 0;
     return reserve_what_is_missing(err);
 }
 
@@ -52,7 +51,7 @@ static int check_asker(const struct precopy_wish *wish, struct error *err)
 int before_closing(double deadline, bool let_go, const struct precopy_wish *wish,
                    const struct store_wish *image, struct report *report, struct error *err)
 {
-    if (ahead_stop(deadline, err) != 0 || look_around(let_go, wish, image, err) != 0 ||
+    if (ahead_stop(deadline, err) != 0 || look_around(let_go, image, err) != 0 ||
         copy_beforehand(let_go, wish, report, err) != 0)
         return -1;
     return check_asker(wish, err);

@@ -44,10 +44,13 @@ static int capture_one(struct object *object, int64_t deadline, struct report *r
     if (object->was != KIND_MEM)
         return objects_capture(object, deadline, err);
     report->copied_bytes += mem_capture_bytes(mem);
+    if (store_sink() && mem_is_stored(mem))
+        return config.check_writes ? store_compare(mem, err) : 0;
     if (!store_sink() || !mem_streams(mem))
         return objects_capture(object, deadline, err);
+    int result = stream_down(mem, store_sink(), err);
     mem->stored = true;
-    return stream_down(mem, store_sink(), err);
+    return result;
 }
 
 /* §5.13: there are none to be kept, for commands whose events the program has yet. */

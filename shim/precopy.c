@@ -19,6 +19,7 @@
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/owner.h"
+#include "shim/store.h"
 #include "state/copier.h"
 #include "state/mem.h"
 
@@ -159,6 +160,12 @@ static int finish_copies(struct error *err)
     return result;
 }
 
+/* To the file where there is one: then it has ended. */
+static int copy_somewhere(struct mem *mem, struct error *err)
+{
+    return store_sink() ? store_beforehand(mem, err) : mem_precopy(mem, err);
+}
+
 /* 0, also where it can't be copied now. */
 static int copy_one(struct round *round, const struct wanted *wanted, struct error *err)
 {
@@ -167,7 +174,7 @@ static int copy_one(struct round *round, const struct wanted *wanted, struct err
         return 0;
     int result = 0;
     if (atomic_load(&mem->object.refs)) {
-        result = mem_precopy(mem, err);
+        result = copy_somewhere(mem, err);
         if (result == 0)
             round->bytes += mem->size;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Copies contents to staging memory while the program runs, so that less is left to be copied once
- * the gate is closed: all of it first, then what was written since, until what is left is small or
- * a round no longer helps. What a command may write is known of every enqueue (mem_wrote). */
+/* Copies contents to staging memory, or into the image file, while the program runs, so that less
+ * is left to be copied once the gate is closed: all of it first, then what was written since, until
+ * what is left is small or a round no longer helps. What a command may write is known of every
+ * enqueue (mem_wrote). */
 #ifndef SHADOWCL_SHIM_PRECOPY_H
 #define SHADOWCL_SHIM_PRECOPY_H
 

@@ -47,6 +47,55 @@ struct stream_sink *store_sink(void)
     return saving.writer ? &sink : NULL;
 }
 
+static int sink_set_aside(struct stream_sink *sink, struct error *err)
+{
+    return image_writer_set_aside(saving.writer, err);
+}
+
+static struct stream_sink drafts = {sink_begin, sink_put, sink_set_aside};
+
+/* The object is only there until we return. */
+static int put_aside(struct mem *mem, struct error *err)
+{
+    return stream_down(mem, &drafts, err) == 0 ? stream_finish(&drafts, err) : -1;
+}
+
+int store_beforehand(struct mem *mem, struct error *err)
+{
+    if (put_aside(mem, err) == 0) {
+        mem_precopied(mem);
+        return 0;
+    }
+    image_writer_abandon(saving.writer);
+    stream_drop();
+    mem->stored = false;
+    return -1;
+}
+
+int store_check(struct error *err)
+{
+    return saving.writer ? image_writer_check(saving.writer, err) : 0;
+}
+
+static int sink_compare(struct stream_sink *sink, struct error *err)
+{
+    if (image_writer_is_as_before(saving.writer))
+        return image_writer_end(saving.writer, err);
+    error_set(err, 0, "it was taken for unwritten, but it has changed");
+    return error_todo(err, "this is a fault of shadowcl: suspend without --prepare, and please "
+                           "report it");
+}
+
+static struct stream_sink comparing = {sink_begin, sink_put, sink_compare};
+
+int store_compare(struct mem *mem, struct error *err)
+{
+    if (stream_finish(&sink, err) != 0 || stream_down(mem, &comparing, err) != 0 ||
+        stream_finish(&comparing, err) != 0)
+        return -1;
+    return 0;
+}
+
 /* The first line of a small file, "" where it can't be had. */
 static void read_line(const char *path, char *text, size_t size)
 {
@@ -180,6 +229,8 @@ static int write_contents(struct object *const *objects, size_t count, struct er
             result = stream_memory(mem->object.serial, bytes, mem->size, &sink, err);
         else if (mem->stored && reader)
             result = copy_stored(mem, err);
+        else if (mem->stored)
+            result = image_writer_settle(saving.writer, mem->object.serial, err);
     }
     return result;
 }

@@ -20,6 +20,14 @@ struct store_wish {
 int store_begin(const struct store_wish *wish, struct error *err);
 /* Takes contents; NULL: no image is being written. */
 struct stream_sink *store_sink(void);
+/* While the program runs: an object's contents go into the file, and again if it is written to
+ * meanwhile. What is being copied has ended in any case. */
+int store_beforehand(struct mem *mem, struct error *err);
+/* Can the file still take something? */
+int store_check(struct error *err);
+/* With the gate closed: is that what was put there beforehand? For an object that is taken to be
+ * unwritten since. */
+int store_compare(struct mem *mem, struct error *err);
 /* All that is not in the file yet: contents in the host's memory, the objects, the index. The gate
  * is closed or the process suspended, and copies have ended. Fills in report->image. */
 int store_finish(struct object *const *objects, size_t count, struct report *report,

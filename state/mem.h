@@ -181,6 +181,10 @@ uint64_t mem_precopy_left(const struct mem *mem);
 int mem_precopy(struct mem *mem, struct error *err);
 /* The copy did not take place, or not to its end. */
 void mem_precopy_undo(struct mem *mem);
+/* The copy went somewhere else: to what is going to be mem_source. */
+void mem_precopied(struct mem *mem);
+/* Is it there, and not written since? */
+bool mem_is_stored(const struct mem *mem);
 /* Staging memory is about to be dropped: no object has anything there. */
 void mem_forget_contents(void);
 /* What of all objects is in staging memory, or with mem_source. */

@@ -144,6 +144,17 @@ void mem_precopy_undo(struct mem *mem)
     mem->copied = false;
 }
 
+void mem_precopied(struct mem *mem)
+{
+    mem->stored = true;
+    mem->copied = true;
+}
+
+bool mem_is_stored(const struct mem *mem)
+{
+    return mem->stored && is_copied(mem);
+}
+
 static void forget(void *object, void *unused)
 {
     struct mem *mem = object;
@@ -156,9 +167,13 @@ void mem_forget_contents(void)
     roster_each(&mem_roster, forget, NULL);
 }
 
+/* What was copied beforehand is gone with the file. */
 static void unstore(void *object, void *unused)
 {
-    ((struct mem *)object)->stored = false;
+    struct mem *mem = object;
+    if (mem->stored)
+        mem->copied = false;
+    mem->stored = false;
 }
 
 void mem_unstore(void)

@@ -73,7 +73,12 @@ static int write_context(struct image_writer *writer, struct error *err)
     return image_writer_object(writer, object.serial, &object.base, err);
 }
 
-static int write_buffer(struct image_writer *writer, const struct sample *sample, struct error *err)
+int sample_begin(struct image_writer *writer, struct error *err)
+{
+    return write_about(writer, err) < 0 ? -1 : write_context(writer, err);
+}
+
+int sample_object(struct image_writer *writer, const struct sample *sample, struct error *err)
 {
     Shadowcl__Image__Mem mem = SHADOWCL__IMAGE__MEM__INIT;
     Shadowcl__Image__Object object = SHADOWCL__IMAGE__OBJECT__INIT;
@@ -103,10 +108,10 @@ static int write_contents(struct image_writer *writer, const struct sample *samp
 static int write_all(struct image_writer *writer, const struct sample *samples, size_t count,
                      struct image_summary *summary, struct error *err)
 {
-    if (write_about(writer, err) < 0 || write_context(writer, err) < 0)
+    if (sample_begin(writer, err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
-        if (write_buffer(writer, &samples[i], err) < 0)
+        if (sample_object(writer, &samples[i], err) < 0)
             return -1;
     for (size_t i = 0; i < count; i++)
         if (write_contents(writer, &samples[i], err) < 0)

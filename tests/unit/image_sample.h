@@ -23,6 +23,9 @@ struct sample sample_create(uint64_t serial, size_t size, enum sample_fill fill,
 void sample_destroy(struct sample *sample);
 void sample_fill(uint8_t *bytes, size_t size, enum sample_fill fill, uint64_t seed);
 
+/* What comes before the buffers; a buffer without its contents: 0 or -1. */
+int sample_begin(struct image_writer *writer, struct error *err);
+int sample_object(struct image_writer *writer, const struct sample *sample, struct error *err);
 /* An image of a context, of a buffer for each sample and of its contents; 0 or -1. */
 int sample_write(int fd, enum image_compression compression, const struct sample *samples,
                  size_t count, struct image_summary *summary, struct error *err);

@@ -105,6 +105,158 @@ static void test_text_is_compressed(void **state)
     close(fd);
 }
 
+static void put(struct image_writer *writer, const struct sample *sample)
+{
+    struct error err = {0};
+    assert_int_equal(image_writer_begin(writer, sample->serial, sample->size, &err), 0);
+    for (size_t at = 0; at < sample->size; at += MIB)
+        assert_int_equal(image_writer_chunk(writer, sample->bytes + at,
+                                            sample->size - at < MIB ? sample->size - at : MIB,
+                                            &err),
+                         0);
+}
+
+static void put_aside(struct image_writer *writer, const struct sample *sample)
+{
+    struct error err = {0};
+    put(writer, sample);
+    assert_int_equal(image_writer_set_aside(writer, &err), 0);
+}
+
+static struct image_writer *begin_image(int fd, enum image_compression compression)
+{
+    struct image_writer *writer;
+    struct error err = {0};
+    assert_int_equal(image_writer_create(&writer, fd, compression, &err), 0);
+    assert_int_equal(sample_begin(writer, &err), 0);
+    return writer;
+}
+
+/* The objects of contents that are in it, and the end. */
+static struct image_summary finish_image(struct image_writer *writer, const struct sample *samples,
+                                         size_t count)
+{
+    struct image_summary summary;
+    struct error err = {0};
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(image_writer_settle(writer, samples[i].serial, &err), 0);
+        assert_int_equal(sample_object(writer, &samples[i], &err), 0);
+    }
+    assert_int_equal(image_writer_finish(writer, &summary, &err), 0);
+    image_writer_destroy(writer);
+    return summary;
+}
+
+static uint64_t sum(const struct sample *samples, size_t count)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += samples[i].size;
+    return bytes;
+}
+
+/* Buffers that change, wholly or in part, become those that another had, or zeros. */
+static void written_again(enum image_compression compression, enum sample_fill fill)
+{
+    const size_t large = 5 * MIB + 3;
+    struct sample samples[] = {sample_create(10, large, fill, 1), sample_create(11, large, fill, 2),
+                               sample_create(12, 4096, fill, 3), sample_create(13, large, fill, 4)};
+    struct sample gone = sample_create(14, large, fill, 5);
+    int fd = sample_memfd();
+    struct image_writer *writer = begin_image(fd, compression);
+    put_aside(writer, &gone);
+    for (int i = 0; i < 4; i++)
+        put_aside(writer, &samples[i]);
+    for (uint64_t round = 0; round < 6; round++) {
+        sample_fill(samples[0].bytes, large, fill, 10 + round);
+        memcpy(samples[1].bytes + MIB, samples[round % 2 ? 0 : 3].bytes + 3 * MIB, MIB);
+        memset(samples[3].bytes + (round % 4) * MIB, 0, round == 4 ? 2 * MIB : MIB / 2);
+        for (int i = 0; i < 4; i++)
+            put_aside(writer, &samples[(i + (int)round) % 4]);
+    }
+    struct error err = {0};
+    samples[2].bytes[77] ^= 1;
+    put(writer, &samples[2]);
+    assert_false(image_writer_is_as_before(writer));
+    assert_int_equal(image_writer_end(writer, &err), 0);
+    put(writer, &samples[0]);
+    assert_true(image_writer_is_as_before(writer));
+    assert_int_equal(image_writer_end(writer, &err), 0);
+    struct image_summary summary = finish_image(writer, samples, 4);
+    assert_int_equal(summary.contents_bytes, sum(samples, 4));
+    sample_compare(fd, samples, 4);
+    for (int i = 0; i < 4; i++)
+        sample_destroy(&samples[i]);
+    sample_destroy(&gone);
+    close(fd);
+}
+
+static void test_contents_can_be_written_again(void **state)
+{
+    for (enum image_compression compression = IMAGE_COMPRESS_AUTO;
+         compression <= IMAGE_COMPRESS_ZSTD; compression++)
+        for (enum sample_fill fill = SAMPLE_ZERO; fill <= SAMPLE_TEXT; fill++)
+            written_again(compression, fill);
+}
+
+static void test_contents_written_again_take_their_own_place(void **state)
+{
+    struct sample sample = sample_create(2, 8 * MIB + 5, SAMPLE_RANDOM, 1);
+    int fd = sample_memfd();
+    struct image_writer *writer = begin_image(fd, IMAGE_COMPRESS_OFF);
+    for (uint64_t round = 0; round < 8; round++) {
+        sample_fill(sample.bytes, sample.size, SAMPLE_RANDOM, round + 1);
+        put_aside(writer, &sample);
+    }
+    struct image_summary summary = finish_image(writer, &sample, 1);
+    assert_int_equal(summary.equal_bytes, 0);
+    assert_in_range(summary.file_bytes, sample.size, sample.size + 2048);
+    sample_compare(fd, &sample, 1);
+    sample_destroy(&sample);
+    close(fd);
+}
+
+/* A chunk that another has too stays for that one. */
+static void test_shared_chunks_are_not_written_over(void **state)
+{
+    struct sample samples[] = {sample_create(2, 2 * MIB, SAMPLE_RANDOM, 1),
+                               sample_create(3, 2 * MIB, SAMPLE_RANDOM, 1)};
+    int fd = sample_memfd();
+    struct image_writer *writer = begin_image(fd, IMAGE_COMPRESS_OFF);
+    put_aside(writer, &samples[0]);
+    put_aside(writer, &samples[1]);
+    sample_fill(samples[0].bytes, 2 * MIB, SAMPLE_RANDOM, 2);
+    put_aside(writer, &samples[0]);
+    sample_fill(samples[1].bytes + MIB, MIB, SAMPLE_RANDOM, 3);
+    put_aside(writer, &samples[1]);
+    finish_image(writer, samples, 2);
+    sample_compare(fd, samples, 2);
+    sample_destroy(&samples[0]);
+    sample_destroy(&samples[1]);
+    close(fd);
+}
+
+/* Half written over: what was there before counts no more. */
+static void test_contents_that_come_to_no_end_do_not_count(void **state)
+{
+    struct sample samples[] = {sample_create(2, 3 * MIB, SAMPLE_RANDOM, 1),
+                               sample_create(3, MIB, SAMPLE_RANDOM, 2)};
+    struct error err = {0};
+    int fd = sample_memfd();
+    struct image_writer *writer = begin_image(fd, IMAGE_COMPRESS_OFF);
+    put_aside(writer, &samples[0]);
+    put_aside(writer, &samples[1]);
+    sample_fill(samples[0].bytes, MIB, SAMPLE_RANDOM, 4);
+    assert_int_equal(image_writer_begin(writer, 2, 3 * MIB, &err), 0);
+    assert_int_equal(image_writer_chunk(writer, samples[0].bytes, MIB, &err), 0);
+    image_writer_abandon(writer);
+    finish_image(writer, samples + 1, 1);
+    sample_compare(fd, samples + 1, 1);
+    sample_destroy(&samples[0]);
+    sample_destroy(&samples[1]);
+    close(fd);
+}
+
 /* Reads all that comes until the end, into a file. */
 struct drain {
     int from;
@@ -318,6 +470,10 @@ int main(void)
         cmocka_unit_test(test_half_zero_takes_half),
         cmocka_unit_test(test_equal_chunks_are_stored_once),
         cmocka_unit_test(test_text_is_compressed),
+        cmocka_unit_test(test_contents_can_be_written_again),
+        cmocka_unit_test(test_contents_written_again_take_their_own_place),
+        cmocka_unit_test(test_shared_chunks_are_not_written_over),
+        cmocka_unit_test(test_contents_that_come_to_no_end_do_not_count),
         cmocka_unit_test(test_pipe_and_socket_take_images),
         cmocka_unit_test(test_image_begins_where_the_file_stands),
         cmocka_unit_test(test_chunks_are_compared_before_they_are_equal),

@@ -175,8 +175,92 @@ def nothing_to_copy(build, work, driver):
     return "nothing is copied, beforehand or later"
 
 
-TESTS = [a_queue_is_never_empty, nobody_waits, less_is_left, all_is_written_all_the_time,
-         nothing_is_written, the_rate_is_limited, nothing_to_copy]
+def resident(pid, which):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith(which))
+
+
+def beyond(pid, act):
+    """What it answers, and the most memory that the process had meanwhile beyond what it has while
+    it runs: what its device has is mapped then, and not while it is suspended."""
+    with open(f"/proc/{pid}/clear_refs", "w") as refs:
+        refs.write("5")
+    before = resident(pid, "VmRSS")
+    answer = act()
+    return answer, resident(pid, "VmHWM") - max(before, resident(pid, "VmRSS"))
+
+
+def expect_length(image, pieces, bytes_kept):
+    """Contents, and 1 KB for each object."""
+    allowed = bytes_kept + (pieces + 16) * 1024
+    assert image["bytes"] <= allowed, f"{image}: {allowed} bytes are allowed"
+
+
+def memory_for_a_file(build, work, driver):
+    """Half a GiB on the device, and at most 64 MiB more in memory, beforehand or not; in the end
+    every byte is there."""
+    if os.environ.get("TEST_SANITIZED"):
+        return "skipped: a sanitizer has memory of its own"
+    limit, most = 64 << 20, 0
+    for share, words in ((0, ()), (0, ("--prepare",)), (5, ("--prepare", "--max-rounds", "3"))):
+        with Writer(build, work, driver, 512, 1024, share, 100) as writer:
+            pid = writer.process.pid
+            for number in range(2):
+                image = work / f"{number}.image"
+                said, more = beyond(pid, lambda: writer.shadowcl("suspend", "--image", str(image),
+                                                                 *words))
+                assert said["captured_bytes"] >= 512 << 20, said
+                assert (said["prepare_rounds"] > 0) == bool(words), said
+                assert more <= limit, f"{words}, {share} % written: {more} bytes more: {said}"
+                assert said["image"]["contents_bytes"] >= 512 << 20, said
+                if share == 0:
+                    expect_length(said["image"], 512, said["image"]["contents_bytes"])
+                most = max(most, more)
+                _, more = beyond(pid, lambda: writer.shadowcl("resume"))
+                assert more <= limit, f"resume: {more} bytes more"
+                most = max(most, more)
+                image.unlink()
+                writer.say("check")
+                writer.expect("right")
+            said, more = beyond(pid, lambda: writer.shadowcl("suspend", *words))
+            assert more > limit, f"to memory: {more} bytes more, so that nothing is measured"
+            writer.shadowcl("resume")
+            writer.end()
+    return f"{most / (1 << 20):.1f} MiB more"
+
+
+def into_a_file(build, work, driver):
+    """Copied into it while the program writes, some of it again and again."""
+    written = []
+    for share, pause in ((10, 50), (100, 0)):
+        with Writer(build, work, driver, 100, 1024, share, pause) as writer:
+            for number in range(4):
+                image = work / f"{share}-{number}.image"
+                said = writer.shadowcl("suspend", "--image", str(image), "--prepare",
+                                       "--max-rounds", "4", "--compress", "off")
+                assert 1 <= said["prepare_rounds"] <= 4, said
+                assert said["prepared_bytes"] >= 100 << 20, said
+                written.append(said["image"]["bytes"] / said["image"]["contents_bytes"])
+                expect_length(said["image"], 100, said["prepared_bytes"] + said["copied_bytes"])
+                done = subprocess.run([build / "bin/shadowcl", "verify", image],
+                                      env=writer.environment, text=True, capture_output=True)
+                assert done.returncode == 0, f"verify: {done.stdout}{done.stderr}"
+                writer.shadowcl("resume")
+                writer.say("check")
+                writer.expect("right")
+            saved = work / "saved.image"
+            said = subprocess.run([build / "bin/shadowcl", "save", "--prepare",
+                                   str(writer.process.pid), saved], env=writer.environment,
+                                  text=True, capture_output=True, timeout=PATIENCE)
+            assert said.returncode == 0, f"save: {said.stderr}"
+            writer.shadowcl("suspend", "--prepare")
+            writer.shadowcl("resume")
+            writer.end()
+    return f"the longest file has {max(written):.0%} of the contents"
+
+
+TESTS = [memory_for_a_file, into_a_file, a_queue_is_never_empty, nobody_waits, less_is_left,
+         all_is_written_all_the_time, nothing_is_written, the_rate_is_limited, nothing_to_copy]
 
 
 def main():

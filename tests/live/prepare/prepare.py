@@ -292,7 +292,7 @@ def resident(pid):
 
 def released(build):
     """With the program goes what was made for it, also after it was built again."""
-    if os.environ.get("ASAN_OPTIONS") or os.environ.get("TSAN_OPTIONS"):
+    if os.environ.get("TEST_SANITIZED"):
         print("skipped: a sanitizer keeps what was freed")
         return
     count, size = 8, 3 << 20  # each binary has a constant of 4 MiB
