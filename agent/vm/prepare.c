@@ -33,6 +33,20 @@ static size_t keep_problems(struct move *move, const json_t *answer, const char 
     return json_array_size(refusals);
 }
 
+/* With --force they prevent nothing, and are said before it is done. */
+static void note_refusals(struct move *move, const json_t *answer)
+{
+    size_t i;
+    json_t *refusal;
+    const json_t *refusals = json_object_get(answer, "refusals");
+    json_array_foreach((json_t *)refusals, i, refusal)
+    {
+        struct error err = {0};
+        take_refusal(refusal, &err);
+        move_note(move, "in spite of it, by --force: %s: %s", err.object, err.reason);
+    }
+}
+
 /* The agent's answer; the caller's. `device` may be NULL. */
 static int ask(struct move *move, const char *device, json_t **answer, struct error *err)
 {
@@ -90,6 +104,8 @@ int step_prepare(struct move *move, struct error *err)
         return -1;
     if (!move->options.force)
         count = keep_problems(move, answer, "refusals");
+    else
+        note_refusals(move, answer);
     if (meanwhile)
         count += keep_problems(move, answer, "missing") + keep_problems(move, answer, "unknown");
     json_decref(answer);

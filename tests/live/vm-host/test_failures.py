@@ -416,6 +416,14 @@ class Check(Case):
         self.assertEqual(len(ran.answer["problems"]), 2, ran.answer["problems"])
         self.says(ran, "no device of the kind `voodoo2`", "can't be read back")
 
+    def test_dry_run_with_force(self):
+        """What can't be carried prevents nothing, and is said."""
+        pipe = self.refusal("pipe 3", "what is in a pipe can't be read back")
+        ran = run("--dry-run", "--json", "--force", obstacles=[pipe])
+        self.check(ran, 0, **AT_SOURCE)
+        self.assertEqual(ran.answer["problems"], [])
+        self.says(ran, "in spite of it, by --force: process 42 heat: pipe 3: what is in a pipe")
+
     def test_dry_run_without_an_answer(self):
         ran = run("--dry-run", "--json", fault=(("agent", "prepare"), "fail"))
         self.check(ran, 1, **AT_SOURCE)
