@@ -19,6 +19,7 @@
 
 #include "shim/gate.h"
 #include "shim/log.h"
+#include "shim/spare_signal.h"
 
 #define MOST_THREADS 1024
 #define MOST_POLLED 256
@@ -86,25 +87,15 @@ static void do_nothing(int signal_number)
 {
 }
 
-/* A real-time signal that the program does not use; 0: none. */
-static int unused_signal(struct sigaction *before)
-{
-    for (int number = SIGRTMAX - 1; number > SIGRTMIN; number--)
-        if (sigaction(number, NULL, before) == 0 && before->sa_handler == SIG_DFL)
-            return number;
-    return 0;
-}
-
 void node_let_signals_in(sigset_t *before)
 {
-    sigset_t unused;
-    sigemptyset(&unused);
-    for (int number = SIGRTMIN + 1; number < SIGRTMAX; number++) {
-        struct sigaction action;
-        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
-            sigaddset(&unused, number);
-    }
-    pthread_sigmask(SIG_UNBLOCK, &unused, before);
+    sigset_t spare;
+    struct sigaction ignored;
+    int number = spare_signal(&ignored);
+    sigemptyset(&spare);
+    if (number)
+        sigaddset(&spare, number);
+    pthread_sigmask(SIG_UNBLOCK, &spare, before);
 }
 
 static size_t find_sleepers(int fd, pid_t *sleepers)
@@ -143,7 +134,7 @@ static bool signal_is_pending(pid_t tid, int number)
 static void interrupt(const pid_t *sleepers, size_t count)
 {
     struct sigaction before, empty = {.sa_handler = do_nothing};
-    int number = unused_signal(&before);
+    int number = spare_signal(&before);
     if (!number || sigaction(number, &empty, NULL) != 0) {
         log_warn("no free signal to interrupt the driver's threads with");
         return;

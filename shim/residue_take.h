@@ -13,8 +13,8 @@
 bool node_take(const struct node *node);
 
 /* Threads that a driver makes inherit the signal mask of ours, which block everything: while a
- * driver starts, the real-time signals that the program does not use are let through, so that
- * node_take can interrupt such a thread later. `before` is the mask to go back to. */
+ * driver starts, a signal that the program does not use is let through, so that node_take can
+ * interrupt such a thread later. `before` is the mask to go back to. */
 void node_let_signals_in(sigset_t *before);
 
 /* Before anything is taken: a driver may let go in threads of its own, a moment after the release,

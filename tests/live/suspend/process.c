@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fork before and after the first call, with and without exec; exit with live objects; a suspend
- * before any call has been made. */
+ * before any call has been made; signals that are waited for. */
 #include "live.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +103,51 @@ static void test_suspend_while_the_first_call_runs(void **state)
     live_cycle();
 }
 
+#define WAITED_FOR (SIGRTMAX - 1)
+
+static atomic_bool enough;
+
+/* As a program with timers or signalfd: one for the process, which only sigtimedwait takes. */
+static void *signal_ourselves(void *set)
+{
+    const struct timespec at_once = {0};
+    while (!atomic_load(&enough)) {
+        kill(getpid(), WAITED_FOR);
+        sigtimedwait(set, NULL, &at_once);
+    }
+    return NULL;
+}
+
+/* A thread that lets it in, of ours or of a driver's that we start, would end the program. */
+static void test_signals_that_the_program_waits_for_stay_blocked(void **state)
+{
+    pthread_t thread;
+    sigset_t set;
+    unsigned char bytes[256];
+    sigemptyset(&set);
+    sigaddset(&set, WAITED_FOR);
+    live_setup(state);
+    live_pattern(bytes, 256, 3);
+    cl_mem mem = live_buffer(256, bytes);
+    assert_int_equal(pthread_create(&thread, NULL, signal_ourselves, &set), 0);
+    for (int i = 0; i < 3; i++)
+        live_cycle();
+    atomic_store(&enough, true);
+    pthread_join(thread, NULL);
+    live_expect(mem, 0, bytes, 256);
+    ok(clReleaseMemObject(mem));
+    live_teardown(state);
+}
+
+/* Before any other thread is there: what is not blocked everywhere ends the program anyway. */
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, WAITED_FOR);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -108,7 +155,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_exit_with_live_objects),
         cmocka_unit_test(test_suspend_while_the_first_call_runs),
         cmocka_unit_test(test_forks_after_the_first_call),
+        cmocka_unit_test(test_signals_that_the_program_waits_for_stay_blocked),
     };
+    block_signals();
     if (argc > 1)
         return compute();
     return cmocka_run_group_tests(tests, NULL, NULL);
