@@ -2,6 +2,7 @@
 /* Suspended processes without a socket: see away.h. */
 #include "agent/away.h"
 
+#include "agent/place.h"
 #include "agent/runtime_dir.h"
 
 #include <ctype.h>
@@ -69,14 +70,27 @@ bool away_is(pid_t pid)
     return fd >= 0;
 }
 
-static int call(pid_t pid, const char *order, struct error *err)
+/* Where it is to listen. "": in its usual directory, where that is none that we have a name for. */
+static int choose(pid_t pid, char directory[PATH_MAX], struct error *err)
 {
-    char found[PATH_MAX], directory[PATH_MAX], message[2 * PATH_MAX];
+    char found[PATH_MAX];
+    directory[0] = 0;
+    if (place_is_apart(pid))
+        return 0;
     if (runtime_dir_prepare(getenv("SHADOWCL_RUNTIME_DIR"), found, err) < 0)
         return -1;
     error_object(err, "process %d", (int)pid);
-    if (!realpath(found, directory))
-        return error_set(err, errno, "the runtime directory `%.200s`", found);
+    return realpath(found, directory)
+               ? 0
+               : error_set(err, errno, "the runtime directory `%.200s`", found);
+}
+
+static int call(pid_t pid, const char *order, struct error *err)
+{
+    char directory[PATH_MAX], message[2 * PATH_MAX];
+    if (choose(pid, directory, err) < 0)
+        return -1;
+    error_object(err, "process %d", (int)pid);
     int size = snprintf(message, sizeof message, "%s\n%s\n", order, directory);
     if (size > PIPE_BUF || strchr(directory, '\n'))
         return error_set(err, 0, "the runtime directory or the device has too long a name");

@@ -11,7 +11,8 @@
 
 /* Has it left? */
 bool away_is(pid_t pid);
-/* Tells it to listen again in the runtime directory of this command. */
+/* Tells it to listen again in the runtime directory of this command; one that sees other files
+ * (agent/place.h), in its own. */
 int away_wake(pid_t pid, struct error *err);
 /* Tells it to listen and resume; nobody waits for that. `device` may be "". It may be stopped: then
  * it does so as soon as it runs. */

@@ -4,11 +4,13 @@
 #include "agent/ask.h"
 #include "agent/away.h"
 #include "agent/group.h"
+#include "agent/place.h"
 #include "agent/process.h"
 #include "agent/verbs.h"
 
 #include <argp.h>
 #include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +91,21 @@ static bool is_ours(const struct targets *targets)
     return false;
 }
 
+/* Nobody has told CRIU where programs listen: where it is not where we look, it is where this one's
+ * environment says, which in a container is a directory of the container's. */
+static int find(struct group *group, const struct hook *hook, struct error *err)
+{
+    char place[PATH_MAX];
+    int result = group_find_alone(group, hook->pid, hook->tree, err);
+    if (is_ours(&group->targets) || place_find(hook->pid, place) < 0)
+        return result;
+    group_finish(group);
+    *err = (struct error){0};
+    if (setenv("SHADOWCL_RUNTIME_DIR", place, 1) < 0)
+        return error_set(err, errno, "can't set SHADOWCL_RUNTIME_DIR");
+    return group_find_alone(group, hook->pid, hook->tree, err);
+}
+
 /* One that has left already stays as it is: whoever let it leave lets it come back. */
 static int pause_all(const struct hook *hook, struct error *err)
 {
@@ -97,7 +114,7 @@ static int pause_all(const struct hook *hook, struct error *err)
     int code = EXIT_REFUSED;
     if (away_is(hook->pid) || !process_opencl(hook->pid, library, sizeof library))
         return EXIT_NOT_OURS;
-    int result = group_find_alone(&group, hook->pid, hook->tree, err);
+    int result = find(&group, hook, err);
     if (result == 0)
         result = group_leave(&group, hook->deadline, err);
     else if (!is_ours(&group.targets) &&
@@ -107,10 +124,20 @@ static int pause_all(const struct hook *hook, struct error *err)
     return result == 0 ? EXIT_DONE : code;
 }
 
+/* Where nobody has told us another directory, it listens where it did. */
+static void stay_in_place(pid_t pid)
+{
+    const char *set = getenv("SHADOWCL_RUNTIME_DIR");
+    char place[PATH_MAX];
+    if ((!set || !*set) && !place_is_apart(pid) && place_find(pid, place) == 0)
+        setenv("SHADOWCL_RUNTIME_DIR", place, 1);
+}
+
 static int resume_all(const struct hook *hook, struct error *err)
 {
     struct tree tree;
     int code = EXIT_NOT_OURS;
+    stay_in_place(hook->pid);
     if (tree_find(&tree, hook->pid, err) < 0)
         return EXIT_REFUSED;
     size_t count = hook->tree ? tree.count : 1;

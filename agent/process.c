@@ -113,6 +113,22 @@ int process_opencl(pid_t pid, char *library, size_t size)
     return found;
 }
 
+bool process_variable(pid_t pid, const char *name, char *value, size_t size)
+{
+    size_t length = strlen(name), room = 0;
+    char *text = NULL;
+    bool found = false;
+    FILE *file = open_proc(pid, "environ");
+    while (file && !found && getdelim(&text, &room, 0, file) > 0)
+        found = !strncmp(text, name, length) && text[length] == '=';
+    found = found && strlen(text + length + 1) < size;
+    snprintf(value, size, "%s", found ? text + length + 1 : "");
+    free(text);
+    if (file)
+        fclose(file);
+    return found;
+}
+
 const char *process_user(uid_t uid, char *out, size_t size)
 {
     const struct passwd *user = getpwuid(uid);

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,20 +177,10 @@ int targets_keep_undone(struct targets *targets, const char *done, struct error 
 /* Does its environment name the same runtime directory as ours, or none as ours? */
 static bool is_of_here(pid_t pid)
 {
-    static const char name[] = "SHADOWCL_RUNTIME_DIR=";
     const char *ours = getenv("SHADOWCL_RUNTIME_DIR");
-    char path[64], *variable = NULL, *theirs = NULL;
-    size_t room = 0;
-    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
-    FILE *file = fopen(path, "re");
-    while (file && !theirs && getdelim(&variable, &room, 0, file) > 0)
-        if (!strncmp(variable, name, sizeof name - 1))
-            theirs = variable + sizeof name - 1;
-    bool same = file && !strcmp(theirs ? theirs : "", ours ? ours : "");
-    free(variable);
-    if (file)
-        fclose(file);
-    return same;
+    char theirs[PATH_MAX];
+    process_variable(pid, "SHADOWCL_RUNTIME_DIR", theirs, sizeof theirs);
+    return !strcmp(theirs, ours ? ours : "");
 }
 
 pid_t targets_find_away(void)

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import (CRIU_PLACES, Failure, PATIENCE, Program, Setup, call, call_json, check,
+from harness import (CRIU_PLACES, Failure, NEW_NAMESPACE, PATIENCE, Program, Setup, call, call_json, check,
                      checkpoint, expect, lives, need_criu, restore, skip)
 
 HERE = Path(__file__).resolve().parent
@@ -69,8 +69,8 @@ class Cases:
             directory.mkdir()
         return directory
 
-    def run_criu(self, verb, directory, *options, code=0, environment=()):
-        words = [self.criu, verb, "-D", directory, "-o", f"{verb}.log", "-v4", "--shell-job",
+    def run_criu(self, verb, directory, *options, code=0, environment=(), before=()):
+        words = [*before, self.criu, verb, "-D", directory, "-o", f"{verb}.log", "-v4", "--shell-job",
                  *map(str, options)]
         done = subprocess.run(words, env={**self.setup.environment, **dict(environment)}, text=True,
                               capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
@@ -86,14 +86,14 @@ class Cases:
             expect(time.monotonic() < end, f"process {pid}, made again, does not end")
             time.sleep(0.05)
 
-    def state(self, pid):
-        return [one["state"] for one in call_json(self.setup, "ps", "--json")
-                if one["pid"] == pid]
+    def state(self, pid, environment=()):
+        return [one["state"] for one in call_json(self.setup, "ps", "--json",
+                                                  environment=environment) if one["pid"] == pid]
 
-    def wait_for_state(self, program, state):
+    def wait_for_state(self, program, state, environment=()):
         end = time.monotonic() + 30
-        while self.state(program.pid) != [state]:
-            expect(time.monotonic() < end, f"it is {self.state(program.pid)}, not {state}")
+        while (now := self.state(program.pid, environment)) != [state]:
+            expect(time.monotonic() < end, f"it is {now}, not {state}")
             time.sleep(0.05)
 
     def expect_undisturbed(self, program):
@@ -161,6 +161,63 @@ class Cases:
             expect("has let go of its device" in said, "the plugin was not at work")
             self.expect_undisturbed(program)
         ours.close()
+
+    def case_plugin_own_directory(self):
+        """CRIU is not told where the program listens: its environment tells."""
+        expected = self.expected()
+        own = self.setup.work / "own"
+        own.mkdir(mode=0o700)
+        nowhere = {"SHADOWCL_RUNTIME_DIR": ""}
+        with self.heat("--runtime-dir", str(own)) as program:
+            program.wait_until(0.1)
+            said = self.run_criu("dump", self.directory(made=True), "-t", program.pid, "-L",
+                                 self.plugins, "--leave-running", environment=nowhere)
+            expect("has let go of its device" in said, "the plugin was not at work")
+            self.wait_for_state(program, "running", {"SHADOWCL_RUNTIME_DIR": str(own)})
+            directory = self.directory(made=True)
+            self.run_criu("dump", directory, "-t", program.pid, "-L", self.plugins,
+                          environment=nowhere)
+            program.process.wait(timeout=PATIENCE)
+            program.forget_answer()
+            self.run_criu("restore", directory, "-d", "-L", self.plugins, environment=nowhere)
+            self.wait_for_state(program, "running", {"SHADOWCL_RUNTIME_DIR": str(own)})
+            self.wait_for_restored(program.pid)
+            check(expected, program.answer())
+
+    def case_plugin_other_mounts(self):
+        """A program that has a /run of its own, as in a container, in which it listens."""
+        expected = self.expected()
+        words = ["unshare", "--mount", "sh", "-c",
+                 'mount -t tmpfs tmpfs /run && cd "$(dirname "$1")" && '
+                 'exec env -u SHADOWCL_RUNTIME_DIR "$0" --output "$@" </dev/null >out 2>err',
+                 self.setup.bin / "sample-heat", *HEAT[1:], STEPS * self.times]
+        nowhere = {"SHADOWCL_RUNTIME_DIR": ""}
+        external = ["--external", "mnt[]:m", "--manage-cgroups=ignore"]
+        with Program(self.setup, "other-mounts", words, result=True) as program:
+            self.programs.append(program)
+            program.wait_until(0.1)
+            there = Path(f"/proc/{program.pid}/root/run/shadowcl")
+            expect(list(there.glob("*.sock")) and not list(
+                Path("/run/shadowcl").glob(f"{program.pid}-*")), "it does not listen there only")
+            said = self.run_criu("dump", self.directory(made=True), "-t", program.pid, "-L",
+                                 self.plugins, "--leave-running", *external, environment=nowhere)
+            expect("has let go of its device" in said, "the plugin was not at work")
+            self.wait_for_state(program, "running", {"SHADOWCL_RUNTIME_DIR": str(there)})
+            directory = self.directory(made=True)
+            self.run_criu("dump", directory, "-t", program.pid, "-L", self.plugins, *external,
+                          environment=nowhere)
+            program.process.wait(timeout=PATIENCE)
+            program.forget_answer()
+            # CRIU wants the root of a mount namespace to be a mount of its own.
+            root = self.directory(made=True)
+            mounted = f'mount --make-rprivate / && mount --rbind / {root} && exec "$@"'
+            self.run_criu("restore", directory, "-d", "-L", self.plugins, *external, "--root", root,
+                          environment=nowhere,
+                          before=["unshare", "--mount", "sh", "-c", mounted, "sh"])
+            there = Path(f"/proc/{program.pid}/root/run/shadowcl")
+            self.wait_for_state(program, "running", {"SHADOWCL_RUNTIME_DIR": str(there)})
+            self.wait_for_restored(program.pid)
+            check(expected, program.answer())
 
     def case_action_script(self):
         expected = self.expected()
@@ -418,6 +475,22 @@ class Cases:
             call(self.setup, "criu-hook", "resume", program.pid)
             self.expect_undisturbed(program)
 
+    def case_explain_silent(self):
+        """One that does not answer is one more thing that stands against a copy."""
+        with self.heat() as program:
+            program.wait_until(0.1)
+            os.kill(program.pid, signal.SIGSTOP)
+            text, answer = self.explained(program, code=1)
+            # (It may have been stopped just as it had taken a connection of ours.)
+            expect(f"process {program.pid}" in [one["object"] for one in answer["obstacles"]],
+                   f"{answer['obstacles']}")
+            expect("not answering" in text and "whether it is stopped" in text, text)
+            self.expect_listed(program, answer)
+            os.kill(program.pid, signal.SIGCONT)
+            text, answer = self.explained(program)
+            expect(answer["obstacles"] == [], f"{answer['obstacles']}")
+            self.expect_undisturbed(program)
+
     def case_explain_tree(self):
         """Children that would have to come along are one more obstacle, and are described too."""
         script = [PYTHON, HERE / "family.py", "RESULT", "60"]
@@ -592,6 +665,64 @@ class Cases:
         said = call(self.setup, "restore", *every, "--detach", "--truncate", copy, code=1)
         expect("others can write to it" in said and "state: not started" in said, said)
 
+    def case_periodic_old_kernel(self):
+        """Linux before 5.9 has no close_range: who makes the copies keeps nothing of the program's
+        all the same, and so nobody waits for it who waits for the program."""
+        top = self.directory()
+        kept, passed = os.pipe()
+        high = fcntl.fcntl(passed, fcntl.F_DUPFD, 300)
+        every = ["--checkpoint-every", "30s", "--checkpoint-dir", str(top)]
+        script = [PYTHON, HERE / "without.py", "close_range", self.setup.bin / "shadowcl", "run",
+                  *every, "--", "sleep", "3"]
+        with subprocess.Popen(list(map(str, script)), env=self.setup.environment,
+                              stdin=subprocess.DEVNULL, pass_fds=[passed, high]) as process:
+            os.close(passed)
+            os.close(high)
+            end = time.monotonic() + PATIENCE
+            while not (watchers := watching(top, process.pid)):
+                expect(time.monotonic() < end and process.poll() is None, "nobody watches it")
+                time.sleep(0.01)
+            names = descriptors(watchers[0])
+            others = [name for name in names if name not in ("/dev/null", str(top))
+                      and "pidfd" not in name]
+            expect(len(names) == 5 and not others, f"it keeps {names}")
+            expect(os.read(kept, 1) == b"", "somebody wrote to it")
+            expect(process.wait(timeout=PATIENCE) == 0, "it failed")
+        os.close(kept)
+        while watching(top):
+            expect(time.monotonic() < end, "the watcher does not end with the program")
+            time.sleep(0.01)
+
+    def case_periodic_in_namespace(self):
+        """As in a container: in a pid namespace of its own, with its own /proc and /run."""
+        expected, top = self.expected(), self.directory()
+        every = ["--checkpoint-every", "0.3s", "--checkpoint-dir", str(top), "--keep", "2"]
+        result, out = self.setup.work / "result", self.setup.work / "out"
+        words = [str(result) if word == "RESULT" else word for word in HEAT]
+        run = ["sh", "-c", "echo 1000 >/proc/sys/kernel/ns_last_pid; mount -t tmpfs tmpfs /run; "
+               f'setsid env -u SHADOWCL_RUNTIME_DIR "$@" </dev/null >{out} 2>{out}.err & wait $!',
+               "sh", self.setup.bin / "shadowcl", "run", *every, "--",
+               self.setup.bin / "sample-heat", *words, str(STEPS * self.times)]
+        with subprocess.Popen([*NEW_NAMESPACE, *run], env=self.setup.environment,
+                              stdin=subprocess.DEVNULL, start_new_session=True) as process:
+            end = time.monotonic() + PATIENCE
+            log = top / "checkpoint.log"
+            try:
+                while len(list(top.glob("*/shadowcl.json"))) < 2:
+                    expect(time.monotonic() < end and process.poll() is None,
+                           f"no copies: {log.read_text() if log.exists() else 'nothing was tried'}")
+                    time.sleep(0.01)
+            finally:
+                process.kill()  # and all that is in the namespace
+        while watching(top):
+            expect(time.monotonic() < end, "the watcher outlives the namespace")
+            time.sleep(0.01)
+        expect(not result.exists(), "it had come to its end")
+        call(self.setup, "restore", "--truncate", top, before=[
+            *NEW_NAMESPACE, "sh", "-c",
+            "mount -t tmpfs tmpfs /run && exec env -u SHADOWCL_RUNTIME_DIR \"$@\"", "sh"])
+        check(expected, (out.read_text(), result.read_bytes()))
+
     def kill_until_its_end(self, killed, expected):
         """How often it was killed: as often as is wanted, or until it had no more to do."""
         top, made = self.directory(), 0
@@ -759,6 +890,18 @@ def can_open(path):
         return True
     except OSError:
         return False
+
+
+def watching(top, other=None):
+    """Processes that have the directory of copies open."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(folder.name) != other and str(top) in descriptors(int(folder.name)):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
 
 
 def stopped(name):
