@@ -90,11 +90,7 @@ static void do_nothing(int signal_number)
 void node_let_signals_in(sigset_t *before)
 {
     sigset_t spare;
-    struct sigaction ignored;
-    int number = spare_signal(&ignored);
-    sigemptyset(&spare);
-    if (number)
-        sigaddset(&spare, number);
+    spare_signals(&spare);
     pthread_sigmask(SIG_UNBLOCK, &spare, before);
 }
 
@@ -130,30 +126,32 @@ static bool signal_is_pending(pid_t tid, int number)
     return pending >> (number - 1) & 1;
 }
 
-/* Makes each of them return from its call, which drops its hold on the old file. */
-static void interrupt(const pid_t *sleepers, size_t count)
+/* Makes it return from its call, which drops its hold on the old file. */
+static bool interrupt(pid_t sleeper, int64_t end)
 {
-    struct sigaction before, empty = {.sa_handler = do_nothing};
-    int number = spare_signal(&before);
-    if (!number || sigaction(number, &empty, NULL) != 0) {
-        log_warn("no free signal to interrupt the driver's threads with");
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        syscall(SYS_tgkill, getpid(), sleepers[i], number);
+    struct sigaction before, after, empty = {.sa_handler = do_nothing};
+    int number = spare_signal_of(sleeper, &before);
+    if (!number || sigaction(number, &empty, NULL) != 0)
+        return false;
+    syscall(SYS_tgkill, getpid(), sleeper, number);
+    while (signal_is_pending(sleeper, number) && now_ns() < end)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    bool done = !signal_is_pending(sleeper, number);
+    /* Never back to SIG_DFL while it may still be pending: that would end the program. A handler
+     * that the program has set meanwhile stays. */
+    if (done && sigaction(number, NULL, &after) == 0 && after.sa_handler == do_nothing)
+        sigaction(number, &before, NULL);
+    return done;
+}
+
+static void interrupt_all(const pid_t *sleepers, size_t count)
+{
     int64_t end = now_ns() + INT64_C(100000000);
-    for (size_t i = 0; i < count; i++) {
-        while (signal_is_pending(sleepers[i], number) && now_ns() < end)
-            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        if (signal_is_pending(sleepers[i], number))
+    for (size_t i = 0; i < count; i++)
+        if (!interrupt(sleepers[i], end))
             log_warn("thread %d of the driver blocks signals: the file that it sleeps on may stay "
                      "open unseen",
                      sleepers[i]);
-    }
-    /* Never back to SIG_DFL while one may still be pending: that would end the program. */
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(number, &ignore, NULL);
-    sigaction(number, &before, NULL);
 }
 
 static bool sleeps(pid_t tid)
@@ -206,7 +204,7 @@ static bool take_descriptor(int fd)
     bool taken = dup3(dummy, fd, O_CLOEXEC) == fd;
     close(dummy);
     if (taken && count)
-        interrupt(sleepers, count);
+        interrupt_all(sleepers, count);
     return taken;
 }
 

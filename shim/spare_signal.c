@@ -7,13 +7,15 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* What the program's first thread blocks, a bit each: it would be the first to meet a signal for
- * the process that is not blocked everywhere. All, where that can't be read. */
-static unsigned long long blocked_by_first_thread(void)
+/* More than one: the program may begin to use one of them later. */
+#define MOST_SPARE 4
+
+/* What a thread blocks, a bit each; all, where that can't be read. */
+static unsigned long long blocked_by(pid_t tid)
 {
     char path[64], line[256];
     unsigned long long blocked = ULLONG_MAX;
-    snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)getpid());
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)tid);
     FILE *file = fopen(path, "re");
     while (file && fgets(line, sizeof line, file))
         if (sscanf(line, "SigBlk: %llx", &blocked) == 1)
@@ -23,13 +25,30 @@ static unsigned long long blocked_by_first_thread(void)
     return blocked;
 }
 
-int spare_signal(struct sigaction *before)
+static bool is_free(int number, unsigned long long blocked, struct sigaction *before)
 {
-    unsigned long long blocked = blocked_by_first_thread();
-    for (int number = SIGRTMAX - 1; number > SIGRTMIN; number--) {
-        bool waited_for = blocked >> (number - 1) & 1;
-        if (!waited_for && sigaction(number, NULL, before) == 0 && before->sa_handler == SIG_DFL)
+    return !(blocked >> (number - 1) & 1) && sigaction(number, NULL, before) == 0 &&
+           before->sa_handler == SIG_DFL;
+}
+
+void spare_signals(sigset_t *set)
+{
+    struct sigaction ignored;
+    /* The first thread would be the first to meet what is not blocked everywhere. */
+    unsigned long long blocked = blocked_by(getpid());
+    sigemptyset(set);
+    for (int number = SIGRTMAX - 1, count = 0; number > SIGRTMIN && count < MOST_SPARE; number--)
+        if (is_free(number, blocked, &ignored)) {
+            sigaddset(set, number);
+            count++;
+        }
+}
+
+int spare_signal_of(pid_t tid, struct sigaction *before)
+{
+    unsigned long long blocked = blocked_by(tid);
+    for (int number = SIGRTMAX - 1; number > SIGRTMIN; number--)
+        if (is_free(number, blocked, before))
             return number;
-    }
     return 0;
 }

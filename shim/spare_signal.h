@@ -4,10 +4,14 @@
 #define SHADOWCL_SHIM_SPARE_SIGNAL_H
 
 #include <signal.h>
+#include <sys/types.h>
 
-/* The real-time signal to take, and what is done at it now; 0: there is none. One that is blocked
- * is used all the same, though it has no handler: the program waits for it (sigwait, signalfd,
- * timers), and a thread that lets it in would meet its default action, the program's end. */
-int spare_signal(struct sigaction *before);
+/* A few real-time signals to let in on a thread that drivers make theirs from. One that the program
+ * blocks is used, though it has no handler: it waits for it (sigwait, signalfd, timers), and a
+ * thread that lets it in would meet its default action, the program's end. */
+void spare_signals(sigset_t *set);
+/* One that the thread lets in and that has no handler: by what was said, the program can't be using
+ * it. 0: there is none. *before: what is done at it now. */
+int spare_signal_of(pid_t tid, struct sigaction *before);
 
 #endif
