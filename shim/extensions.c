@@ -35,7 +35,6 @@ static const char *const known[] = {
     "cl_ext_cxx_for_opencl",
     "cl_ext_device_fission",
     "cl_ext_float_atomics",
-    "cl_ext_image_from_buffer",
     "cl_ext_image_raw10_raw12",
     "cl_ext_image_unorm_int_2_101010",
     "cl_img_yuv_image",
