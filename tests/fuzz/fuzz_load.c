@@ -28,7 +28,7 @@ static void look(struct object *object)
     struct error err = {0};
     char name[128];
     object_describe(object, name, sizeof name);
-    if (objects_carriable(object, &err) != 0 && (!err.object[0] || !err.reason[0]))
+    if (objects_carriable(&object, 1, NULL, &err) != 0 && (!err.object[0] || !err.reason[0]))
         abort();
     if (object->was == KIND_DEVICE)
         device_compare((struct device *)object, &fuzz_driver, fuzz_device(), differs, NULL);
@@ -48,12 +48,10 @@ static void settle(struct device *device)
 static void rebuild(struct object **objects, size_t count)
 {
     struct error err = {0};
-    int result = 0;
     for (size_t i = 0; i < count; i++)
         if (objects[i]->was == KIND_DEVICE)
             settle((struct device *)objects[i]);
-    for (size_t i = 0; i < count && result == 0; i++)
-        result = objects_carriable(objects[i], &err);
+    int result = objects_carriable(objects, count, NULL, &err);
     for (size_t i = 0; i < count && result == 0; i++)
         result = objects_rebuild(objects[i], &err);
     if (result != 0 && (!err.object[0] || !err.reason[0]))
