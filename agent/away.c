@@ -85,11 +85,9 @@ static int choose(pid_t pid, char directory[PATH_MAX], struct error *err)
                : error_set(err, errno, "the runtime directory `%.200s`", found);
 }
 
-static int call(pid_t pid, const char *order, struct error *err)
+static int call(pid_t pid, const char *order, const char *directory, struct error *err)
 {
-    char directory[PATH_MAX], message[2 * PATH_MAX];
-    if (choose(pid, directory, err) < 0)
-        return -1;
+    char message[2 * PATH_MAX];
     error_object(err, "process %d", (int)pid);
     int size = snprintf(message, sizeof message, "%s\n%s\n", order, directory);
     if (size > PIPE_BUF || strchr(directory, '\n'))
@@ -111,12 +109,24 @@ static int call(pid_t pid, const char *order, struct error *err)
 
 int away_wake(pid_t pid, struct error *err)
 {
-    return call(pid, "listen", err);
+    char directory[PATH_MAX];
+    return choose(pid, directory, err) < 0 ? -1 : call(pid, "listen", directory, err);
+}
+
+/* Told no directory, it goes by its environment, as when it started: that may be its user's own, in
+ * which nobody else could listen. */
+static bool stays_in_place(pid_t pid)
+{
+    const char *set = getenv("SHADOWCL_RUNTIME_DIR");
+    char place[PATH_MAX];
+    return (!set || !*set) && place_find(pid, place) == 0;
 }
 
 int away_resume(pid_t pid, const char *device, struct error *err)
 {
-    char order[PIPE_BUF];
+    char order[PIPE_BUF], directory[PATH_MAX] = "";
     snprintf(order, sizeof order, "resume %s", device);
-    return call(pid, order, err);
+    if (!stays_in_place(pid) && choose(pid, directory, err) < 0)
+        return -1;
+    return call(pid, order, directory, err);
 }

@@ -14,7 +14,8 @@ bool away_is(pid_t pid);
 /* Tells it to listen again in the runtime directory of this command; one that sees other files
  * (agent/place.h), in its own. */
 int away_wake(pid_t pid, struct error *err);
-/* Tells it to listen and resume; nobody waits for that. `device` may be "". It may be stopped: then
+/* Tells it to listen and resume, where it did unless SHADOWCL_RUNTIME_DIR names another directory;
+ * nobody waits for that. `device` may be "". It may be stopped: then
  * it does so as soon as it runs. */
 int away_resume(pid_t pid, const char *device, struct error *err);
 

@@ -6,6 +6,7 @@
 #include "agent/group.h"
 #include "agent/place.h"
 #include "agent/process.h"
+#include "agent/runtime_dir.h"
 #include "agent/verbs.h"
 
 #include <argp.h>
@@ -96,6 +97,7 @@ static bool is_ours(const struct targets *targets)
 static int find(struct group *group, const struct hook *hook, struct error *err)
 {
     char place[PATH_MAX];
+    uid_t user;
     int result = group_find_alone(group, hook->pid, hook->tree, err);
     if (is_ours(&group->targets) || place_find(hook->pid, place) < 0)
         return result;
@@ -103,6 +105,8 @@ static int find(struct group *group, const struct hook *hook, struct error *err)
     *err = (struct error){0};
     if (setenv("SHADOWCL_RUNTIME_DIR", place, 1) < 0)
         return error_set(err, errno, "can't set SHADOWCL_RUNTIME_DIR");
+    if (process_owner(hook->pid, &user) == 0)
+        runtime_dirs_believe(user);
     return group_find_alone(group, hook->pid, hook->tree, err);
 }
 
@@ -124,20 +128,10 @@ static int pause_all(const struct hook *hook, struct error *err)
     return result == 0 ? EXIT_DONE : code;
 }
 
-/* Where nobody has told us another directory, it listens where it did. */
-static void stay_in_place(pid_t pid)
-{
-    const char *set = getenv("SHADOWCL_RUNTIME_DIR");
-    char place[PATH_MAX];
-    if ((!set || !*set) && !place_is_apart(pid) && place_find(pid, place) == 0)
-        setenv("SHADOWCL_RUNTIME_DIR", place, 1);
-}
-
 static int resume_all(const struct hook *hook, struct error *err)
 {
     struct tree tree;
     int code = EXIT_NOT_OURS;
-    stay_in_place(hook->pid);
     if (tree_find(&tree, hook->pid, err) < 0)
         return EXIT_REFUSED;
     size_t count = hook->tree ? tree.count : 1;

@@ -26,6 +26,7 @@ PYTHON = "/usr/bin/python3"
 # Some that are on most machines, and that no driver here uses.
 DEVICES = ("/dev/fuse", "/dev/kvm", "/dev/net/tun", "/dev/loop-control")
 SYS_IO_URING_SETUP = 425
+NOBODY = 65534
 # How often the program that is copied at intervals is killed.
 KILLS = int(os.environ.get("SHADOWCL_TEST_KILLS", "5"))
 # Of its steps there are more where the program ends too soon for its case.
@@ -218,6 +219,56 @@ class Cases:
             self.wait_for_state(program, "running", {"SHADOWCL_RUNTIME_DIR": str(there)})
             self.wait_for_restored(program.pid)
             check(expected, program.answer())
+
+    def start_as_nobody(self, *command, launcher=(), before="true"):
+        """With `before` done by root, under its launcher; `command` sets its environment."""
+        self.count += 1
+        self.setup.work.chmod(0o755)
+        script = (f'cd "$(dirname "$1")" && chown {NOBODY} . && {before} && exec '
+                  f'{" ".join(command)} POCL_CACHE_DIR="$PWD" setpriv --reuid={NOBODY} '
+                  f'--clear-groups "$0" --output "$@" </dev/null >out 2>err')
+        program = Program(self.setup, f"nobody-{self.count}", [
+            *launcher, "sh", "-c", script, self.setup.bin / "sample-heat", *HEAT[1:],
+            STEPS * self.times], result=True)
+        self.programs.append(program)
+        return program
+
+    def pause_and_resume_as_root(self, program, directory):
+        """What the plugin does; CRIU itself needs CAP_SYS_RESOURCE to copy another user's program."""
+        nowhere = {"SHADOWCL_RUNTIME_DIR": ""}
+        for _ in range(2):
+            expect(list(directory.glob("*.sock")), f"it does not listen in {directory}")
+            call(self.setup, "criu-hook", "pause", program.pid, environment=nowhere)
+            expect(not list(directory.glob("*.sock")), "its socket's name is still there")
+            call(self.setup, "criu-hook", "resume", program.pid, environment=nowhere)
+            end = time.monotonic() + 30
+            while not list(directory.glob("*.sock")):
+                expect(time.monotonic() < end, f"it does not listen again in {directory}")
+                time.sleep(0.01)
+            before = program.fraction()
+            while program.fraction() == before:
+                expect(time.monotonic() < end, "it does not go on")
+                time.sleep(0.01)
+
+    def case_hook_other_user(self):
+        """The directory is that of the program's user, whom root does not believe by itself."""
+        own = self.setup.work / "own"
+        own.mkdir(mode=0o700)
+        os.chown(own, NOBODY, 0)
+        with self.start_as_nobody("env", f"SHADOWCL_RUNTIME_DIR={own}") as program:
+            program.wait_until(0.1)
+            self.pause_and_resume_as_root(program, own)
+            check(self.expected(), program.finish())
+
+    def case_hook_other_user_and_mounts(self):
+        """The same where it has a /run of its own."""
+        own_run = ("mount -t tmpfs tmpfs /run && mkdir -m 700 /run/shadowcl && "
+                   f"chown {NOBODY} /run/shadowcl")
+        with self.start_as_nobody("env -u SHADOWCL_RUNTIME_DIR", before=own_run,
+                                  launcher=["unshare", "--mount"]) as program:
+            program.wait_until(0.1)
+            self.pause_and_resume_as_root(program, Path(f"/proc/{program.pid}/root/run/shadowcl"))
+            check(self.expected(), program.finish())
 
     def case_action_script(self):
         expected = self.expected()
