@@ -77,6 +77,7 @@ double move_timeout(const struct move *move); /* seconds for a step */
 double move_long_timeout(const struct move *move);
 /* The device is plugged in here, or the machine runs here. */
 void side_mark(struct side *side, enum timeline_row row);
+/* On stderr, and in the answer as long as there is room. */
 void move_note(struct move *move, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* check.c */

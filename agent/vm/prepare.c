@@ -6,6 +6,8 @@
 
 #include "agent/text.h"
 
+enum { MOST_FORCED = 4 };
+
 static void take_refusal(const json_t *refusal, struct error *err)
 {
     const char *object = json_string_value(json_object_get(refusal, "object"));
@@ -33,7 +35,8 @@ static size_t keep_problems(struct move *move, const json_t *answer, const char 
     return json_array_size(refusals);
 }
 
-/* With --force they prevent nothing, and are said before it is done. */
+/* With --force they prevent nothing, and are said before it is done; not so many that what is to be
+ * said later has no room. */
 static void note_refusals(struct move *move, const json_t *answer)
 {
     size_t i;
@@ -42,9 +45,14 @@ static void note_refusals(struct move *move, const json_t *answer)
     json_array_foreach((json_t *)refusals, i, refusal)
     {
         struct error err = {0};
+        if (i == MOST_FORCED)
+            break;
         take_refusal(refusal, &err);
         move_note(move, "in spite of it, by --force: %s: %s", err.object, err.reason);
     }
+    if (i < json_array_size(refusals))
+        move_note(move, "in spite of %zu more, by --force: a dry run without it names them",
+                  json_array_size(refusals) - i);
 }
 
 /* The agent's answer; the caller's. `device` may be NULL. */

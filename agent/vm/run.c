@@ -42,12 +42,12 @@ void side_mark(struct side *side, enum timeline_row row)
 void move_note(struct move *move, const char *format, ...)
 {
     va_list args;
-    if (move->num_notes == sizeof move->notes / sizeof *move->notes)
-        return;
-    char *note = move->notes[move->num_notes++];
+    char note[sizeof *move->notes];
     va_start(args, format);
-    vsnprintf(note, sizeof *move->notes, format, args);
+    vsnprintf(note, sizeof note, format, args);
     va_end(args);
+    if (move->num_notes < sizeof move->notes / sizeof *move->notes)
+        snprintf(move->notes[move->num_notes++], sizeof *move->notes, "%s", note);
     timeline_clear(&move->timeline);
     fprintf(stderr, "shadowcl: note: %s\n", note);
 }

@@ -75,6 +75,16 @@ class Programs(Case):
         self.check(ran, 0, **AT_DESTINATION)
         self.assertEqual(call(ran, "suspend")[0]["policy"], "force")
 
+    def test_force_leaves_room_for_what_is_said_later(self):
+        refusals = [{"object": f"process {pid}", "reason": "it has a pipe", "todo": "end it"}
+                    for pid in range(1, 31)]
+        ran = run("--json", "--force", "--resume-device", "gpu:7", refusals=refusals)
+        self.check(ran, 1, **AT_DESTINATION)
+        late = [note for note in ran.answer["notes"] if "so on the one they had" in note]
+        self.assertEqual(len(late), 1, ran.answer["notes"])
+        self.assertIn(f"note: {late[0]}", ran.stderr)
+        self.says(ran, "by --force: process 1: it has a pipe", "in spite of 26 more, by --force")
+
     def test_answers_too_long(self):
         """They are no answers; the agent is asked again when it is time, not at once."""
         ran = run("--json", "--timeout", "3", fault=(("agent", "prepare"), "long"))
