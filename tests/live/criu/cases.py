@@ -982,7 +982,14 @@ def kept_in(directory, path):
 
 
 def descriptors(pid):
-    return [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
+    """What they are; one may be closed while we look."""
+    targets = []
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            targets.append(os.readlink(file))
+        except FileNotFoundError:
+            pass
+    return targets
 
 
 def threads(pid):
