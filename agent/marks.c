@@ -70,7 +70,14 @@ static int rename_over(int directory, const char *temporary, const char *name)
     return renameat(directory, temporary, directory, name);
 }
 
-int marks_write(int directory, const char *name, const json_t *content, struct error *err)
+/* Some filesystems can't for folders; what is in memory needs no disk. */
+static int sync_one(int fd)
+{
+    return fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -1 : 0;
+}
+
+static int write_file(int directory, const char *name, const json_t *content, bool sync,
+                      struct error *err)
 {
     char temporary[64];
     char *text = json_dumps(content, JSON_COMPACT | JSON_ENCODE_ANY);
@@ -81,11 +88,15 @@ int marks_write(int directory, const char *name, const json_t *content, struct e
         error_set(err, text ? errno : ENOMEM, "can't be made");
     } else {
         result = write_all(fd, text, strlen(text));
+        if (result == 0 && sync)
+            result = sync_one(fd);
         if (result == 0)
             result = rename_over(directory, temporary, name);
         if (result < 0) {
             error_set(err, errno, "can't be written");
             unlinkat(directory, temporary, 0);
+        } else if (sync && sync_one(directory) < 0) {
+            result = error_set(err, errno, "can't be brought to the disk");
         }
         close(fd);
     }
@@ -93,6 +104,16 @@ int marks_write(int directory, const char *name, const json_t *content, struct e
         error_todo(err, "make the directory writable for this user, with room in it");
     free(text);
     return result;
+}
+
+int marks_write(int directory, const char *name, const json_t *content, struct error *err)
+{
+    return write_file(directory, name, content, false, err);
+}
+
+int marks_write_to_disk(int directory, const char *name, const json_t *content, struct error *err)
+{
+    return write_file(directory, name, content, true, err);
 }
 
 static bool is_believed(int fd, size_t most)

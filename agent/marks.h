@@ -13,6 +13,8 @@
 void marks_name(char *out, size_t size);
 /* Replaces the file `name` in the directory `fd`; mode 0600. */
 int marks_write(int fd, const char *name, const json_t *content, struct error *err);
+/* The same, and it is there after a power failure. */
+int marks_write_to_disk(int fd, const char *name, const json_t *content, struct error *err);
 /* NULL when there is none, or none to believe: a link, another user's, larger than `most` bytes,
  * not JSON. The caller's. */
 json_t *marks_read(int fd, const char *name, size_t most);

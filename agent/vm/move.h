@@ -75,6 +75,9 @@ struct move {
 bool move_problem(struct move *move, const struct error *err);
 double move_timeout(const struct move *move); /* seconds for a step */
 double move_long_timeout(const struct move *move);
+/* Keeps what a vm-resume would have to know that goes on from here; nothing where the device is
+ * plugged in. */
+int move_remember(struct move *move, struct error *err);
 /* The device is plugged in here, or the machine runs here. */
 void side_mark(struct side *side, enum timeline_row row);
 /* On stderr, and in the answer as long as there is room. */

@@ -121,7 +121,8 @@ int remember_keep(const char *monitor, const char *device, const json_t *options
         file_name(name, address, device);
         json_t *content = json_pack("{s:s, s:s, s:O}", "monitor", address, "device", device,
                                     "options", (json_t *)options);
-        result = content ? marks_write(dir, name, content, err) : error_set(err, ENOMEM, "make it");
+        result = content ? marks_write_to_disk(dir, name, content, err)
+                         : error_set(err, ENOMEM, "make it");
         if (result < 0)
             error_object(err, "file `%s`", name);
         json_decref(content);

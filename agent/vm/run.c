@@ -164,19 +164,26 @@ int move_phase(struct move *move, const struct phase *phase, struct error *err)
     return result;
 }
 
-/* What a vm-resume would have to know that goes on from here. */
-static void remember(struct move *move)
+int move_remember(struct move *move, struct error *err)
 {
-    struct error err = {0};
     const struct side *side = move->holder;
     const char *monitor = side->qmp.address, *device = move->options.device;
     if (!monitor || !move->is_touched)
-        return;
+        return 0;
     if (side == &move->destination) /* what the source was without is of no use any more */
         remember_drop(move->source.qmp.address, device);
     if (side->plug == PLUG_IN)
         remember_drop(monitor, device);
-    else if (side->device && remember_keep(monitor, device, side->device, &err) < 0)
+    else if (side->device)
+        return remember_keep(monitor, device, side->device, err);
+    return 0;
+}
+
+/* What is known in the end. */
+static void remember(struct move *move)
+{
+    struct error err = {0};
+    if (move_remember(move, &err) < 0)
         move_note(move, "vm-resume has to be told how the device is plugged in: %s: %s", err.object,
                   err.reason);
 }

@@ -170,6 +170,10 @@ int step_unplug(struct move *move, struct error *err)
     side->plug = PLUG_LEAVING;
     side->leave_until = text_clock() + move->options.unplug_timeout;
     move->is_touched = true;
+    /* This command may be killed from here on, and the device is gone all the same. That it is not
+     * remembered matters where it stays away: then it is said, at the end. */
+    struct error unsaid = {0};
+    move_remember(move, &unsaid);
     timeline_mark(&move->timeline, ROW_DEVICE, "leaving");
     if (ask_to_leave(side, err) < 0)
         return -1;

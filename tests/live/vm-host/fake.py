@@ -621,6 +621,8 @@ class World:
                 time.sleep(1.2)
         if fault == "hang up":  # a terminal is closed: its kernel says so, and its shell
             threading.Thread(target=self.hang_up, daemon=True).start()
+        if fault == "kill":  # whoever asked; what was asked is done
+            self.process.kill()
         reply = self.reply(port, channel, message, execute)
         if fault == "late":
             time.sleep(0.5)

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -158,6 +159,26 @@ class SuspendAndResume(Case):
         self.assertEqual(self.world.source.device, fake.PCI)
         self.says(ran, "`gpu0` is plugged in as it was: driver=ivshmem-plain,id=gpu0,bus=pci.0,"
                   "addr=05.0,memdev=mem-gpu")
+        self.assertEqual(self.remembered(), before)
+
+    def test_it_is_remembered_when_the_command_is_killed(self):
+        """The device leaves all the same, and nobody else knows how it was plugged in."""
+        before = self.remembered()
+        self.world.fault = (("source", "device_del"), "kill")
+        self.assertEqual(Run(self.world, verb="vm-suspend").code, -signal.SIGKILL)
+        until = time.monotonic() + 10
+        while self.world.source.device:
+            self.assertLess(time.monotonic(), until, "the device does not leave")
+            time.sleep(0.01)
+        ran = Run(self.world, "--json", verb="vm-resume")
+        self.check(ran, 0, **AT_SOURCE)
+        self.assertEqual(self.world.source.device, fake.PCI)
+        self.assertEqual(self.remembered(), before)
+
+    def test_a_device_that_stays_is_not_remembered(self):
+        before = self.remembered()
+        self.world.unplug = "refused"
+        self.check(Run(self.world, "--json", verb="vm-suspend"), 1, **AT_SOURCE)
         self.assertEqual(self.remembered(), before)
 
     def test_other_options_go_first(self):
