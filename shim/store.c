@@ -67,7 +67,7 @@ int store_beforehand(struct mem *mem, struct error *err)
         return 0;
     }
     image_writer_abandon(saving.writer);
-    stream_drop();
+    stream_give_up();
     mem->stored = false;
     return -1;
 }

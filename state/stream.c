@@ -27,15 +27,15 @@ static char *memory; /* owned: a chunk for each slot */
 static unsigned next;
 static bool stuck; /* a copy may be on its way yet: nobody waits for the others */
 static _Atomic uint64_t done;
+static uint64_t unended; /* of that: of an object that has not ended yet */
 
 uint64_t stream_done(void)
 {
     return done;
 }
 
-int stream_prepare(struct error *err)
+static int have_memory(struct error *err)
 {
-    done = 0;
     if (memory)
         return 0;
     memory = mmap(NULL, SLOTS * STREAM_CHUNK, PROT_READ | PROT_WRITE,
@@ -45,6 +45,12 @@ int stream_prepare(struct error *err)
     memory = NULL;
     error_set(err, 0, "no memory for %zu bytes of contents on their way", SLOTS * STREAM_CHUNK);
     return error_todo(err, "free memory or raise the limit, then try again");
+}
+
+int stream_prepare(struct error *err)
+{
+    done = unended = 0;
+    return have_memory(err);
 }
 
 static char *bytes_of(const struct slot *slot)
@@ -93,6 +99,7 @@ static int give(const struct slot *slot, struct stream_sink *sink, struct error 
     if (sink->put(sink, bytes_of(slot), slot->size, err) != 0)
         return -1;
     done += slot->size;
+    unended = slot->last ? 0 : unended + slot->size;
     return slot->last ? sink->end(sink, err) : 0;
 }
 
@@ -273,7 +280,7 @@ static int image_down(struct mem *mem, struct stream_sink *sink, struct error *e
 
 int stream_down(struct mem *mem, struct stream_sink *sink, struct error *err)
 {
-    if ((!memory && stream_prepare(err) != 0) || context_copier(mem->context, err) != 0)
+    if (have_memory(err) != 0 || context_copier(mem->context, err) != 0)
         return -1;
     if (mem->stored && done >= mem->size)
         done -= mem->size; /* it was counted before */
@@ -291,7 +298,8 @@ int stream_finish(struct stream_sink *sink, struct error *err)
 int stream_memory(uint64_t serial, const void *bytes, size_t size, struct stream_sink *sink,
                   struct error *err)
 {
-    if (stream_finish(sink, err) != 0 || sink->begin(sink, serial, size, err) != 0)
+    if (have_memory(err) != 0 || stream_finish(sink, err) != 0 ||
+        sink->begin(sink, serial, size, err) != 0)
         return -1;
     for (size_t at = 0; at < size; at += STREAM_CHUNK) {
         size_t part = size - at < STREAM_CHUNK ? size - at : STREAM_CHUNK;
@@ -364,7 +372,7 @@ int stream_up(struct mem *mem, struct stream_source *source, cl_command_queue qu
     return mem->image ? image_up(mem, source, queue, err) : buffer_up(mem, source, queue, err);
 }
 
-void stream_drop(void)
+void stream_give_up(void)
 {
     struct error ignored = {0};
     for (unsigned i = 0; i < SLOTS; i++) {
@@ -373,9 +381,18 @@ void stream_drop(void)
             wait_for(slot, &ignored);
         slot->driver = NULL;
     }
+    done -= unended;
+    unended = 0;
     /* A copy that comes late must not write into other memory, or nowhere. */
-    if (memory && !stuck)
+    if (stuck)
+        memory = NULL;
+    stuck = false;
+}
+
+void stream_drop(void)
+{
+    stream_give_up();
+    if (memory)
         munmap(memory, SLOTS * STREAM_CHUNK);
     memory = NULL;
-    stuck = false;
 }

@@ -36,7 +36,9 @@ int stream_up(struct mem *mem, struct stream_source *source, cl_command_queue qu
               struct error *err);
 /* Waits for all that is on its way. */
 int stream_finish(struct stream_sink *sink, struct error *err);
-/* Waits for it, whatever comes of it, and frees the memory. Before the driver goes. */
+/* Waits for it, whatever comes of it; no sink gets it. */
+void stream_give_up(void);
+/* The same, and frees the memory. Before the driver goes. */
 void stream_drop(void);
 /* Bytes that sinks have been given since stream_prepare: also for other threads. */
 uint64_t stream_done(void);

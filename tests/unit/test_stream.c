@@ -143,6 +143,50 @@ static void test_what_is_copied_again_counts_once(void **state)
     stream_drop();
 }
 
+static int put_nothing(struct stream_sink *sink, const void *bytes, size_t size, struct error *err)
+{
+    return error_set(err, 0, "no room");
+}
+
+static int put_one(struct stream_sink *sink, const void *bytes, size_t size, struct error *err)
+{
+    sink->put = put_nothing;
+    return 0;
+}
+
+/* The contents in the program's own memory come last, and may be all there are. */
+static void test_memory_is_there_again_after_a_drop(void **state)
+{
+    char bytes[SIZE];
+    struct error err = {0};
+    memset(bytes, 7, sizeof bytes);
+    assert_int_equal(stream_prepare(&err), 0);
+    stream_drop();
+    taken = 0;
+    assert_int_equal(stream_memory(1, bytes, sizeof bytes, &sink, &err), 0);
+    assert_int_equal(taken, SIZE);
+    stream_drop();
+}
+
+/* Nor is the rest counted anew. */
+static void test_what_is_given_up_does_not_count(void **state)
+{
+    struct error err = {0};
+    struct stream_sink full = {begin, put_one, end};
+    struct mem large = buffer;
+    large.size = 2 * STREAM_CHUNK;
+    assert_int_equal(stream_prepare(&err), 0);
+    expect_whole();
+    assert_int_equal(stream_down(&large, &full, &err), 0);
+    assert_int_equal(stream_finish(&full, &err), -1);
+    assert_string_equal(err.reason, "no room");
+    stream_give_up();
+    assert_int_equal(stream_done(), SIZE);
+    expect_whole();
+    assert_int_equal(stream_done(), 2 * SIZE);
+    stream_drop();
+}
+
 int main(void)
 {
     config.copy_patience = 0;
@@ -150,6 +194,8 @@ int main(void)
         cmocka_unit_test(test_contents_go_by),
         cmocka_unit_test(test_memory_stays_for_a_copy_that_does_not_end),
         cmocka_unit_test(test_what_is_copied_again_counts_once),
+        cmocka_unit_test(test_memory_is_there_again_after_a_drop),
+        cmocka_unit_test(test_what_is_given_up_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
