@@ -201,6 +201,12 @@ static int copy_piece(struct round *round, size_t end, struct error *err)
     return result;
 }
 
+/* What goes into a file has ended with each object: a fork need not wait for others. */
+static size_t most_at_once(const struct round *round)
+{
+    return round->wish->rate > 0 || store_sink() ? 1 : MOST_COPIES;
+}
+
 static int copy_round(struct round *round, struct error *err)
 {
     int64_t start = now_ns();
@@ -208,7 +214,7 @@ static int copy_round(struct round *round, struct error *err)
     if (result == 0 && round->count)
         result = wait_for_queues(round->wish, err);
     while (result == 0 && round->done < round->count && !is_no_use(round->wish)) {
-        size_t end = round->done + (round->wish->rate > 0 ? 1 : MOST_COPIES);
+        size_t end = round->done + most_at_once(round);
         result = copy_piece(round, end < round->count ? end : round->count, err);
         keep_rate(round->wish, round->bytes, start);
     }

@@ -52,7 +52,30 @@ static int sink_set_aside(struct stream_sink *sink, struct error *err)
     return image_writer_set_aside(saving.writer, err);
 }
 
-static struct stream_sink drafts = {sink_begin, sink_put, sink_set_aside};
+static const struct mem *copying; /* beforehand, at the moment */
+
+static bool asker_is_gone(void *unused)
+{
+    return precopy_asker_gone(&(struct precopy_wish){.asker = asker});
+}
+
+/* Nobody wants the image any more, or the object has been released and is the device's only until
+ * we let go of it. (A fork waits until the object's end: thrown away, it would be copied again with
+ * the fork still waiting.) */
+static bool is_for_nobody(void)
+{
+    return !atomic_load(&copying->object.refs) || asker_is_gone(NULL);
+}
+
+static int sink_put_draft(struct stream_sink *sink, const void *bytes, size_t size,
+                          struct error *err)
+{
+    if (is_for_nobody())
+        return error_set(err, 0, "nobody wants it any more");
+    return sink_put(sink, bytes, size, err);
+}
+
+static struct stream_sink drafts = {sink_begin, sink_put_draft, sink_set_aside};
 
 /* The object is only there until we return. */
 static int put_aside(struct mem *mem, struct error *err)
@@ -62,13 +85,18 @@ static int put_aside(struct mem *mem, struct error *err)
 
 int store_beforehand(struct mem *mem, struct error *err)
 {
-    if (put_aside(mem, err) == 0) {
+    struct error why = {0};
+    copying = mem;
+    if (put_aside(mem, &why) == 0) {
         mem_precopied(mem);
         return 0;
     }
     image_writer_abandon(saving.writer);
     stream_give_up();
     mem->stored = false;
+    if (is_for_nobody())
+        return 1;
+    *err = why;
     return -1;
 }
 
@@ -164,11 +192,6 @@ static int write_about(struct error *err)
     int result = image_writer_about(saving.writer, &about.base, err);
     free(command);
     return result;
-}
-
-static bool asker_is_gone(void *unused)
-{
-    return precopy_asker_gone(&(struct precopy_wish){.asker = asker});
 }
 
 int store_begin(const struct store_wish *wish, struct error *err)

@@ -21,7 +21,8 @@ int store_begin(const struct store_wish *wish, struct error *err);
 /* Takes contents; NULL: no image is being written. */
 struct stream_sink *store_sink(void);
 /* While the program runs: an object's contents go into the file, and again if it is written to
- * meanwhile. What is being copied has ended in any case. */
+ * meanwhile. 1: not all of it, since it has been released or who asked has gone. What is being
+ * copied has ended in any case. */
 int store_beforehand(struct mem *mem, struct error *err);
 /* Can the file still take something? */
 int store_check(struct error *err);

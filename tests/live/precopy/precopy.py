@@ -5,6 +5,7 @@ last while it stands still. The library itself compares what it takes for unwrit
 byte by byte (SHADOWCL_CHECK_WRITES); the program, at the end, everything."""
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -260,7 +261,94 @@ def into_a_file(build, work, driver):
     return f"the longest file has {max(written):.0%} of the contents"
 
 
-TESTS = [memory_for_a_file, into_a_file, a_queue_is_never_empty, nobody_waits, less_is_left,
+CHUNK_MS = 50  # that the driver takes for a MiB on its way into the file
+
+
+@contextlib.contextmanager
+def slowly_into_a_file(build, work, pieces, mib):
+    """While a suspend of some seconds copies beforehand: the program, and who asked."""
+    faults = work / "faults"
+    faults.write_text("")
+    with Writer(build, work, "testdriver", pieces, mib * 1024, 0, 1000,
+                SHADOWCL_TEST_FAULTS=str(faults)) as writer:
+        faults.write_text(f"slow clEnqueueReadBuffer {CHUNK_MS * 1000}\nlog {work / 'calls'}\n")
+        asking = subprocess.Popen(
+            [build / "bin/shadowcl", "suspend", "--json", "--prepare", "--image", work / "image",
+             str(writer.process.pid)], env=writer.environment, stdout=subprocess.PIPE, text=True)
+        try:
+            wait_until(lambda: calls(work).count("clEnqueueReadBuffer") > 10, "a copy beforehand")
+            yield writer, asking
+        finally:
+            asking.kill()
+            asking.wait()
+        writer.end()
+
+
+def calls(work):
+    return (work / "calls").read_text() if (work / "calls").exists() else ""
+
+
+def wait_until(happened, what, patience=PATIENCE):
+    end = time.monotonic() + patience
+    while not happened():
+        assert time.monotonic() < end, f"{what} did not come in {patience} s"
+        time.sleep(0.02)
+
+
+def end_of_suspend(writer, asking):
+    said = json.loads(asking.communicate(timeout=PATIENCE)[0])[0]
+    assert asking.returncode == 0, said
+    writer.shadowcl("resume")
+    writer.say("check")
+    writer.expect("right")
+    return said
+
+
+def nobody_waits_for_a_file(build, work, driver):
+    """Who asked goes away in the middle of an object that takes seconds: that is noticed in it."""
+    if driver != "testdriver":
+        return "skipped: no driver that is slow when told to"
+    with slowly_into_a_file(build, work, 1, 120) as (writer, asking):
+        asking.kill()
+        asking.wait()
+        time.sleep(1)
+        read = calls(work).count("clEnqueueReadBuffer")
+        assert read < 60, f"{read} MiB of 120 were read"
+        said = writer.shadowcl("check")
+        assert said["state"] == "running", said
+    return f"{read} MiB of 120 were read"
+
+
+def a_release_into_a_file(build, work, driver):
+    """A buffer that the program releases while it is copied is given back to the driver then."""
+    if driver != "testdriver":
+        return "skipped: no driver that is slow when told to"
+    with slowly_into_a_file(build, work, 1, 120) as (writer, asking):
+        writer.say("drop")
+        writer.expect("dropped")
+        wait_until(lambda: "clReleaseMemObject" in calls(work), "the driver's release", 2)
+        read = calls(work).count("clEnqueueReadBuffer")
+        assert read < 60, f"{read} MiB of 120 were read"
+        said = end_of_suspend(writer, asking)
+        assert said["captured_bytes"] < 1 << 20, said
+    return f"{read} MiB of 120 were read"
+
+
+def a_fork_ends_the_copies(build, work, driver):
+    """It waits for an object, and not for 64 of them; then for the suspend."""
+    if driver != "testdriver":
+        return "skipped: no driver that is slow when told to"
+    with slowly_into_a_file(build, work, 60, 1) as (writer, asking):
+        writer.say("fork")
+        writer.expect("forked")
+        said = end_of_suspend(writer, asking)
+    prepared = said["prepared_bytes"] >> 20
+    assert 10 <= prepared < 30, f"{prepared} MiB of 60 were copied beforehand: {said}"
+    assert said["prepared_bytes"] + said["copied_bytes"] == said["captured_bytes"], said
+    return f"{prepared} MiB of 60 were copied beforehand"
+
+
+TESTS = [nobody_waits_for_a_file, a_release_into_a_file, a_fork_ends_the_copies, memory_for_a_file, into_a_file, a_queue_is_never_empty, nobody_waits, less_is_left,
          all_is_written_all_the_time, nothing_is_written, the_rate_is_limited, nothing_to_copy]
 
 

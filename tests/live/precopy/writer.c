@@ -2,7 +2,8 @@
 /* Keeps many buffers, and writes some of them in each round, in every way in which a program can
  * write one. Each piece holds one number throughout; the program knows which. Told `check` it looks
  * at every byte of all of them and says `right`; told `read` it says how many milliseconds plain
- * reads of one round's share take; told `rounds` how many it has written, without a call of OpenCL.
+ * reads of one round's share take; told `rounds` how many it has written, without a call of OpenCL;
+ * told `fork` it forks, and told `drop` it releases the last buffer.
  * Usage: writer PIECES KIB SHARE MS: so many buffers of KIB each, SHARE percent of them written in
  * a round, MS milliseconds between rounds. */
 #include <CL/cl.h>
@@ -11,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char *const source =
     "kernel void put(global uint *to, uint value) { to[get_global_id(0)] = value; }\n"
@@ -317,6 +320,41 @@ static void start(void)
         start_busy(device, program);
 }
 
+static const char *fork_once(void)
+{
+    int status = 1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0 ? "forked" : "no child";
+}
+
+/* Is it one that is answered without a look at the buffers? */
+static bool answer_at_once(const char *line)
+{
+    if (!strcmp(line, "rounds\n"))
+        printf("%u\n", generation);
+    else if (!strcmp(line, "fork\n"))
+        puts(fork_once());
+    else
+        return false;
+    return true;
+}
+
+static void answer(const char *line)
+{
+    pthread_mutex_lock(&lock);
+    if (!strcmp(line, "check\n")) {
+        check();
+    } else if (!strcmp(line, "drop\n")) {
+        expect(clReleaseMemObject(pieces[--num_pieces]), "clReleaseMemObject");
+        puts("dropped");
+    } else {
+        time_reads();
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 int main(int argc, char **argv)
 {
     char line[16];
@@ -334,18 +372,9 @@ int main(int argc, char **argv)
     if (pthread_create(&thread, NULL, write_all_the_time, NULL) != 0)
         return 1;
     puts("ready");
-    while (fgets(line, sizeof line, stdin)) {
-        if (!strcmp(line, "rounds\n")) {
-            printf("%u\n", generation);
-            continue;
-        }
-        pthread_mutex_lock(&lock);
-        if (!strcmp(line, "check\n"))
-            check();
-        else
-            time_reads();
-        pthread_mutex_unlock(&lock);
-    }
+    while (fgets(line, sizeof line, stdin))
+        if (!answer_at_once(line))
+            answer(line);
     pthread_mutex_lock(&lock);
     check();
     return 0;
