@@ -565,7 +565,7 @@ static int move(double deadline, const struct precopy_wish *beforehand,
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING &&
         (ahead_stop(deadline, err) != 0 ||
-         placement_check(end, wish->device, wish->strict, true, NULL, report, err) != 0))
+         placement_check(end, wish->device, wish->strict, true, NULL, NULL, report, err) != 0))
         return -1;
     if (suspend(deadline, beforehand, NULL, report, err) != 0)
         return -1;
@@ -595,13 +595,19 @@ static int check(double deadline, const struct check_wish *wish, struct findings
                  struct report *report, struct error *err)
 {
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
-    if (checkpoint_state() == STATE_RUNNING && wish->suspend)
-        return survey_suspend(end, findings, err);
-    if (checkpoint_state() == STATE_RUNNING)
-        return placement_check(end, wish->device, wish->strict, false, findings, report, err);
-    if (checkpoint_state() != STATE_SUSPENDED)
-        return refuse_state("running or suspended", "wait until it is", err);
-    return wish->suspend ? 0 : check_suspended(wish->device, wish->strict, findings, report, err);
+    bool runs = checkpoint_state() == STATE_RUNNING;
+    if (runs && !wish->suspend) /* builds are left for last: a fork need not wait for all of them */
+        return placement_check(end, wish->device, wish->strict, false, owner_give_back, findings,
+                               report, err);
+    int result = 0;
+    if (runs)
+        result = survey_suspend(end, findings, err);
+    else if (checkpoint_state() != STATE_SUSPENDED)
+        result = refuse_state("running or suspended", "wait until it is", err);
+    else if (!wish->suspend)
+        result = check_suspended(wish->device, wish->strict, findings, report, err);
+    owner_give_back();
+    return result;
 }
 
 int checkpoint_check(double deadline, const struct check_wish *wish, struct findings *findings,
@@ -610,7 +616,6 @@ int checkpoint_check(double deadline, const struct check_wish *wish, struct find
     if (!owner_take())
         return refuse_second(err);
     int result = check(deadline, wish, findings, report, err);
-    owner_give_back();
     log_info("check: %s", result == 0 ? "answered" : err->reason);
     return result;
 }

@@ -248,19 +248,24 @@ int placement_compare(int64_t deadline, const char *specs, bool strict, struct t
 }
 
 int placement_check(int64_t deadline, const char *specs, bool strict, bool keep,
-                    struct findings *findings, struct report *report, struct error *err)
+                    void (*compared)(void), struct findings *findings, struct report *report,
+                    struct error *err)
 {
     struct trial trial = {.running = true, .keep = keep, .all = findings};
     struct trial_result ignored;
     struct report told = {0};
-    if (ahead_begin(err) != 0)
-        return -1;
-    int result = placement_compare(deadline, specs, strict, &trial, findings, &told, err);
+    int result = ahead_begin(err);
+    bool begun = result == 0;
+    if (begun)
+        result = placement_compare(deadline, specs, strict, &trial, findings, &told, err);
+    if (compared)
+        compared();
     if (result == 0)
         result = ahead_run(&trial, err);
     if (result == 0)
         result = trial_tell(&trial, findings, &ignored, err);
-    ahead_end();
+    if (begun)
+        ahead_end();
     trial_finish(&trial);
     for (size_t i = 0; i < told.num_warnings && (result != 0 || findings); i++)
         report_warn(report, "%s", told.warnings[i]);

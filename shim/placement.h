@@ -21,11 +21,13 @@ void placement_undo(struct object *const *objects, size_t count);
 int placement_compare(int64_t deadline, const char *specs, bool strict, struct trial *trial,
                       struct findings *findings, struct report *report, struct error *err);
 /* The same, and then tries with an open gate to build the programs there; `keep`: for a move that
- * follows. With `findings` (may be NULL) all that stands in the way is put there, and only
- * what can't be asked is an error. Else only a refusal leaves warnings in the report:
- * placement_choose gives them again. */
+ * follows; `compared` (may be NULL) is called in any case, once the gate is open again for good and
+ * only builds are left, as after ahead_begin. With `findings` (may be NULL) all that stands in the
+ * way is put there, and only what can't be asked is an error. Else only a refusal leaves warnings
+ * in the report: placement_choose gives them again. */
 int placement_check(int64_t deadline, const char *specs, bool strict, bool keep,
-                    struct findings *findings, struct report *report, struct error *err);
+                    void (*compared)(void), struct findings *findings, struct report *report,
+                    struct error *err);
 
 /* Of an image, whose devices are nobody's here: places them as the SPECs say (empty: on devices of
  * the same identity), and puts all that stands in the way into `findings`. Fails where a device

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "shim/ahead.h"
 #include "shim/gate.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
@@ -24,13 +25,8 @@ static int look_at_objects(struct findings *findings, struct error *err)
     return result;
 }
 
-int survey_suspend(int64_t deadline, struct findings *findings, struct error *err)
+static int look_closed(int64_t deadline, struct findings *findings, struct error *err)
 {
-    if (residue_foreign(err) != 0 && findings_take(findings, err) != 0)
-        return -1;
-    /* An instance that a resume will need is had now, and kept for it. */
-    if (loader_prepare(err) != 0 && findings_take(findings, err) != 0)
-        return -1;
     if (gate_close(deadline, err) != 0) {
         object_reap_late();
         return -1;
@@ -40,5 +36,20 @@ int survey_suspend(int64_t deadline, struct findings *findings, struct error *er
     gate_unlend();
     gate_open();
     object_reap_late();
+    return result;
+}
+
+int survey_suspend(int64_t deadline, struct findings *findings, struct error *err)
+{
+    if (residue_foreign(err) != 0 && findings_take(findings, err) != 0)
+        return -1;
+    /* An instance that a resume will need is had now, and kept for it. */
+    if (loader_prepare(err) != 0 && findings_take(findings, err) != 0)
+        return -1;
+    /* A build inside the gate would have the program stand still until it has ended. */
+    if (ahead_begin(err) != 0)
+        return -1;
+    int result = look_closed(deadline, findings, err);
+    ahead_end();
     return result;
 }

@@ -46,11 +46,11 @@ class Builder(Victim):
         expect(bool(answer["error"]) == bool(code), f"the error: {answer}")
         return answer
 
-    def in_background(self, device="second GPU"):
+    def in_background(self, device="second GPU", verb="prepare"):
         """A prepare that is still going on; its answer is in the list in the end."""
         answers = []
         thread = threading.Thread(target=lambda: answers.append(
-            self.machine.shadowcl("prepare", self.pid, "--device", device)))
+            self.machine.shadowcl(verb, self.pid, "--device", device)))
         thread.start()
         return thread, answers
 
@@ -245,6 +245,42 @@ def deadline_meanwhile(build):
         program.check("on the second")
 
 
+def fork_meanwhile(build):
+    """It waits for the builds that are going on, and not for those that come after."""
+    for verb in ("prepare", "check"):
+        with Place(build) as place, Builder(place, count=12) as program:
+            place.set_faults("slow clBuildProgram 500000\n")
+            thread, answers = program.in_background(verb=verb)
+            time.sleep(0.3)
+            begin = time.monotonic()
+            program.do("fork")
+            seconds = time.monotonic() - begin
+            expect(thread.is_alive() and not answers, f"{verb} has ended: {answers}")
+            thread.join()
+            place.set_faults("")
+            expect(answers[0][0] == 0, f"{verb}: {answers}")
+            expect(seconds < 1.5, f"{verb}: a fork took {seconds} s")
+            program.check("after it")
+            program.quit()
+
+
+def check_meanwhile(build):
+    """A check whether it can be suspended closes the gate: it does not wait for a build with that
+    closed, and does not stop the builds either."""
+    with Place(build) as place, Builder(place) as program:
+        place.set_faults("slow clBuildProgram 1500000\n")
+        thread, answers = program.in_background()
+        time.sleep(0.3)
+        begin = time.monotonic()
+        answer = program.refused("running", "check", reason="already")
+        seconds = time.monotonic() - begin
+        expect(seconds < 1, f"a check took {seconds} s: {answer}")
+        thread.join()
+        place.set_faults("")
+        expect(answers[0][0] == 0, f"the first: {answers}")
+        built(answers[0][1], PROGRAMS)
+
+
 def end_meanwhile(build):
     with Place(build) as place, Builder(place, count=12) as program:
         place.set_faults("slow clBuildProgram 300000\n")
@@ -321,8 +357,8 @@ def released(build):
 
 
 TESTS = (move_builds_nothing, move_builds_once, same_device, stale, goes_meanwhile, failing_build,
-         refusals, two_at_once, suspend_meanwhile, deadline_meanwhile, end_meanwhile,
-         each_call_fails, released)
+         refusals, two_at_once, suspend_meanwhile, deadline_meanwhile, fork_meanwhile,
+         check_meanwhile, end_meanwhile, each_call_fails, released)
 
 
 if __name__ == "__main__":
