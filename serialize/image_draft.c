@@ -18,7 +18,8 @@ struct image_draft *image_draft_create(uint64_t serial, uint64_t size)
     draft->size = size;
     draft->data = calloc(chunks ? chunks : 1, sizeof *draft->data);
     draft->hashes = calloc(chunks ? chunks : 1, sizeof *draft->hashes);
-    if (draft->data && draft->hashes)
+    draft->stored = calloc(chunks ? chunks : 1, sizeof *draft->stored);
+    if (draft->data && draft->hashes && draft->stored)
         return draft;
     image_draft_destroy(draft);
     return NULL;
@@ -30,6 +31,7 @@ void image_draft_destroy(struct image_draft *draft)
         return;
     free(draft->data);
     free(draft->hashes);
+    free(draft->stored);
     free(draft);
 }
 

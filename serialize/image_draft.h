@@ -12,10 +12,10 @@ struct image_draft {
     uint64_t serial;
     uint64_t size, done;   /* bytes */
     uint64_t zero_bytes;   /* of those done, as in struct image_summary */
-    uint64_t equal_bytes;  /* likewise */
     size_t num_chunks;     /* done */
     uint64_t *data;        /* owned: the chunks' records; 0: zeros */
     uint64_t (*hashes)[2]; /* owned */
+    uint32_t *stored;      /* owned: bytes of each outside of zero pages */
 };
 
 /* Drafts by serial. Begin with {0}. */

@@ -40,7 +40,7 @@ int image_equal_add(struct image_equal *equal, const uint64_t hash[2], uint64_t 
         return -1;
     struct image_equal_slot *slot = find_slot(equal, hash);
     equal->count += !slot->offset;
-    *slot = (struct image_equal_slot){{hash[0], hash[1]}, offset, false};
+    *slot = (struct image_equal_slot){.hash = {hash[0], hash[1]}, .offset = offset};
     return 0;
 }
 
@@ -55,6 +55,16 @@ bool image_equal_is_alone(const struct image_equal *equal, const uint64_t hash[2
         return false;
     const struct image_equal_slot *slot = find_slot(equal, hash);
     return slot->offset == offset && !slot->shared;
+}
+
+bool image_equal_count(struct image_equal *equal, const uint64_t hash[2], uint64_t offset)
+{
+    if (!equal->size)
+        return false;
+    struct image_equal_slot *slot = find_slot(equal, hash);
+    bool before = slot->offset == offset && slot->counted;
+    slot->counted = slot->offset == offset;
+    return before;
 }
 
 void image_equal_finish(struct image_equal *equal)

@@ -11,6 +11,7 @@ struct image_equal_slot {
     uint64_t hash[2];
     uint64_t offset; /* 0: empty */
     bool shared;     /* more than one chunk is there */
+    bool counted;    /* of contents that are final */
 };
 
 /* Begin with {0}. */
@@ -27,6 +28,8 @@ int image_equal_add(struct image_equal *equal, const uint64_t hash[2], uint64_t 
 void image_equal_share(struct image_equal *equal, const uint64_t hash[2]);
 /* Is the chunk at that place the only one that is there? */
 bool image_equal_is_alone(const struct image_equal *equal, const uint64_t hash[2], uint64_t offset);
+/* Notes that final contents have the chunk at that place. Had others it before? */
+bool image_equal_count(struct image_equal *equal, const uint64_t hash[2], uint64_t offset);
 void image_equal_finish(struct image_equal *equal);
 
 #endif

@@ -337,7 +337,6 @@ static int store(struct image_writer *writer, const struct image_pages *pages, c
         return 0;
     if (*offset) {
         image_equal_share(&writer->equal, hash);
-        writer->begun->equal_bytes += pages->stored;
         return 0;
     }
     if (image_packer_pack(&writer->packer, pages, bytes, image_sink_cost(&writer->sink), &packed) <
@@ -363,6 +362,7 @@ int image_writer_chunk(struct image_writer *writer, const void *bytes, size_t si
     uint64_t *hash = draft->hashes[draft->num_chunks];
     image_pages_find(&pages, bytes, size);
     draft->zero_bytes += size - pages.stored;
+    draft->stored[draft->num_chunks] = (uint32_t)pages.stored;
     if (!pages.stored) {
         image_hash_zeros(size, hash);
     } else {
@@ -373,6 +373,16 @@ int image_writer_chunk(struct image_writer *writer, const void *bytes, size_t si
     draft->num_chunks++;
     draft->done += size;
     return 0;
+}
+
+/* Only of contents that are final: which of them had a chunk first is not known before. */
+static uint64_t count_equal(struct image_writer *writer, const struct image_draft *draft)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < draft->num_chunks; i++)
+        if (draft->data[i] && image_equal_count(&writer->equal, draft->hashes[i], draft->data[i]))
+            bytes += draft->stored[i];
+    return bytes;
 }
 
 static int put_contents(struct image_writer *writer, const struct image_draft *draft,
@@ -392,7 +402,7 @@ static int put_contents(struct image_writer *writer, const struct image_draft *d
         return fail(writer, err);
     writer->summary.contents_bytes += draft->size;
     writer->summary.zero_bytes += draft->zero_bytes;
-    writer->summary.equal_bytes += draft->equal_bytes;
+    writer->summary.equal_bytes += count_equal(writer, draft);
     return 0;
 }
 

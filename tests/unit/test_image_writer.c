@@ -216,6 +216,35 @@ static void test_contents_written_again_take_their_own_place(void **state)
     close(fd);
 }
 
+/* Equal is what another has too in the end, however often each was put there. */
+static void test_equal_bytes_are_those_of_the_last_contents(void **state)
+{
+    struct sample samples[] = {sample_create(2, 2 * MIB, SAMPLE_RANDOM, 1),
+                               sample_create(3, 2 * MIB, SAMPLE_RANDOM, 1),
+                               sample_create(4, 2 * MIB, SAMPLE_RANDOM, 2)};
+    int fd = sample_memfd();
+    struct image_writer *writer = begin_image(fd, IMAGE_COMPRESS_OFF);
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < 3; i++)
+            put_aside(writer, &samples[i]);
+    struct image_summary summary = finish_image(writer, samples, 3);
+    assert_int_equal(summary.equal_bytes, 2 * MIB);
+    sample_compare(fd, samples, 3);
+    close(fd);
+    fd = sample_memfd();
+    writer = begin_image(fd, IMAGE_COMPRESS_OFF);
+    put_aside(writer, &samples[0]);
+    put_aside(writer, &samples[1]);
+    sample_fill(samples[0].bytes, 2 * MIB, SAMPLE_RANDOM, 3);
+    put_aside(writer, &samples[0]);
+    summary = finish_image(writer, samples, 2);
+    assert_int_equal(summary.equal_bytes, 0);
+    sample_compare(fd, samples, 2);
+    close(fd);
+    for (int i = 0; i < 3; i++)
+        sample_destroy(&samples[i]);
+}
+
 /* A chunk that another has too stays for that one. */
 static void test_shared_chunks_are_not_written_over(void **state)
 {
@@ -472,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_text_is_compressed),
         cmocka_unit_test(test_contents_can_be_written_again),
         cmocka_unit_test(test_contents_written_again_take_their_own_place),
+        cmocka_unit_test(test_equal_bytes_are_those_of_the_last_contents),
         cmocka_unit_test(test_shared_chunks_are_not_written_over),
         cmocka_unit_test(test_contents_that_come_to_no_end_do_not_count),
         cmocka_unit_test(test_pipe_and_socket_take_images),
