@@ -9,6 +9,8 @@
 #include "shim/loader.h"
 #include "shim/objects.h"
 #include "shim/residue.h"
+#include "state/mem.h"
+#include "state/staging.h"
 #include "state/svm.h"
 
 static int look_at_objects(struct findings *findings, struct error *err)
@@ -39,12 +41,22 @@ static int look_closed(int64_t deadline, struct findings *findings, struct error
     return result;
 }
 
+/* For contents that are kept in memory, as they are unless an image is asked for. */
+static int look_at_memory(struct error *err)
+{
+    uint64_t missing = mem_missing_bytes();
+    size_t room = staging_room();
+    return missing > room ? staging_check(missing - room, err) : 0;
+}
+
 int survey_suspend(int64_t deadline, struct findings *findings, struct error *err)
 {
     if (residue_foreign(err) != 0 && findings_take(findings, err) != 0)
         return -1;
     /* An instance that a resume will need is had now, and kept for it. */
     if (loader_prepare(err) != 0 && findings_take(findings, err) != 0)
+        return -1;
+    if (look_at_memory(err) != 0 && findings_take(findings, err) != 0)
         return -1;
     /* A build inside the gate would have the program stand still until it has ended. */
     if (ahead_begin(err) != 0)

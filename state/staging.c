@@ -49,22 +49,41 @@ static struct piece *add_piece(size_t bytes, int populate)
     return piece;
 }
 
+struct available {
+    uint64_t bytes;
+    bool in_group; /* the cgroup's limit is the nearer one */
+};
+
+static struct available look(void)
+{
+    uint64_t all = available_memory(""), group = available_in_cgroup("");
+    return (struct available){group < all ? group : all, group <= all};
+}
+
+static int refuse(size_t bytes, const struct available *available, struct error *err)
+{
+    error_object(err, "staging memory");
+    error_set(err, 0,
+              "%zu bytes of device contents have to be kept, and %llu bytes of memory "
+              "are available%s",
+              bytes, (unsigned long long)available->bytes,
+              available->in_group ? " under the cgroup's limit" : "");
+    return error_todo(err, "free memory or raise the limit, then try again");
+}
+
+int staging_check(size_t bytes, struct error *err)
+{
+    struct available available = look();
+    return bytes > available.bytes ? refuse(bytes, &available, err) : 0;
+}
+
 int staging_reserve(size_t bytes, struct error *err)
 {
     if (bytes == 0)
         return 0;
-    uint64_t available = available_memory(""), group = available_in_cgroup("");
-    if (group < available)
-        available = group;
-    if (bytes > available || !add_piece(bytes, 1)) {
-        error_object(err, "staging memory");
-        error_set(err, 0,
-                  "%zu bytes of device contents have to be kept, and %llu bytes of memory "
-                  "are available%s",
-                  bytes, (unsigned long long)available,
-                  group == available ? " under the cgroup's limit" : "");
-        return error_todo(err, "free memory or raise the limit, then try again");
-    }
+    struct available available = look();
+    if (bytes > available.bytes || !add_piece(bytes, 1))
+        return refuse(bytes, &available, err);
     return 0;
 }
 

@@ -11,6 +11,8 @@
 /* Sets aside that many bytes, touched. Fails when MemAvailable or the cgroup's limit do not leave
  * room for them: refused before anything is torn down. */
 int staging_reserve(size_t bytes, struct error *err);
+/* Would it fail now? Sets nothing aside. */
+int staging_check(size_t bytes, struct error *err);
 /* Takes room for one object's contents, aligned to 64; grows when what was set aside is used up.
  * NULL without memory. It stays until staging_drop. */
 void *staging_take(size_t bytes);

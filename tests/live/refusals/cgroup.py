@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A program whose cgroup leaves too little memory for its contents is not suspended: the refusal
-says so, the program goes on, and with more room it is suspended.
+says so, and a check before, the program goes on, and with more room it is suspended.
 
 Needs root, and a memory controller that a group can be made in; otherwise it is skipped (77).
 """
@@ -89,8 +89,15 @@ def check(build, work, group, program, environment):
     assert found, error
     assert int(found[1]) >= PIECES * KIB * 1024 and int(found[2]) < PIECES * KIB * 1024, error
     assert "raise the limit" in error["todo"], error
+    code, answer = shadowcl(build, environment, "check", pid)
+    assert code == 1 and answer["resumes"] is False and answer["error"] is None, answer
+    assert [(each["object"], each["todo"]) for each in answer["missing"]] == \
+        [(error["object"], error["todo"])], answer
+    assert answer["missing"][0]["reason"].startswith(f"{found[1]} bytes of device contents"), answer
     group.lift()  # before it looks at everything: a sanitizer takes more for that than there is
     tell(program, "check", "right")
+    code, answer = shadowcl(build, environment, "check", pid)
+    assert code == 0 and answer["missing"] == [], answer
     code, answer = shadowcl(build, environment, "suspend", pid)
     assert code == 0 and answer["state"] == "suspended", answer
     assert answer["captured_bytes"] >= PIECES * KIB * 1024, answer
