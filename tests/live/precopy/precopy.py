@@ -326,7 +326,7 @@ def a_release_into_a_file(build, work, driver):
     with slowly_into_a_file(build, work, 1, 120) as (writer, asking):
         writer.say("drop")
         writer.expect("dropped")
-        wait_until(lambda: "clReleaseMemObject" in calls(work), "the driver's release", 2)
+        wait_until(lambda: "clReleaseMemObject" in calls(work), "the driver's release")
         read = calls(work).count("clEnqueueReadBuffer")
         assert read < 60, f"{read} MiB of 120 were read"
         said = end_of_suspend(writer, asking)
@@ -343,7 +343,7 @@ def a_fork_ends_the_copies(build, work, driver):
         writer.expect("forked")
         said = end_of_suspend(writer, asking)
     prepared = said["prepared_bytes"] >> 20
-    assert 10 <= prepared < 30, f"{prepared} MiB of 60 were copied beforehand: {said}"
+    assert 10 <= prepared < 50, f"{prepared} MiB of 60 were copied beforehand: {said}"
     assert said["prepared_bytes"] + said["copied_bytes"] == said["captured_bytes"], said
     return f"{prepared} MiB of 60 were copied beforehand"
 
