@@ -26,11 +26,14 @@ struct other {
     cl_command_queue_properties queues;
     cl_ulong used; /* bytes of memory objects so far */
     bool full;     /* they are too many, and it was said */
+    bool unsure;   /* not all that was asked was answered: it may be coming up, and can more */
 };
 
-static void ask(const struct other *other, cl_device_info param, size_t size, void *value)
+static bool ask(struct other *other, cl_device_info param, size_t size, void *value)
 {
-    other->driver->clGetDeviceInfo(other->real, param, size, value, NULL);
+    cl_int status = other->driver->clGetDeviceInfo(other->real, param, size, value, NULL);
+    other->unsure |= status != CL_SUCCESS;
+    return status == CL_SUCCESS;
 }
 
 static void look_at(struct other *other)
@@ -42,13 +45,15 @@ static void look_at(struct other *other)
     ask(other, CL_DEVICE_IMAGE_SUPPORT, sizeof other->images, &other->images);
     other->image = (struct image_target){.driver = other->driver, .device = other->real};
     ask(other, CL_DEVICE_QUEUE_PROPERTIES, sizeof other->queues, &other->queues);
+    other->unsure |= !other->global_size || !other->alloc_size || !other->work_group;
 }
 
 static int missing(const struct other *other, const struct object *object, struct error *err)
 {
     object_describe(object, err->object, sizeof err->object);
-    return error_todo(err, "choose another device than `%s`, or resume on the one it had",
-                      other->to->name);
+    error_todo(err, "choose another device than `%s`, or resume on the one it had",
+               other->to->name);
+    return other->unsure ? -1 : error_final(err);
 }
 
 static int check_image(struct other *other, const struct mem *mem, struct error *err)
@@ -57,6 +62,7 @@ static int check_image(struct other *other, const struct mem *mem, struct error 
         error_set(err, 0, "the device has no images");
     else if (image_target_check(&other->image, mem, err) == 0)
         return 0;
+    other->unsure |= other->image.unsure;
     return missing(other, &mem->object, err);
 }
 
@@ -120,7 +126,7 @@ static int check_device(const struct other *other, const struct device *device, 
     return partition_check(device, other->driver, other->real, err);
 }
 
-static int check_program(const struct other *other, struct program *program, struct error *err)
+static int check_program(struct other *other, struct program *program, struct error *err)
 {
     if (program_device_index(program, other->from) < 0)
         return 0;
@@ -128,11 +134,12 @@ static int check_program(const struct other *other, struct program *program, str
     const char *now =
         other->running ? device_lives_on(other->from) : device_captured_on(other->from);
     bool same = identity && strcmp(identity, now) == 0;
+    other->unsure |= !identity;
     free(identity);
     return same || program_movable(program, err) == 0 ? 0 : missing(other, &program->object, err);
 }
 
-static int check_command_buffer(const struct other *other, const struct command_buffer *buffer,
+static int check_command_buffer(struct other *other, const struct command_buffer *buffer,
                                 struct error *err)
 {
     cl_device_command_buffer_capabilities_khr can = 0;
@@ -140,8 +147,7 @@ static int check_command_buffer(const struct other *other, const struct command_
     if (buffer->queue->device != other->from)
         return 0;
     if (!command_buffer_usable(other->driver) ||
-        other->driver->clGetDeviceInfo(other->real, CL_DEVICE_COMMAND_BUFFER_CAPABILITIES_KHR,
-                                       sizeof can, &can, NULL) != CL_SUCCESS)
+        !ask(other, CL_DEVICE_COMMAND_BUFFER_CAPABILITIES_KHR, sizeof can, &can))
         error_set(err, 0, "the device has no cl_khr_command_buffer");
     else if (command_buffer_simultaneous(buffer) &&
              !(can & CL_COMMAND_BUFFER_CAPABILITY_SIMULTANEOUS_USE_KHR))

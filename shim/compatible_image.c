@@ -7,10 +7,12 @@
 #include "shim/loader.h"
 #include "state/image.h"
 
-static size_t ask_size(const struct image_target *target, cl_device_info param)
+static size_t ask_size(struct image_target *target, cl_device_info param)
 {
     size_t size = 0;
-    target->driver->clGetDeviceInfo(target->device, param, sizeof size, &size, NULL);
+    cl_int status =
+        target->driver->clGetDeviceInfo(target->device, param, sizeof size, &size, NULL);
+    target->unsure |= status != CL_SUCCESS;
     return size;
 }
 
@@ -32,7 +34,7 @@ static const struct limits all_limits[] = {
      CL_DEVICE_IMAGE3D_MAX_DEPTH, 0},
 };
 
-static int check_extent(const struct image_target *target, const char *what, size_t extent,
+static int check_extent(struct image_target *target, const char *what, size_t extent,
                         cl_device_info limit, struct error *err)
 {
     size_t most = limit ? ask_size(target, limit) : 0;
@@ -41,8 +43,7 @@ static int check_extent(const struct image_target *target, const char *what, siz
     return error_set(err, 0, "its %s of %zu is more than the %zu there", what, extent, most);
 }
 
-static int check_extents(const struct image_target *target, const struct mem *mem,
-                         struct error *err)
+static int check_extents(struct image_target *target, const struct mem *mem, struct error *err)
 {
     cl_image_desc desc = image_desc(mem);
     for (size_t i = 0; i < sizeof all_limits / sizeof *all_limits; i++) {
@@ -70,6 +71,7 @@ static bool open_context(struct image_target *target, struct error *err)
     if (status == CL_SUCCESS && target->context)
         return true;
     target->context = NULL;
+    target->unsure = true;
     error_set(err, 0, "no context to ask for image formats can be made there (%d)", status);
     return false;
 }
@@ -82,17 +84,22 @@ static cl_mem_flags use_of(const struct mem *mem)
     return use ? use : CL_MEM_READ_WRITE;
 }
 
-static int check_format(const struct image_target *target, const struct mem *mem, struct error *err)
+static int check_format(struct image_target *target, const struct mem *mem, struct error *err)
 {
     cl_image_format wanted = image_format(mem->image);
     const struct driver *driver = target->driver;
     cl_uint count = 0;
-    driver->clGetSupportedImageFormats(target->context, use_of(mem), mem->type, 0, NULL, &count);
+    cl_int status = driver->clGetSupportedImageFormats(target->context, use_of(mem), mem->type, 0,
+                                                       NULL, &count);
     cl_image_format *formats = calloc(count + 1, sizeof *formats);
+    target->unsure |= !formats;
     if (!formats)
         return error_set(err, 0, "no memory for the list of image formats");
-    if (driver->clGetSupportedImageFormats(target->context, use_of(mem), mem->type, count, formats,
-                                           NULL) != CL_SUCCESS)
+    if (status == CL_SUCCESS && count)
+        status = driver->clGetSupportedImageFormats(target->context, use_of(mem), mem->type, count,
+                                                    formats, NULL);
+    target->unsure |= status != CL_SUCCESS;
+    if (status != CL_SUCCESS)
         count = 0;
     bool found = false;
     for (cl_uint i = 0; i < count && !found; i++)

@@ -11,6 +11,7 @@ struct image_target {
     const struct driver *driver;
     cl_device_id device;
     cl_context context;
+    bool unsure; /* something that was asked was not answered */
 };
 
 /* On a difference, err says what is missing (the caller names the image). */

@@ -179,7 +179,7 @@ int placement_choose(const char *specs, bool strict, struct object *const *objec
              is_another(used.devices[i], used.targets[i])) &&
             compatible(used.devices[i], used.targets[i], used.targets[i]->own, false, strict,
                        objects, count, report, NULL, err) != 0)
-            return error_final(err);
+            return -1;
     place_all(&used);
     return 0;
 }

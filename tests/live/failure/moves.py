@@ -343,7 +343,51 @@ def two_of_its_devices_in_one_place(build):
         victim.check("each on its own")
 
 
-TESTS = (nothing_in_use, two_of_its_devices_in_one_place, less_memory, no_images, small_images,
+def final(answer):
+    return answer["error"].get("final", False)
+
+
+def what_is_lacking_is_lacking_for_good(build):
+    with two(build, "nooutoforder,noimages") as machine, \
+            Victim(machine, "outoforder", "images") as victim:
+        victim.suspend()
+        answer = victim.refused("suspended", "resume", "--device", "second GPU")
+        expect(final(answer), f"it may be tried again: {answer['error']}")
+        victim.resume()
+        victim.check("on the device it had")
+
+
+def what_was_not_answered_may_be_there(build):
+    """A device that is just coming may fail to say what it has: that is no refusal for good."""
+    with two(build, "") as machine, Victim(machine, "outoforder", "images", "group=128") as victim:
+        calls = machine.work / "calls"
+        machine.set_faults(f"log {calls}\n")
+        victim.suspend()
+        victim.resume("--device", "second GPU")
+        names = calls.read_text().splitlines()
+        # What images it can have is asked of a context, after all that matters here.
+        number = names[:names.index("clCreateContext")].count("clGetDeviceInfo")
+        here, other, lacks = *NAMES[::-1], 0
+        machine.set_faults("")
+        victim.suspend()
+        while lacks < 4:
+            expect(number, f"only {lacks} of the answers were of account")
+            machine.set_faults(f"fail clGetDeviceInfo {number} -5\n")
+            code, answer = machine.shadowcl("resume", victim.pid, "--device", other)
+            machine.set_faults("")
+            if code:
+                lacks += "choose another device than" in answer["error"]["todo"]
+                expect(not final(answer), f"call {number}: {answer['error']}")
+                expect(answer["state"] == "suspended", f"it is {answer['state']}")
+            else:
+                here, other = other, here
+                victim.suspend()
+            number -= 1
+        victim.resume("--device", other)
+        victim.check("in the end")
+
+
+TESTS = (what_is_lacking_is_lacking_for_good, what_was_not_answered_may_be_there, nothing_in_use, two_of_its_devices_in_one_place, less_memory, no_images, small_images,
          no_such_format, no_doubles, small_work_groups, in_order_only, no_priorities,
          all_is_named, only_told, specs, binaries_follow, comes_back_by_its_binary, loaded_binary,
          stranger_where_it_is, pocl_and_rusticl, linked_from_binaries, pocl_and_oclgrind,
