@@ -37,11 +37,13 @@ static bool try(pid_t pid, const char *there, char path[PATH_MAX])
 int place_find(pid_t pid, char path[PATH_MAX])
 {
     char there[PATH_MAX], user[PATH_MAX - 16];
-    if (process_variable(pid, "SHADOWCL_RUNTIME_DIR", there, sizeof there) && there[0])
+    if (process_variable(pid, "SHADOWCL_RUNTIME_DIR", there, sizeof there) < 0)
+        return -1;
+    if (there[0])
         return try(pid, there, path) ? 0 : -1;
     if (try(pid, "/run/shadowcl", path))
         return 0;
-    if (!process_variable(pid, "XDG_RUNTIME_DIR", user, sizeof user))
+    if (process_variable(pid, "XDG_RUNTIME_DIR", user, sizeof user) < 1)
         return -1;
     snprintf(there, sizeof there, "%s/shadowcl", user);
     return try(pid, there, path) ? 0 : -1;

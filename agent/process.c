@@ -113,7 +113,7 @@ int process_opencl(pid_t pid, char *library, size_t size)
     return found;
 }
 
-bool process_variable(pid_t pid, const char *name, char *value, size_t size)
+int process_variable(pid_t pid, const char *name, char *value, size_t size)
 {
     size_t length = strlen(name), room = 0;
     char *text = NULL;
@@ -121,12 +121,12 @@ bool process_variable(pid_t pid, const char *name, char *value, size_t size)
     FILE *file = open_proc(pid, "environ");
     while (file && !found && getdelim(&text, &room, 0, file) > 0)
         found = !strncmp(text, name, length) && text[length] == '=';
-    found = found && strlen(text + length + 1) < size;
-    snprintf(value, size, "%s", found ? text + length + 1 : "");
+    bool is_known = file && !ferror(file) && (!found || strlen(text + length + 1) < size);
+    snprintf(value, size, "%s", found && is_known ? text + length + 1 : "");
     free(text);
     if (file)
         fclose(file);
-    return found;
+    return is_known ? found : -1;
 }
 
 const char *process_user(uid_t uid, char *out, size_t size)

@@ -26,9 +26,9 @@ void process_each_descriptor(pid_t pid,
                              void (*visit)(pid_t pid, const char *number, const char *target,
                                            void *data),
                              void *data);
-/* A variable of the environment that it was started with; false, and "": it has none of that name,
- * or one that is longer, or can't be looked into. */
-bool process_variable(pid_t pid, const char *name, char *value, size_t size);
+/* A variable of the environment that it was started with: 1. 0, and "": it has none of that name.
+ * -1, and "": it has a longer one, or can't be looked into. */
+int process_variable(pid_t pid, const char *name, char *value, size_t size);
 /* The name of a user, or the number. */
 const char *process_user(uid_t uid, char *out, size_t size);
 

@@ -179,8 +179,8 @@ static bool is_of_here(pid_t pid)
 {
     const char *ours = getenv("SHADOWCL_RUNTIME_DIR");
     char theirs[PATH_MAX];
-    process_variable(pid, "SHADOWCL_RUNTIME_DIR", theirs, sizeof theirs);
-    return !strcmp(theirs, ours ? ours : "");
+    return process_variable(pid, "SHADOWCL_RUNTIME_DIR", theirs, sizeof theirs) >= 0 &&
+           !strcmp(theirs, ours ? ours : "");
 }
 
 pid_t targets_find_away(void)
