@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "shim/phase.h"
 #include "shim/thread.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -40,6 +41,7 @@ bool callback_prepare(void)
 
 void callback_post(struct post *post)
 {
+    NOT_FROZEN(); /* a driver may be telling something in the midst of its call */
     post->next = NULL;
     pthread_mutex_lock(&lock);
     *last = post;

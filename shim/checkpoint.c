@@ -9,16 +9,17 @@
 #include "shim/config.h"
 #include "shim/drain.h"
 #include "shim/gate.h"
-#include "shim/handlers.h"
 #include "shim/lazy.h"
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/objects.h"
 #include "shim/owner.h"
 #include "shim/placement.h"
-#include "shim/residue_take.h"
+#include "shim/rebuild.h"
+#include "shim/release.h"
 #include "shim/storm.h"
 #include "shim/survey.h"
+#include "shim/watch.h"
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/svm.h"
@@ -85,110 +86,6 @@ static int capture(struct object *const *objects, size_t count, int64_t deadline
     return 0;
 }
 
-/* Gives every driver object back, children first, and unloads the drivers. */
-static void release(struct object *const *objects, size_t count)
-{
-    stream_drop();
-    for (size_t i = count; i-- > 0;)
-        objects_release(objects[i]);
-    loader_unload();
-}
-
-/* Nothing of the device may be left open or mapped. */
-static int prove_release(struct report *report, struct error *err)
-{
-    if (residue_find(&report->residue, err) != 0 || residue_settle(&report->residue, err) != 0)
-        return -1;
-    if (report->residue.count && residue_take(&report->residue)) {
-        residue_finish(&report->residue);
-        if (residue_find(&report->residue, err) != 0)
-            return -1;
-    }
-    if (report->residue.count == 0)
-        return 0;
-    residue_describe(&report->residue.nodes[0], err->object, sizeof err->object);
-    error_set(err, 0, "%zu device node%s still held after the driver was unloaded",
-              report->residue.count, report->residue.count == 1 ? " is" : "s are");
-    return error_todo(err, "the driver, or another library in the program, does not let go of the "
-                           "device: it can't be unplugged");
-}
-
-/* A resume that failed may have opened the device: it can be unplugged again. */
-static void release_again(struct report *report)
-{
-    struct error err = {0};
-    if (prove_release(report, &err) != 0)
-        report_warn(report, "%s: %s", err.object, err.reason);
-}
-
-/* Contents begin to go up. */
-static int send_up(struct object *const *objects, size_t count, struct error *err)
-{
-    for (size_t i = 0; i < count; i++)
-        if (objects_upload(objects[i], err) != 0)
-            return -1;
-    objects_flush_copies(objects, count);
-    return 0;
-}
-
-/* Contents are up, or left for later. */
-static int bring_up(struct object *const *objects, size_t count, bool lazy, struct report *report,
-                    struct error *err)
-{
-    int result = 0;
-    for (size_t i = 0; i < count && lazy && result == 0; i++)
-        result = objects_owe(objects[i], err);
-    report->owed_bytes = mem_owed_bytes();
-    if (result == 0)
-        result = stream_finish(NULL, err);
-    return result == 0 ? objects_finish_copies(objects, count, err) : -1;
-}
-
-/* Those that come of a program take the longest, and no contents. */
-static int make_again(struct object *const *objects, size_t count, bool of_programs,
-                      struct error *err)
-{
-    for (size_t i = 0; i < count; i++)
-        if (objects_need_program(objects[i]) == of_programs &&
-            objects_rebuild(objects[i], err) != 0)
-            return -1;
-    return 0;
-}
-
-/* Contents go up while programs are built. */
-static int make_all_again(struct object *const *objects, size_t count, bool lazy,
-                          struct report *report, struct error *err)
-{
-    mem_owe_nothing();
-    if (make_again(objects, count, false, err) != 0 || svm_check_rebuilt(err) != 0 ||
-        (!lazy && send_up(objects, count, err) != 0) || make_again(objects, count, true, err) != 0)
-        return -1;
-    return bring_up(objects, count, lazy, report, err);
-}
-
-/* Makes every object again where its device is placed, parents first; the drivers are loaded. On an
- * error everything is released again. */
-static int rebuild(struct object *const *objects, size_t count, bool lazy, struct report *report,
-                   struct error *err)
-{
-    int64_t start = now_ns();
-    sigset_t signals;
-    KEEP_HANDLERS();
-    node_let_signals_in(&signals);
-    bool watching = residue_enter(true);
-    loader_place();
-    int result = make_all_again(objects, count, lazy, report, err);
-    if (residue_leave(watching))
-        loader_note_device(NULL);
-    pthread_sigmask(SIG_SETMASK, &signals, NULL);
-    report->rebuild = ms_since(start);
-    if (result != 0) {
-        release(objects, count);
-        release_again(report);
-    }
-    return result;
-}
-
 /* Contents in staging have been copied or were not needed, but for what is still owed. */
 static void drop_contents(void)
 {
@@ -219,9 +116,9 @@ static int undo_release(struct object *const *objects, size_t count, struct erro
 {
     struct report ignored = {0};
     struct error why = {0};
+    static const struct rebuild_wish back = {0};
     atomic_store(&state, STATE_REBUILDING);
-    loader_reload();
-    if (rebuild(objects, count, false, &ignored, &why) == 0) {
+    if (rebuild_all(&back, objects, count, &ignored, &why) == 0) {
         run_on(objects, count);
     } else {
         atomic_store(&state, STATE_SUSPENDED);
@@ -320,8 +217,8 @@ static int suspend_closed(int64_t deadline, struct report *report, struct error 
     if (capture_closed(deadline, true, &objects, &count, report, err) != 0)
         return -1;
     int64_t start = now_ns();
-    release(objects, count);
-    int result = prove_release(report, err);
+    release_all(objects, count, report);
+    int result = release_prove(report, err);
     report->release = ms_since(start);
     if (result == 0)
         store_let_go(objects, count);
@@ -427,28 +324,50 @@ static int save(double deadline, const struct precopy_wish *wish, const struct s
     return with_closed_gate(deadline, wish, image, save_closed, report, err);
 }
 
+/* What check_suspended looks at. */
+struct survey {
+    const char *device;
+    bool strict;
+    struct object **objects;
+    size_t count;
+    struct findings *findings;
+    struct report *report;
+    struct error *err;
+};
+
+static int survey(void *data)
+{
+    const struct survey *s = data;
+    loader_reload();
+    int result = placement_survey(s->device, s->strict, s->objects, s->count, s->findings,
+                                  s->report, s->err);
+    if (result == 0)
+        placement_undo(s->objects, s->count);
+    return result;
+}
+
 /* Loads the drivers for it, and lets them go again. */
 static int check_suspended(const char *device, bool strict, struct findings *findings,
                            struct report *report, struct error *err)
 {
-    size_t count = 0;
+    struct survey s = {.device = device, .strict = strict, .findings = findings};
+    s.report = report;
+    s.err = err;
     object_reap();
-    struct object **objects = object_list(false, &count);
-    if (!objects)
+    s.objects = object_list(false, &s.count);
+    if (!s.objects)
         return error_set(err, 0, "no memory for the list of objects");
     int result = loader_spare(err);
     if (result == 0) {
+        bool hung;
         gate_lend();
-        loader_reload();
-        result = placement_survey(device, strict, objects, count, findings, report, err);
-        if (result == 0)
-            placement_undo(objects, count);
-        loader_unload();
+        result = watched(survey, &s, &hung, err);
+        release_all(NULL, 0, report);
         loader_spared();
         release_again(report);
         gate_unlend();
     }
-    free(objects);
+    free(s.objects);
     return result;
 }
 
@@ -456,23 +375,13 @@ static int resume_closed(const struct resume_wish *wish, struct report *report, 
 {
     /* Who ends the program has no time for the rest. */
     bool lazy = (wish->lazy || config.lazy) && !owner_is_ending();
+    const struct rebuild_wish back = {wish->device ? wish->device : "", wish->strict, lazy};
     size_t count = 0;
     object_reap();
     struct object **objects = object_list(false, &count);
     if (!objects)
         return error_set(err, 0, "no memory for the list of objects");
-    int64_t start = now_ns();
-    loader_reload();
-    report->load = ms_since(start);
-    int result = placement_choose(wish->device, wish->strict, objects, count, report, err);
-    if (result != 0) {
-        loader_unload();
-        release_again(report);
-    } else {
-        result = rebuild(objects, count, lazy, report, err);
-        if (result != 0)
-            placement_undo(objects, count);
-    }
+    int result = rebuild_all(&back, objects, count, report, err);
     if (result == 0)
         run_on(objects, count);
     free(objects);

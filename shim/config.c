@@ -7,7 +7,7 @@
 
 #include "shim/log.h"
 
-enum { COPY_PATIENCE = 30, MOST_PATIENCE = 1000000 }; /* s */
+enum { COPY_PATIENCE = 30, CALL_PATIENCE = 60, MOST_PATIENCE = 1000000 }; /* s */
 
 struct config config;
 
@@ -53,15 +53,17 @@ static void read_lazy(const char *text)
         log_warn("SHADOWCL_LAZY=%s is not 0, 1 or needed: taken as 0", text);
 }
 
-static void read_patience(const char *text)
+static unsigned long read_patience(const char *name, unsigned long usual)
 {
-    char *end = NULL;
-    config.copy_patience = text ? strtoul(text, &end, 10) : COPY_PATIENCE;
-    if (!text ||
-        (end != text && !*end && config.copy_patience > 0 && config.copy_patience <= MOST_PATIENCE))
-        return;
-    log_warn("SHADOWCL_COPY_PATIENCE=%s is no number of seconds: taken as %d", text, COPY_PATIENCE);
-    config.copy_patience = COPY_PATIENCE;
+    const char *text = config_text(name);
+    if (!text)
+        return usual;
+    char *end;
+    unsigned long patience = strtoul(text, &end, 10);
+    if (end != text && !*end && patience > 0 && patience <= MOST_PATIENCE)
+        return patience;
+    log_warn("%s=%s is no number of seconds: taken as %lu", name, text, usual);
+    return usual;
 }
 
 static bool is_on(const char *name)
@@ -77,7 +79,8 @@ void config_read(void)
     const char *directory = config_text("SHADOWCL_STORM_IMAGE");
     config.storm_image = directory ? strdup(directory) : NULL;
     read_lazy(config_text("SHADOWCL_LAZY"));
-    read_patience(config_text("SHADOWCL_COPY_PATIENCE"));
+    config.copy_patience = read_patience("SHADOWCL_COPY_PATIENCE", COPY_PATIENCE);
+    config.call_patience = read_patience("SHADOWCL_CALL_PATIENCE", CALL_PATIENCE);
     config.prepare = is_on("SHADOWCL_PREPARE");
     config.check_writes = is_on("SHADOWCL_CHECK_WRITES");
 }

@@ -45,16 +45,21 @@ static bool barrier_all_threads(void)
            syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-static void unregister_thread(void *data)
+void gate_forget(struct gate_thread *thread)
 {
-    struct gate_thread *self = data;
     pthread_mutex_lock(&lock);
     for (struct gate_thread **p = &threads; *p; p = &(*p)->next)
-        if (*p == self) {
-            *p = self->next;
+        if (*p == thread) {
+            *p = thread->next;
             break;
         }
     pthread_mutex_unlock(&lock);
+}
+
+static void unregister_thread(void *data)
+{
+    struct gate_thread *self = data;
+    gate_forget(self);
     /* It may have ended inside a call, and other destructors may have calls to make. */
     self->registered = false;
     self->lent = 0;

@@ -93,6 +93,9 @@ bool gate_has_passed(void);
 /* Another thread that runs the application's code inside the driver now, 0: none. */
 pid_t gate_lent_thread(void);
 
+/* Takes a thread off the list that will never come back from where it is. */
+void gate_forget(struct gate_thread *thread);
+
 void gate_init(void);
 /* After fork, in the child: only this thread is left. The gate stays as it was: no suspend or
  * resume was in progress (owner_before_fork), so it is closed only when the process is

@@ -17,8 +17,10 @@
 #include "shim/handlers.h"
 #include "shim/icd.h"
 #include "shim/log.h"
+#include "shim/phase.h"
 #include "shim/redirect.h"
 #include "shim/residue.h"
+#include "shim/silence.h"
 #include "shim/start.h"
 #include "shim/wait.h"
 
@@ -33,6 +35,8 @@ struct library {
     Lmid_t space;           /* the link-map namespace of `handle` */
     atomic_bool had_device; /* this instance has had a device node open */
     bool stale;    /* the last instance stays mapped and has had a device: not to be used again */
+    bool hung;     /* a call into the last instance never came back: not to be touched again */
+    void *pin;     /* keeps `space` from becoming somebody else's; NULL: it is not kept */
     char why[600]; /* the last reload failed with this; empty: it did not */
 };
 
@@ -71,18 +75,39 @@ static void *open_fresh(const char *path)
     return dlmopen(LM_ID_NEWLM, path, RTLD_LAZY | RTLD_LOCAL);
 }
 
+/* Where the last one was. Of other namespaces only one that has stayed can be used, or one that we
+ * keep. */
+static void *open_again(const struct library *library)
+{
+    if (library->space == LM_ID_BASE)
+        return redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_LOCAL);
+    return dlmopen(library->space, library->path,
+                   RTLD_LAZY | (library->pin ? RTLD_LOCAL : RTLD_NOLOAD));
+}
+
+/* After one that hangs all others are in a namespace that there is no other way back to: a driver
+ * that unloads would need a new one each time. */
+static void pin_space(struct library *library)
+{
+    if (library->pin)
+        dlclose(library->pin);
+    library->pin = dlmopen(library->space, "libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    library->hung = false;
+}
+
 static void *open_instance(struct library *library)
 {
     void *handle = library->fresh;
     bool base = library->space == LM_ID_BASE;
     library->fresh = NULL;
-    if (!handle && !library->stale) /* of other namespaces, only one that has stayed can be used */
-        handle = base ? redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_LOCAL)
-                      : dlmopen(library->space, library->path, RTLD_LAZY | RTLD_NOLOAD);
-    if (!handle && (library->stale || !base))
+    if (!handle && !library->stale && !library->hung)
+        handle = open_again(library);
+    if (!handle && (library->stale || library->hung || !base))
         handle = open_fresh(library->path);
     if (handle && dlinfo(handle, RTLD_DI_LMID, &library->space) != 0)
         library->space = LM_ID_BASE;
+    if (handle && library->hung)
+        pin_space(library);
     return handle;
 }
 
@@ -139,6 +164,13 @@ static void close_instance(struct library *library)
     library->had_device = false;
 }
 
+static cl_int start_driver(struct library *library, cl_platform_id *ids, cl_uint *count)
+{
+    IN_DRIVER(library, NULL, false);
+    get_platform_ids *entry = find_entry(library->handle, library->path);
+    return entry ? entry(MOST_PLATFORMS, ids, count) : CL_INVALID_OPERATION;
+}
+
 /* Loads the library and asks for its platforms. *count is 0 where there are none. */
 static int open_library(struct library *library, cl_platform_id *ids, cl_uint *count,
                         struct error *err)
@@ -149,9 +181,8 @@ static int open_library(struct library *library, cl_platform_id *ids, cl_uint *c
     bool watching = residue_enter(true);
     library->handle = open_instance(library);
     cl_int status = CL_INVALID_OPERATION;
-    get_platform_ids *entry = library->handle ? find_entry(library->handle, library->path) : NULL;
-    if (entry)
-        status = entry(MOST_PLATFORMS, ids, count);
+    if (library->handle)
+        status = start_driver(library, ids, count);
     library->had_device = residue_leave(watching);
     if (!library->handle) {
         const char *why = dlerror();
@@ -354,6 +385,22 @@ void loader_unload(void)
         close_instance(&libraries[i]);
 }
 
+void loader_abandon(struct library *library)
+{
+    for (cl_uint i = 0; i < num_platforms; i++)
+        if (driver_of(platforms[i])->library == library)
+            silence(driver_of(platforms[i]));
+    library->handle = NULL;
+    library->hung = true;
+    library->tried = false;
+    library->had_device = false;
+}
+
+const char *loader_path(const struct library *library)
+{
+    return library->path;
+}
+
 bool loader_watch(void)
 {
     return residue_enter(false);
@@ -427,6 +474,7 @@ static void find_devices(struct platform *platform)
 {
     if (!atomic_load(&platform->enumerated))
         return;
+    IN_DRIVER(driver_of(platform)->library, NULL, false);
     bool watching = residue_enter(true);
     platform_find_own(platform, driver_of(platform));
     loader_watched(driver_of(platform), watching);
@@ -436,6 +484,7 @@ void loader_enumerate(struct platform *platform)
 {
     if (atomic_load(&platform->enumerated))
         return;
+    IN_DRIVER(driver_of(platform)->library, NULL, false);
     bool watching = residue_enter(true);
     platform_enumerate(platform);
     loader_watched(driver_of(platform), watching);

@@ -25,6 +25,11 @@ void loader_unload(void);
  * handle and the driver of the device where it lives. */
 void loader_reload(void);
 void loader_place(void);
+/* A call into the library does not come back: this instance is never called again, nor unloaded,
+ * and the next is a fresh one. What gives its objects back does nothing from now on
+ * (shim/silence.h). */
+void loader_abandon(struct library *library);
+const char *loader_path(const struct library *library); /* borrowed */
 /* The platform's devices, all of them; the driver may open their nodes for that. */
 void loader_enumerate(struct platform *platform);
 /* Before drivers are loaded for a mere look, while suspended: the instances for the next resume are

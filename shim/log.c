@@ -13,6 +13,7 @@
 
 #include "shim/cancel.h"
 #include "shim/config.h"
+#include "shim/phase.h"
 
 enum log_level log_level;
 
@@ -75,6 +76,7 @@ void log_write(enum log_level level, const char *format, ...)
         length = sizeof line - 2;
     line[length++] = '\n';
     NOT_CANCELLED();
+    NOT_FROZEN();
     pthread_mutex_lock(&lock);
     int to = open_log();
     if (to >= 0 && write(to, line, length) < 0)

@@ -6,6 +6,7 @@
 
 #include "shim/event.h"
 #include "shim/hold.h"
+#include "shim/phase.h"
 #include "state/command_buffer.h"
 #include "state/copier.h"
 #include "state/kernel.h"
@@ -101,8 +102,14 @@ int objects_capture(struct object *object, int64_t deadline, struct error *err)
     return name_object(object, capture(object, deadline, err), err);
 }
 
+static struct library *library_of(const struct object *object)
+{
+    return object->driver ? object->driver->library : NULL;
+}
+
 void objects_release(struct object *object)
 {
+    IN_DRIVER(library_of(object), object, false);
     switch ((enum kind)object->was) {
     case KIND_DEVICE:
         device_release((struct device *)object);
@@ -207,6 +214,7 @@ bool objects_need_program(const struct object *object)
 int objects_rebuild(struct object *object, struct error *err)
 {
     follow_driver(object);
+    IN_DRIVER(library_of(object), object, object->was == KIND_PROGRAM);
     return name_object(object, rebuild(object, err), err);
 }
 
@@ -215,6 +223,7 @@ int objects_upload(struct object *object, struct error *err)
     struct mem *mem = (struct mem *)object;
     if (object->was != KIND_MEM || !mem_has_contents(mem))
         return 0;
+    IN_DRIVER(library_of(object), object, false);
     int result = context_copier(mem->context, err);
     if (result == 0)
         result = mem_upload(mem, mem->context->copier, context_copy(mem->context, mem->size), err);
@@ -227,6 +236,7 @@ int objects_owe(struct object *object, struct error *err)
     if (object->was != KIND_MEM || !mem_can_owe(mem))
         return objects_upload(object, err);
     mem_owe(mem);
+    IN_DRIVER(library_of(object), object, false);
     return name_object(object, context_open_lifter(mem->context, err), err);
 }
 
@@ -241,10 +251,12 @@ int objects_finish_copies(struct object *const *objects, size_t count, struct er
 {
     int result = 0;
     struct error more = {0};
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        IN_DRIVER(library_of(objects[i]), objects[i], false);
         if (objects[i]->was == KIND_CONTEXT &&
             context_finish_copies((struct context *)objects[i], result ? &more : err) != 0)
             result = result ? -1 : name_object(objects[i], -1, err);
+    }
     return result;
 }
 

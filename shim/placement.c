@@ -10,6 +10,7 @@
 #include "shim/gate.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
+#include "shim/phase.h"
 #include "shim/trial.h"
 #include "state/context.h"
 
@@ -174,12 +175,15 @@ int placement_choose(const char *specs, bool strict, struct object *const *objec
     if (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0 ||
         check_contexts(&used, objects, count, NULL, err) != 0)
         return -1;
-    for (size_t i = 0; i < used.count; i++)
+    for (size_t i = 0; i < used.count; i++) {
+        IN_DRIVER(used.targets[i]->platform->object.driver->library, &used.devices[i]->object,
+                  false);
         if ((used.targets[i] != place_of(used.devices[i]) ||
              is_another(used.devices[i], used.targets[i])) &&
             compatible(used.devices[i], used.targets[i], used.targets[i]->own, false, strict,
                        objects, count, report, NULL, err) != 0)
             return -1;
+    }
     place_all(&used);
     return 0;
 }
@@ -203,6 +207,7 @@ static int compare_all(const struct used *used, bool all, bool strict,
         struct device *from = used->devices[i], *to = used->targets[i];
         if (!all && to == place_of(from))
             continue;
+        IN_DRIVER(to->platform->object.driver->library, &from->object, false);
         result = compatible(from, to, to->own, trial->running, strict, objects, count, report,
                             findings, err);
         if (result == 0)

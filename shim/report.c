@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "shim/log.h"
+#include "shim/phase.h"
 
 void report_warn(struct report *report, const char *format, ...)
 {
+    NOT_FROZEN();
     char text[512];
     va_list args;
     va_start(args, format);

@@ -15,6 +15,7 @@
 #include "shim/config.h"
 #include "shim/log.h"
 #include "shim/node_names.h"
+#include "shim/phase.h"
 #include "shim/residue_take.h"
 
 #define MOST_WATCHED 64
@@ -230,6 +231,7 @@ static bool look(struct table *to, size_t *added)
 
 bool residue_enter(bool always)
 {
+    NOT_FROZEN();
     pthread_mutex_lock(&lock);
     bool watching = always || watched < MOST_WATCHED;
     /* With another thread in such a call, what is new may be that one's. */
@@ -245,11 +247,25 @@ bool residue_leave(bool watching)
 {
     if (!watching)
         return false;
+    NOT_FROZEN();
     pthread_mutex_lock(&lock);
     /* Where it is not known what was open before, nothing must be taken for the driver's. */
     size_t added;
     bool looked = look(unsure ? &foreign : &drivers, &added);
     inside--;
+    pthread_mutex_unlock(&lock);
+    return added > 0 || !looked;
+}
+
+bool residue_leave_all(void)
+{
+    NOT_FROZEN();
+    size_t added = 0;
+    bool looked = true;
+    pthread_mutex_lock(&lock);
+    if (inside)
+        looked = look(unsure ? &foreign : &drivers, &added);
+    inside = 0;
     pthread_mutex_unlock(&lock);
     return added > 0 || !looked;
 }

@@ -35,6 +35,8 @@ void residue_describe(const struct node *node, char *text, size_t size);
  * what residue_enter returned, and says whether anything was new. */
 bool residue_enter(bool always);
 bool residue_leave(bool watching);
+/* For a thread that will never leave its call; with the gate closed, so that it is the only one. */
+bool residue_leave_all(void);
 void residue_forked(void);
 
 /* Fails, naming it, when something foreign stands: GL, Vulkan, CUDA, VA-API, or the program itself,

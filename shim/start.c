@@ -66,7 +66,7 @@ static void after_fork(void)
     storm_forked();
     store_forked();
     residue_forked();
-    platform_forked();
+    platform_reset();
     svm_forked();
     recipe_forked();
     program_turn_forked();

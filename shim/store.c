@@ -15,6 +15,7 @@
 #include "shim/checkpoint.h"
 #include "shim/control_answer.h"
 #include "shim/gate.h"
+#include "shim/phase.h"
 #include "state/staging.h"
 
 static int file = -1; /* owned; being written */
@@ -159,6 +160,7 @@ static void name_other(struct error *err)
 static int source_get(struct stream_source *source, const struct mem *mem, size_t chunk, void *to,
                       struct error *err)
 {
+    NOT_FROZEN(); /* a slow file is no driver that hangs */
     const struct image_contents *contents =
         reader ? image_reader_contents(reader, mem->object.serial) : NULL;
     if (!contents || contents->size != mem->size) {

@@ -8,6 +8,7 @@
 
 #include "shim/handlers.h"
 #include "shim/loader.h"
+#include "shim/phase.h"
 #include "shim/residue.h"
 #include "state/program_ahead.h"
 #include "state/program_make.h"
@@ -146,6 +147,7 @@ void trial_close(struct trial *trial)
     for (size_t i = 0; i < trial->num_sites * TRIAL_THREADS; i++) {
         struct site *site = &trial->sites[i / TRIAL_THREADS];
         cl_context *context = &site->contexts[i % TRIAL_THREADS];
+        IN_DRIVER(site->to->platform->object.driver->library, &site->to->object, false);
         if (*context)
             RELEASE(site->to->platform->object.driver, clReleaseContext, *context);
         *context = NULL;
@@ -189,6 +191,7 @@ static enum outcome build(const struct trial *trial, struct attempt *attempt, un
     struct error err = {0};
     cl_program real = NULL;
     KEEP_HANDLERS();
+    IN_DRIVER(driver->library, &attempt->program->object, true);
     struct targets to = {driver, enter_site(site, thread, &err), 1, &site->to->own, true};
     cl_int code = to.context ? make_program(&to, attempt->recipe, &real) : CL_SUCCESS;
     if (real && code == CL_SUCCESS && trial->keep)

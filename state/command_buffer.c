@@ -199,17 +199,16 @@ int command_buffer_capture(struct command_buffer *buffer, int64_t deadline, stru
 void command_buffer_release(struct command_buffer *buffer)
 {
     const struct driver *driver = buffer->object.driver;
-    if (buffer->object.real && buffer->calls) {
-        const struct command_buffer_calls *calls = buffer->calls;
-        if (calls->clReleaseCommandBufferKHR)
-            calls->clReleaseCommandBufferKHR(buffer_real(buffer));
-    }
+    cl_command_buffer_khr real = buffer_real(buffer);
     buffer->object.real = NULL;
+    /* (A driver that hangs is not asked any more: its platform is gone.) */
+    if (real && buffer->calls && buffer->calls->clReleaseCommandBufferKHR && driver->platform)
+        buffer->calls->clReleaseCommandBufferKHR(real);
     for (cl_uint i = 0; i < buffer->num_commands; i++) {
-        struct recorded *command = buffer->commands[i];
-        if (command->real_kernel)
-            RELEASE(driver, clReleaseKernel, command->real_kernel);
-        command->real_kernel = NULL;
+        cl_kernel kernel = buffer->commands[i]->real_kernel;
+        buffer->commands[i]->real_kernel = NULL;
+        if (kernel)
+            RELEASE(driver, clReleaseKernel, kernel);
     }
 }
 

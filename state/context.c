@@ -252,9 +252,10 @@ void context_release(struct context *context)
     const struct driver *driver = context->object.driver;
     context_drop_copier(context);
     straggler_finish(context);
-    if (context_real(context))
-        RELEASE(driver, clReleaseContext, context_real(context));
+    cl_context real = context_real(context);
     context->object.real = NULL;
+    if (real)
+        RELEASE(driver, clReleaseContext, real);
 }
 
 int context_rebuild(struct context *context, struct error *err)

@@ -8,6 +8,7 @@
 
 #include "shim/config.h"
 #include "shim/gate.h"
+#include "shim/phase.h"
 #include "state/staging.h"
 
 #define MOST_COPIES 256 /* on the way at once */
@@ -90,6 +91,7 @@ static cl_int wait_for(const struct driver *driver, cl_event event, int64_t pati
     int64_t start = now_ns(), waited = 0;
     cl_int status = status_of(driver, event, unknown);
     while (status > CL_COMPLETE && waited < patience) {
+        phase_beat();
         wait_a_little(waited);
         status = status_of(driver, event, unknown);
         waited = now_ns() - start;
@@ -107,6 +109,7 @@ int copier_wait(const struct driver *driver, cl_event *events, size_t count, uin
     for (size_t i = 0; i < count; i++) {
         if (!events[i])
             continue;
+        phase_beat();
         cl_int status =
             worst > CL_COMPLETE ? worst : wait_for(driver, events[i], patience, &unknown);
         if (worst == CL_COMPLETE || status > CL_COMPLETE)
@@ -172,9 +175,10 @@ int context_open_lifter(struct context *context, struct error *err)
 
 static void drop_queue(const struct driver *driver, cl_command_queue *queue)
 {
-    if (*queue)
-        RELEASE(driver, clReleaseCommandQueue, *queue);
+    cl_command_queue real = *queue;
     *queue = NULL;
+    if (real)
+        RELEASE(driver, clReleaseCommandQueue, real);
 }
 
 void context_drop_copier(struct context *context)

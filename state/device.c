@@ -289,13 +289,14 @@ int device_rebuild(struct device *device, struct error *err)
 void device_release(struct device *device)
 {
     const struct driver *driver = device->object.driver;
-    if (device->partition && device_real(device)) {
-        if (device->partition->ext && driver->clReleaseDeviceEXT)
-            RELEASE(driver, clReleaseDeviceEXT, device_real(device));
-        else
-            RELEASE(driver, clReleaseDevice, device_real(device));
-    }
+    cl_device_id real = device_real(device);
     device->object.real = NULL;
+    if (device->partition && real) {
+        if (device->partition->ext && driver->clReleaseDeviceEXT)
+            RELEASE(driver, clReleaseDeviceEXT, real);
+        else
+            RELEASE(driver, clReleaseDevice, real);
+    }
     atomic_store(&device->device_timer.moved, true);
     atomic_store(&device->host_timer.moved, true);
 }

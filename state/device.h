@@ -101,8 +101,9 @@ void platform_find_own(struct platform *platform, const struct driver *driver);
  * many there are. The platform is enumerated. */
 cl_uint platform_select(const struct platform *platform, cl_device_type type, struct device **found,
                         cl_uint room);
-/* After fork, in the child. */
-void platform_forked(void);
+/* After fork, in the child; and where a thread will never come back from a driver that it asked for
+ * devices, with the gate closed. */
+void platform_reset(void);
 
 /* The frozen answer to a query: asks the driver the first time, remembers it. The handles in it are
  * ours, extensions that we don't carry are left out. Where *_info_known the driver is not asked. */

@@ -137,9 +137,10 @@ void kernel_capture(struct kernel *kernel)
 
 void kernel_release(struct kernel *kernel)
 {
-    if (kernel->object.real)
-        RELEASE(kernel->object.driver, clReleaseKernel, kernel_real(kernel));
+    cl_kernel real = kernel_real(kernel);
     kernel->object.real = NULL;
+    if (real)
+        RELEASE(kernel->object.driver, clReleaseKernel, real);
 }
 
 int kernel_rebuild(struct kernel *kernel, struct error *err)

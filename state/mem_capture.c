@@ -301,10 +301,10 @@ static void unmap_all(struct mem *mem)
     for (struct mapping *m = mem->mappings; m; m = m->next) {
         if (!m->real || !mem->context->copier || context_copier(mem->context, &ignored) != 0)
             continue;
+        m->real = false;
         mem->object.driver->clEnqueueUnmapMemObject(mem->context->copier, mem_real(mem), m->pointer,
                                                     0, NULL,
                                                     context_copy(mem->context, m->region[0]));
-        m->real = false;
     }
     context_finish_copies(mem->context, &ignored);
 }
@@ -363,9 +363,10 @@ void mem_release(struct mem *mem)
             merge(mem);
     }
     mem->kept = NULL;
-    if (mem_real(mem))
-        RELEASE(mem->object.driver, clReleaseMemObject, mem_real(mem));
+    cl_mem real = mem_real(mem);
     mem->object.real = NULL;
+    if (real)
+        RELEASE(mem->object.driver, clReleaseMemObject, real);
 }
 
 /* The flags for the driver: host access is checked by us, since capture reads and writes

@@ -10,10 +10,12 @@
 
 /* Recursive: a driver may ask us for devices while we ask it. It sees none then. */
 static pthread_mutex_t enumerate_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static struct platform *busy; /* guarded by enumerate_lock */
 
-void platform_forked(void)
+void platform_reset(void)
 {
     enumerate_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+    busy = NULL;
 }
 
 static char *platform_text(const struct driver *driver, cl_platform_info param)
@@ -169,7 +171,6 @@ static cl_int make_devices(struct platform *platform, const cl_device_id *list, 
 
 cl_int platform_enumerate(struct platform *platform)
 {
-    static struct platform *busy;
     cl_int err = CL_SUCCESS;
 
     if (atomic_load_explicit(&platform->enumerated, memory_order_acquire))

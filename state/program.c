@@ -137,7 +137,8 @@ void program_destroy(void *object)
 
 void program_release(struct program *program)
 {
-    if (program->object.real)
-        RELEASE(program->object.driver, clReleaseProgram, program_real(program));
+    cl_program real = program_real(program);
     program->object.real = NULL;
+    if (real)
+        RELEASE(program->object.driver, clReleaseProgram, real);
 }

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "shim/phase.h"
+
 static cl_program from_binaries(const struct targets *to, const struct origin *origin, cl_int *err)
 {
     *err = CL_INVALID_BINARY;
@@ -73,6 +75,7 @@ cl_int make_constants(const struct targets *to, const struct recipe *recipe, cl_
 cl_int make_origin(const struct targets *to, const struct origin *origin, cl_program *real)
 {
     cl_int err;
+    phase_beat();
     *real = create(to, origin, &err);
     if (*real && err != CL_SUCCESS) {
         RELEASE(to->driver, clReleaseProgram, *real);
@@ -117,6 +120,7 @@ cl_int make_step(const struct targets *to, const struct recipe *recipe, cl_progr
     cl_int err = make_constants(to, recipe, real);
     if (err != CL_SUCCESS)
         return err;
+    phase_beat();
     if (recipe->step == STEP_COMPILE)
         return compile(to, recipe, real);
     return to->driver->clBuildProgram(real, to->count, to->devices, recipe->options, NULL, NULL);
@@ -167,6 +171,7 @@ static cl_int link_inputs(const struct targets *to, const struct recipe *recipe,
     cl_int err = inputs ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
     for (cl_uint i = 0; i < count && err == CL_SUCCESS; i++)
         err = make(to, recipe->inputs[i], depth, &inputs[i]);
+    phase_beat();
     if (err == CL_SUCCESS)
         *real = to->driver->clLinkProgram(to->context, to->count, to->devices, recipe->options,
                                           count, inputs, NULL, NULL, &err);

@@ -83,9 +83,10 @@ int queue_carriable(const struct queue *queue, struct error *err)
 
 void queue_release(struct queue *queue)
 {
-    if (queue->object.real)
-        RELEASE(queue->object.driver, clReleaseCommandQueue, queue->object.real);
+    cl_command_queue real = queue_real(queue);
     queue->object.real = NULL;
+    if (real)
+        RELEASE(queue->object.driver, clReleaseCommandQueue, real);
 }
 
 cl_command_queue queue_make(const struct driver *driver, cl_context context, cl_device_id device,

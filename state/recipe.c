@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/phase.h"
+
 struct origin *origin_create(enum origin_kind kind, const void *text, size_t size)
 {
     struct origin *origin = malloc(sizeof *origin + size + 1);
@@ -342,6 +344,7 @@ static struct recipe *look_up(const struct blob *binary)
     if (!binary->bytes)
         return NULL;
     uint64_t hash = hash_blob(binary);
+    NOT_FROZEN();
     pthread_mutex_lock(&lock);
     struct known *entry = find_known(hash, binary->size);
     struct recipe *recipe = entry ? recipe_ref(entry->recipe) : NULL;

@@ -84,9 +84,10 @@ cl_int sampler_open(struct sampler *sampler)
 
 void sampler_release(struct sampler *sampler)
 {
-    if (sampler_real(sampler))
-        RELEASE(sampler->object.driver, clReleaseSampler, sampler_real(sampler));
+    cl_sampler real = sampler_real(sampler);
     sampler->object.real = NULL;
+    if (real)
+        RELEASE(sampler->object.driver, clReleaseSampler, real);
 }
 
 int sampler_rebuild(struct sampler *sampler, struct error *err)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "shim/phase.h"
 #include "state/copier.h"
 #include "state/image.h"
 #include "state/staging.h"
@@ -81,6 +82,7 @@ static int wait_for(struct slot *slot, struct error *err)
 {
     if (!slot->event)
         return 0;
+    IN_DRIVER(slot->driver->library, &slot->mem->object, false);
     if (stuck) {
         RELEASE(slot->driver, clReleaseEvent, slot->event);
         slot->event = NULL;
@@ -123,6 +125,7 @@ static struct slot *take_slot(struct mem *mem, struct stream_sink *sink, struct 
         return NULL;
     next = (next + 1) % SLOTS;
     *slot = (struct slot){.mem = mem};
+    phase_beat();
     return slot;
 }
 
@@ -356,6 +359,7 @@ static int image_up(struct mem *mem, struct stream_source *source, cl_command_qu
     if (!piece_begin(mem, &piece))
         return error_set(err, 0, "no memory to copy an image");
     while (result == 0 && (size = piece_next(&piece)) != 0) {
+        phase_beat();
         result = get_piece(mem, piece.bytes, size, &at, slot, source, err);
         if (result == 0)
             result = copy_piece(mem, &piece, size, false, err);

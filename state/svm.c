@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/phase.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct svm *list; /* owned, ordered by pointer; this and the two below guarded by lock */
 static size_t count, room;
@@ -180,21 +182,26 @@ int svm_compatible(const struct device *from, const struct driver *driver, cl_de
     return result;
 }
 
+static bool takes_foreign(struct context *context)
+{
+    IN_DRIVER(context->object.driver->library, &context->object, false);
+    return svm_foreign(context);
+}
+
 int svm_check_rebuilt(struct error *err)
 {
     int result = 0;
     svm_forget_findings();
-    pthread_mutex_lock(&lock);
+    /* The gate is closed: the list stays as it is, and who asks the driver must have no lock. */
     for (size_t i = 0; i < count && result == 0; i++) {
         const struct svm *svm = &list[i];
         /* The list is long and the contexts are few: ask once for neighbours. */
-        if ((i && list[i - 1].context == svm->context) || svm_foreign(svm->context))
+        if ((i && list[i - 1].context == svm->context) || takes_foreign(svm->context))
             continue;
         error_object(err, "SVM allocation %p of %zu bytes", svm->pointer, svm->size);
         error_set(err, 0, "the device does not take memory that is not its driver's");
         result = error_todo(err, "resume on a device of the same kind as before");
     }
-    pthread_mutex_unlock(&lock);
     return result;
 }
 

@@ -16,7 +16,7 @@
 #define MAX_TEXT 8192
 #define HANG_SECONDS 60
 
-enum action { FAIL, HANG, SLOW, STALL, LOG, UNPLUG, LINGER, NOTICE, SPOIL };
+enum action { FAIL, HANG, SPIN, SLOW, STALL, LOG, UNPLUG, LINGER, NOTICE, SPOIL };
 
 struct rule {
     enum action action;
@@ -40,6 +40,9 @@ static bool parse_rule(struct rule *rule, const char *line)
         return true;
     rule->action = HANG;
     if (sscanf(line, "hang %255s %ld", rule->name, &rule->count) == 2)
+        return true;
+    rule->action = SPIN;
+    if (sscanf(line, "spin %255s %ld", rule->name, &rule->count) == 2)
         return true;
     rule->action = SLOW;
     if (sscanf(line, "slow %255s %ld", rule->name, &rule->value) == 2)
@@ -229,7 +232,7 @@ static cl_int decide(const char *name, struct doom *doom)
         if (rule->action == SPOIL && matches(rule, name) && rule->count > 0 && --rule->count == 0)
             spoiled = (cl_int)rule->value;
         counted |= rule->action == UNPLUG || rule->action >= NOTICE;
-        if (rule->action > HANG || rule->count == 0 || !matches(rule, name))
+        if (rule->action > SPIN || rule->count == 0 || !matches(rule, name))
             continue;
         counted = true;
         if (--rule->count > 0)
@@ -263,6 +266,26 @@ static bool told_to_hang(const char *name)
     return found;
 }
 
+/* Busy all the time, and mostly in the allocator, with its lock. */
+static void spin(void)
+{
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do {
+        void *volatile memory = malloc(20000);
+        free(memory);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec - start.tv_sec < HANG_SECONDS);
+}
+
+static void hang(const struct rule *rule)
+{
+    if (rule->action == SPIN)
+        spin();
+    for (int i = 0; i < HANG_SECONDS * 200 && told_to_hang(rule->name); i++)
+        sleep_microseconds(5000);
+}
+
 cl_int faults_apply(const char *name)
 {
     struct doom doom = {.hang.name = ""};
@@ -272,8 +295,8 @@ cl_int faults_apply(const char *name)
     refresh();
     cl_int err = decide(name, &doom);
     pthread_mutex_unlock(&lock);
-    for (int i = 0; *doom.hang.name && i < HANG_SECONDS * 200 && told_to_hang(doom.hang.name); i++)
-        sleep_microseconds(5000);
+    if (*doom.hang.name)
+        hang(&doom.hang);
     if (doom.microseconds)
         sleep_microseconds(doom.microseconds);
     if (*doom.notice.name)

@@ -450,6 +450,121 @@ def rebuild_hangs(build):
         cycle(machine, victim)
 
 
+IMPATIENT = {"SHADOWCL_CALL_PATIENCE": "1"}
+RELEASES = ("clReleaseContext", "clReleaseCommandQueue", "clReleaseMemObject", "clReleaseProgram",
+            "clReleaseKernel")
+REBUILDS = ("load", "clGetDeviceIDs", "clCreateContext", "clCreateBuffer", "clBuildProgram",
+            "clEnqueueWriteBuffer", "clGetEventInfo")
+
+
+def suspend_stuck(machine, victim, fault):
+    """A call never comes back when the driver is let go: the suspend is done all the same, and the
+    device can be unplugged."""
+    machine.set_faults(fault)
+    start = time.monotonic()
+    answer = victim.suspend()
+    expect(time.monotonic() - start < 20, f"{fault}: the call was waited for")
+    expect("has not come back from a call in 1 s" in " ".join(answer["warnings"]),
+           f"{fault}: no warning: {answer}")
+    expect(not victim.held(machine.nodes[0]), f"{fault}: held: {victim.held(machine.nodes[0])}")
+    machine.set_faults("")
+
+
+def resume_stuck(machine, victim, fault):
+    """A call never comes back when all is made again: it stays suspended, and holds nothing."""
+    machine.set_faults(fault)
+    start = time.monotonic()
+    victim.refused("suspended", "resume", reason="has not come back from a call")
+    expect(time.monotonic() - start < 30, f"{fault}: the call was waited for")
+    expect(not victim.held(machine.nodes[0]), f"{fault}: held: {victim.held(machine.nodes[0])}")
+    machine.set_faults("")
+
+
+def come_back(machine, victim, when):
+    """On a device that was swapped meanwhile."""
+    machine.swap(machine.nodes[0])
+    victim.resume()
+    expect(machine.canary_lives(machine.nodes[0]), "the canary of the device is dead")
+    victim.check(when)
+
+
+def release_never_returns(build):
+    for mapping, calls in (("copy", RELEASES), ("shared", RELEASES[:3])):
+        for call in calls:
+            with Machine(build, mapping=mapping, environment=IMPATIENT) as machine, \
+                    Victim(machine, *WISHES) as victim:
+                cycle(machine, victim)  # a first capture makes and releases kernels of its own
+                suspend_stuck(machine, victim, f"hang {call} 1\n")
+                come_back(machine, victim, f"{mapping}: {call} had not come back")
+                cycle(machine, victim)
+                victim.quit()
+
+
+def rebuild_never_returns(build):
+    for call in REBUILDS:
+        with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
+                Victim(machine, *WISHES) as victim:
+            victim.do("step")
+            victim.suspend()
+            resume_stuck(machine, victim, f"hang {call} 1\n")
+            come_back(machine, victim, f"{call} had not come back")
+            cycle(machine, victim)
+            victim.quit()
+
+
+def never_returns_and_never_sleeps(build):
+    """It is in the allocator most of the time, whose lock must not be frozen with it."""
+    for call, verb in (("clReleaseMemObject", "suspend"), ("clCreateBuffer", "resume")):
+        with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
+                Victim(machine, *WISHES) as victim:
+            if verb == "suspend":
+                suspend_stuck(machine, victim, f"spin {call} 1\n")
+            else:
+                victim.suspend()
+                resume_stuck(machine, victim, f"spin {call} 1\n")
+            come_back(machine, victim, f"{call} had not come back")
+            cycle(machine, victim)
+            victim.quit()
+
+
+def never_returns_again_and_again(build):
+    """Each time in another instance, of drivers that unload, that stay, and that never let go."""
+    for variant in ("", "nodelete", "sticky"):
+        with Machine(build, variant=variant, mapping="copy", environment=IMPATIENT) as machine, \
+                Victim(machine, *WISHES) as victim:
+            suspend_stuck(machine, victim, "hang clReleaseMemObject 2\n")
+            resume_stuck(machine, victim, "hang clCreateContext 1\n")
+            come_back(machine, victim, f"{variant}: after two hangs")
+            victim.suspend()
+            resume_stuck(machine, victim, "hang clCreateBuffer 2\n")
+            come_back(machine, victim, f"{variant}: after three hangs")
+            victim.quit()
+
+
+def many_cycles_after_a_hang(build):
+    """A driver that unloads needs no new instance for each of them."""
+    with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
+            Victim(machine, *WISHES) as victim:
+        suspend_stuck(machine, victim, "hang clReleaseContext 1\n")
+        come_back(machine, victim, "after the hang")
+        for _ in range(20):
+            cycle(machine, victim)
+        victim.quit()
+
+
+def move_never_returns(build):
+    """The second driver hangs when the program is to be made there: it goes on where it was."""
+    with Machine(build, environment=IMPATIENT, mapping="copy", **TWO) as machine, \
+            Victim(machine, *WISHES) as victim:
+        machine.set_faults("hang clCreateBuffer 2\n")
+        victim.refused("running", "move", "--device", "second GPU", reason="has not come back")
+        machine.set_faults("")
+        victim.check("after the move that failed")
+        victim.move("second GPU")
+        victim.check("on the second device")
+        victim.quit()
+
+
 def log_disk_full(build):
     """The log can't be written: that is all that is lost."""
     with Machine(build, environment={"SHADOWCL_LOG": "debug:/dev/full"}) as machine:
@@ -706,7 +821,9 @@ TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone
          copy_up_fails_behind_the_program, copy_down_fails_later, copy_never_ends,
          copy_down_outlives_the_device, contents_go_up_while_programs_are_built,
          prepared_for_a_file, damaged_while_suspended, other_image_while_suspended,
-         little_memory_for_a_file, released_while_written, rebuild_hangs, log_disk_full,
+         little_memory_for_a_file, released_while_written, rebuild_hangs, release_never_returns,
+         rebuild_never_returns, never_returns_and_never_sleeps, never_returns_again_and_again,
+         many_cycles_after_a_hang, move_never_returns, log_disk_full,
          disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
          retry_on_fresh_instance, looks_cost_no_instance, driver_lets_go_late, foreign_holder,
          other_sort_of_node, same_node_later, address_space_short, memory_short,

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Giving up a driver that hangs: see watch.h. */
+#include "shim/watch.h"
+
+#include "shim/loader.h"
+#include "shim/objects.h"
+#include "shim/phase.h"
+#include "shim/residue.h"
+
+static void abandon(struct library *library)
+{
+    loader_abandon(library);
+    /* The thread is frozen between the two looks, or while it asks for devices. */
+    if (residue_leave_all())
+        loader_note_device(NULL);
+    platform_reset();
+}
+
+int watched(int (*act)(void *data), void *data, bool *hung, struct error *err)
+{
+    struct phase_place place;
+    int result = phase_run(act, data, &place);
+    *hung = place.library != NULL;
+    if (!*hung)
+        return result;
+    abandon(place.library);
+    *err = (struct error){0};
+    if (place.object)
+        object_describe(place.object, err->object, sizeof err->object);
+    else
+        error_object(err, "driver `%s`", loader_path(place.library));
+    error_set(err, 0, "the driver `%s` has not come back from a call in %lu s",
+              loader_path(place.library), phase_patience(&place));
+    return error_todo(err, "try again: the next instance of the driver is a fresh one; see whether "
+                           "the device still works");
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parts of a suspend or resume in which a driver that hangs is given up. */
+#ifndef SHADOWCL_SHIM_WATCH_H
+#define SHADOWCL_SHIM_WATCH_H
+
+#include <stdbool.h>
+
+#include "shim/error.h"
+
+/* Runs `act` on a thread of its own, with the gate closed, and returns what it does. When a call of
+ * a driver never comes back (shim/phase.h): -1, *hung is set and err says which driver and where;
+ * its instance is abandoned, and what gives back its objects does nothing from then on. Whatever
+ * `act` had begun is left as it was at that call. */
+int watched(int (*act)(void *data), void *data, bool *hung, struct error *err);
+
+#endif
