@@ -4,7 +4,8 @@
 turn. After that the program must run with the right contents, or be suspended and come back with
 them; the next call then fails in the same program, or in a fresh one (--fresh). With --gone the
 device is pulled out at that call, and stays away: what is suspended must come back on another; what
-runs on has its contents when the device is put back. With --image contents go to an image file.
+runs on has its contents when the device is put back. With --hang calls of the resume don't come back:
+it must stay suspended, and be resumed in a fresh instance of the driver. With --image contents go to an image file.
 Prints the table of steps and outcomes."""
 
 import argparse
@@ -26,7 +27,8 @@ class Walker:
         self.told = told
         self.stack = ExitStack()
         self.machine = self.stack.enter_context(
-            Machine(told.build, devices=2, names=NAMES, mapping=told.mapping))
+            Machine(told.build, devices=2, names=NAMES, mapping=told.mapping,
+                    environment={"SHADOWCL_CALL_PATIENCE": "1"} if told.hang else ()))
         self.calls = self.machine.work / "calls"
         # Of contents: what the command is told.
         self.where_to = ("--image", self.machine.work / "image") if told.image else ()
@@ -93,6 +95,25 @@ class Walker:
                 end = self.victim.fate()
             return name, phase, f"WRONG: {failure}; the program: {end}; before: {answer}"
 
+    def hang_one(self, number):
+        """As fail_one, of the resume's calls. (In a suspend, only a release is given up.)"""
+        self.victim.suspend(*self.where_to)
+        self.calls.unlink(missing_ok=True)
+        self.machine.set_faults(f"hang * {number}\nlog {self.calls}\n")
+        code, answer = self.machine.shadowcl("resume", self.victim.pid)
+        names = self.calls.read_text().splitlines()
+        self.machine.set_faults("")
+        if len(names) < number:
+            return "-", "-", "there were fewer calls this time"
+        name = names[number - 1]
+        try:
+            expect(code and "has not come back" in answer["error"]["reason"], answer)
+            expect(not self.victim.held(self.node()), f"held: {self.victim.held(self.node())}")
+            self.machine.swap(self.node())
+            return name, "resume", self.recover(None, code, "resume fails")
+        except Failure as failure:
+            return name, "resume", f"WRONG: {failure}; before: {answer}"
+
     def recover(self, _, code, outcome):
         """The program runs or can be resumed."""
         state = self.victim.state()
@@ -144,7 +165,8 @@ class Walkers:
                 walker = self.idle.get_nowait()
             except queue.Empty:
                 walker = Walker(self.told)
-            outcome = walker.fail_one(call[0])
+            one = walker.hang_one if self.told.hang else walker.fail_one
+            outcome = one(call[0])
         except Failure as failure:
             return *call, f"WRONG: {failure}"
         if self.told.fresh or outcome[2].startswith("WRONG"):
@@ -168,8 +190,11 @@ class Walkers:
         return wrong
 
 
-def choose(calls, every):
-    """All calls, or of each name and phase the first, the second and the last."""
+def choose(calls, every, hang):
+    """All calls, or of each name and phase the first, the second and the last; of those that hang,
+    which take their time, every tenth."""
+    if hang and not every:
+        return calls[::10]
     places = {}
     for number, name, phase in calls:
         places.setdefault((name, phase), []).append((number, name, phase))
@@ -183,8 +208,11 @@ def walk(told):
     names, suspend = walker.record()
     walker.close()
     calls = [(i + 1, name, "suspend" if i < suspend else "resume") for i, name in enumerate(names)]
-    chosen = choose(calls, told.every)
-    how = "the device goes" if told.gone else f"error {told.error}"
+    if told.hang:
+        calls = [(i + 1, name, "resume") for i, name in enumerate(names[suspend:])]
+        suspend = 0
+    chosen = choose(calls, told.every, told.hang)
+    how = "the device goes" if told.gone else "it hangs" if told.hang else f"error {told.error}"
     print(f"{len(calls)} calls, {suspend} of them in the suspend; mapping {told.mapping}, "
           f"{how}, {len(chosen)} walked", flush=True)
 
@@ -198,7 +226,8 @@ def walk(told):
     for outcome, count in outcomes.most_common():
         print(f"{count:4} {outcome}")
     # A walk in which no call's failure is felt has made none fail.
-    felt = [any(o.startswith(step) for o in outcomes) for step in ("suspend fails", "resume fails")]
+    steps = ("resume fails",) if told.hang else ("suspend fails", "resume fails")
+    felt = [any(o.startswith(step) for o in outcomes) for step in steps]
     return wrong + outcomes["WRONG"] + (not all(felt))
 
 
@@ -210,9 +239,12 @@ def main():
     parser.add_argument("--mapping", default="copy", choices=("copy", "shared"))
     parser.add_argument("--error", default="-5", help="what the driver answers")
     parser.add_argument("--gone", action="store_true", help="the device goes at that call")
+    parser.add_argument("--hang", action="store_true", help="calls don't come back; implies --fresh")
     parser.add_argument("--image", action="store_true", help="contents go to an image file")
     parser.add_argument("--jobs", type=int, default=2)
-    return 1 if walk(parser.parse_args()) else 0
+    told = parser.parse_args()
+    told.fresh = told.fresh or told.hang  # there are only so many instances in one program
+    return 1 if walk(told) else 0
 
 
 if __name__ == "__main__":
