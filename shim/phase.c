@@ -117,6 +117,16 @@ static bool wait_for(struct phase *phase, struct phase_place *place)
     return true;
 }
 
+static int run_here(int (*act)(void *data), void *data)
+{
+    sigset_t before;
+    log_warn("no thread to watch the driver's calls from");
+    node_let_signals_in(&before);
+    int result = act(data);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return result;
+}
+
 int phase_run(int (*act)(void *data), void *data, struct phase_place *hung)
 {
     *hung = (struct phase_place){0};
@@ -126,9 +136,8 @@ int phase_run(int (*act)(void *data), void *data, struct phase_place *hung)
     if (phase)
         *phase = (struct phase){.act = act, .data = data};
     if (!phase || !start(phase, &thread)) {
-        log_warn("no thread to watch the driver's calls from");
         free(phase);
-        return act(data);
+        return run_here(act, data);
     }
     struct phase_place place;
     if (wait_for(phase, &place)) {
