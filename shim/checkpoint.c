@@ -350,9 +350,8 @@ static int survey(void *data)
 static int check_suspended(const char *device, bool strict, struct findings *findings,
                            struct report *report, struct error *err)
 {
-    struct survey s = {.device = device, .strict = strict, .findings = findings};
-    s.report = report;
-    s.err = err;
+    struct survey s = {
+        .device = device, .strict = strict, .findings = findings, .report = report, .err = err};
     object_reap();
     s.objects = object_list(false, &s.count);
     if (!s.objects)

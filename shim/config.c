@@ -53,14 +53,14 @@ static void read_lazy(const char *text)
         log_warn("SHADOWCL_LAZY=%s is not 0, 1 or needed: taken as 0", text);
 }
 
-static unsigned long read_patience(const char *name, unsigned long usual)
+static unsigned long read_patience(const char *name, unsigned long usual, unsigned long least)
 {
     const char *text = config_text(name);
     if (!text)
         return usual;
     char *end;
     unsigned long patience = strtoul(text, &end, 10);
-    if (end != text && !*end && patience > 0 && patience <= MOST_PATIENCE)
+    if (end != text && !*end && patience >= least && patience <= MOST_PATIENCE)
         return patience;
     log_warn("%s=%s is no number of seconds: taken as %lu", name, text, usual);
     return usual;
@@ -79,8 +79,8 @@ void config_read(void)
     const char *directory = config_text("SHADOWCL_STORM_IMAGE");
     config.storm_image = directory ? strdup(directory) : NULL;
     read_lazy(config_text("SHADOWCL_LAZY"));
-    config.copy_patience = read_patience("SHADOWCL_COPY_PATIENCE", COPY_PATIENCE);
-    config.call_patience = read_patience("SHADOWCL_CALL_PATIENCE", CALL_PATIENCE);
+    config.copy_patience = read_patience("SHADOWCL_COPY_PATIENCE", COPY_PATIENCE, 1);
+    config.call_patience = read_patience("SHADOWCL_CALL_PATIENCE", CALL_PATIENCE, 0);
     config.prepare = is_on("SHADOWCL_PREPARE");
     config.check_writes = is_on("SHADOWCL_CHECK_WRITES");
 }

@@ -26,7 +26,7 @@ struct config {
     bool prepare;            /* SHADOWCL_PREPARE=1: every suspend copies beforehand */
     bool check_writes;       /* SHADOWCL_CHECK_WRITES=1: and looks whether a write was missed */
     unsigned long copy_patience; /* SHADOWCL_COPY_PATIENCE: s that a driver has for one copy */
-    unsigned long call_patience; /* SHADOWCL_CALL_PATIENCE: s that it has for one call */
+    unsigned long call_patience; /* SHADOWCL_CALL_PATIENCE: s that it has for one call; 0: no end */
 };
 
 extern struct config config;

@@ -19,11 +19,12 @@
 
 #include "shim/gate.h"
 #include "shim/log.h"
+#include "shim/spare_signal.h"
 
 enum frost {
     FROST_NONE,
     FROST_WANTED,
-    FROST_REFUSED, /* it is in our own code */
+    FROST_REFUSED, /* it is in our own code, or has come back since */
     FROST_FROZEN,
 };
 
@@ -42,13 +43,18 @@ static void wake(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+static bool is_silent(struct phase *phase)
+{
+    return atomic_load(&phase->beats) == atomic_load(&phase->silent);
+}
+
 /* Runs on the thread that is meant, with all signals blocked, in the midst of anything. */
 static void stay_here(int number)
 {
     int saved = errno;
     struct phase *self = phase_self;
     uint32_t wanted = FROST_WANTED;
-    if (self && atomic_load(&self->library) && !atomic_load(&self->own)) {
+    if (self && atomic_load(&self->library) && !atomic_load(&self->own) && is_silent(self)) {
         if (atomic_compare_exchange_strong(&self->frost, &wanted, FROST_FROZEN)) {
             wake(&self->frost);
             while (atomic_load(&self->frost) == FROST_FROZEN)
@@ -58,16 +64,6 @@ static void stay_here(int number)
         wake(&self->frost);
     }
     errno = saved;
-}
-
-/* A real-time signal that the program does not use, and the thread does not block; 0: none. */
-static int find_signal(const struct phase *phase, struct sigaction *before)
-{
-    for (int number = SIGRTMAX - 1; number > SIGRTMIN; number--)
-        if (!sigismember(&phase->mask, number) && sigaction(number, NULL, before) == 0 &&
-            before->sa_handler == SIG_DFL)
-            return number;
-    return 0;
 }
 
 /* True: it is in the handler. */
@@ -84,7 +80,7 @@ static bool strike(struct phase *phase, int number)
     return wanted == FROST_FROZEN;
 }
 
-static void thaw(struct phase *phase)
+void thaw(struct phase *phase)
 {
     atomic_store(&phase->frost, FROST_NONE);
     wake(&phase->frost);
@@ -107,8 +103,8 @@ static int see_library(struct dl_phdr_info *info, size_t size, void *unused)
     return 1;
 }
 
-/* Each of the allocator's arenas, the list of open files, the list of libraries, the loader's own
- * lock, the stacks of threads. */
+/* Each of the allocator's arenas, the list of open files, the time zone, the list of libraries, the
+ * loader's own lock, the stacks of threads. */
 static void *try_locks(void *data)
 {
     struct trial *trial = data;
@@ -119,6 +115,9 @@ static void *try_locks(void *data)
         malloc_info(0, nothing);
         fclose(nothing);
     }
+    time_t now = time(NULL);
+    struct tm local;
+    localtime_r(&now, &local);
     dl_iterate_phdr(see_library, NULL);
     void *self = dlopen(NULL, RTLD_LAZY | RTLD_NOLOAD);
     if (self)
@@ -177,31 +176,23 @@ static bool catch_it(struct phase *phase, int number, bool *again)
     return caught;
 }
 
-/* A signal that has not been delivered must not meet SIG_DFL: that would end the program. */
-static void put_back(int number, const struct sigaction *before)
-{
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(number, &ignore, NULL);
-    sigaction(number, before, NULL);
-}
-
 bool freeze(struct phase *phase)
 {
     struct sigaction before, action = {.sa_handler = stay_here, .sa_flags = SA_RESTART};
     bool caught = false, again = true;
     sigfillset(&action.sa_mask);
-    int number = find_signal(phase, &before);
+    int number = spare_signal_of(phase->tid, &before);
     if (!number || sigaction(number, &action, NULL) != 0) {
         log_warn("no free signal to stop a thread with that a driver does not come back to");
         return false;
     }
-    for (int i = 0; i < TRIES && !caught && again && !atomic_load(&phase->ended); i++) {
+    for (int i = 0; i < TRIES && !caught && again && is_silent(phase); i++) {
         if (i)
             nanosleep(&(struct timespec){.tv_nsec = BETWEEN_NS}, NULL);
         caught = catch_it(phase, number, &again);
     }
-    put_back(number, &before);
-    if (!caught)
+    spare_signal_put_back(number, stay_here, &before);
+    if (!caught && is_silent(phase))
         log_warn("thread %d, which a driver does not come back to, can't be stopped there: it is "
                  "waited for",
                  phase->tid);

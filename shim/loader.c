@@ -25,6 +25,7 @@
 #include "shim/wait.h"
 
 #define MOST_PLATFORMS 64
+#define MOST_DOUBLED 10
 
 struct library {
     char *path;             /* owned */
@@ -34,10 +35,11 @@ struct library {
     bool tried;             /* it has been started before, for a resume that failed */
     Lmid_t space;           /* the link-map namespace of `handle` */
     atomic_bool had_device; /* this instance has had a device node open */
-    bool stale;    /* the last instance stays mapped and has had a device: not to be used again */
-    bool hung;     /* a call into the last instance never came back: not to be touched again */
-    void *pin;     /* keeps `space` from becoming somebody else's; NULL: it is not kept */
-    char why[600]; /* the last reload failed with this; empty: it did not */
+    bool stale; /* the last instance stays mapped and has had a device: not to be used again */
+    bool hung;  /* a call into the last instance never came back: not to be touched again */
+    unsigned abandoned; /* instances, so many */
+    void *pin;          /* keeps `space` from becoming somebody else's; NULL: it is not kept */
+    char why[600];      /* the last reload failed with this; empty: it did not */
 };
 
 static struct library *libraries; /* owned array, filled once */
@@ -391,9 +393,27 @@ void loader_abandon(struct library *library)
         if (driver_of(platforms[i])->library == library)
             silence(driver_of(platforms[i]));
     library->handle = NULL;
+    library->abandoned++;
     library->hung = true;
     library->tried = false;
     library->had_device = false;
+}
+
+bool loader_fresh(struct library *library)
+{
+    if (!library->fresh)
+        library->fresh = open_fresh(library->path);
+    return library->fresh != NULL;
+}
+
+unsigned long loader_more_patience(const struct library *library, unsigned long patience)
+{
+    return patience << (library->abandoned < MOST_DOUBLED ? library->abandoned : MOST_DOUBLED);
+}
+
+size_t loader_count(void)
+{
+    return num_libraries;
 }
 
 const char *loader_path(const struct library *library)

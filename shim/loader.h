@@ -29,6 +29,12 @@ void loader_place(void);
  * and the next is a fresh one. What gives its objects back does nothing from now on
  * (shim/silence.h). */
 void loader_abandon(struct library *library);
+/* Makes sure of the instance after that. False: there can be none. */
+bool loader_fresh(struct library *library);
+/* The time for one call, doubled for each instance of it that was abandoned. */
+unsigned long loader_more_patience(const struct library *library, unsigned long patience);
+/* How many there are. */
+size_t loader_count(void);
 const char *loader_path(const struct library *library); /* borrowed */
 /* The platform's devices, all of them; the driver may open their nodes for that. */
 void loader_enumerate(struct platform *platform);

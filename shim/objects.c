@@ -107,9 +107,15 @@ static struct library *library_of(const struct object *object)
     return object->driver ? object->driver->library : NULL;
 }
 
+/* What a call that makes it, fills it or unmaps it may copy. */
+static uint64_t bytes_of(const struct object *object)
+{
+    return object->was == KIND_MEM ? ((const struct mem *)object)->size : 0;
+}
+
 void objects_release(struct object *object)
 {
-    IN_DRIVER(library_of(object), object, false);
+    IN_DRIVER_COPYING(library_of(object), object, bytes_of(object));
     switch ((enum kind)object->was) {
     case KIND_DEVICE:
         device_release((struct device *)object);
@@ -214,7 +220,8 @@ bool objects_need_program(const struct object *object)
 int objects_rebuild(struct object *object, struct error *err)
 {
     follow_driver(object);
-    IN_DRIVER(library_of(object), object, object->was == KIND_PROGRAM);
+    IN_DRIVER_AT(((struct phase_place){library_of(object), object, objects_need_program(object),
+                                       bytes_of(object)}));
     return name_object(object, rebuild(object, err), err);
 }
 
@@ -223,7 +230,7 @@ int objects_upload(struct object *object, struct error *err)
     struct mem *mem = (struct mem *)object;
     if (object->was != KIND_MEM || !mem_has_contents(mem))
         return 0;
-    IN_DRIVER(library_of(object), object, false);
+    IN_DRIVER_COPYING(library_of(object), object, mem->size);
     int result = context_copier(mem->context, err);
     if (result == 0)
         result = mem_upload(mem, mem->context->copier, context_copy(mem->context, mem->size), err);
@@ -266,6 +273,7 @@ void objects_drop_copiers(struct object *const *objects, size_t count)
         struct context *context = (struct context *)objects[i];
         if (objects[i]->was != KIND_CONTEXT || !context->copier)
             continue;
+        IN_DRIVER(library_of(objects[i]), objects[i], false);
         context_drop_copier(context);
     }
 }

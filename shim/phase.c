@@ -13,13 +13,21 @@
 #include "shim/freeze.h"
 #include "shim/gate.h"
 #include "shim/handlers.h"
+#include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/residue_take.h"
 
 enum { BUILD_FACTOR = 10 };       /* a build takes its time */
 #define LOOK_NS INT64_C(20000000) /* between looks for signs of life */
+#define SLOWEST 33554432          /* bytes per second, as state/copier.c */
 
 _Thread_local struct phase *phase_self __attribute__((tls_model("initial-exec")));
+
+static struct phase_place place_of(struct phase *phase)
+{
+    return (struct phase_place){atomic_load(&phase->library), atomic_load(&phase->object),
+                                atomic_load(&phase->slow), atomic_load(&phase->bytes)};
+}
 
 struct phase_place phase_enter(struct phase_place place)
 {
@@ -27,12 +35,13 @@ struct phase_place phase_enter(struct phase_place place)
     struct phase_place before = {0};
     if (!self)
         return before;
-    before = (struct phase_place){atomic_load(&self->library), atomic_load(&self->object),
-                                  atomic_load(&self->slow)};
+    before = place_of(self);
+    /* First: who was silent in the place before is not frozen in this one. */
+    phase_beat();
     atomic_store(&self->object, place.object);
     atomic_store(&self->slow, place.slow);
+    atomic_store(&self->bytes, place.bytes);
     atomic_store(&self->library, place.library);
-    phase_beat();
     return before;
 }
 
@@ -43,7 +52,8 @@ void phase_leave(const struct phase_place *before)
 
 unsigned long phase_patience(const struct phase_place *place)
 {
-    return config.call_patience * (place->slow ? BUILD_FACTOR : 1);
+    unsigned long patience = config.call_patience * (place->slow ? BUILD_FACTOR : 1);
+    return loader_more_patience(place->library, patience + place->bytes / SLOWEST);
 }
 
 static void *run(void *data)
@@ -52,7 +62,6 @@ static void *run(void *data)
     sigset_t before;
     /* For the driver's threads, which inherit the mask, and to be frozen. */
     node_let_signals_in(&before);
-    pthread_sigmask(SIG_BLOCK, NULL, &phase->mask);
     phase->tid = (pid_t)syscall(SYS_gettid);
     phase->gate = &gate_self;
     /* The driver may call us from inside: this thread passes the closed gate. */
@@ -79,40 +88,53 @@ static bool start(struct phase *phase, pthread_t *thread)
 
 /* How long it has shown no sign of life. What this thread slept through, because the process or the
  * machine was stopped, counts as one look. */
-struct silence {
+struct quiet {
     uint32_t beats;
     int64_t ns;
 };
 
-static void look(struct phase *phase, struct silence *silence)
+/* What it does with locks of ours, or waits for elsewhere, is not the driver's silence. */
+static void look(struct phase *phase, struct quiet *quiet)
 {
     const struct timespec pause = {.tv_nsec = LOOK_NS};
     int64_t start = now_ns();
     syscall(SYS_futex, &phase->ended, FUTEX_WAIT_PRIVATE, 0, &pause, NULL, 0);
     int64_t slept = now_ns() - start;
     uint32_t beats = atomic_load(&phase->beats);
-    silence->ns = beats == silence->beats ? silence->ns + (slept < LOOK_NS ? slept : LOOK_NS) : 0;
-    silence->beats = beats;
+    bool silent = beats == quiet->beats && !atomic_load(&phase->own);
+    quiet->ns = silent ? quiet->ns + (slept < LOOK_NS ? slept : LOOK_NS) : 0;
+    quiet->beats = beats;
 }
 
-static struct phase_place place_of(struct phase *phase)
+/* Frozen for good, at *place. Without another instance to go on with it is let go again, since
+ * nothing would be won. */
+static bool give_up(struct phase *phase, uint32_t beats, struct phase_place *place)
 {
-    return (struct phase_place){atomic_load(&phase->library), atomic_load(&phase->object),
-                                atomic_load(&phase->slow)};
+    atomic_store(&phase->silent, beats);
+    if (!freeze(phase))
+        return false;
+    *place = place_of(phase);
+    if (loader_fresh(place->library))
+        return true;
+    log_warn("a driver has not come back from a call in %lu s, and there can be no further "
+             "instance of it: it is waited for",
+             phase_patience(place));
+    thaw(phase);
+    return false;
 }
 
 /* False: it was frozen, at *place. */
 static bool wait_for(struct phase *phase, struct phase_place *place)
 {
-    struct silence silence = {0};
+    struct quiet quiet = {0};
     while (!atomic_load(&phase->ended)) {
-        look(phase, &silence);
+        look(phase, &quiet);
         *place = place_of(phase);
-        if (!place->library || silence.ns < (int64_t)phase_patience(place) * 1000000000)
+        if (!place->library || quiet.ns < (int64_t)phase_patience(place) * 1000000000)
             continue;
-        if (freeze(phase))
+        if (give_up(phase, quiet.beats, place))
             return false;
-        silence.ns = 0; /* to be tried again */
+        quiet.ns = 0; /* to be tried again */
     }
     return true;
 }
@@ -120,7 +142,6 @@ static bool wait_for(struct phase *phase, struct phase_place *place)
 static int run_here(int (*act)(void *data), void *data)
 {
     sigset_t before;
-    log_warn("no thread to watch the driver's calls from");
     node_let_signals_in(&before);
     int result = act(data);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -130,6 +151,8 @@ static int run_here(int (*act)(void *data), void *data)
 int phase_run(int (*act)(void *data), void *data, struct phase_place *hung)
 {
     *hung = (struct phase_place){0};
+    if (config.call_patience == 0)
+        return run_here(act, data);
     struct handlers handlers = handlers_keep();
     struct phase *phase = calloc(1, sizeof *phase);
     pthread_t thread;
@@ -137,11 +160,13 @@ int phase_run(int (*act)(void *data), void *data, struct phase_place *hung)
         *phase = (struct phase){.act = act, .data = data};
     if (!phase || !start(phase, &thread)) {
         free(phase);
+        log_warn("no thread to watch the driver's calls from");
         return run_here(act, data);
     }
     struct phase_place place;
     if (wait_for(phase, &place)) {
         int result = phase->result;
+        /* (What a driver does in destructors of the thread's own data is not watched.) */
         pthread_join(thread, NULL);
         free(phase);
         return result;

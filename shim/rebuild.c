@@ -106,6 +106,8 @@ int rebuild_all(const struct rebuild_wish *wish, struct object *const *objects, 
     if (result == 0)
         return 0;
     /* A copy that is on its way yet must not meet other memory, or none. */
+    if (hung)
+        stream_abandon();
     if (release_all(objects, count, report) || hung)
         staging_abandon();
     release_again(report);

@@ -28,14 +28,16 @@ bool release_all(struct object *const *objects, size_t count, struct report *rep
     struct release release = {objects, count};
     bool hung, any = false;
     /* What has been given back is not given back again; of a driver that hangs, nothing is. */
-    do {
+    for (size_t i = 0; i <= loader_count(); i++) {
         struct error err = {0};
         watched(let_go, &release, &hung, &err);
-        if (hung)
-            report_warn(report, "%s: %s, when it was to let go: it was abandoned", err.object,
-                        err.reason);
-        any |= hung;
-    } while (hung);
+        if (!hung)
+            break;
+        any = true;
+        stream_abandon();
+        report_warn(report, "%s: %s, when it was to let go: it was abandoned", err.object,
+                    err.reason);
+    }
     return any;
 }
 

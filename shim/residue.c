@@ -39,6 +39,7 @@ static uint64_t sorts; /* of nodes that drivers have opened, as bits: see sort_b
 static unsigned watched;
 static bool missed; /* a call was not watched: a driver may have opened any sort of node in it */
 static unsigned inside; /* threads between residue_enter and residue_leave */
+static bool gave_up;    /* threads of an instance that was abandoned may go on */
 static bool unsure;     /* there was no look at what was open before */
 
 static bool is_device_node(const char *path)
@@ -263,6 +264,7 @@ bool residue_leave_all(void)
     size_t added = 0;
     bool looked = true;
     pthread_mutex_lock(&lock);
+    gave_up = true;
     if (inside)
         looked = look(unsure ? &foreign : &drivers, &added);
     inside = 0;
@@ -331,7 +333,7 @@ size_t residue_take(const struct residue *residue)
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < residue->count; i++)
         if (is_drivers(&residue->nodes[i], residue))
-            taken += node_take(&residue->nodes[i]);
+            taken += node_take(&residue->nodes[i], gave_up);
     pthread_mutex_unlock(&lock);
     return taken;
 }

@@ -35,7 +35,8 @@ void residue_describe(const struct node *node, char *text, size_t size);
  * what residue_enter returned, and says whether anything was new. */
 bool residue_enter(bool always);
 bool residue_leave(bool watching);
-/* For a thread that will never leave its call; with the gate closed, so that it is the only one. */
+/* For a thread that will never leave its call; with the gate closed, so that it is the only one.
+ * Its driver's other threads may go on: from now on memory is put over mappings that are taken. */
 bool residue_leave_all(void);
 void residue_forked(void);
 
@@ -45,8 +46,9 @@ void residue_forked(void);
 int residue_foreign(struct error *err);
 
 /* Takes from an abandoned driver what it opened and did not close: a dummy is put over its
- * descriptors, PROT_NONE over its mappings, and its threads that sleep on a descriptor are woken
- * once. What is not known to be the driver's is left alone. Returns how many were taken. */
+ * descriptors, PROT_NONE (or memory: residue_leave_all) over its mappings, and its threads that
+ * sleep on a descriptor are woken once. What is not known to be the driver's is left alone. Returns
+ * how many were taken. */
 size_t residue_take(const struct residue *residue);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Taking device nodes away: see residue_take.h. Only for instances of drivers that are abandoned:
- * every object released, the library closed, none of its functions called again. */
+ * none of its functions is called again. Every object has been released and the library closed; or
+ * a call never came back, and threads of the driver's may go on as if nothing had happened. */
 #include "shim/residue_take.h"
 
 #include <dirent.h>
@@ -129,7 +130,7 @@ static bool signal_is_pending(pid_t tid, int number)
 /* Makes it return from its call, which drops its hold on the old file. */
 static bool interrupt(pid_t sleeper, int64_t end)
 {
-    struct sigaction before, after, empty = {.sa_handler = do_nothing};
+    struct sigaction before, empty = {.sa_handler = do_nothing};
     int number = spare_signal_of(sleeper, &before);
     if (!number || sigaction(number, &empty, NULL) != 0)
         return false;
@@ -137,10 +138,9 @@ static bool interrupt(pid_t sleeper, int64_t end)
     while (signal_is_pending(sleeper, number) && now_ns() < end)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     bool done = !signal_is_pending(sleeper, number);
-    /* Never back to SIG_DFL while it may still be pending: that would end the program. A handler
-     * that the program has set meanwhile stays. */
-    if (done && sigaction(number, NULL, &after) == 0 && after.sa_handler == do_nothing)
-        sigaction(number, &before, NULL);
+    /* Never back to SIG_DFL while it may still be pending: that would end the program. */
+    if (done)
+        spare_signal_put_back(number, do_nothing, &before);
     return done;
 }
 
@@ -208,14 +208,15 @@ static bool take_descriptor(int fd)
     return taken;
 }
 
-bool node_take(const struct node *node)
+bool node_take(const struct node *node, bool usable)
 {
     char text[512];
     bool taken;
     if (node->fd >= 0)
         taken = take_descriptor(node->fd);
     else
-        taken = mmap((void *)node->start, node->end - node->start, PROT_NONE,
+        taken = mmap((void *)node->start, node->end - node->start,
+                     usable ? PROT_READ | PROT_WRITE : PROT_NONE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
     residue_describe(node, text, sizeof text);
     log_info("%s %s from a driver that kept it", text, taken ? "taken" : "could not be taken");

@@ -52,3 +52,12 @@ int spare_signal_of(pid_t tid, struct sigaction *before)
             return number;
     return 0;
 }
+
+void spare_signal_put_back(int number, void (*handler)(int), const struct sigaction *before)
+{
+    struct sigaction now, ignore = {.sa_handler = SIG_IGN};
+    if (sigaction(number, NULL, &now) != 0 || now.sa_handler != handler)
+        return;
+    sigaction(number, &ignore, NULL);
+    sigaction(number, before, NULL);
+}

@@ -14,4 +14,8 @@ void spare_signals(sigset_t *set);
  * it. 0: there is none. *before: what is done at it now. */
 int spare_signal_of(pid_t tid, struct sigaction *before);
 
+/* What was done at it before, unless the program has taken it meanwhile: nothing but `handler` is
+ * replaced. One that is still on its way to a thread is discarded: it must not meet SIG_DFL. */
+void spare_signal_put_back(int number, void (*handler)(int), const struct sigaction *before);
+
 #endif

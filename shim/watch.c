@@ -7,11 +7,12 @@
 #include "shim/phase.h"
 #include "shim/residue.h"
 
-static void abandon(struct library *library)
+static void abandon(const struct phase_place *place)
 {
-    loader_abandon(library);
-    /* The thread is frozen between the two looks, or while it asks for devices. */
-    if (residue_leave_all())
+    loader_abandon(place->library);
+    /* The thread is frozen between the two looks. While a driver is started, what is new is of that
+     * one alone; where objects are made again it may be any driver's. */
+    if (residue_leave_all() && place->object)
         loader_note_device(NULL);
     platform_reset();
 }
@@ -23,14 +24,15 @@ int watched(int (*act)(void *data), void *data, bool *hung, struct error *err)
     *hung = place.library != NULL;
     if (!*hung)
         return result;
-    abandon(place.library);
+    unsigned long patience = phase_patience(&place);
+    abandon(&place);
     *err = (struct error){0};
     if (place.object)
         object_describe(place.object, err->object, sizeof err->object);
     else
         error_object(err, "driver `%s`", loader_path(place.library));
     error_set(err, 0, "the driver `%s` has not come back from a call in %lu s",
-              loader_path(place.library), phase_patience(&place));
+              loader_path(place.library), patience);
     return error_todo(err, "try again: the next instance of the driver is a fresh one; see whether "
                            "the device still works");
 }

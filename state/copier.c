@@ -144,8 +144,10 @@ static void forget_copies(struct context *context)
 
 void context_flush_copies(struct context *context)
 {
-    if (context->copies && context->copies->count)
-        context->object.driver->clFlush(context->copier);
+    if (!context->copies || !context->copies->count)
+        return;
+    IN_DRIVER_COPYING(context->object.driver->library, &context->object, context->copies->bytes);
+    context->object.driver->clFlush(context->copier);
 }
 
 int context_finish_copies(struct context *context, struct error *err)
@@ -158,6 +160,7 @@ int context_finish_copies(struct context *context, struct error *err)
         error_set(err, 0, "the driver hangs: it has not come to an end with copies before");
         return error_todo(err, "see whether the device still works");
     }
+    IN_DRIVER_COPYING(context->object.driver->library, &context->object, copies->bytes);
     context->object.driver->clFlush(context->copier);
     int result = copier_wait(context->object.driver, copies->events, copies->count, copies->bytes,
                              &copies->stuck, err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shim/config.h"
+#include "shim/phase.h"
 #include "state/copier.h"
 #include "state/mem.h"
 #include "state/staging.h"
@@ -358,6 +359,7 @@ void mem_release(struct mem *mem)
 {
     if (mem_real(mem) && mem->host) {
         unmap_all(mem);
+        NOT_FROZEN(); /* a second release must not find half of this done */
         keep_mappings(mem);
         if (!mem->parent && mem->contents)
             merge(mem);

@@ -400,3 +400,8 @@ void stream_drop(void)
         munmap(memory, SLOTS * STREAM_CHUNK);
     memory = NULL;
 }
+
+void stream_abandon(void)
+{
+    stuck = memory != NULL;
+}

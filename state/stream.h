@@ -40,6 +40,9 @@ int stream_finish(struct stream_sink *sink, struct error *err);
 void stream_give_up(void);
 /* The same, and frees the memory. Before the driver goes. */
 void stream_drop(void);
+/* A driver hangs and may be writing to what is on its way: stream_drop waits for nothing, and keeps
+ * the memory. */
+void stream_abandon(void);
 /* Bytes that sinks have been given since stream_prepare: also for other threads. */
 uint64_t stream_done(void);
 

@@ -9,7 +9,8 @@
 #include "shim/phase.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct svm *list; /* owned, ordered by pointer; this and the two below guarded by lock */
+static struct svm *list; /* owned, ordered by pointer; this and the two below guarded by lock, or
+                            the closed gate */
 static size_t count, room;
 
 /* The place of the first allocation that does not begin below pointer. With lock. */
@@ -192,7 +193,8 @@ int svm_check_rebuilt(struct error *err)
 {
     int result = 0;
     svm_forget_findings();
-    /* The gate is closed: the list stays as it is, and who asks the driver must have no lock. */
+    /* The list stays as it is without the lock, too, since the gate is closed; and who asks the
+     * driver must have none. */
     for (size_t i = 0; i < count && result == 0; i++) {
         const struct svm *svm = &list[i];
         /* The list is long and the contexts are few: ask once for neighbours. */

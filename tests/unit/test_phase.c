@@ -8,18 +8,25 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "shim/config.h"
+#include "shim/freeze.h"
 #include "shim/gate.h"
+#include "shim/loader.h"
 #include "shim/phase.h"
+#include "shim/residue_take.h"
+#include "shim/spare_signal.h"
 
 enum { RESULT = 42 };
 
@@ -29,6 +36,24 @@ static char a_library, an_object;
 
 static _Atomic unsigned steps;
 static atomic_bool over; /* never */
+
+static bool another; /* instance there is */
+
+/* In the place of loader.c's: there is no library. */
+bool __wrap_loader_fresh(struct library *library);
+unsigned long __wrap_loader_more_patience(const struct library *library, unsigned long patience);
+
+bool __wrap_loader_fresh(struct library *library)
+{
+    assert_ptr_equal(library, LIBRARY);
+    return another;
+}
+
+unsigned long __wrap_loader_more_patience(const struct library *library, unsigned long patience)
+{
+    assert_ptr_equal(library, LIBRARY);
+    return patience;
+}
 
 static void pause_ms(long ms)
 {
@@ -40,6 +65,7 @@ static void pause_ms(long ms)
 static int set_up(void **state)
 {
     config.call_patience = 1;
+    another = true;
     gate_init();
     return 0;
 }
@@ -104,6 +130,13 @@ static void test_signs_of_life_are_seen(void **state)
     expect_waited_for(beat_and_return);
 }
 
+static int sleep_in_driver(void *unused)
+{
+    IN_DRIVER(LIBRARY, OBJECT, false);
+    pause_ms(3500);
+    return RESULT;
+}
+
 static int sleep_elsewhere(void *unused)
 {
     pause_ms(2500);
@@ -154,6 +187,134 @@ static int block_signals(void *unused)
 static void test_thread_that_blocks_signals_is_waited_for(void **state)
 {
     expect_waited_for(block_signals);
+}
+
+static int copy_slowly(void *unused)
+{
+    IN_DRIVER_COPYING(LIBRARY, OBJECT, (uint64_t)64 << 20);
+    pause_ms(2500);
+    return RESULT;
+}
+
+static void test_copies_have_the_time_that_they_take(void **state)
+{
+    expect_waited_for(copy_slowly);
+}
+
+static int call_after_a_lock(void *unused)
+{
+    IN_DRIVER(LIBRARY, OBJECT, false);
+    {
+        NOT_FROZEN();
+        pause_ms(2500);
+    }
+    pause_ms(300);
+    return RESULT;
+}
+
+static void test_time_with_our_lock_is_not_the_drivers(void **state)
+{
+    expect_waited_for(call_after_a_lock);
+}
+
+/* Three times as long as the patience, which is how often it is frozen and let go. */
+static void test_without_another_instance_it_is_waited_for(void **state)
+{
+    another = false;
+    expect_waited_for(sleep_in_driver);
+    another = true;
+}
+
+static pthread_t ran_on;
+
+static int note_thread(void *unused)
+{
+    IN_DRIVER(LIBRARY, OBJECT, false);
+    ran_on = pthread_self();
+    assert_null(phase_self);
+    return RESULT;
+}
+
+static void test_without_an_end_of_patience_there_is_no_thread(void **state)
+{
+    config.call_patience = 0;
+    expect_waited_for(note_thread);
+    config.call_patience = 1;
+    assert_true(pthread_equal(ran_on, pthread_self()));
+}
+
+/* Whoever looked away for a moment: the thread has gone into another call since. */
+static void *go_on(void *data)
+{
+    struct phase *phase = data;
+    phase->tid = (pid_t)syscall(SYS_gettid);
+    phase_self = phase;
+    IN_DRIVER(LIBRARY, OBJECT, false);
+    atomic_store(&steps, 1);
+    while (atomic_load(&steps) == 1)
+        pause_ms(1);
+    return NULL;
+}
+
+static void test_thread_that_has_come_back_is_not_frozen(void **state)
+{
+    struct phase phase = {0};
+    pthread_t thread;
+    atomic_store(&steps, 0);
+    assert_int_equal(pthread_create(&thread, NULL, go_on, &phase), 0);
+    while (atomic_load(&steps) == 0)
+        pause_ms(1);
+    atomic_store(&phase.silent, atomic_load(&phase.beats) - 1);
+    assert_false(freeze(&phase));
+    atomic_store(&phase.silent, atomic_load(&phase.beats));
+    assert_true(freeze(&phase));
+    thaw(&phase);
+    atomic_store(&steps, 2);
+    pthread_join(thread, NULL);
+}
+
+static void of_ours(int number)
+{
+}
+
+static void of_the_programs(int number)
+{
+}
+
+static void test_signal_that_the_program_has_taken_stays_its_own(void **state)
+{
+    struct sigaction before, now, ours = {.sa_handler = of_ours};
+    struct sigaction theirs = {.sa_handler = of_the_programs};
+    int number = spare_signal_of((pid_t)syscall(SYS_gettid), &before);
+    assert_true(number > 0);
+    sigaction(number, &ours, NULL);
+    spare_signal_put_back(number, of_ours, &before);
+    sigaction(number, NULL, &now);
+    assert_ptr_equal(now.sa_handler, SIG_DFL);
+    sigaction(number, &theirs, NULL);
+    spare_signal_put_back(number, of_ours, &before);
+    sigaction(number, NULL, &now);
+    assert_ptr_equal(now.sa_handler, of_the_programs);
+    sigaction(number, &before, NULL);
+}
+
+/* Threads of a driver that hangs may look there yet. */
+static void test_memory_is_put_over_a_mapping_that_is_used_yet(void **state)
+{
+    char *memory = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct node node = {-1, (uintptr_t)memory, (uintptr_t)memory + 4096, "/dev/dri/card0"};
+    int ends[2];
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    assert_int_equal(pipe(ends), 0);
+    assert_true(node_take(&node, true));
+    assert_int_equal(memory[0], 0);
+    memory[0] = 1;
+    assert_true(node_take(&node, false));
+    assert_int_equal(write(ends[1], memory, 1), -1);
+    assert_int_equal(errno, EFAULT);
+    close(ends[0]);
+    close(ends[1]);
+    munmap(memory, 4096);
 }
 
 static int sleep_in_callback(struct dl_phdr_info *info, size_t size, void *unused)
@@ -233,6 +394,13 @@ int main(void)
         cmocka_unit_test(test_our_own_code_is_waited_for),
         cmocka_unit_test(test_holder_of_our_lock_is_waited_for),
         cmocka_unit_test(test_builds_have_more_time),
+        cmocka_unit_test(test_copies_have_the_time_that_they_take),
+        cmocka_unit_test(test_time_with_our_lock_is_not_the_drivers),
+        cmocka_unit_test(test_without_another_instance_it_is_waited_for),
+        cmocka_unit_test(test_without_an_end_of_patience_there_is_no_thread),
+        cmocka_unit_test(test_thread_that_has_come_back_is_not_frozen),
+        cmocka_unit_test(test_signal_that_the_program_has_taken_stays_its_own),
+        cmocka_unit_test(test_memory_is_put_over_a_mapping_that_is_used_yet),
         cmocka_unit_test(test_thread_that_blocks_signals_is_waited_for),
         cmocka_unit_test(test_holder_of_the_loaders_lock_is_waited_for),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
