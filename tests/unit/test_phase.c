@@ -206,9 +206,9 @@ static int call_after_a_lock(void *unused)
     IN_DRIVER(LIBRARY, OBJECT, false);
     {
         NOT_FROZEN();
-        pause_ms(2500);
+        pause_ms(1800);
     }
-    pause_ms(300);
+    pause_ms(700);
     return RESULT;
 }
 

@@ -18,6 +18,7 @@
 
 static cl_int status;  /* of every event */
 static char *where_to; /* of the last read */
+static unsigned asked; /* for an event's status, so often */
 
 static cl_command_queue CL_API_CALL make_queue(cl_context context, cl_device_id device,
                                                cl_command_queue_properties properties, cl_int *err)
@@ -40,6 +41,7 @@ static cl_int CL_API_CALL read_buffer(cl_command_queue queue, cl_mem mem, cl_boo
 static cl_int CL_API_CALL get_event_info(cl_event event, cl_event_info param, size_t size,
                                          void *value, size_t *size_ret)
 {
+    asked++;
     *(cl_int *)value = status;
     return CL_SUCCESS;
 }
@@ -129,6 +131,25 @@ static void test_memory_stays_for_a_copy_that_does_not_end(void **state)
     assert_int_equal(late[SIZE - 1], 9);
 }
 
+/* A driver that hangs may write there yet, and is asked nothing any more. */
+static void test_memory_stays_under_a_driver_that_was_abandoned(void **state)
+{
+    struct error err = {0};
+    assert_int_equal(stream_prepare(&err), 0);
+    status = CL_COMPLETE;
+    assert_int_equal(stream_down(&buffer, &sink, &err), 0);
+    char *late = where_to;
+    asked = 0;
+    stream_abandon();
+    stream_drop();
+    assert_int_equal(asked, 0);
+    memset(late, 9, SIZE);
+    expect_whole();
+    assert_ptr_not_equal(late, where_to);
+    stream_drop();
+    assert_int_equal(late[SIZE - 1], 9);
+}
+
 /* What is counted twice is not done twice. */
 static void test_what_is_copied_again_counts_once(void **state)
 {
@@ -193,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_contents_go_by),
         cmocka_unit_test(test_memory_stays_for_a_copy_that_does_not_end),
+        cmocka_unit_test(test_memory_stays_under_a_driver_that_was_abandoned),
         cmocka_unit_test(test_what_is_copied_again_counts_once),
         cmocka_unit_test(test_memory_is_there_again_after_a_drop),
         cmocka_unit_test(test_what_is_given_up_does_not_count),

@@ -454,7 +454,7 @@ IMPATIENT = {"SHADOWCL_CALL_PATIENCE": "2"}
 RELEASES = ("clReleaseContext", "clReleaseCommandQueue", "clReleaseMemObject", "clReleaseProgram",
             "clReleaseKernel")
 REBUILDS = ("load", "clGetDeviceIDs", "clCreateContext", "clCreateBuffer", "clBuildProgram",
-            "clEnqueueWriteBuffer", "clGetEventInfo")
+            "clEnqueueWriteBuffer", "clGetEventInfo", "clReleaseCommandQueue")
 
 
 def suspend_stuck(machine, victim, fault):

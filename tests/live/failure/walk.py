@@ -192,9 +192,9 @@ class Walkers:
 
 def choose(calls, every, hang):
     """All calls, or of each name and phase the first, the second and the last; of those that hang,
-    which take their time, every tenth."""
+    which take their time, every tenth and the last."""
     if hang and not every:
-        return calls[::10]
+        return calls[:-1:10] + calls[-1:]
     places = {}
     for number, name, phase in calls:
         places.setdefault((name, phase), []).append((number, name, phase))
