@@ -16,6 +16,7 @@
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/residue_take.h"
+#include "shim/spare_signal.h"
 
 enum { BUILD_FACTOR = 10 };       /* a build takes its time */
 #define LOOK_NS INT64_C(20000000) /* between looks for signs of life */
@@ -59,9 +60,7 @@ unsigned long phase_patience(const struct phase_place *place)
 static void *run(void *data)
 {
     struct phase *phase = data;
-    sigset_t before;
-    /* For the driver's threads, which inherit the mask, and to be frozen. */
-    node_let_signals_in(&before);
+    pthread_sigmask(SIG_UNBLOCK, &phase->let_in, NULL);
     phase->tid = (pid_t)syscall(SYS_gettid);
     phase->gate = &gate_self;
     /* The driver may call us from inside: this thread passes the closed gate. */
@@ -79,6 +78,8 @@ static void *run(void *data)
 static bool start(struct phase *phase, pthread_t *thread)
 {
     sigset_t all, before;
+    /* While this may be the first thread, and blocks none of them yet. */
+    spare_signals(&phase->let_in);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = pthread_create(thread, NULL, run, phase) == 0;

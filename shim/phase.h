@@ -6,6 +6,7 @@
 #ifndef SHADOWCL_SHIM_PHASE_H
 #define SHADOWCL_SHIM_PHASE_H
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +32,7 @@ struct phase {
     void *data;
     int result; /* of act; with `ended` */
     pid_t tid;
+    sigset_t let_in; /* for the driver's threads, which inherit the mask, and to be frozen */
     struct gate_thread *gate; /* the thread's */
     _Atomic uint32_t beats;   /* signs of life */
     _Atomic uint32_t silent;  /* frozen only where there was none since these */
