@@ -208,9 +208,9 @@ static void test_binaries_are_in_the_budget(void **state)
     char part[SOURCE];
     memset(part, 'b', sizeof part);
     part[sizeof part - 1] = 0;
-    for (char c = 'a'; c <= 'z'; c++) {
-        char name[] = {'l', 'i', 'n', 'k', ' ', c, 0};
-        part[0] = c;
+    for (int c = 'a'; c <= 'z'; c++) {
+        char name[] = {'l', 'i', 'n', 'k', ' ', (char)c, 0};
+        part[0] = (char)c;
         remember(part, build_of("a small part", NULL));
         remember(name, link_of(loaded_from(part, NULL)));
     }
