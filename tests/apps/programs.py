@@ -125,6 +125,7 @@ class HashcatSlow(Hashcat):
 
 class PythonScript(Program):
     module = None
+    reads = None  # where it begins to read its results; each round does too
 
     def installed(self):
         return subprocess.run([PYTHON, "-c", f"import {self.module}, numpy"],
@@ -135,7 +136,7 @@ class PythonScript(Program):
         return [after_start("start-up"), at_line("building programs", "^stage build"),
                 at_line("first round", "^stage compute 1$"),
                 at_line("computing", f"^stage compute {max(rounds // 2, 1)}$"),
-                at_line("reading results", f"^stage compute {rounds}$")]
+                at_line("reading results", self.reads or f"^stage compute {max(rounds - 2, 1)}$")]
 
     def result(self, run, work):
         need(run)
@@ -146,6 +147,7 @@ class PythonScript(Program):
 
 class PyopenclArray(PythonScript):
     name, packages, module = "pyopencl", "python3-pyopencl python3-mako", "pyopencl, mako"
+    reads = "^stage read 1$"
 
     def command(self, work):
         return [PYTHON, os.path.join(HERE, "pyopencl_array.py"),
