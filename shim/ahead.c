@@ -13,6 +13,10 @@
 
 #define END_PATIENCE 86400.0 /* s: for builds in progress, at the program's end */
 
+/* Of the C library, for thread_local objects of C++; there is no header. */
+int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *library);
+extern void *__dso_handle __attribute__((visibility("hidden")));
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool busy;               /* guarded by lock */
 static bool ended;              /* guarded by lock: the program is just ending */
@@ -52,6 +56,21 @@ void ahead_before_exit(void)
     /* Inside the gate this thread may have one of the driver's locks, which a build waits for. */
     if (!gate_inside())
         ahead_stop(END_PATIENCE, &ignored);
+}
+
+/* Where the program's first thread ends it, what is of that thread alone goes before all else: also
+ * before what a compiler has left to be done since the last registration, in a build that is not
+ * done yet. */
+static void first_thread_ends(void *unused)
+{
+    struct error ignored;
+    if (!gate_inside())
+        ahead_stop(END_PATIENCE, &ignored);
+}
+
+void ahead_note_first_thread(void)
+{
+    __cxa_thread_atexit_impl(first_thread_ends, NULL, &__dso_handle);
 }
 
 int ahead_begin(struct error *err)

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/ahead.h"
 #include "shim/control.h"
 #include "shim/log.h"
 #include "shim/owner.h"
@@ -66,6 +67,8 @@ static void unregister_thread(void *data)
     atomic_store(&self->depth, 0);
 }
 
+static bool first_noted; /* of the program's first thread alone */
+
 static void register_thread(struct gate_thread *self)
 {
     self->tid = (pid_t)syscall(SYS_gettid);
@@ -76,6 +79,10 @@ static void register_thread(struct gate_thread *self)
     pthread_mutex_unlock(&lock);
     if (have_key)
         pthread_setspecific(key, self);
+    if (self->tid == getpid() && !first_noted) {
+        first_noted = true;
+        ahead_note_first_thread();
+    }
 }
 
 static void wait_until_open(void)

@@ -222,6 +222,10 @@ class Cases:
 
     def start_as_nobody(self, *command, launcher=(), before="true"):
         """With `before` done by root, under its launcher; `command` sets its environment."""
+        program = self.setup.bin / "sample-heat"
+        if subprocess.run(["setpriv", f"--reuid={NOBODY}", "--clear-groups", "test", "-r",
+                           program]).returncode:
+            skip(f"user {NOBODY} may not read `{program}`")
         self.count += 1
         self.setup.work.chmod(0o755)
         script = (f'cd "$(dirname "$1")" && chown {NOBODY} . && {before} && exec '
