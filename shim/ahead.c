@@ -3,12 +3,12 @@
 #include "shim/ahead.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "shim/gate.h"
+#include "shim/thread.h"
 #include "state/program_ahead.h"
 
 #define END_PATIENCE 86400.0 /* s: for builds in progress, at the program's end */
@@ -134,16 +134,12 @@ static unsigned count_threads(const struct trial *trial)
 static void work_together(struct trial *trial)
 {
     struct part parts[TRIAL_THREADS];
-    sigset_t all, before;
     unsigned wanted = count_threads(trial), started = 1;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (; started < wanted; started++) {
         parts[started] = (struct part){.trial = trial, .number = started};
-        if (pthread_create(&parts[started].thread, NULL, work, &parts[started]) != 0)
+        if (!thread_create(&parts[started].thread, work, &parts[started]))
             break;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     parts[0] = (struct part){.trial = trial};
     work(&parts[0]);
     while (started-- > 1)

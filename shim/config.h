@@ -29,6 +29,9 @@ struct config {
     unsigned long call_patience; /* SHADOWCL_CALL_PATIENCE: s that it has for one call; 0: no end */
 };
 
+/* Bytes per second of the slowest device: how much longer what copies may take. */
+#define COPY_SLOWEST 33554432
+
 extern struct config config;
 
 void config_read(void);

@@ -20,6 +20,7 @@
 #include "shim/gate.h"
 #include "shim/log.h"
 #include "shim/spare_signal.h"
+#include "shim/thread.h"
 
 enum frost {
     FROST_NONE,
@@ -132,13 +133,8 @@ static void *try_locks(void *data)
 
 static bool trial_begin(struct trial *trial)
 {
-    sigset_t all, before;
     *trial = (struct trial){0};
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool begun = pthread_create(&trial->thread, NULL, try_locks, trial) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return begun;
+    return thread_create(&trial->thread, try_locks, trial);
 }
 
 /* True: everything can be had. Else it is waiting for something. */

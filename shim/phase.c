@@ -17,10 +17,10 @@
 #include "shim/log.h"
 #include "shim/residue_take.h"
 #include "shim/spare_signal.h"
+#include "shim/thread.h"
 
 enum { BUILD_FACTOR = 10 };       /* a build takes its time */
 #define LOOK_NS INT64_C(20000000) /* between looks for signs of life */
-#define SLOWEST 33554432          /* bytes per second, as state/copier.c */
 
 _Thread_local struct phase *phase_self __attribute__((tls_model("initial-exec")));
 
@@ -54,7 +54,7 @@ void phase_leave(const struct phase_place *before)
 unsigned long phase_patience(const struct phase_place *place)
 {
     unsigned long patience = config.call_patience * (place->slow ? BUILD_FACTOR : 1);
-    return loader_more_patience(place->library, patience + place->bytes / SLOWEST);
+    return loader_more_patience(place->library, patience + place->bytes / COPY_SLOWEST);
 }
 
 static void *run(void *data)
@@ -74,17 +74,11 @@ static void *run(void *data)
     return NULL;
 }
 
-/* As thread_start, but to be joined. */
 static bool start(struct phase *phase, pthread_t *thread)
 {
-    sigset_t all, before;
     /* While this may be the first thread, and blocks none of them yet. */
     spare_signals(&phase->let_in);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(thread, NULL, run, phase) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
+    return thread_create(thread, run, phase);
 }
 
 /* How long it has shown no sign of life. What this thread slept through, because the process or the

@@ -5,17 +5,18 @@
 #include <pthread.h>
 #include <signal.h>
 
-bool thread_start(void *(*run)(void *), void *data)
+bool thread_create(pthread_t *thread, void *(*run)(void *), void *data)
 {
-    pthread_attr_t attr;
     sigset_t all, before;
-    pthread_t thread;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread, &attr, run, data) == 0;
+    bool created = pthread_create(thread, NULL, run, data) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return started;
+    return created;
+}
+
+bool thread_start(void *(*run)(void *), void *data)
+{
+    pthread_t thread;
+    return thread_create(&thread, run, data) && pthread_detach(thread) == 0;
 }

@@ -3,9 +3,12 @@
 #ifndef SHADOWCL_SHIM_THREAD_H
 #define SHADOWCL_SHIM_THREAD_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
-/* Detached, and with all signals blocked: the program's handlers run on its own threads. */
+/* All with all signals blocked: the program's handlers run on its own threads. To be joined: */
+bool thread_create(pthread_t *thread, void *(*run)(void *), void *data);
+/* Detached: */
 bool thread_start(void *(*run)(void *), void *data);
 
 #endif

@@ -12,9 +12,6 @@
 #include "state/staging.h"
 
 #define MOST_COPIES 256 /* on the way at once */
-/* A driver that takes longer for a copy than config.copy_patience, and the time of so slow a
- * device, hangs. */
-#define SLOWEST 33554432.0 /* bytes per second */
 #define SPIN_NS 100000
 #define LONGEST_NS 1000000
 
@@ -103,7 +100,9 @@ static cl_int wait_for(const struct driver *driver, cl_event event, int64_t pati
 int copier_wait(const struct driver *driver, cl_event *events, size_t count, uint64_t bytes,
                 bool *late, struct error *err)
 {
-    int64_t patience = (int64_t)(((double)config.copy_patience + (double)bytes / SLOWEST) * 1e9);
+    /* A driver that takes longer than that, and than the slowest device would, hangs. */
+    int64_t patience =
+        (int64_t)(((double)config.copy_patience + (double)bytes / COPY_SLOWEST) * 1e9);
     cl_int worst = CL_COMPLETE;
     bool unknown = false;
     for (size_t i = 0; i < count; i++) {

@@ -250,14 +250,18 @@ def copy_never_ends(build):
         cycle(machine, victim)
 
 
-def wait_for_copies(calls):
-    """Until some are on their way, and one is waited for."""
+def wait_for_calls(calls, truth):
+    """Until it is true of the text of the log of calls, which is the answer."""
     for _ in range(1000):
         text = calls.read_text() if calls.exists() else ""
-        if "clEnqueueRead" in text and text.endswith("clGetEventInfo\n" * 3):
-            return
+        if truth(text):
+            break
         time.sleep(0.01)
-    expect(False, f"no copy is waited for: {text.split()[-40:]}")
+    return text
+
+
+def copies_are_waited_for(text):
+    return "clEnqueueRead" in text and text.endswith("clGetEventInfo\n" * 3)
 
 
 def copy_down_outlives_the_device(build):
@@ -271,7 +275,8 @@ def copy_down_outlives_the_device(build):
             machine.set_faults(f"stall 2\nlog {calls}\n")
             with ThreadPoolExecutor(1) as pool:
                 refused = pool.submit(victim.refused, "running", "suspend", *words)
-                wait_for_copies(calls)
+                text = wait_for_calls(calls, copies_are_waited_for)
+                expect(copies_are_waited_for(text), f"no copy is waited for: {text.split()[-40:]}")
                 node.rename(node.with_name("away"))
                 refused.result()
             machine.set_faults("")
@@ -290,13 +295,10 @@ def contents_go_up_while_programs_are_built(build):
         machine.set_faults(f"stall 2\nlog {calls}\n")
         with ThreadPoolExecutor(1) as pool:
             resumed = pool.submit(victim.resume, "--device", "second GPU")
-            for _ in range(1000):
-                if calls.exists() and "clBuildProgram" in calls.read_text():
-                    break
-                time.sleep(0.01)
-            done = calls.read_text().split()
+            done = wait_for_calls(calls, lambda text: "clBuildProgram" in text).split()
             machine.set_faults("")
             resumed.result()
+        expect("clBuildProgram" in done, f"nothing is built: {done}")
         expect("clEnqueueWriteBuffer" in done[:done.index("clBuildProgram")],
                f"it is built before contents go up: {done}")
         victim.check("built while contents went up")
