@@ -37,6 +37,8 @@ static void parse_caps(struct caps *caps, char *text)
             caps->max_wg = parse_size(word + 6);
         else if (!strncmp(word, "maximage=", 9))
             caps->max_image = parse_size(word + 9);
+        else if (!strncmp(word, "align=", 6))
+            caps->align = parse_size(word + 6);
         else if (!strcmp(word, "nofp64"))
             caps->no_fp64 = true;
         else if (!strcmp(word, "noimages"))

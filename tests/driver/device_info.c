@@ -151,6 +151,7 @@ cl_int CL_API_CALL clGetDeviceInfo(cl_device_id id, cl_device_info param, size_t
     static const cl_platform_id ours = &platform;
     const cl_bool no = CL_FALSE;
     cl_ulong wide;
+    cl_uint bits;
     if (number(device, id, param, &wide))
         return answer(&wide, sizeof wide, space, value, size_ret);
     switch (param) {
@@ -162,6 +163,8 @@ cl_int CL_API_CALL clGetDeviceInfo(cl_device_id id, cl_device_info param, size_t
         return answer_string("shadowcl", space, value, size_ret);
     case CL_DEVICE_HOST_UNIFIED_MEMORY:
         return answer(&no, sizeof no, space, value, size_ret);
+    case CL_DEVICE_BUILT_IN_KERNELS:
+        return answer_string(device->caps.extras ? BUILT_IN_KERNEL : "", space, value, size_ret);
     case CL_DEVICE_EXTENSIONS:
         return answer_extensions(device, space, value, size_ret);
     case CL_DEVICE_EXTENSIONS_WITH_VERSION:
@@ -172,6 +175,11 @@ cl_int CL_API_CALL clGetDeviceInfo(cl_device_id id, cl_device_info param, size_t
     case CL_DEVICE_MAX_WORK_GROUP_SIZE:
         if (device->caps.max_wg)
             return answer(&device->caps.max_wg, sizeof(size_t), space, value, size_ret);
+        break;
+    case CL_DEVICE_MEM_BASE_ADDR_ALIGN:
+        bits = (cl_uint)device->caps.align * 8;
+        if (bits)
+            return answer(&bits, sizeof bits, space, value, size_ret);
         break;
     case CL_DEVICE_IMAGE2D_MAX_WIDTH:
     case CL_DEVICE_IMAGE2D_MAX_HEIGHT:

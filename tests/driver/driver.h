@@ -23,6 +23,7 @@ struct caps {
     size_t mem;       /* 0: all that the node has */
     size_t max_wg;    /* 0: as pocl */
     size_t max_image; /* pixels along an edge; 0: as pocl */
+    size_t align;     /* bytes that sub-buffers begin at multiples of; 0: as pocl */
     size_t variables; /* bytes of program-scope variables in every program built */
     bool extras;      /* see extras.c */
     bool no_fp64, no_images, no_uint8, no_out_of_order;
@@ -205,6 +206,8 @@ bool extras_of(cl_context context);
 bool extras_info(const struct device *device, cl_device_info param, cl_ulong *value);
 /* Extensions that the device claims, each after a space; "" for none. */
 const char *extras_extensions(const struct device *device);
+/* Adds its second argument to each number of its first. */
+#define BUILT_IN_KERNEL "testdriver_add"
 /* A function of one of them, which does nothing; NULL: it has none of that name. */
 void *extras_function(const char *name);
 /* Without the properties that pocl does not know, in place. */
