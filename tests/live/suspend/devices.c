@@ -412,10 +412,105 @@ static void test_svm_migrates(void **state)
     ok(clReleaseEvent(done));
 }
 
+/* A chain over two devices, in a context of its own, that hangs on an unset user event. */
+struct hanging {
+    cl_context context;
+    cl_command_queue queues[2];
+    cl_program program;
+    cl_kernel kernel;
+    cl_mem mem;
+    cl_event events[16];
+    int length;
+    cl_uint expected[16], read[16];
+};
+
+static void hang(struct hanging *chain, const cl_device_id *two, cl_uint seed)
+{
+    cl_int err;
+    for (cl_uint i = 0; i < 16; i++)
+        chain->expected[i] = seed + i;
+    chain->context = clCreateContext(NULL, 2, two, NULL, NULL, &err);
+    made(chain->context);
+    for (int i = 0; i < 2; i++) {
+        chain->queues[i] = clCreateCommandQueue(chain->context, two[i], 0, &err);
+        made(chain->queues[i]);
+    }
+    chain->program =
+        clCreateProgramWithSource(chain->context, 1, (const char **)&source, NULL, &err);
+    made(chain->program);
+    ok(clBuildProgram(chain->program, 0, NULL, NULL, NULL, NULL));
+    chain->kernel = clCreateKernel(chain->program, "add", &err);
+    made(chain->kernel);
+    chain->mem = clCreateBuffer(chain->context, CL_MEM_COPY_HOST_PTR, sizeof chain->expected,
+                                chain->expected, &err);
+    made(chain->mem);
+    ok(clSetKernelArg(chain->kernel, 0, sizeof chain->mem, &chain->mem));
+    chain->events[0] = clCreateUserEvent(chain->context, &err);
+    made(chain->events[0]);
+    chain->length = 1;
+}
+
+/* The next command of the chain, on the other device, with another argument each time. */
+static void hang_on(struct hanging *chain, cl_uint add)
+{
+    const size_t items = 16;
+    cl_command_queue queue = chain->queues[chain->length % 2];
+    cl_event *last = &chain->events[chain->length - 1];
+    ok(clSetKernelArg(chain->kernel, 1, sizeof add, &add));
+    ok(clEnqueueNDRangeKernel(queue, chain->kernel, 1, NULL, &items, NULL, 1, last, last + 1));
+    chain->length++;
+    for (int i = 0; i < 16; i++)
+        chain->expected[i] += add;
+}
+
+static void let_go(struct hanging *chain)
+{
+    cl_event *last = &chain->events[chain->length - 1];
+    ok(clEnqueueReadBuffer(chain->queues[chain->length % 2], chain->mem, CL_FALSE, 0,
+                           sizeof chain->read, chain->read, 1, last, last + 1));
+    chain->length++;
+    live_cycle();
+    ok(clSetUserEventStatus(chain->events[0], CL_COMPLETE));
+    live_cycle();
+    ok(clWaitForEvents(1, &chain->events[chain->length - 1]));
+    assert_memory_equal(chain->read, chain->expected, sizeof chain->expected);
+    for (int i = 0; i < chain->length; i++)
+        ok(clReleaseEvent(chain->events[i]));
+    for (int i = 0; i < 2; i++) {
+        ok(clFinish(chain->queues[i]));
+        ok(clReleaseCommandQueue(chain->queues[i]));
+    }
+    ok(clReleaseKernel(chain->kernel));
+    ok(clReleaseProgram(chain->program));
+    ok(clReleaseMemObject(chain->mem));
+    ok(clReleaseContext(chain->context));
+}
+
+static void test_chains_over_devices_and_contexts(void **state)
+{
+    struct hanging chains[2];
+    cl_device_id two[2], back[2];
+    cl_uint count = 0;
+    ok(clGetDeviceIDs(live.platform, CL_DEVICE_TYPE_ALL, 2, two, &count));
+    live_need(count >= 2);
+    back[0] = two[1], back[1] = two[0];
+    hang(&chains[0], two, 100);
+    hang(&chains[1], back, 1000);
+    for (cl_uint add = 1; add <= 10; add++) {
+        hang_on(&chains[0], add);
+        hang_on(&chains[1], add * add);
+        if (add % 4 == 0)
+            live_cycle();
+    }
+    let_go(&chains[1]);
+    let_go(&chains[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_context_on_two_devices),
+        cmocka_unit_test(test_chains_over_devices_and_contexts),
         cmocka_unit_test(test_sub_devices_keep_their_place),
         cmocka_unit_test(test_sub_device_is_released_under_its_command),
         cmocka_unit_test(test_sub_devices_of_sub_devices),
