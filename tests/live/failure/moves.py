@@ -64,6 +64,12 @@ def small_images(build):
     accept(build, "maximage=8", ())
 
 
+def coarser_alignment(build):
+    """Of where sub-buffers begin: the victim's does at byte 8192."""
+    refuse(build, "align=16K", (), "buffer", "it begins at byte 8192")
+    accept(build, "align=8K", ())
+
+
 def no_such_format(build):
     refuse(build, "nouint8", ("images",), "image")
     accept(build, "nouint8", ())
@@ -387,8 +393,9 @@ def what_was_not_answered_may_be_there(build):
         victim.check("in the end")
 
 
-TESTS = (what_is_lacking_is_lacking_for_good, what_was_not_answered_may_be_there, nothing_in_use, two_of_its_devices_in_one_place, less_memory, no_images, small_images,
-         no_such_format, no_doubles, small_work_groups, in_order_only, no_priorities,
+TESTS = (what_is_lacking_is_lacking_for_good, what_was_not_answered_may_be_there, nothing_in_use,
+         two_of_its_devices_in_one_place, less_memory, no_images, small_images,
+         coarser_alignment, no_such_format, no_doubles, small_work_groups, in_order_only, no_priorities,
          all_is_named, only_told, specs, binaries_follow, comes_back_by_its_binary, loaded_binary,
          stranger_where_it_is, pocl_and_rusticl, linked_from_binaries, pocl_and_oclgrind,
          some_of_a_platform, back_to_one_that_is_gone, rusticl_beside_pocl)
