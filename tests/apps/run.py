@@ -75,6 +75,9 @@ class Bench:
         env = self.environment(program, home, native)
         if storm:
             env.update(SHADOWCL_STORM=f"{storm},7", SHADOWCL_LOG=f"info:{self.storm_log(program)}")
+            if self.given.mapping == "copy":
+                # Contents are copied beforehand, and what is taken for unwritten is compared.
+                env.update(SHADOWCL_PREPARE="1", SHADOWCL_CHECK_WRITES="1")
         run = Run(command, env, work, timeout, None if native else self.shadowcl, moments,
                   native_seconds).finish()
         try:

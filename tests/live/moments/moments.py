@@ -34,6 +34,10 @@ class Setup:
         self.env |= {"POCL_CACHE_DIR": str(cache), "OCL_ICD_VENDORS": "libpocl.so.2",
                      "SHADOWCL_DRIVERS": "libpocl.so.2", "SHADOWCL_MAPPING": mapping,
                      "SHADOWCL_RUNTIME_DIR": str(self.runtime)}
+        # What was copied beforehand and is taken for unwritten is compared, byte by byte.
+        self.beforehand = mapping == "copy"
+        if self.beforehand:
+            self.env["SHADOWCL_CHECK_WRITES"] = "1"
 
     def shadowcl(self, *arguments):
         return subprocess.run([self.command, *map(str, arguments)], env=self.env, timeout=120,
@@ -44,7 +48,8 @@ def disturb(setup, pid, stop):
     """Suspends and resumes at random moments, until the program has ended."""
     while not stop.is_set():
         time.sleep(random.uniform(0, 0.05))
-        if setup.shadowcl("suspend", pid).returncode == 0:
+        prepare = ["--prepare"] if setup.beforehand and random.random() < 0.5 else []
+        if setup.shadowcl("suspend", *prepare, pid).returncode == 0:
             time.sleep(random.uniform(0, 0.05))
             setup.shadowcl("resume", pid)
 
@@ -115,7 +120,9 @@ def ways(setup, long):
     live = {"LIVE_COMMAND": setup.command}
     yield "shim", live, False
     for every in (1, 7, 50) if long else (1, 7):
-        yield f"storm {every}", {"SHADOWCL_STORM": f"{every},{random.randrange(1000)}"}, False
+        prepare = {"SHADOWCL_PREPARE": "1"} if setup.beforehand and every == 7 else {}
+        yield (f"storm {every}",
+               {"SHADOWCL_STORM": f"{every},{random.randrange(1000)}", **prepare}, False)
     yield "from outside", {}, True
 
 

@@ -179,6 +179,8 @@ class Run:
         answer = self.process.stdout.read()
         expect(self.process.returncode == 0,
                f"exit code {self.process.returncode}\n{''.join(self.said)}")
+        # The log is off unless it is asked for (SHADOWCL_LOG).
+        expect(not self.said, f"more than the sample's own was said:\n{''.join(self.said)}")
         return answer, self.output.read_bytes()
 
     def held(self):

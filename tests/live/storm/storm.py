@@ -66,6 +66,9 @@ def one(build, env, work, sample, mapping, every, patience):
     log = work / f"{sample}-{mapping}-{every}.log"
     storm_env = dict(env, SHADOWCL_STORM=f"{every},7", SHADOWCL_MAPPING=mapping,
                      SHADOWCL_LOG=f"info:{log}")
+    if mapping != "shared" and every == 7:
+        # Contents are copied beforehand, and what is taken for unwritten is compared.
+        storm_env |= {"SHADOWCL_PREPARE": "1", "SHADOWCL_CHECK_WRITES": "1"}
     digest, text = run([build / "bin/shadowcl", "run", "--", *sample_command(build, sample)],
                        storm_env, patience)
     reasons = re.findall(r"storm: no .*", log.read_text()) if log.exists() else []
