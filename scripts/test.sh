@@ -29,8 +29,10 @@ all=(format clang tidy asan tsan apps vm gcc)
 sanitized='driver|check-calls|unit/.*|agent/commands|live-(query|reach|control).*'
 for_addresses='cli/(run|answers|directories|all_or_none)|agent/(repeats|restart|hostile)'
 for_addresses+='|live-sample-graph-pocl-copy|live-suspend-.*-pocl-copy'
+for_addresses+='|live-suspend-events-testdriver-storm-7-auto|live/moments-leave-copy'
 for_threads='agent/(hooks|residue|port)|live-sample-mapped-testdriver-shared'
-for_threads+='|live-suspend-.*-pocl-shared'
+for_threads+='|live-suspend-.*-pocl-shared|live-suspend-threads-testdriver-storm-7-auto'
+for_threads+='|live/moments-threads-shared'
 # Everywhere a test that fails is run once more, and both runs are shown: pocl aborts now and then
 # under what the tests do. A test that needs it is worth a look.
 logs=build/logs
