@@ -31,24 +31,25 @@ declare -A benchmarks=(
     [start]='start.py --runs 40|--runs 8'
     [objects]='objects.py|--counts 1000,3000,10000 --cycles 3'
     [processes]='agent.py --json --counts 1 2 4 8 16|--counts 1 2 4 --rounds 3 --size 65536'
-    [rates]='rates.py --cycles 3|--cases 1M/1,16M/1,16M/1000'
+    [rates]='rates.py --cycles 3 --cases 1M/1,64M/1,64M/10000,1G/1,1G/10000,4G/1,4G/10000|--cases 1M/1,16M/1,16M/1000'
     [rates-pocl]='rates.py --driver pocl --cycles 3|--cases 1M/1,16M/1,16M/1000'
     [beforehand]='beforehand.py|--mib 32 --kib 256 --cycles 1 --rates 0,50'
     [lazy]='lazy.py|--mib 64 --kib 256'
     [lazy-pocl]='lazy.py --driver pocl|--mib 64 --kib 256'
     [prepare]='prepare.py|--pairs 2'
-    [image]='image.py --rounds 3|--mib 16 --rounds 2'
+    [image]='image.py --rounds 3 --mib 64 1024 4096|--mib 16 --rounds 2'
+    [save]='save.py|--mib 16 --rounds 2'
     [growth]='../live/growth/growth.py --cycles 1000|--cycles 40'
     [criu]='criu.py|--mib 64 --pairs 2'
 )
 for share in 5 10 20 40 80; do
-    more="--mib 512 --cycles 3 --share $share|--mib 64 --kib 256"
+    more="--mib 1024 --cycles 3 --share $share|--mib 64 --kib 256"
     benchmarks[pause-$share]="pause.py $more"
     benchmarks[pause-pocl-$share]="pause.py --driver pocl $more"
 done
 order=(instructions lines memory calls programs start objects processes
     pause-{,pocl-}{5,10,20,40,80} beforehand rates rates-pocl lazy lazy-pocl prepare
-    image growth criu)
+    image save growth criu)
 
 short=
 docs=1

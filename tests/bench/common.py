@@ -48,9 +48,13 @@ class Sides:
         return [str(self.bin / "shadowcl"), "run", "--", *self.under, *own]
 
     def environment_of(self, side):
+        # Processes that fill one cache at the same time are sometimes ended by pocl.
+        cache = Path(self.environment["POCL_CACHE_DIR"]) / side
+        cache.mkdir(exist_ok=True)
+        own = {**self.environment, "POCL_CACHE_DIR": str(cache)}
         if side != "intercept":
-            return self.environment
-        return {**self.environment, "LD_PRELOAD": INTERCEPT, "CLI_OpenCLFileName": LOADER,
+            return own
+        return {**own, "LD_PRELOAD": INTERCEPT, "CLI_OpenCLFileName": LOADER,
                 "CLI_SuppressLogging": "1"}
 
     def start(self, side, program, *arguments, **options):
@@ -73,14 +77,17 @@ class Asked:
     and only the one that is asked does anything: what disturbs the machine meets all of them."""
 
     def __init__(self, sides, side, program, *arguments):
-        self.program = program
+        self.program = f"{program} ({side})"
         self.process = sides.start(side, program, *arguments, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def ask(self):
         """One line."""
-        self.process.stdin.write("round\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("round\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended: line() says how
         return self.line()
 
     def line(self):

@@ -58,20 +58,18 @@ def main():
     parser.add_argument("--tmpfs", default="/dev/shm")
     parser.add_argument("--disk", default="/var/tmp")
     parser.add_argument("--mib", type=int, nargs="+", default=[64, 1024],
-                        help="sizes of the contents (64 1024)")
-    parser.add_argument("--large", action="store_true", help="4 GiB too: needs 16 GiB of tmpfs")
+                        help="sizes of the contents (64 1024); 4096 needs 16 GiB of tmpfs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compression", choices=["off", "auto", "zstd"], default="off")
     parser.add_argument("--no-disk", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     options.build = options.build.resolve()
-    sizes = options.mib + ([4096] if options.large else [])
     with tempfile.TemporaryDirectory(prefix="shadowcl-image-", dir=options.tmpfs) as sources, \
             tempfile.TemporaryDirectory(prefix="shadowcl-image-", dir=options.disk) as disk:
         found = [measure(options, sources, disk if sync else sources, mib, fill, sync)
                  for sync in ([False] if options.no_disk else [False, True])
-                 for mib in sizes for fill in FILLS]
+                 for mib in options.mib for fill in FILLS]
     met = not any(missed(one) for one in found)
     if options.json:
         print(json.dumps({**machine(options.build), "rounds": options.rounds,

@@ -3,9 +3,11 @@
  * and waits; for each line it prints milliseconds: `read`, of non-blocking reads of all of them
  * into memory that has been touched; `write`, of making as many buffers, and of non-blocking writes
  * into them, which are released after. `check` compares every byte, and prints `right`.
- * Usage: bench-rates BYTES COUNT: so many bytes in all, in so many buffers. */
+ * Usage: bench-rates BYTES COUNT [random|half|zero]: so many bytes in all, in so many buffers; what
+ * is in them (by default a pattern; half: every other MiB is zero). */
 #include <CL/cl.h>
 #include <malloc.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@ static cl_command_queue queue;
 static cl_mem *buffers;
 static size_t size, count;
 static unsigned char *memory; /* as large as all of them */
+static const char *fill = "pattern";
 
 static void expect(cl_int status, const char *what)
 {
@@ -78,9 +81,22 @@ static double read_all(void)
     return now_ms() - before;
 }
 
+/* No two words are alike, and nothing can be made of them by a compressor (splitmix64). */
+static uint64_t random_word(uint64_t at)
+{
+    at = (at + 1) * 0x9e3779b97f4a7c15;
+    at = (at ^ at >> 30) * 0xbf58476d1ce4e5b9;
+    at = (at ^ at >> 27) * 0x94d049bb133111eb;
+    return at ^ at >> 31;
+}
+
 /* Bytes that tell their place. */
 static unsigned char byte_at(size_t at)
 {
+    if (!strcmp(fill, "zero") || (!strcmp(fill, "half") && at >> 20 & 1))
+        return 0;
+    if (!strcmp(fill, "random") || !strcmp(fill, "half"))
+        return (unsigned char)(random_word(at / 8) >> at % 8 * 8);
     return (unsigned char)(at * 7 + (at >> 12) * 13);
 }
 
@@ -117,8 +133,10 @@ static void time_writes(void)
 int main(int argc, char **argv)
 {
     char line[16];
-    if (argc != 3)
+    if (argc != 3 && argc != 4)
         return 2;
+    if (argc == 4)
+        fill = argv[3];
     count = strtoul(argv[2], NULL, 10);
     size = strtoul(argv[1], NULL, 10) / count;
     memory = malloc(size * count);

@@ -211,10 +211,13 @@ def pause_share(results):
     rows = [[driver_name(d), f"{d['share']} %",
              *(f"{d['medians'][key]:.1f}" for key in ("plain", "plain_release", "prepared",
                                                       "prepared_release", "read")),
-             f"{d['limit_ms']:.1f}", "met" if d["met"] else "missed", f"{d['load']:.1f}"]
+             f"{d['limit_ms']:.1f}", "met" if d["met"] else "missed",
+             *(f"{d['medians'][key]:.1f}" for key in ("plain_gates", "prepared_gates")),
+             f"{d['load']:.1f}"]
             for d in found]
     heads = ["driver", "written in a round", "standing still", "of it release", "with `--prepare`",
-             "of it release", "plain reads of that", "limit", "", "load"]
+             "of it release", "plain reads of that", "limit", "", "gate to gate",
+             "with `--prepare` and `--lazy`", "load"]
     what = f"{found[0]['mib']} MiB in buffers of {found[0]['kib']} KiB, ms."
     return f"{table(heads, rows)}\n\n{what}\n\n{conditions(found[0])}"
 
@@ -289,6 +292,20 @@ def image(results):
     return f"{table(heads, rows)}\n\n{conditions(data)}"
 
 
+def save(results):
+    data = read(results, "save")
+    if not data:
+        return None
+    names = {"pocl": "pocl, shared", "testdriver": "test driver"}
+    rows = [[names[r["driver"]], r["mib"], r["contents"],
+             *(f"{r['gb_per_s'][step]:.2f}" for step in ("cp", "save", "verify", "suspend",
+                                                         "resume")), f"{r['times_cp']:.2f}"]
+            for r in data["results"]]
+    heads = ["driver", "MiB", "contents", "`cp`, GB/s", "`save`", "`verify`", "`suspend --image`",
+             "`resume`", "save, times `cp`"]
+    return f"{table(heads, rows)}\n\n{conditions(data)}"
+
+
 def growth(results):
     data = read(results, "growth")
     if not data:
@@ -324,7 +341,7 @@ def criu(results):
 
 
 TABLES = [calls, noise, threads, lines, instructions, program_instructions, programs, memory, start,
-          objects, processes, pause_share, beforehand, rates, lazy, prepare, image, growth, criu]
+          objects, processes, pause_share, beforehand, rates, lazy, prepare, image, save, growth, criu]
 
 
 def write_tables(results, page, drawn):
