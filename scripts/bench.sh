@@ -40,7 +40,7 @@ declare -A benchmarks=(
     [image]='image.py --rounds 3 --mib 64 1024 4096|--mib 16 --rounds 2'
     [save]='save.py|--mib 16 --rounds 2'
     [growth]='../live/growth/growth.py --cycles 1000|--cycles 40'
-    [criu]='criu.py|--mib 64 --pairs 2'
+    [criu]='criu.py --pairs 3|--mib 64 --pairs 2'
 )
 for share in 5 10 20 40 80; do
     more="--mib 1024 --cycles 3 --share $share|--mib 64 --kib 256"
