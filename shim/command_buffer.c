@@ -125,7 +125,7 @@ static cl_int issue_run(const struct issue *to, void *args)
     return status;
 }
 
-static cl_int keep_run(void *args)
+static cl_int keep_run(struct queue *queue, void *args)
 {
     struct run *run = args;
     if (!command_buffer_simultaneous(run->buffer) && command_buffer_pending(run->buffer))

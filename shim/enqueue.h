@@ -42,8 +42,9 @@ struct command_type {
     cl_int (*issue)(const struct issue *to, void *args);
     /* Makes a copy of the arguments fit to be kept: holds the objects, copies arrays that the
      * application may change after the call, and what the kernel's arguments are now. NULL: nothing
-     * to do. On an error nothing has been kept. */
-    cl_int (*keep)(void *args);
+     * to do. What the driver would refuse is refused here (shim/ask.h). On an error nothing has
+     * been kept. */
+    cl_int (*keep)(struct queue *queue, void *args);
     /* Undoes keep, after the command was handed over or given up. May be NULL. */
     void (*drop)(void *args);
     /* Notes what the command may write (mem_wrote), once the driver has it. NULL: nothing. */

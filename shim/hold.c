@@ -74,7 +74,7 @@ cl_int hold_command(struct queue *queue, const struct command_type *type, const 
         return CL_OUT_OF_HOST_MEMORY;
     }
     memcpy(copy, args, type->size);
-    cl_int err = type->keep ? type->keep(copy) : CL_SUCCESS;
+    cl_int err = type->keep ? type->keep(queue, copy) : CL_SUCCESS;
     if (err != CL_SUCCESS) {
         free(held);
         free(copy);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "shim/ask.h"
 #include "shim/enqueue.h"
 #include "shim/export.h"
 #include "state/image.h"
@@ -82,7 +83,7 @@ static cl_int issue_write(const struct issue *to, void *data)
         args->row_pitch, args->slice_pitch, args->pointer, to->num_waits, to->waits, to->event);
 }
 
-static cl_int keep_transfer(void *data)
+static cl_int keep_transfer(struct queue *queue, void *data)
 {
     const struct transfer *args = data;
     cl_int err = image_check_region(args->image, args->origin.at, args->region.at);
@@ -192,7 +193,7 @@ static bool overlap(const struct image_copy *args)
     return true;
 }
 
-static cl_int keep_copy_image(void *data)
+static cl_int keep_copy_image(struct queue *queue, void *data)
 {
     const struct image_copy *args = data;
     const struct image *a = args->source->image, *b = args->target->image;
@@ -273,7 +274,7 @@ static cl_int issue_fill_image(const struct issue *to, void *data)
                                           to->waits, to->event);
 }
 
-static cl_int keep_fill_image(void *data)
+static cl_int keep_fill_image(struct queue *queue, void *data)
 {
     const struct image_fill *args = data;
     cl_int err = image_check_region(args->image, args->origin.at, args->region.at);
@@ -350,7 +351,7 @@ static cl_int issue_to_image(const struct issue *to, void *data)
         args->region.at, to->num_waits, to->waits, to->event);
 }
 
-static cl_int keep_buffer_copy(void *data)
+static cl_int keep_buffer_copy(struct queue *queue, void *data)
 {
     const struct buffer_copy *args = data;
     const size_t *region = args->region.at;
@@ -360,6 +361,9 @@ static cl_int keep_buffer_copy(void *data)
     size_t size = region[0] * region[1] * region[2] * args->image->image->element;
     if (size > args->buffer->size || args->offset > args->buffer->size - size)
         return CL_INVALID_VALUE;
+    err = ask_alignment(queue, args->buffer);
+    if (err != CL_SUCCESS)
+        return err;
     object_hold(args->image);
     object_hold(args->buffer);
     return CL_SUCCESS;

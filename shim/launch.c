@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/ask.h"
 #include "shim/enqueue.h"
 #include "shim/export.h"
 #include "shim/launch.h"
@@ -86,10 +87,21 @@ static const size_t *copy_sizes(size_t *to, const size_t *from, cl_uint dims)
     return from ? to : NULL;
 }
 
-static cl_int launch_keep(void *args)
+/* OpenCL 2.1 allows a launch of nothing. */
+static bool is_empty(const struct launch *launch)
+{
+    bool empty = !launch->global;
+    for (cl_uint i = 0; i < launch->dims && !empty; i++)
+        empty = !launch->global[i];
+    return empty;
+}
+
+static cl_int launch_keep(struct queue *queue, void *args)
 {
     struct launch *launch = args;
     cl_int status = launch_validate(launch);
+    if (status == CL_SUCCESS && is_empty(launch))
+        status = ask_empty(queue, launch_issue, launch);
     if (status != CL_SUCCESS)
         return status;
     launch->args = kernel_args_create(launch->kernel);

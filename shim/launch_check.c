@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "shim/ask.h"
 #include "shim/launch.h"
 
 static cl_int check_executable(const struct launch *launch)
@@ -24,16 +25,9 @@ static cl_int check_executable(const struct launch *launch)
 
 static cl_int check_global(const struct launch *launch)
 {
-    /* OpenCL 2.1 allows a launch of nothing. */
-    bool may_be_empty = launch->kernel->object.driver->version >= 210;
-    if (!launch->global)
-        return may_be_empty ? CL_SUCCESS : CL_INVALID_GLOBAL_WORK_SIZE;
-    for (cl_uint i = 0; i < launch->dims; i++) {
-        if (!launch->global[i] && !may_be_empty)
-            return CL_INVALID_GLOBAL_WORK_SIZE;
-        if (launch->offset && launch->offset[i] > SIZE_MAX - launch->global[i])
+    for (cl_uint i = 0; launch->global && launch->offset && i < launch->dims; i++)
+        if (launch->offset[i] > SIZE_MAX - launch->global[i])
             return CL_INVALID_GLOBAL_OFFSET;
-    }
     return CL_SUCCESS;
 }
 
@@ -121,6 +115,15 @@ static cl_int check_local_memory(const struct launch *launch)
     return most && needed > most ? CL_OUT_OF_RESOURCES : CL_SUCCESS;
 }
 
+static cl_int check_buffers(const struct launch *launch)
+{
+    const struct kernel *kernel = launch->kernel;
+    cl_int status = CL_SUCCESS;
+    for (cl_uint i = 0; i < kernel->num_args && status == CL_SUCCESS; i++)
+        status = ask_alignment(launch->queue, kernel_arg_mem(&kernel->args[i]));
+    return status;
+}
+
 cl_int launch_validate(const struct launch *launch)
 {
     cl_int status = check_executable(launch);
@@ -132,5 +135,7 @@ cl_int launch_validate(const struct launch *launch)
         status = CL_INVALID_KERNEL_ARGS;
     if (status == CL_SUCCESS)
         status = check_local_memory(launch);
+    if (status == CL_SUCCESS)
+        status = check_buffers(launch);
     return status;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/ask.h"
 #include "shim/enqueue.h"
 #include "shim/export.h"
 #include "shim/log.h"
@@ -71,10 +72,13 @@ static cl_int map_buffer_check(struct queue *queue, void *data)
     return add_record(args);
 }
 
-static cl_int map_keep(void *data)
+static cl_int map_keep(struct queue *queue, void *data)
 {
-    object_hold(((struct map *)data)->mem);
-    return CL_SUCCESS;
+    struct mem *mem = ((struct map *)data)->mem;
+    cl_int err = ask_alignment(queue, mem);
+    if (err == CL_SUCCESS)
+        object_hold(mem);
+    return err;
 }
 
 static void map_drop(void *data)
@@ -272,7 +276,7 @@ static cl_int unmap_check(struct queue *queue, void *data)
 }
 
 /* Mapped until the driver gets the command: a suspend before that must see the region as mapped. */
-static cl_int unmap_keep(void *data)
+static cl_int unmap_keep(struct queue *queue, void *data)
 {
     struct unmap *args = data;
     object_hold(args->mem);

@@ -125,7 +125,7 @@ static struct native_copy *create_copy(const struct native *native)
     return NULL;
 }
 
-static cl_int native_keep(void *args)
+static cl_int native_keep(struct queue *queue, void *args)
 {
     struct native *native = args;
     struct native_copy *copy = create_copy(native);

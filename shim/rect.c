@@ -2,6 +2,7 @@
 /* OpenCL 3.0 §5.2.2, §5.2.3: reading, writing and copying rectangles of buffers. */
 #include <string.h>
 
+#include "shim/ask.h"
 #include "shim/enqueue.h"
 #include "shim/export.h"
 #include "shim/transfer.h"
@@ -69,20 +70,25 @@ static cl_int rect_check(struct queue *queue, struct rect *args, bool write)
     return err == CL_SUCCESS ? transfer_check_access(args->buffer.mem, write) : err;
 }
 
-static cl_int rect_hold(struct rect *args)
+static cl_int rect_hold(struct queue *queue, struct rect *args)
 {
+    cl_int err = ask_alignment(queue, args->buffer.mem);
+    if (err == CL_SUCCESS)
+        err = ask_alignment(queue, args->other.mem);
+    if (err != CL_SUCCESS)
+        return err;
     object_hold(args->buffer.mem);
     object_hold(args->other.mem);
     return CL_SUCCESS;
 }
 
 /* The pitches of the application's memory. */
-static cl_int rect_keep(void *data)
+static cl_int rect_keep(struct queue *queue, void *data)
 {
     struct rect *args = data;
     cl_int err = check_pitches(
         args->region, pitches_of(args->region, args->other_row_pitch, args->other_slice_pitch));
-    return err == CL_SUCCESS ? rect_hold(args) : err;
+    return err == CL_SUCCESS ? rect_hold(queue, args) : err;
 }
 
 static void rect_drop(void *data)
@@ -228,7 +234,7 @@ static bool rows_meet(const size_t *region, struct pitches pitches, size_t apart
 }
 
 /* §5.2.3: within one buffer the pitches are the same and nothing overlaps. */
-static cl_int copy_rect_keep(void *data)
+static cl_int copy_rect_keep(struct queue *queue, void *data)
 {
     struct rect *args = data;
     const struct mem *from = args->buffer.mem, *to = args->other.mem;
@@ -241,7 +247,7 @@ static cl_int copy_rect_keep(void *data)
                                      start_of(to, args->other_origin, other));
     if (transfer_same_bytes(from, to) && alike && rows_meet(args->region, pitches, apart))
         return CL_MEM_COPY_OVERLAP;
-    return rect_hold(args);
+    return rect_hold(queue, args);
 }
 
 static cl_int copy_rect_issue(const struct issue *to, void *data)

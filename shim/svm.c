@@ -120,7 +120,7 @@ static cl_int issue_release(const struct issue *to, void *data)
     return err;
 }
 
-static cl_int keep_release(void *data)
+static cl_int keep_release(struct queue *queue, void *data)
 {
     return copy_list(&((struct svm_release *)data)->list) ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
 }
@@ -180,7 +180,7 @@ static cl_int issue_migration(const struct issue *to, void *data)
                                               args->flags, to->num_waits, to->waits, to->event);
 }
 
-static cl_int keep_migration(void *data)
+static cl_int keep_migration(struct queue *queue, void *data)
 {
     struct svm_migration *args = data;
     if (transfer_check_migration(args->flags) != CL_SUCCESS)

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "shim/ask.h"
 #include "shim/enqueue.h"
 #include "shim/export.h"
 #include "shim/transfer.h"
@@ -32,11 +33,13 @@ static cl_int issue_copy(const struct issue *to, void *data)
                                           args->size, to->num_waits, to->waits, to->event);
 }
 
-static cl_int keep_copy(void *data)
+static cl_int keep_copy(struct queue *queue, void *data)
 {
     const struct svm_copy *args = data;
     uintptr_t a = (uintptr_t)args->target, b = (uintptr_t)args->source;
-    return args->size && transfer_distance(a, b) < args->size ? CL_MEM_COPY_OVERLAP : CL_SUCCESS;
+    if (!args->size)
+        return ask_empty(queue, issue_copy, data);
+    return transfer_distance(a, b) < args->size ? CL_MEM_COPY_OVERLAP : CL_SUCCESS;
 }
 
 static const struct command_type svm_memcpy = {"clEnqueueSVMMemcpy",
@@ -83,15 +86,17 @@ static cl_int issue_fill(const struct issue *to, void *data)
         args->size, to->num_waits, to->waits, to->event);
 }
 
-static cl_int keep_fill(void *data)
+static cl_int keep_fill(struct queue *queue, void *data)
 {
     struct svm_fill *args = data;
     size_t step = args->pattern_size;
     if (!step || step > PATTERN_MAX || (step & (step - 1)) || args->size % step ||
         (uintptr_t)args->pointer % step)
         return CL_INVALID_VALUE;
-    memcpy(args->kept, args->pattern, step);
-    return CL_SUCCESS;
+    cl_int err = args->size ? CL_SUCCESS : ask_empty(queue, issue_fill, args);
+    if (err == CL_SUCCESS)
+        memcpy(args->kept, args->pattern, step);
+    return err;
 }
 
 static const struct command_type svm_memfill = {"clEnqueueSVMMemFill",
@@ -140,7 +145,7 @@ static cl_int issue_map(const struct issue *to, void *data)
                                        args->size, to->num_waits, to->waits, to->event);
 }
 
-static cl_int keep_map(void *data)
+static cl_int keep_map(struct queue *queue, void *data)
 {
     const struct svm_map *args = data;
     const cl_map_flags access = CL_MAP_READ | CL_MAP_WRITE;

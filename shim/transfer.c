@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/ask.h"
 #include "shim/enqueue.h"
 #include "shim/export.h"
 
@@ -59,10 +60,14 @@ static cl_int linear_check(struct queue *queue, struct linear *args, bool write)
                         args->pointer, write);
 }
 
-static cl_int linear_keep(void *args)
+static cl_int linear_keep(struct queue *queue, struct linear *args, ask_command *issue)
 {
-    object_hold(((struct linear *)args)->buffer.mem);
-    return CL_SUCCESS;
+    cl_int err = ask_alignment(queue, args->buffer.mem);
+    if (err == CL_SUCCESS && !args->size)
+        err = ask_empty(queue, issue, args);
+    if (err == CL_SUCCESS)
+        object_hold(args->buffer.mem);
+    return err;
 }
 
 static void linear_drop(void *args)
@@ -88,13 +93,18 @@ static cl_int read_issue(const struct issue *to, void *data)
                                            to->waits, to->event);
 }
 
+static cl_int read_keep(struct queue *queue, void *args)
+{
+    return linear_keep(queue, args, read_issue);
+}
+
 static const struct command_type read_type = {"clEnqueueReadBuffer",
                                               CL_COMMAND_READ_BUFFER,
                                               0,
                                               sizeof(struct linear),
                                               read_check,
                                               read_issue,
-                                              linear_keep,
+                                              read_keep,
                                               linear_drop,
                                               NULL,
                                               linear_needs};
@@ -145,13 +155,18 @@ static void write_wrote(const struct issue *to, const void *args)
     mem_wrote(((const struct linear *)args)->buffer.mem);
 }
 
+static cl_int write_keep(struct queue *queue, void *args)
+{
+    return linear_keep(queue, args, write_issue);
+}
+
 static const struct command_type write_type = {"clEnqueueWriteBuffer",
                                                CL_COMMAND_WRITE_BUFFER,
                                                0,
                                                sizeof(struct linear),
                                                write_check,
                                                write_issue,
-                                               linear_keep,
+                                               write_keep,
                                                linear_drop,
                                                write_wrote,
                                                linear_needs};
@@ -209,19 +224,6 @@ bool transfer_same_bytes(const struct mem *a, const struct mem *b)
     return a == b || (a->parent && a->parent == b->parent);
 }
 
-static cl_int copy_keep(void *data)
-{
-    struct copy *args = data;
-    size_t from = args->source.mem->origin + args->source_offset;
-    size_t to = args->destination.mem->origin + args->destination_offset;
-    if (transfer_same_bytes(args->source.mem, args->destination.mem) &&
-        transfer_distance(from, to) < args->size)
-        return CL_MEM_COPY_OVERLAP;
-    object_hold(args->source.mem);
-    object_hold(args->destination.mem);
-    return CL_SUCCESS;
-}
-
 static void copy_drop(void *data)
 {
     struct copy *args = data;
@@ -235,6 +237,26 @@ static cl_int copy_issue(const struct issue *to, void *data)
     return to->driver->clEnqueueCopyBuffer(
         to->real, mem_real(args->source.mem), mem_real(args->destination.mem), args->source_offset,
         args->destination_offset, args->size, to->num_waits, to->waits, to->event);
+}
+
+static cl_int copy_keep(struct queue *queue, void *data)
+{
+    struct copy *args = data;
+    size_t from = args->source.mem->origin + args->source_offset;
+    size_t to = args->destination.mem->origin + args->destination_offset;
+    if (transfer_same_bytes(args->source.mem, args->destination.mem) &&
+        transfer_distance(from, to) < args->size)
+        return CL_MEM_COPY_OVERLAP;
+    cl_int err = ask_alignment(queue, args->source.mem);
+    if (err == CL_SUCCESS)
+        err = ask_alignment(queue, args->destination.mem);
+    if (err == CL_SUCCESS && !args->size)
+        err = ask_empty(queue, copy_issue, args);
+    if (err != CL_SUCCESS)
+        return err;
+    object_hold(args->source.mem);
+    object_hold(args->destination.mem);
+    return CL_SUCCESS;
 }
 
 static void copy_wrote(const struct issue *to, const void *args)
@@ -296,15 +318,6 @@ static cl_int fill_check(struct queue *queue, void *data)
                : CL_SUCCESS;
 }
 
-static cl_int fill_keep(void *data)
-{
-    struct fill *args = data;
-    memcpy(args->kept, args->pattern, args->pattern_size);
-    args->pattern = NULL;
-    object_hold(args->buffer.mem);
-    return CL_SUCCESS;
-}
-
 static void fill_drop(void *data)
 {
     object_drop(((struct fill *)data)->buffer.mem);
@@ -316,6 +329,20 @@ static cl_int fill_issue(const struct issue *to, void *data)
     return to->driver->clEnqueueFillBuffer(
         to->real, mem_real(args->buffer.mem), args->pattern ? args->pattern : args->kept,
         args->pattern_size, args->offset, args->size, to->num_waits, to->waits, to->event);
+}
+
+static cl_int fill_keep(struct queue *queue, void *data)
+{
+    struct fill *args = data;
+    cl_int err = ask_alignment(queue, args->buffer.mem);
+    if (err == CL_SUCCESS && !args->size)
+        err = ask_empty(queue, fill_issue, args);
+    if (err != CL_SUCCESS)
+        return err;
+    memcpy(args->kept, args->pattern, args->pattern_size);
+    args->pattern = NULL;
+    object_hold(args->buffer.mem);
+    return CL_SUCCESS;
 }
 
 static void fill_wrote(const struct issue *to, const void *args)
@@ -383,7 +410,7 @@ cl_int transfer_check_migration(cl_mem_migration_flags flags)
     return flags & ~known ? CL_INVALID_VALUE : CL_SUCCESS;
 }
 
-static cl_int migrate_keep(void *data)
+static cl_int migrate_keep(struct queue *queue, void *data)
 {
     struct migrate *args = data;
     if (transfer_check_migration(args->flags) != CL_SUCCESS)

@@ -120,6 +120,8 @@ void kernel_args_wrote(const struct kernel_args *args);
 /* Has `need` look at each memory object that such a launch may use, until one fails. */
 cl_int kernel_needs(const struct kernel *kernel, const struct kernel_arg *args,
                     cl_int (*need)(struct mem *mem));
+/* The memory object that an argument names, where that is still there; else NULL. */
+struct mem *kernel_arg_mem(const struct kernel_arg *arg);
 /* Have all arguments been set, to what is still there? */
 bool kernel_args_set(const struct kernel *kernel);
 /* A copy that holds the objects, those that are still there; NULL without memory. */

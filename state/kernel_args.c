@@ -278,8 +278,7 @@ void kernel_args_wrote(const struct kernel_args *args)
     note_writes(args->args, args->count);
 }
 
-/* The memory object that an argument names, where that is still there; else NULL. */
-static struct mem *mem_of(const struct kernel_arg *arg)
+struct mem *kernel_arg_mem(const struct kernel_arg *arg)
 {
     struct object *object = arg->kind == ARG_OBJECT ? arg->object : NULL;
     bool is_mem = object && object->was == KIND_MEM && object_alive(object, arg->generation);
@@ -291,7 +290,7 @@ cl_int kernel_needs(const struct kernel *kernel, const struct kernel_arg *args,
 {
     cl_int err = CL_SUCCESS;
     for (cl_uint i = 0; i < kernel->num_args && err == CL_SUCCESS; i++) {
-        struct mem *mem = mem_of(&args[i]);
+        struct mem *mem = kernel_arg_mem(&args[i]);
         if (mem)
             err = need(mem);
     }

@@ -44,7 +44,7 @@ void queue_destroy(void *object)
     NOT_CANCELLED();
     struct queue *queue = object;
     if (queue->object.real && !(queue->flags & CL_QUEUE_ON_DEVICE))
-        straggler_add(queue);
+        straggler_add(queue, queue_real(queue));
     roster_remove(&queue_roster, &queue->member);
     queue_release(queue);
     free(queue->properties);

@@ -63,22 +63,22 @@ bool straggler_orphans_ended(void)
     return atomic_load(&num_orphans) == 0;
 }
 
-void straggler_add(struct queue *queue)
+void straggler_add(struct queue *queue, cl_command_queue real)
 {
     const struct driver *driver = queue->object.driver;
     _Atomic unsigned *count = &queue->context->num_stragglers;
     atomic_fetch_add(count, 1);
     struct straggler *straggler = malloc(sizeof *straggler);
-    if (!straggler || driver->clEnqueueMarkerWithWaitList(queue_real(queue), 0, NULL,
-                                                          &straggler->last) != CL_SUCCESS) {
+    if (!straggler ||
+        driver->clEnqueueMarkerWithWaitList(real, 0, NULL, &straggler->last) != CL_SUCCESS) {
         free(straggler);
-        driver->clFinish(queue_real(queue));
+        driver->clFinish(real);
         atomic_fetch_sub(count, 1);
         return;
     }
     straggler->driver = driver;
     straggler->device = object_hold(queue->device->parent ? queue->device : NULL);
-    driver->clFlush(queue_real(queue));
+    driver->clFlush(real);
     put(&queue->context->stragglers, straggler);
     straggler_ended(queue->context);
     straggler_orphans_ended();

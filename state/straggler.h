@@ -7,8 +7,9 @@
 
 #include "state/queue.h"
 
-/* Of a queue that is about to be released; where the driver has no memory for it, waits instead. */
-void straggler_add(struct queue *queue);
+/* Of a driver's queue that is about to be released, this one's own or another on its device; where
+ * the driver has no memory for it, waits instead. */
+void straggler_add(struct queue *queue, cl_command_queue real);
 /* Have all of the context's ended? Those that have are forgotten. */
 bool straggler_ended(struct context *context);
 /* Those of contexts that are gone. */

@@ -37,8 +37,6 @@ static void parse_caps(struct caps *caps, char *text)
             caps->max_wg = parse_size(word + 6);
         else if (!strncmp(word, "maximage=", 9))
             caps->max_image = parse_size(word + 9);
-        else if (!strncmp(word, "align=", 6))
-            caps->align = parse_size(word + 6);
         else if (!strcmp(word, "nofp64"))
             caps->no_fp64 = true;
         else if (!strcmp(word, "noimages"))
@@ -51,6 +49,10 @@ static void parse_caps(struct caps *caps, char *text)
             caps->extras = true;
         else if (!strncmp(word, "variables=", 10))
             caps->variables = parse_size(word + 10);
+        else if (!strncmp(word, "align=", 6))
+            caps->align = parse_size(word + 6);
+        else if (!strcmp(word, "noempty"))
+            caps->no_empty = true;
         else
             fprintf(stderr, "shadowcl test driver: no such cap: `%s`\n", word);
     }

@@ -23,10 +23,11 @@ struct caps {
     size_t mem;       /* 0: all that the node has */
     size_t max_wg;    /* 0: as pocl */
     size_t max_image; /* pixels along an edge; 0: as pocl */
-    size_t align;     /* bytes that sub-buffers begin at multiples of; 0: as pocl */
     size_t variables; /* bytes of program-scope variables in every program built */
+    size_t align;     /* of sub-buffers, bytes, for commands; 0: as pocl */
     bool extras;      /* see extras.c */
     bool no_fp64, no_images, no_uint8, no_out_of_order;
+    bool no_empty; /* ranges */
 };
 
 /* Which file a path led to; a file made anew is another one even if it got the old number. */
@@ -69,6 +70,7 @@ struct mem {
     unsigned char *host_ptr; /* the application's, with CL_MEM_USE_HOST_PTR only */
     struct device *device;   /* NULL when the contents are a parent's */
     size_t offset;           /* of the contents in the device's memory */
+    size_t origin;           /* of a sub-buffer */
     struct landing *landing; /* not owned */
 };
 
@@ -116,6 +118,7 @@ unsigned event_mask(cl_event event);
              : kernel_mask, cl_event                                                               \
              : event_mask)(object)
 cl_context queue_context(cl_command_queue queue);
+struct device *queue_device(cl_command_queue queue);
 
 /* device.c */
 extern struct device devices[MAX_DEVICES];
@@ -173,6 +176,12 @@ unsigned char *mem_contents(const struct mem *mem);
 cl_mem mem_adopt(struct mem *mem, cl_mem id);
 /* A record for an object whose contents are a parent's. */
 cl_mem mem_adopt_part(cl_mem id, cl_mem parent, cl_mem_flags flags, size_t origin);
+
+/* checks.c: what devices with the caps `align` and `noempty` refuse. The buffers may be NULL. */
+cl_int check_range(cl_command_queue queue, size_t size, cl_mem buffer, cl_mem other);
+cl_int check_launch(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions,
+                    const size_t *global);
+void checks_stop(void);
 
 /* faults.c */
 void faults_start(void);

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENQUEUE(name, parameters, arguments)                                                       \
+#define ENQUEUE(name, parameters, arguments, check)                                                \
     cl_int CL_API_CALL name parameters                                                             \
     {                                                                                              \
         cl_int err = call_begin(CALL_##name, devices_of(queue));                                   \
+        if (err == CL_SUCCESS)                                                                     \
+            err = check;                                                                           \
         return err == CL_SUCCESS ? adopt_event(pocl->name arguments, event) : err;                 \
     }
 
@@ -49,11 +51,13 @@ static void waits_finish(struct waits *waits)
 }
 
 /* Copies from and to the host, which can be spoiled, and held back. */
-#define COPY(name, parameters, arguments)                                                          \
+#define COPY(name, parameters, arguments, check)                                                   \
     cl_int CL_API_CALL name parameters                                                             \
     {                                                                                              \
         cl_int err = call_begin(CALL_##name, devices_of(queue));                                   \
         cl_int error = faults_spoiled();                                                           \
+        if (err == CL_SUCCESS)                                                                     \
+            err = check;                                                                           \
         if (err == CL_SUCCESS && error != CL_SUCCESS)                                              \
             return blocking ? error : spoil_command(queue, error, num_waits, waits, event);        \
         if (err != CL_SUCCESS || blocking)                                                         \
@@ -69,11 +73,13 @@ static void waits_finish(struct waits *waits)
 COPY(clEnqueueReadBuffer,
      (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
       void *data, cl_uint num_waits, const cl_event *waits, cl_event *event),
-     (queue, buffer, blocking, offset, size, data, num_waits, waits, event))
+     (queue, buffer, blocking, offset, size, data, num_waits, waits, event),
+     check_range(queue, size, buffer, NULL))
 COPY(clEnqueueWriteBuffer,
      (cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
       const void *data, cl_uint num_waits, const cl_event *waits, cl_event *event),
-     (queue, buffer, blocking, offset, size, data, num_waits, waits, event))
+     (queue, buffer, blocking, offset, size, data, num_waits, waits, event),
+     check_range(queue, size, buffer, NULL))
 
 ENQUEUE(clEnqueueReadBufferRect,
         (cl_command_queue queue, cl_mem buffer, cl_bool blocking, const size_t *origin,
@@ -81,69 +87,78 @@ ENQUEUE(clEnqueueReadBufferRect,
          size_t host_row_pitch, size_t host_slice_pitch, void *data, cl_uint num_waits,
          const cl_event *waits, cl_event *event),
         (queue, buffer, blocking, origin, host_origin, region, row_pitch, slice_pitch,
-         host_row_pitch, host_slice_pitch, data, num_waits, waits, event))
+         host_row_pitch, host_slice_pitch, data, num_waits, waits, event),
+        check_range(queue, 1, buffer, NULL))
 ENQUEUE(clEnqueueWriteBufferRect,
         (cl_command_queue queue, cl_mem buffer, cl_bool blocking, const size_t *origin,
          const size_t *host_origin, const size_t *region, size_t row_pitch, size_t slice_pitch,
          size_t host_row_pitch, size_t host_slice_pitch, const void *data, cl_uint num_waits,
          const cl_event *waits, cl_event *event),
         (queue, buffer, blocking, origin, host_origin, region, row_pitch, slice_pitch,
-         host_row_pitch, host_slice_pitch, data, num_waits, waits, event))
+         host_row_pitch, host_slice_pitch, data, num_waits, waits, event),
+        check_range(queue, 1, buffer, NULL))
 ENQUEUE(clEnqueueCopyBuffer,
         (cl_command_queue queue, cl_mem from, cl_mem to, size_t from_offset, size_t to_offset,
          size_t size, cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, from, to, from_offset, to_offset, size, num_waits, waits, event))
+        (queue, from, to, from_offset, to_offset, size, num_waits, waits, event),
+        check_range(queue, size, from, to))
 ENQUEUE(clEnqueueCopyBufferRect,
         (cl_command_queue queue, cl_mem from, cl_mem to, const size_t *from_origin,
          const size_t *to_origin, const size_t *region, size_t from_row_pitch,
          size_t from_slice_pitch, size_t to_row_pitch, size_t to_slice_pitch, cl_uint num_waits,
          const cl_event *waits, cl_event *event),
         (queue, from, to, from_origin, to_origin, region, from_row_pitch, from_slice_pitch,
-         to_row_pitch, to_slice_pitch, num_waits, waits, event))
+         to_row_pitch, to_slice_pitch, num_waits, waits, event),
+        check_range(queue, 1, from, to))
 ENQUEUE(clEnqueueFillBuffer,
         (cl_command_queue queue, cl_mem buffer, const void *pattern, size_t pattern_size,
          size_t offset, size_t size, cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, buffer, pattern, pattern_size, offset, size, num_waits, waits, event))
+        (queue, buffer, pattern, pattern_size, offset, size, num_waits, waits, event),
+        check_range(queue, size, buffer, NULL))
 COPY(clEnqueueReadImage,
      (cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
       const size_t *region, size_t row_pitch, size_t slice_pitch, void *data, cl_uint num_waits,
       const cl_event *waits, cl_event *event),
      (queue, image, blocking, origin, region, row_pitch, slice_pitch, data, num_waits, waits,
-      event))
+      event),
+     CL_SUCCESS)
 COPY(clEnqueueWriteImage,
      (cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
       const size_t *region, size_t row_pitch, size_t slice_pitch, const void *data,
       cl_uint num_waits, const cl_event *waits, cl_event *event),
      (queue, image, blocking, origin, region, row_pitch, slice_pitch, data, num_waits, waits,
-      event))
+      event),
+     CL_SUCCESS)
 ENQUEUE(clEnqueueCopyImage,
         (cl_command_queue queue, cl_mem from, cl_mem to, const size_t *from_origin,
          const size_t *to_origin, const size_t *region, cl_uint num_waits, const cl_event *waits,
          cl_event *event),
-        (queue, from, to, from_origin, to_origin, region, num_waits, waits, event))
+        (queue, from, to, from_origin, to_origin, region, num_waits, waits, event), CL_SUCCESS)
 ENQUEUE(clEnqueueCopyImageToBuffer,
         (cl_command_queue queue, cl_mem from, cl_mem to, const size_t *origin, const size_t *region,
          size_t offset, cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, from, to, origin, region, offset, num_waits, waits, event))
+        (queue, from, to, origin, region, offset, num_waits, waits, event),
+        check_range(queue, 1, to, NULL))
 ENQUEUE(clEnqueueCopyBufferToImage,
         (cl_command_queue queue, cl_mem from, cl_mem to, size_t offset, const size_t *origin,
          const size_t *region, cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, from, to, offset, origin, region, num_waits, waits, event))
+        (queue, from, to, offset, origin, region, num_waits, waits, event),
+        check_range(queue, 1, from, NULL))
 ENQUEUE(clEnqueueFillImage,
         (cl_command_queue queue, cl_mem image, const void *color, const size_t *origin,
          const size_t *region, cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, image, color, origin, region, num_waits, waits, event))
+        (queue, image, color, origin, region, num_waits, waits, event), CL_SUCCESS)
 ENQUEUE(clEnqueueMigrateMemObjects,
         (cl_command_queue queue, cl_uint num_mems, const cl_mem *mems, cl_mem_migration_flags flags,
          cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, num_mems, mems, flags, num_waits, waits, event))
+        (queue, num_mems, mems, flags, num_waits, waits, event), CL_SUCCESS)
 ENQUEUE(clEnqueueMarkerWithWaitList,
         (cl_command_queue queue, cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, num_waits, waits, event))
+        (queue, num_waits, waits, event), CL_SUCCESS)
 ENQUEUE(clEnqueueBarrierWithWaitList,
         (cl_command_queue queue, cl_uint num_waits, const cl_event *waits, cl_event *event),
-        (queue, num_waits, waits, event))
-ENQUEUE(clEnqueueMarker, (cl_command_queue queue, cl_event *event), (queue, event))
+        (queue, num_waits, waits, event), CL_SUCCESS)
+ENQUEUE(clEnqueueMarker, (cl_command_queue queue, cl_event *event), (queue, event), CL_SUCCESS)
 
 PASS(clEnqueueWaitForEvents, (cl_command_queue queue, cl_uint num_events, const cl_event *events),
      (queue, num_events, events), queue)
@@ -151,11 +166,9 @@ PASS(clEnqueueBarrier, (cl_command_queue queue), (queue), queue)
 
 static bool group_fits(cl_command_queue queue, cl_uint dimensions, const size_t *local)
 {
-    cl_device_id id = NULL;
     if (!queue || !local)
         return true;
-    pocl->clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof id, &id, NULL);
-    struct device *device = device_find(id);
+    const struct device *device = queue_device(queue);
     size_t size = 1;
     for (cl_uint i = 0; i < dimensions && i < 3; i++)
         size *= local[i];
@@ -170,6 +183,8 @@ cl_int CL_API_CALL clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kern
     cl_int err = call_begin(CALL_clEnqueueNDRangeKernel, devices_of(queue));
     if (err == CL_SUCCESS && !group_fits(queue, dimensions, local))
         err = CL_INVALID_WORK_GROUP_SIZE;
+    if (err == CL_SUCCESS)
+        err = check_launch(queue, kernel, dimensions, global);
     if (err != CL_SUCCESS)
         return err;
     struct waits list = stalled(queue, STALL_KERNELS, num_waits, waits);
@@ -182,7 +197,10 @@ cl_int CL_API_CALL clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kern
 cl_int CL_API_CALL clEnqueueTask(cl_command_queue queue, cl_kernel kernel, cl_uint num_waits,
                                  const cl_event *waits, cl_event *event)
 {
+    const size_t one = 1;
     cl_int err = call_begin(CALL_clEnqueueTask, devices_of(queue));
+    if (err == CL_SUCCESS)
+        err = check_launch(queue, kernel, 1, &one);
     if (err != CL_SUCCESS)
         return err;
     struct waits list = stalled(queue, STALL_KERNELS, num_waits, waits);

@@ -65,6 +65,14 @@ unsigned queue_mask(cl_command_queue queue)
     return device_mask(id);
 }
 
+struct device *queue_device(cl_command_queue queue)
+{
+    cl_device_id id = NULL;
+    if (queue)
+        pocl->clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof id, &id, NULL);
+    return id ? device_find(id) : NULL;
+}
+
 cl_context queue_context(cl_command_queue queue)
 {
     cl_context context = NULL;

@@ -4,15 +4,11 @@
 
 #include <stdlib.h>
 
-CREATE(cl_kernel, clCreateKernel, (cl_program program, const char *name, cl_int *errcode_ret),
-       (program, name, errcode_ret), program)
 CREATE(cl_kernel, clCloneKernel, (cl_kernel kernel, cl_int *errcode_ret), (kernel, errcode_ret),
        kernel)
 RETAIN(clRetainKernel, cl_kernel)
 RELEASE(clReleaseKernel, cl_kernel)
 QUERY(clGetKernelInfo, cl_kernel, cl_kernel_info)
-PASS(clSetKernelArg, (cl_kernel kernel, cl_uint index, size_t size, const void *value),
-     (kernel, index, size, value), kernel)
 PASS(clGetKernelArgInfo,
      (cl_kernel kernel, cl_uint index, cl_kernel_arg_info param, size_t space, void *value,
       size_t *size_ret),

@@ -116,6 +116,8 @@ void *CL_API_CALL clEnqueueMapBuffer(cl_command_queue queue, cl_mem buffer, cl_b
                                      cl_int *errcode_ret)
 {
     cl_int err = call_begin(CALL_clEnqueueMapBuffer, devices_of(queue));
+    if (err == CL_SUCCESS)
+        err = check_range(queue, size, buffer, NULL);
     if (err != CL_SUCCESS)
         return failed(errcode_ret, err);
     struct wait_list list = {num_waits, waits};

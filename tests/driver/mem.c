@@ -131,6 +131,7 @@ cl_mem mem_adopt_part(cl_mem id, cl_mem parent, cl_mem_flags flags, size_t origi
     if (!(flags & HOST_ACCESS))
         mem->flags |= whole->flags & HOST_ACCESS;
     mem->host_ptr = whole->host_ptr ? whole->host_ptr + origin : NULL;
+    mem->origin = origin;
     remember(mem, id);
     return adopt(id);
 }

@@ -34,6 +34,7 @@ __attribute__((destructor)) static void stop(void)
     nodes_settle();
     landing_close(&dispatch);
     mems_stop();
+    checks_stop();
     devices_stop();
     faults_stop();
 }
