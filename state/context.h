@@ -18,6 +18,9 @@ struct context_callback {
     cl_context context;
 };
 
+/* Does a driver hold what kernels' arguments name (state/kernel_keeps.c)? */
+enum keeps_args { KEEPS_UNKNOWN, KEEPS_NOTHING, KEEPS_ALL };
+
 struct context {
     struct object object;
     struct device **devices; /* owned array of held devices */
@@ -35,6 +38,7 @@ struct context {
     cl_command_queue lifter; /* the same, for commands that bring up what they need: shim/lazy.c */
     _Atomic unsigned writes; /* commands that may have written any of its objects */
     bool copying;            /* it is on the list of shim/precopy.c */
+    _Atomic uint8_t keeps;   /* enum keeps_args */
     struct straggler *_Atomic stragglers; /* owned; see state/straggler.h */
     _Atomic unsigned num_stragglers;
     struct copies *copies; /* owned, with the copier: what it was given */

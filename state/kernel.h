@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kernels and their arguments, recorded as the application gave them. An argument has no hold on
- * the object it names (OpenCL 3.0 §5.9.2): one that is gone at a rebuild is left unset. */
+ * the object it names (OpenCL 3.0 §5.9.2), but where the driver does otherwise (`keeps`): one that
+ * is gone at a rebuild is left unset. */
 #ifndef SHADOWCL_STATE_KERNEL_H
 #define SHADOWCL_STATE_KERNEL_H
 
@@ -23,12 +24,13 @@ enum arg_class { CLASS_UNKNOWN, CLASS_MEM, CLASS_SCALAR, CLASS_SAMPLER, CLASS_QU
 struct kernel_arg {
     uint8_t kind;        /* enum arg_kind */
     uint8_t class;       /* enum arg_class */
-    bool is_read;        /* __constant, or a read_only image: no kernel can write there */
-    bool is_outside;     /* the value is at `outside`, where `room` bytes are */
+    bool is_read : 1;    /* __constant, or a read_only image: no kernel can write there */
+    bool is_outside : 1; /* the value is at `outside`, where `room` bytes are */
+    bool is_held : 1;    /* the object, by this argument */
     uint32_t generation; /* of the object: who was meant, should the slot be used again */
     size_t size;
     union {
-        struct object *object; /* of ARG_OBJECT; held in kernel_args only */
+        struct object *object; /* of ARG_OBJECT; in kernel_args always held */
         unsigned char inside[ARG_INSIDE];
         struct {
             unsigned char *outside; /* owned */
@@ -58,6 +60,7 @@ struct kernel {
     struct kernel_arg *args;   /* behind the struct where its slot has room for them, else owned */
     cl_uint num_args;          /* the kernel's name is behind them, in the same memory */
     bool classified;           /* the arguments' classes were asked for */
+    uint8_t keeps;             /* enum keeps_args of the context, once asked for */
     struct info_cache info;    /* see kernel_info_key */
     struct kernel_exec *execs; /* owned */
     /* What mem_notes_taken was when a launch last noted what these arguments may write. */
@@ -117,13 +120,16 @@ static inline void kernel_wrote(struct kernel *kernel)
         kernel_note_writes(kernel);
 }
 void kernel_args_wrote(const struct kernel_args *args);
+/* The memory object that an argument names, where that is still there; else NULL. */
+struct mem *kernel_arg_mem(const struct kernel_arg *arg);
 /* Has `need` look at each memory object that such a launch may use, until one fails. */
 cl_int kernel_needs(const struct kernel *kernel, const struct kernel_arg *args,
                     cl_int (*need)(struct mem *mem));
-/* The memory object that an argument names, where that is still there; else NULL. */
-struct mem *kernel_arg_mem(const struct kernel_arg *arg);
 /* Have all arguments been set, to what is still there? */
 bool kernel_args_set(const struct kernel *kernel);
+/* Does the driver hold what kernels' arguments name, against the specification? Found out once per
+ * context, by a kernel and a buffer of our own; `index` is an argument that takes a buffer. */
+enum keeps_args kernel_ask_keeps(const struct kernel *kernel, cl_uint index);
 /* A copy that holds the objects, those that are still there; NULL without memory. */
 struct kernel_args *kernel_args_create(const struct kernel *kernel);
 void kernel_args_destroy(struct kernel_args *args);

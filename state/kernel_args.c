@@ -78,11 +78,19 @@ static inline const unsigned char *bytes_of(const struct kernel_arg *arg)
     return arg->is_outside ? arg->outside : arg->inside;
 }
 
-static inline void free_outside(struct kernel_arg *arg)
+/* Of what an argument has of its own, memory or a hold. */
+static inline bool has_own(const struct kernel_arg *arg)
+{
+    return arg->is_outside || arg->is_held;
+}
+
+static void drop_own(struct kernel_arg *arg)
 {
     if (arg->is_outside)
         free(arg->outside);
-    arg->is_outside = false;
+    if (arg->is_held)
+        object_drop(arg->object);
+    arg->is_outside = arg->is_held = false;
 }
 
 /* A place for that many bytes, or NULL; what was there is lost. */
@@ -90,7 +98,7 @@ static unsigned char *make_room(struct kernel_arg *arg, size_t size)
 {
     if (arg->is_outside && arg->room >= size)
         return arg->outside;
-    free_outside(arg);
+    drop_own(arg);
     if (size <= ARG_INSIDE)
         return arg->inside;
     unsigned char *outside = malloc(size);
@@ -117,7 +125,7 @@ static cl_int record_long(struct kernel_arg *arg, size_t size, const void *value
 /* Inline, and a word by itself: most arguments are one. */
 static inline cl_int record_bytes(struct kernel_arg *arg, size_t size, const void *value)
 {
-    if (arg->is_outside || (size != sizeof(uint32_t) && size != sizeof(uint64_t)))
+    if (has_own(arg) || (size != sizeof(uint32_t) && size != sizeof(uint64_t)))
         return record_long(arg, size, value);
     if (size == sizeof(uint32_t))
         memcpy(arg->inside, value, sizeof(uint32_t));
@@ -132,8 +140,8 @@ static inline cl_int record_bytes(struct kernel_arg *arg, size_t size, const voi
  * told by its generation. */
 static inline void record_object(struct kernel_arg *arg, struct object *object, uint32_t generation)
 {
-    if (arg->is_outside)
-        free_outside(arg);
+    if (has_own(arg))
+        drop_own(arg);
     arg->object = object;
     arg->generation = generation;
     arg->size = sizeof(cl_mem);
@@ -175,6 +183,22 @@ static cl_int find_object(const struct kernel *kernel, enum arg_class class, con
     return CL_SUCCESS;
 }
 
+/* As the driver does: released by the program, it is there until the argument is another. */
+__attribute__((noinline)) static void keep_object(struct kernel *kernel, cl_uint index,
+                                                  struct object *object)
+{
+    if (kernel->keeps == KEEPS_UNKNOWN) {
+        const struct mem *mem = object->was == KIND_MEM ? (const struct mem *)object : NULL;
+        kernel->keeps = atomic_load(&kernel->program->context->keeps);
+        if (kernel->keeps == KEEPS_UNKNOWN && mem && mem->type == CL_MEM_OBJECT_BUFFER)
+            kernel->keeps = kernel_ask_keeps(kernel, index);
+    }
+    if (kernel->keeps == KEEPS_ALL) {
+        object_hold(object);
+        kernel->args[index].is_held = true;
+    }
+}
+
 /* What follows is in pieces that are not inlined: each saves the registers that it needs. */
 __attribute__((noinline)) static cl_int set_object(struct kernel *kernel, cl_uint index,
                                                    struct object *object)
@@ -185,6 +209,8 @@ __attribute__((noinline)) static cl_int set_object(struct kernel *kernel, cl_uin
     if (err != CL_SUCCESS)
         return err;
     record_object(arg, object, object->generation);
+    if (__builtin_expect(kernel->keeps != KEEPS_NOTHING, 0))
+        keep_object(kernel, index, object);
     atomic_store_explicit(&kernel->noted, 0, memory_order_relaxed);
     return CL_SUCCESS;
 }
@@ -199,6 +225,8 @@ __attribute__((noinline)) static cl_int set_bytes(struct kernel *kernel, cl_uint
         return err;
     if (value)
         return record_bytes(arg, size, value);
+    if (arg->is_held)
+        drop_own(arg);
     arg->size = size;
     arg->kind = ARG_SIZE;
     return CL_SUCCESS;
@@ -330,7 +358,7 @@ static bool copy_arg(struct kernel_arg *to, const struct kernel_arg *from)
 
 static void finish_arg(struct kernel_arg *arg)
 {
-    free_outside(arg);
+    drop_own(arg);
     arg->kind = ARG_UNSET;
 }
 
@@ -529,10 +557,14 @@ void kernel_exec_drop(struct kernel *kernel, struct kernel_exec *exec)
 
 bool kernel_copy_state(struct kernel *to, const struct kernel *from)
 {
-    for (cl_uint i = 0; i < to->num_args && i < from->num_args; i++)
+    for (cl_uint i = 0; i < to->num_args && i < from->num_args; i++) {
         if (!copy_arg(&to->args[i], &from->args[i]))
             return false;
+        to->args[i].is_held = from->args[i].is_held;
+        object_hold(to->args[i].is_held ? to->args[i].object : NULL);
+    }
     to->classified = from->classified;
+    to->keeps = from->keeps;
     return copy_execs(&to->execs, from->execs);
 }
 

@@ -82,6 +82,14 @@ static cl_kernel CL_API_CALL fake_create_kernel(cl_program program, const char *
     return (cl_kernel)0x2000;
 }
 
+/* By which it would be found out what the driver holds. */
+static cl_mem CL_API_CALL fake_create_buffer(cl_context of, cl_mem_flags flags, size_t size,
+                                             void *host_ptr, cl_int *err)
+{
+    *err = CL_OUT_OF_RESOURCES;
+    return NULL;
+}
+
 static cl_int CL_API_CALL fake_release_kernel(cl_kernel kernel)
 {
     return CL_SUCCESS;
@@ -104,6 +112,7 @@ static struct driver driver = {
     .clGetKernelArgInfo = fake_arg_info,
     .clSetKernelExecInfo = fake_set_exec,
     .clCreateKernel = fake_create_kernel,
+    .clCreateBuffer = fake_create_buffer,
     .clReleaseKernel = fake_release_kernel,
     .clReleaseSampler = fake_release_sampler,
     .clReleaseContext = fake_release_context,
@@ -182,6 +191,35 @@ static void test_handle_is_translated_and_not_held(void **state)
     assert_int_equal(released, 1);
     assert_int_equal(set_handle(1, NULL), CL_SUCCESS);
     assert_int_equal(given_word(1), 0);
+}
+
+/* Where the driver does hold them, so does the kernel: until the argument is another, whatever that
+ * is, or the kernel goes. */
+static void test_what_the_driver_holds_is_held(void **state)
+{
+    const unsigned char large[100] = {0};
+    const uint32_t small = 3;
+    atomic_store(&context->keeps, KEEPS_ALL);
+    for (int i = 0; i < 5; i++) {
+        struct sampler *sampler = new_sampler(&driver, 0x77);
+        released = 0;
+        assert_int_equal(set_handle(1, sampler), CL_SUCCESS);
+        assert_true(object_release(sampler));
+        assert_int_equal(released, 0);
+        assert_ptr_equal(kernel->args[1].object, sampler);
+        if (i == 0)
+            assert_int_equal(set_handle(1, NULL), CL_SUCCESS);
+        else if (i == 1)
+            assert_int_equal(kernel_set_arg(kernel, 1, sizeof large, large), CL_SUCCESS);
+        else if (i == 2)
+            assert_int_equal(kernel_set_arg(kernel, 1, sizeof small, &small), CL_SUCCESS);
+        else if (i == 3)
+            assert_int_equal(kernel_set_arg(kernel, 1, 64, NULL), CL_SUCCESS);
+        else
+            kernel_forget_args(kernel);
+        assert_int_equal(released, 1);
+    }
+    atomic_store(&context->keeps, KEEPS_UNKNOWN);
 }
 
 static void test_argument_whose_object_is_gone_is_left_unset(void **state)
@@ -385,6 +423,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(test_handle_is_translated_and_not_held),
+        TEST(test_what_the_driver_holds_is_held),
         TEST(test_argument_whose_object_is_gone_is_left_unset),
         TEST(test_wrong_index_is_refused),
         TEST(test_released_handle_is_refused),
