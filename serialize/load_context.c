@@ -101,7 +101,6 @@ int load_queue(struct load *load, const Shadowcl__Image__Queue *message, void **
     /* clSetCommandQueueProperty may have changed them since. */
     queue->flags = message->flags;
     queue->size = message->size;
-    queue->on_device_default = message->on_device_default;
     *it = queue;
     return 0;
 }

@@ -9,6 +9,5 @@ void save_queue(struct scratch *scratch, const struct queue *queue, Shadowcl__Im
     to->properties = save_properties(scratch, queue->properties, queue->num_properties);
     to->flags = queue->flags;
     to->size = queue->size;
-    to->on_device_default = queue->on_device_default;
     to->held = atomic_load(&((struct queue *)queue)->held);
 }

@@ -39,6 +39,42 @@ static cl_command_queue publish_queue(cl_context context, cl_device_id device,
     return (cl_command_queue)queue;
 }
 
+/* The program's own, by the driver's; held. NULL: the program has none that is this one. */
+static struct queue *find_queue(const struct context *context, cl_command_queue real)
+{
+    size_t count;
+    struct object **queues = roster_hold(&queue_roster, &count);
+    struct queue *found = NULL;
+    for (size_t i = 0; queues && real && i < count && !found; i++) {
+        struct queue *queue = (struct queue *)queues[i];
+        if (queue->context == context && queue_real(queue) == real)
+            found = object_hold(queue);
+    }
+    roster_drop(queues, queues ? count : 0);
+    return found;
+}
+
+static bool wants_default(const cl_queue_properties *properties)
+{
+    for (; properties && *properties; properties += 2)
+        if (*properties == CL_QUEUE_PROPERTIES)
+            return properties[1] & CL_QUEUE_ON_DEVICE_DEFAULT;
+    return false;
+}
+
+/* §5.1: there is one default queue on a device; who makes another gets that one, retained. NULL:
+ * this is the first, or the driver does otherwise. */
+static cl_command_queue the_default(struct context *context, cl_command_queue real)
+{
+    struct queue *queue = find_queue(context, real);
+    if (!queue)
+        return NULL;
+    RELEASE(queue->object.driver, clReleaseCommandQueue, real);
+    object_retain(queue);
+    object_drop(queue);
+    return (cl_command_queue)queue;
+}
+
 EXPORT cl_command_queue CL_API_CALL
 clCreateCommandQueueWithProperties(cl_context context, cl_device_id device,
                                    const cl_queue_properties *properties, cl_int *errcode_ret)
@@ -53,8 +89,11 @@ clCreateCommandQueueWithProperties(cl_context context, cl_device_id device,
         cl_command_queue real = queue_make(driver, context_real(context_check(context)),
                                            device_real(device_check(device)), properties, &status);
         loader_watched(driver, watching);
+        if (status == CL_SUCCESS && wants_default(properties))
+            queue = the_default(context_check(context), real);
         /* NULL properties and an empty list are the same to the driver, not to the query. */
-        queue = publish_queue(context, device, properties, 0, real, &status);
+        if (!queue)
+            queue = publish_queue(context, device, properties, 0, real, &status);
     }
     if (errcode_ret)
         *errcode_ret = status;
@@ -105,13 +144,10 @@ EXPORT cl_int CL_API_CALL clSetDefaultDeviceCommandQueue(cl_context context, cl_
     if (!driver->clSetDefaultDeviceCommandQueue || !has_device_queues(driver, device))
         return CL_INVALID_OPERATION;
     struct queue *queue = queue_check(command_queue);
-    if (!queue)
+    if (!queue || queue->context != context_check(context))
         return CL_INVALID_COMMAND_QUEUE;
-    status = driver->clSetDefaultDeviceCommandQueue(context_real(queue->context),
-                                                    device_real(queue->device), queue_real(queue));
-    if (status == CL_SUCCESS)
-        queue->on_device_default = true;
-    return status;
+    return driver->clSetDefaultDeviceCommandQueue(
+        context_real(queue->context), device_real(device_check(device)), queue_real(queue));
 }
 
 EXPORT cl_int CL_API_CALL clRetainCommandQueue(cl_command_queue command_queue)
@@ -131,7 +167,21 @@ EXPORT cl_int CL_API_CALL clReleaseCommandQueue(cl_command_queue command_queue)
     return queue && object_release(queue) ? CL_SUCCESS : CL_INVALID_COMMAND_QUEUE;
 }
 
-/* What has to be asked of the driver: the default queue on the device, and what we don't know. */
+/* The driver's answer, as the program's handle; NULL also where the program has released it. */
+static cl_int device_default(struct queue *queue, struct answer to)
+{
+    cl_command_queue real = NULL;
+    GATE(clGetCommandQueueInfo);
+    cl_int status = queue->object.driver->clGetCommandQueueInfo(
+        queue_real(queue), CL_QUEUE_DEVICE_DEFAULT, sizeof real, &real, NULL);
+    if (status != CL_SUCCESS)
+        return status;
+    struct queue *found = find_queue(queue->context, real);
+    status = info_value(to, (cl_command_queue)found);
+    object_drop(found);
+    return status;
+}
+
 static cl_int ask_driver(struct queue *queue, cl_command_queue_info param, struct answer to)
 {
     GATE(clGetCommandQueueInfo);
@@ -160,8 +210,7 @@ EXPORT cl_int CL_API_CALL clGetCommandQueueInfo(cl_command_queue command_queue,
     case CL_QUEUE_PROPERTIES_ARRAY:
         return info_bytes(to, queue->properties, queue->num_properties * sizeof *queue->properties);
     case CL_QUEUE_DEVICE_DEFAULT:
-        /* No driver seen has queues on the device; the driver's handle must not get out. */
-        return info_value(to, (cl_command_queue)NULL);
+        return device_default(queue, to);
     default:
         return ask_driver(queue, param_name, to);
     }

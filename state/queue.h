@@ -13,11 +13,10 @@ struct queue {
     cl_queue_properties *properties; /* owned, as given, 0-terminated; NULL: clCreateCommandQueue */
     size_t num_properties;           /* words, the 0 included */
     cl_command_queue_properties flags;
-    cl_uint size;           /* of a queue on the device, bytes */
-    bool on_device_default; /* by clSetDefaultDeviceCommandQueue */
-    _Atomic unsigned held;  /* commands of it that are held back (shim/hold.c) */
-    unsigned barriers;      /* among them: this and the next two are guarded by hold_lock */
-    uint64_t blocked_in;    /* of shim/hold.c's passes */
+    cl_uint size;          /* of a queue on the device, bytes */
+    _Atomic unsigned held; /* commands of it that are held back (shim/hold.c) */
+    unsigned barriers;     /* among them: this and the next two are guarded by hold_lock */
+    uint64_t blocked_in;   /* of shim/hold.c's passes */
     uint64_t barrier_in;
     struct member member; /* of queue_roster */
     /* How often it was flushed by us, and not by the program; and when it was last finished. */

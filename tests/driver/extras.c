@@ -21,10 +21,18 @@ bool extras_of(cl_context context)
 
 bool extras_info(const struct device *device, cl_device_info param, cl_ulong *value)
 {
-    if (!device->caps.extras || param != CL_DEVICE_QUEUE_ON_DEVICE_PROPERTIES)
+    if (!device->caps.extras)
         return false;
-    *value = CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
-    return true;
+    switch (param) {
+    case CL_DEVICE_QUEUE_ON_DEVICE_PROPERTIES:
+        *value = CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
+        return true;
+    case CL_DEVICE_DEVICE_ENQUEUE_CAPABILITIES:
+        *value = CL_DEVICE_QUEUE_SUPPORTED | CL_DEVICE_QUEUE_REPLACEABLE_DEFAULT;
+        return true;
+    default:
+        return false;
+    }
 }
 
 void extras_strip_context(cl_context_properties *properties)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Command queues. With the cap `extras` they know priorities, and their profiling can be set later:
- * to pocl it is on from the start, and queue_tells_times hides that. */
+/* Command queues. With the cap `extras` they know priorities, their profiling can be set later (to
+ * pocl it is on from the start, and queue_tells_times hides that), and there are queues on the
+ * device, of which one may be the default. */
 #include "tests/driver/driver.h"
 
 #include <stdlib.h>
@@ -11,20 +12,68 @@ enum { MOST = 64 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     cl_command_queue queue;
-    bool silent;
+    bool silent, on_device;
 } places[MOST]; /* guarded by lock; the latest ones of `extras` */
 static unsigned next;
+static struct {
+    cl_context context;
+    cl_device_id id;
+    cl_command_queue queue;
+} defaults[MOST]; /* guarded by lock; all NULL: free */
+
+/* Whose default it is, or for whom there is room; MOST: neither. */
+static unsigned find_default(cl_context context, cl_device_id id)
+{
+    unsigned free = MOST;
+    for (unsigned i = MOST; i-- > 0;) {
+        if (defaults[i].context == context && defaults[i].id == id)
+            return i;
+        free = defaults[i].context ? free : i;
+    }
+    return free;
+}
+
+/* The queue that it has now; `queue` becomes it, if it is one. */
+static cl_command_queue default_of(cl_context context, cl_device_id id, cl_command_queue queue)
+{
+    pthread_mutex_lock(&lock);
+    unsigned i = find_default(context, id);
+    if (i < MOST && queue) {
+        defaults[i].context = context;
+        defaults[i].id = id;
+        defaults[i].queue = queue;
+    }
+    cl_command_queue now = i < MOST ? defaults[i].queue : NULL;
+    pthread_mutex_unlock(&lock);
+    return now;
+}
+
+static bool is_on_device(cl_command_queue queue)
+{
+    bool found = false;
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < MOST; i++)
+        found |= places[i].queue == queue && places[i].on_device;
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static void note(cl_command_queue queue, bool silent, bool on_device)
+{
+    pthread_mutex_lock(&lock);
+    unsigned i = next++ % MOST;
+    places[i].queue = queue;
+    places[i].silent = silent;
+    places[i].on_device = on_device;
+    pthread_mutex_unlock(&lock);
+}
 
 static void set_silent(cl_command_queue queue, bool silent)
 {
-    unsigned i = 0;
     pthread_mutex_lock(&lock);
-    while (i < MOST && places[i].queue != queue)
-        i++;
-    if (i == MOST)
-        i = next++ % MOST;
-    places[i].queue = queue;
-    places[i].silent = silent;
+    for (unsigned i = 0; i < MOST; i++)
+        if (places[i].queue == queue)
+            places[i].silent = silent;
     pthread_mutex_unlock(&lock);
 }
 
@@ -63,10 +112,20 @@ static cl_command_queue create_with_extras(cl_context context, cl_device_id id,
 {
     /* A queue on the device is one that nobody but kernels can use: any will do. */
     cl_command_queue_properties known = flags & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
-    cl_command_queue queue = adopt(
+    bool is_default = flags & CL_QUEUE_ON_DEVICE_DEFAULT;
+    cl_command_queue queue = is_default ? default_of(context, id, NULL) : NULL;
+    if (queue) {
+        if (errcode_ret)
+            *errcode_ret = CL_SUCCESS;
+        pocl->clRetainCommandQueue(queue);
+        return queue;
+    }
+    queue = adopt(
         pocl->clCreateCommandQueue(context, id, known | CL_QUEUE_PROFILING_ENABLE, errcode_ret));
     if (queue)
-        set_silent(queue, !(flags & CL_QUEUE_PROFILING_ENABLE));
+        note(queue, !(flags & CL_QUEUE_PROFILING_ENABLE), flags & CL_QUEUE_ON_DEVICE);
+    if (queue && is_default)
+        default_of(context, id, queue);
     return queue;
 }
 
@@ -92,12 +151,57 @@ cl_command_queue CL_API_CALL clCreateCommandQueueWithProperties(
 }
 
 RETAIN(clRetainCommandQueue, cl_command_queue)
-RELEASE(clReleaseCommandQueue, cl_command_queue)
-QUERY(clGetCommandQueueInfo, cl_command_queue, cl_command_queue_info)
+
+/* The last reference: it is nobody's default any more, and another may come to lie there. */
+static void forget(cl_command_queue queue)
+{
+    cl_uint references = 0;
+    pocl->clGetCommandQueueInfo(queue, CL_QUEUE_REFERENCE_COUNT, sizeof references, &references,
+                                NULL);
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < MOST && references == 1; i++) {
+        if (defaults[i].queue == queue)
+            memset(&defaults[i], 0, sizeof defaults[i]);
+        if (places[i].queue == queue)
+            memset(&places[i], 0, sizeof places[i]);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+cl_int CL_API_CALL clReleaseCommandQueue(cl_command_queue queue)
+{
+    cl_int err = call_begin(CALL_clReleaseCommandQueue, 0);
+    if (err == CL_SUCCESS && queue)
+        forget(queue);
+    return err == CL_SUCCESS ? pocl->clReleaseCommandQueue(queue) : err;
+}
+
+cl_int CL_API_CALL clGetCommandQueueInfo(cl_command_queue queue, cl_command_queue_info param,
+                                         size_t space, void *value, size_t *size_ret)
+{
+    cl_int err = call_begin(CALL_clGetCommandQueueInfo, devices_of(queue));
+    struct device *device = queue_device(queue);
+    if (err != CL_SUCCESS || param != CL_QUEUE_DEVICE_DEFAULT || !device || !device->caps.extras)
+        return err == CL_SUCCESS ? pocl->clGetCommandQueueInfo(queue, param, space, value, size_ret)
+                                 : err;
+    cl_command_queue now = default_of(queue_context(queue), device->id, NULL);
+    return answer(&now, sizeof now, space, value, size_ret);
+}
+
 PASS(clFlush, (cl_command_queue queue), (queue), queue)
 PASS(clFinish, (cl_command_queue queue), (queue), queue)
-PASS(clSetDefaultDeviceCommandQueue, (cl_context context, cl_device_id id, cl_command_queue queue),
-     (context, id, queue), context)
+
+cl_int CL_API_CALL clSetDefaultDeviceCommandQueue(cl_context context, cl_device_id id,
+                                                  cl_command_queue queue)
+{
+    cl_int err = call_begin(CALL_clSetDefaultDeviceCommandQueue, devices_of(context));
+    if (err != CL_SUCCESS || !extras_of(context))
+        return err == CL_SUCCESS ? pocl->clSetDefaultDeviceCommandQueue(context, id, queue) : err;
+    if (!is_on_device(queue))
+        return CL_INVALID_COMMAND_QUEUE;
+    default_of(context, id, queue);
+    return CL_SUCCESS;
+}
 
 /* pocl has none, and OpenCL 1.1 and later allow this answer. */
 cl_int CL_API_CALL clSetCommandQueueProperty(cl_command_queue queue,

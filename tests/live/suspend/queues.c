@@ -4,6 +4,7 @@
 #include "live.h"
 
 #include <CL/cl_ext.h>
+#include <stdlib.h>
 
 /* By the core call and by the extension's, in turn. */
 static cl_command_queue make(const cl_queue_properties *properties)
@@ -82,11 +83,85 @@ static void test_profiling_set_later(void **state)
     }
 }
 
+static cl_command_queue make_on_device(cl_command_queue_properties flags)
+{
+    const cl_queue_properties properties[] = {
+        CL_QUEUE_PROPERTIES, CL_QUEUE_ON_DEVICE | CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE | flags,
+        0};
+    return make(properties);
+}
+
+/* By every queue of the device, whichever it is. */
+static void expect_default(cl_command_queue asked, cl_command_queue expected)
+{
+    cl_command_queue told = asked;
+    size_t size = 0;
+    ok(clGetCommandQueueInfo(asked, CL_QUEUE_DEVICE_DEFAULT, sizeof told, &told, &size));
+    assert_int_equal(size, sizeof told);
+    assert_ptr_equal(told, expected);
+}
+
+static cl_uint references(cl_command_queue queue)
+{
+    cl_uint count = 0;
+    ok(clGetCommandQueueInfo(queue, CL_QUEUE_REFERENCE_COUNT, sizeof count, &count, NULL));
+    return count;
+}
+
+/* OpenCL 3.0 §5.1: one on each device of a context; who makes it again gets it again. While there
+ * is one a suspend is refused, and nothing has changed. */
+static void test_default_queue_on_the_device(void **state)
+{
+    live_need(!getenv("SHADOWCL_TEST_VERSION")); /* as one of 1.2 it has none */
+    expect_default(live.queue, NULL);
+    cl_command_queue first = make_on_device(CL_QUEUE_ON_DEVICE_DEFAULT);
+    cl_command_queue second = make_on_device(0);
+    expect_default(live.queue, first);
+    expect_default(second, first);
+    assert_ptr_equal(make_on_device(CL_QUEUE_ON_DEVICE_DEFAULT), first);
+    assert_int_equal(references(first), 2);
+    ok(clReleaseCommandQueue(first));
+    assert_int_equal(clSetDefaultDeviceCommandQueue(live.context, live.device, live.queue),
+                     CL_INVALID_COMMAND_QUEUE);
+    expect_default(live.queue, first);
+    ok(clSetDefaultDeviceCommandQueue(live.context, live.device, second));
+    expect_default(first, second);
+    assert_false(live_try_suspend());
+    expect_default(live.queue, second);
+    ok(clReleaseCommandQueue(first));
+    ok(clReleaseCommandQueue(second));
+    expect_default(live.queue, NULL);
+    live_cycle();
+    expect_default(live.queue, NULL);
+}
+
+/* A queue of another context is none of this one's. */
+static void test_default_queue_of_another_context(void **state)
+{
+    cl_int err;
+    live_need(!getenv("SHADOWCL_TEST_VERSION")); /* as one of 1.2 it has none */
+    cl_context other = clCreateContext(NULL, 1, &live.device, NULL, NULL, &err);
+    made(other);
+    cl_command_queue queue = make_on_device(CL_QUEUE_ON_DEVICE_DEFAULT);
+    assert_int_equal(clSetDefaultDeviceCommandQueue(other, live.device, queue),
+                     CL_INVALID_COMMAND_QUEUE);
+    expect_default(live.queue, queue);
+    cl_command_queue apart = clCreateCommandQueue(other, live.device, 0, &err);
+    made(apart);
+    expect_default(apart, NULL);
+    ok(clReleaseCommandQueue(apart));
+    ok(clReleaseContext(other));
+    ok(clReleaseCommandQueue(queue));
+    live_cycle();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hints),
         cmocka_unit_test(test_profiling_set_later),
+        cmocka_unit_test(test_default_queue_on_the_device),
+        cmocka_unit_test(test_default_queue_of_another_context),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }

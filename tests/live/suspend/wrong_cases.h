@@ -49,7 +49,7 @@ CASE(clSetDefaultDeviceCommandQueue, context, CONTEXT, CL_INVALID_CONTEXT,
 CASE(clSetDefaultDeviceCommandQueue, device, DEVICE, CL_INVALID_DEVICE,
      clSetDefaultDeviceCommandQueue(live.context, handle, live.queue))
 /* A device without such queues is named first. */
-CASE(clSetDefaultDeviceCommandQueue, command_queue, QUEUE, CL_INVALID_COMMAND_QUEUE,
+CASE(clSetDefaultDeviceCommandQueue, command_queue, QUEUE | UNTRIED, CL_INVALID_COMMAND_QUEUE,
      device_queues ? clSetDefaultDeviceCommandQueue(live.context, live.device, handle) : ABSENT)
 CASE(clRetainCommandQueue, command_queue, QUEUE, CL_INVALID_COMMAND_QUEUE,
      clRetainCommandQueue(handle))
