@@ -35,6 +35,7 @@ static cl_command_queue publish_queue(cl_context context, cl_device_id device,
         return NULL;
     }
     queue->object.real = real;
+    queue_read_clock(queue);
     object_publish(queue);
     return (cl_command_queue)queue;
 }
@@ -231,6 +232,7 @@ EXPORT cl_int CL_API_CALL clSetCommandQueueProperty(cl_command_queue command_que
                                                                     enable, old_properties);
     if (status == CL_SUCCESS)
         queue->flags = enable ? queue->flags | properties : queue->flags & ~properties;
+    queue_read_clock(queue);
     return status;
 }
 

@@ -67,6 +67,21 @@ static int make_all_again(const struct rebuild *r)
     return bring_up(r);
 }
 
+/* §5.13: times are told all the same, none of them earlier than one told before. */
+static void warn_of_clocks(const struct rebuild *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        struct device *device = (struct device *)r->objects[i];
+        if (r->objects[i]->was != KIND_DEVICE || !device->no_clock)
+            continue;
+        device->no_clock = false;
+        report_warn(r->report,
+                    "device `%s`: its driver's clock can't be looked at: times of commands from "
+                    "here on may not be in their order",
+                    device->name);
+    }
+}
+
 /* Makes every object again where its device is placed, parents first; the drivers are loaded. */
 static int make_all(const struct rebuild *r)
 {
@@ -79,6 +94,7 @@ static int make_all(const struct rebuild *r)
         objects_drop_copiers(r->objects, r->count);
     if (residue_leave(watching))
         loader_note_device(NULL);
+    warn_of_clocks(r);
     r->report->rebuild = ms_since(start);
     return result;
 }

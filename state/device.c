@@ -201,7 +201,7 @@ cl_ulong timer_event(struct timer *timer, cl_ulong raw)
 {
     cl_ulong floor = atomic_load(&timer->floor), told;
     int64_t offset = atomic_load(&timer->offset);
-    /* A clock that could not be looked at when the device was made again. */
+    /* A clock that could not be looked at since the device was made again. */
     while ((told = raw + (cl_ulong)offset) < floor)
         atomic_compare_exchange_weak(&timer->offset, &offset, offset + (int64_t)(floor - told));
     cl_ulong last = atomic_load(&timer->last);
@@ -217,19 +217,26 @@ struct timer *device_clock(struct device *device)
     return &device->device_timer;
 }
 
-/* The clock may be another one now, or have begun anew: it goes on where the old one was. */
+void timer_go_on(struct timer *timer, cl_ulong now)
+{
+    cl_ulong last = atomic_load(&timer->last);
+    cl_ulong told = now + (cl_ulong)atomic_load(&timer->offset);
+    if (told < last)
+        atomic_fetch_add(&timer->offset, (int64_t)(last - told));
+}
+
+/* The clock may be another one now, or have begun anew. */
 static void go_on_counting(struct device *device)
 {
     const struct driver *driver = device->object.driver;
     struct timer *timer = &device->device_timer;
     cl_ulong now, host, last = atomic_load(&timer->last);
     atomic_store(&timer->floor, last);
-    if (!driver->clGetDeviceAndHostTimer || driver->version < 210 ||
-        driver->clGetDeviceAndHostTimer(device_real(device), &now, &host) != CL_SUCCESS)
-        return;
-    cl_ulong told = now + (cl_ulong)atomic_load(&timer->offset);
-    if (told < last)
-        atomic_fetch_add(&timer->offset, (int64_t)(last - told));
+    bool read = driver->clGetDeviceAndHostTimer && driver->version >= 210 &&
+                driver->clGetDeviceAndHostTimer(device_real(device), &now, &host) == CL_SUCCESS;
+    if (read)
+        timer_go_on(timer, now);
+    atomic_store(&timer->unread, !read && last);
 }
 
 int device_capture(struct device *device, struct error *err)

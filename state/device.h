@@ -14,6 +14,7 @@ struct timer {
     _Atomic int64_t offset; /* ns, added to what the driver says */
     _Atomic cl_ulong last;  /* the latest time that was told */
     atomic_bool moved;      /* the device was let go since: the clock may be another */
+    atomic_bool unread;     /* since a rebuild it could not be looked at: see queue_read_clock */
     _Atomic cl_ulong floor; /* what was told before the last rebuild: no event is earlier */
 };
 
@@ -64,6 +65,7 @@ struct device {
     struct timer device_timer;
     struct timer host_timer;
     bool no_times; /* it had none for a command that it completed; until a report has said so */
+    bool no_clock; /* after a rebuild there was no way to look at its clock; likewise */
 };
 
 static inline struct platform *platform_check(cl_platform_id handle)
@@ -130,6 +132,8 @@ cl_ulong timer_told(struct timer *timer, cl_ulong raw);
 cl_ulong timer_event(struct timer *timer, cl_ulong raw);
 /* The clock of a device is that of its root device. */
 struct timer *device_clock(struct device *device);
+/* It says `now` after a rebuild: it goes on where the old one was. */
+void timer_go_on(struct timer *timer, cl_ulong now);
 
 /* §4.3: `parts` gets *num_parts new devices, unpublished; with parts NULL only counts. */
 cl_int device_partition(struct device *device, const cl_device_partition_property *properties,

@@ -161,6 +161,33 @@ static cl_int make_again(struct queue *queue, bool hints)
     return status;
 }
 
+static bool ask_marker(struct queue *queue, cl_ulong *now)
+{
+    const struct driver *driver = queue->object.driver;
+    cl_event marker = NULL;
+    if (driver->clEnqueueMarkerWithWaitList(queue_real(queue), 0, NULL, &marker) != CL_SUCCESS)
+        return false;
+    atomic_fetch_add(&queue->flushes, 1);
+    bool told = driver->clWaitForEvents(1, &marker) == CL_SUCCESS &&
+                driver->clGetEventProfilingInfo(marker, CL_PROFILING_COMMAND_QUEUED, sizeof *now,
+                                                now, NULL) == CL_SUCCESS;
+    RELEASE(driver, clReleaseEvent, marker);
+    return told;
+}
+
+void queue_read_clock(struct queue *queue)
+{
+    struct timer *timer = device_clock(queue->device);
+    cl_ulong now;
+    if (!(queue->flags & CL_QUEUE_PROFILING_ENABLE) || (queue->flags & CL_QUEUE_ON_DEVICE) ||
+        !atomic_load(&timer->unread) || !atomic_exchange(&timer->unread, false))
+        return;
+    if (ask_marker(queue, &now))
+        timer_go_on(timer, now);
+    else
+        queue->device->no_clock = true;
+}
+
 int queue_rebuild(struct queue *queue, struct error *err)
 {
     cl_int status = make_again(queue, true);
@@ -171,6 +198,8 @@ int queue_rebuild(struct queue *queue, struct error *err)
                      "without",
                      (unsigned long long)queue->object.serial);
     }
+    if (status == CL_SUCCESS)
+        queue_read_clock(queue);
     return status == CL_SUCCESS ? 0
                                 : error_set(err, 0, "the driver can't make it again (%d)", status);
 }

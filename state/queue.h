@@ -53,6 +53,10 @@ cl_int queue_finish(struct queue *queue);
  * CL_INVALID_OPERATION without both. The driver's handles. */
 cl_command_queue queue_make(const struct driver *driver, cl_context context, cl_device_id device,
                             const cl_queue_properties *properties, cl_int *status);
+/* §5.13: where a driver has no other way to look at its device's clock after a rebuild, a command
+ * of a queue that keeps times tells it, before any of the program's does. Waits for that command.
+ */
+void queue_read_clock(struct queue *queue);
 /* A new shadow, not yet published, without a real queue: holds context and device, copies the
  * properties (NULL: none, `flags` count). NULL without memory. */
 struct queue *queue_create(struct context *context, struct device *device,

@@ -50,14 +50,14 @@ static bool has_no_clock(void)
     return clock && !strcmp(clock, "none");
 }
 
-/* How often the log says that the device has no times. */
-static int count_warnings(const char *path)
+/* How often the log says that. */
+static int count_warnings(const char *path, const char *text)
 {
     char line[1024];
     int count = 0;
     FILE *log = fopen(path, "r"); /* not there before the first line */
     while (log && fgets(line, sizeof line, log))
-        count += strstr(line, "has no times") != NULL;
+        count += strstr(line, text) != NULL;
     if (log)
         fclose(log);
     return count;
@@ -69,7 +69,7 @@ static void test_device_without_times_is_named(void **state)
     cl_ulong time = 0;
     cl_int zero = 0, err;
     live_need(has_no_clock() && log);
-    int before = count_warnings(log);
+    int before = count_warnings(log, "has no times");
     cl_command_queue queue =
         clCreateCommandQueue(live.context, live.device, CL_QUEUE_PROFILING_ENABLE, &err);
     made(queue);
@@ -81,7 +81,7 @@ static void test_device_without_times_is_named(void **state)
         assert_int_equal(
             clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof time, &time, NULL),
             CL_PROFILING_INFO_NOT_AVAILABLE);
-        assert_int_equal(count_warnings(log) - before, round > 0);
+        assert_int_equal(count_warnings(log, "has no times") - before, round > 0);
         live_cycle();
     }
     ok(clReleaseEvent(event));
@@ -112,11 +112,95 @@ static void test_times_never_run_backwards(void **state)
     ok(clReleaseCommandQueue(profiled));
 }
 
+static cl_ulong time_of(cl_event event, cl_profiling_info which)
+{
+    cl_ulong time = 0;
+    ok(clGetEventProfilingInfo(event, which, sizeof time, &time, NULL));
+    return time;
+}
+
+/* Of two commands the later is asked first, which must make nothing of it: also where the driver
+ * has no other clock than its events, and where there was no queue with times at the resume. */
+static void later_is_asked_first(cl_mem buffer)
+{
+    cl_int zero = 0;
+    cl_event events[2];
+    for (int i = 0; i < 2; i++) {
+        ok(clEnqueueFillBuffer(profiled, buffer, &zero, sizeof zero, 0, 4096, 0, NULL, &events[i]));
+        ok(clWaitForEvents(1, &events[i]));
+        live_sleep(2);
+    }
+    cl_ulong begin = time_of(events[1], CL_PROFILING_COMMAND_START);
+    cl_ulong before = time_of(events[0], CL_PROFILING_COMMAND_END);
+    if (before > begin || before < latest ||
+        time_of(events[0], CL_PROFILING_COMMAND_QUEUED) < latest)
+        fail_msg("the first ends at %llu, the second begins at %llu, and %llu was told before",
+                 (unsigned long long)before, (unsigned long long)begin, (unsigned long long)latest);
+    assert_true(time_of(events[1], CL_PROFILING_COMMAND_START) == begin);
+    latest = time_of(events[1], CL_PROFILING_COMMAND_END);
+    for (int i = 0; i < 2; i++)
+        ok(clReleaseEvent(events[i]));
+}
+
+static void test_order_is_not_that_of_asking(void **state)
+{
+    cl_int err;
+    live_need(!has_no_clock());
+    cl_mem buffer = live_buffer(4096, NULL);
+    for (int round = 0; round < 6; round++) {
+        bool anew = round % 2;
+        if (anew)
+            live_cycle();
+        profiled = clCreateCommandQueue(live.context, live.device, CL_QUEUE_PROFILING_ENABLE, &err);
+        made(profiled);
+        if (!anew)
+            live_cycle();
+        later_is_asked_first(buffer);
+        ok(clReleaseCommandQueue(profiled));
+    }
+    ok(clReleaseMemObject(buffer));
+}
+
+static void fail_markers(const char *line)
+{
+    const char *path = getenv("SHADOWCL_TEST_FAULTS");
+    FILE *file = fopen(path ? path : "", "w");
+    assert_non_null(file);
+    fputs(line, file);
+    fclose(file);
+}
+
+static void test_clock_that_nothing_tells_is_named(void **state)
+{
+    static const char said[] = "clock can't be looked at";
+    const char *log = getenv("LIVE_LOG");
+    cl_int err;
+    live_need(!has_no_clock() && log);
+    profiled = clCreateCommandQueue(live.context, live.device, CL_QUEUE_PROFILING_ENABLE, &err);
+    made(profiled);
+    cl_mem buffer = live_buffer(4096, NULL);
+    later_is_asked_first(buffer);
+    int before = count_warnings(log, said);
+    live_suspend();
+    fail_markers("fail clEnqueueMarkerWithWaitList 1 -5\n");
+    live_resume();
+    fail_markers("");
+    assert_int_equal(count_warnings(log, said), before + 1);
+    ok(clReleaseEvent(times_of_one(buffer)));
+    live_cycle();
+    assert_int_equal(count_warnings(log, said), before + 1);
+    later_is_asked_first(buffer);
+    ok(clReleaseMemObject(buffer));
+    ok(clReleaseCommandQueue(profiled));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_times_never_run_backwards),
+        cmocka_unit_test(test_order_is_not_that_of_asking),
         cmocka_unit_test(test_device_without_times_is_named),
+        cmocka_unit_test(test_clock_that_nothing_tells_is_named),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
