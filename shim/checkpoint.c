@@ -19,6 +19,7 @@
 #include "shim/release.h"
 #include "shim/storm.h"
 #include "shim/survey.h"
+#include "shim/unheard.h"
 #include "shim/watch.h"
 #include "state/mem.h"
 #include "state/staging.h"
@@ -426,6 +427,7 @@ void checkpoint_before_exit(void)
     /* Inside the gate this thread may have a lock that bringing contents up takes. */
     if (!gate_inside())
         lazy_stop();
+    unheard_stop();
     ahead_before_exit();
 }
 

@@ -2,6 +2,7 @@
 /* OpenCL 3.0 §5.11 Event objects, and §5.13 Profiling. */
 #include "shim/event.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,11 +10,13 @@
 #include "shim/export.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
+#include "shim/unheard.h"
 
 /* One clSetEventCallback. It belongs to the event's list and, once armed, to the driver's callback
- * too; whoever comes first posts it. */
+ * too, or to the thread that looks instead; whoever comes first posts it. */
 struct event_callback {
     struct post post;
+    struct unheard unheard;
     struct event_callback *next; /* in the event's list, oldest first; guarded by hold_lock */
     struct event *event;         /* held */
     event_notify function;
@@ -21,7 +24,7 @@ struct event_callback {
     cl_int type;
     cl_int status; /* to be told */
     atomic_flag posted;
-    _Atomic int users; /* the post, and the driver once armed */
+    _Atomic int users; /* the post, and the driver once armed, or who looks instead */
 };
 
 static void callback_unref(struct event_callback *callback)
@@ -74,11 +77,42 @@ static cl_int arm(struct event *event, struct event_callback *callback)
     return err;
 }
 
+/* Has its moment come? A command that has failed is past all of them. */
+static bool is_due(struct event_callback *callback, cl_int *status)
+{
+    struct event *event = callback->event;
+    *status = atomic_load(&event->status);
+    if (event_place(event) != EVENT_ISSUED)
+        return true;
+    return event->object.driver->clGetEventInfo(event_real(event),
+                                                CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof *status,
+                                                status, NULL) == CL_SUCCESS &&
+           *status <= callback->type;
+}
+
+static bool look(struct unheard *unheard)
+{
+    struct event_callback *callback =
+        (struct event_callback *)((char *)unheard - offsetof(struct event_callback, unheard));
+    cl_int status;
+    if (!is_due(callback, &status))
+        return false;
+    post_once(callback, status);
+    object_drop(callback->event);
+    callback_unref(callback);
+    return true;
+}
+
 void event_arm_callbacks(struct event *event)
 {
     for (struct event_callback *c = event->callbacks, *next; c; c = next) {
         next = c->next;
-        (void)arm(event, c); /* on an error it is posted when the event is captured */
+        if (arm(event, c) == CL_SUCCESS)
+            continue;
+        atomic_fetch_add(&c->users, 1);
+        object_hold(event);
+        c->unheard.look = look;
+        unheard_add(&c->unheard);
     }
 }
 

@@ -22,6 +22,7 @@
 #include "shim/residue.h"
 #include "shim/store.h"
 #include "shim/storm.h"
+#include "shim/unheard.h"
 #include "state/device.h"
 #include "state/program.h"
 #include "state/roster.h"
@@ -36,6 +37,7 @@ static bool started;
 static void before_fork(void)
 {
     owner_before_fork();
+    unheard_before_fork();
     lazy_before_fork();
     ahead_before_fork();
     roster_before_fork();
@@ -46,6 +48,7 @@ static void after_fork_here(void)
     roster_after_fork();
     ahead_after_fork();
     lazy_after_fork();
+    unheard_after_fork();
     owner_after_fork();
 }
 
@@ -61,6 +64,7 @@ static void after_fork(void)
     gate_forked();
     hold_forked();
     lazy_forked();
+    unheard_forked();
     ahead_forked();
     callback_forked();
     storm_forked();

@@ -355,6 +355,67 @@ static void test_maps_and_unmaps_that_fail_at_hand_over(void **state)
     ok(clReleaseMemObject(mem));
 }
 
+static _Atomic int times_told[3]; /* by the callback's type: complete, running, submitted */
+
+static void CL_CALLBACK count_calls(cl_event event, cl_int status, void *data)
+{
+    atomic_fetch_add(&times_told[status], 1);
+}
+
+static void expect_calls(int times)
+{
+    for (int i = 0; i < 3; i++)
+        live_wait_for(&times_told[i], times);
+    live_sleep(50);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(atomic_load(&times_told[i]), times);
+}
+
+/* The driver refuses the callbacks of a command that was held back when it gets the command. Each
+ * comes all the same, once, and not before its moment. */
+static void refuse_callbacks(bool stalled, bool cycle)
+{
+    static const char *source = "kernel void put(global uchar *x) { x[get_global_id(0)] = 7; }";
+    static const char refused[] = "fail clSetEventCallback 1 -5\nfail clSetEventCallback 2 -5\n"
+                                  "fail clSetEventCallback 3 -5\n";
+    const size_t items = 100;
+    char lines[256];
+    cl_mem mem = live_buffer(SIZE, NULL);
+    cl_kernel kernel = live_kernel(source, "put");
+    cl_event gate = user_event(), done;
+    ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
+    ok(clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &items, NULL, 1, &gate, &done));
+    for (int i = 0; i < 3; i++) {
+        atomic_store(&times_told[i], 0);
+        ok(clSetEventCallback(done, i, count_calls, NULL));
+    }
+    snprintf(lines, sizeof lines, "%s%s", refused, stalled ? "stall 1\n" : "");
+    tell(lines);
+    ok(clSetUserEventStatus(gate, CL_COMPLETE));
+    if (stalled) {
+        live_sleep(100);
+        assert_int_equal(atomic_load(&times_told[CL_COMPLETE]), 0);
+    }
+    tell("");
+    if (cycle)
+        live_cycle();
+    expect_calls(1);
+    ok(clFinish(live.queue));
+    live_cycle();
+    expect_calls(1);
+    ok(clReleaseEvent(gate));
+    ok(clReleaseEvent(done));
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseMemObject(mem));
+}
+
+static void test_callbacks_that_are_refused_at_hand_over_come_once(void **state)
+{
+    refuse_callbacks(false, false);
+    refuse_callbacks(true, false);
+    refuse_callbacks(false, true);
+}
+
 static _Atomic int num_created;
 
 /* In a driver that sleeps, which is where a thread may end. */
@@ -395,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_unmap_that_fails_in_the_driver_leaves_the_region_mapped),
         cmocka_unit_test(test_error_at_hand_over_is_the_status_of_its_event),
         cmocka_unit_test(test_maps_and_unmaps_that_fail_at_hand_over),
+        cmocka_unit_test(test_callbacks_that_are_refused_at_hand_over_come_once),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
