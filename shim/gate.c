@@ -16,6 +16,9 @@
 #include "shim/log.h"
 #include "shim/owner.h"
 #include "shim/storm.h"
+#include "state/queue.h"
+
+#define FLUSH_NS INT64_C(20000000)
 
 _Thread_local struct gate_thread gate_self __attribute__((tls_model("initial-exec")));
 _Atomic uint32_t gate_state;
@@ -198,6 +201,38 @@ static struct gate_thread *find_inside(void)
     return NULL;
 }
 
+static int still_inside(pid_t tid, const char *call, struct error *err)
+{
+    error_object(err, "thread %d", tid);
+    error_set(err, 0, "it is still inside `%s` at the deadline", call);
+    return error_todo(err, "allow more time with --deadline, or try again later");
+}
+
+/* `flush`: who is inside may be waiting for a command that the driver need not begin before its
+ * queue is flushed, and the thread that would do that waits at the gate (§5.15). */
+static int wait_empty(int64_t deadline, bool flush, struct error *err)
+{
+    int64_t next_flush = now_ns() + FLUSH_NS;
+    for (long pause = 1000;; pause = pause < 500000 ? pause * 2 : pause) {
+        char call[64] = "";
+        pthread_mutex_lock(&lock);
+        struct gate_thread *inside = find_inside();
+        pid_t tid = inside ? inside->tid : 0;
+        if (inside && inside->call)
+            strncpy(call, inside->call, sizeof call - 1);
+        pthread_mutex_unlock(&lock);
+        if (!inside)
+            return 0;
+        if (now_ns() > deadline)
+            return still_inside(tid, call, err);
+        if (flush && now_ns() > next_flush) {
+            queue_flush_all();
+            next_flush = now_ns() + FLUSH_NS;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+    }
+}
+
 int gate_close(int64_t deadline, struct error *err)
 {
     atomic_store(&closer, &gate_self);
@@ -209,7 +244,7 @@ int gate_close(int64_t deadline, struct error *err)
         log_info("membarrier is not allowed any more: fences from here on");
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
-    int result = gate_wait_empty(deadline, err);
+    int result = wait_empty(deadline, true, err);
     if (result != 0)
         gate_open();
     return result;
@@ -217,23 +252,7 @@ int gate_close(int64_t deadline, struct error *err)
 
 int gate_wait_empty(int64_t deadline, struct error *err)
 {
-    for (long pause = 1000;; pause = pause < 500000 ? pause * 2 : pause) {
-        char call[64] = "";
-        pthread_mutex_lock(&lock);
-        struct gate_thread *inside = find_inside();
-        pid_t tid = inside ? inside->tid : 0;
-        if (inside && inside->call)
-            strncpy(call, inside->call, sizeof call - 1);
-        pthread_mutex_unlock(&lock);
-        if (!inside)
-            return 0;
-        if (now_ns() > deadline) {
-            error_object(err, "thread %d", tid);
-            error_set(err, 0, "it is still inside `%s` at the deadline", call);
-            return error_todo(err, "allow more time with --deadline, or try again later");
-        }
-        nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
-    }
+    return wait_empty(deadline, false, err);
 }
 
 void gate_open(void)

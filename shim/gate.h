@@ -75,7 +75,8 @@ static inline void gate_scope_leave(const int *unused)
 
 /* Closes the gate and waits until nobody is inside, at most until the deadline (CLOCK_MONOTONIC,
  * ns). On a miss the gate is open again and err names the thread and its call. The caller is a
- * thread that is not inside. `lent` threads don't count: the drain waits for them. */
+ * thread that is not inside. `lent` threads don't count: the drain waits for them. Who is inside
+ * for long may wait for what nobody can flush now: all queues are flushed then. */
 int gate_close(int64_t deadline, struct error *err);
 /* The last part of that alone, after the drain: a driver may run a native kernel on the very thread
  * that is inside a call, which was lent then, and is inside still. The gate stays closed. */

@@ -63,6 +63,18 @@ static void wait_for_last(struct queue *queue)
     RELEASE(driver, clReleaseEvent, last);
 }
 
+void queue_flush_all(void)
+{
+    size_t count;
+    struct object **queues = roster_hold(&queue_roster, &count);
+    for (size_t i = 0; queues && i < count; i++) {
+        struct queue *queue = (struct queue *)queues[i];
+        if (queue_real(queue) && !(queue->flags & CL_QUEUE_ON_DEVICE))
+            queue_flush(queue);
+    }
+    roster_drop(queues, queues ? count : 0);
+}
+
 cl_int queue_finish(struct queue *queue)
 {
     unsigned flushes = atomic_load(&queue->flushes);

@@ -47,6 +47,8 @@ static inline bool queue_in_order(const struct queue *queue)
     return !(queue->flags & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
 }
 
+/* All queues of the program, while it runs. */
+void queue_flush_all(void);
 /* clFinish, also of what we have flushed: rusticl 22.3 waits only for what comes after a flush. */
 cl_int queue_finish(struct queue *queue);
 /* clCreateCommandQueueWithProperties, or the extension that drivers before 2.0 may have instead;

@@ -189,6 +189,7 @@ void faults_stop(void);
 cl_int faults_apply(const char *name);
 enum held_back { STALL_KERNELS = 1, STALL_COPIES };
 bool faults_stalled(enum held_back what);
+bool faults_unflushed(void);
 long faults_linger(void); /* ms */
 /* With what the command that this thread's call enqueues is to end; CL_SUCCESS: as it should. */
 cl_int faults_spoiled(void);
@@ -197,9 +198,10 @@ cl_int faults_spoiled(void);
 cl_int spoil_command(cl_command_queue queue, cl_int error, cl_uint num_waits, const cl_event *waits,
                      cl_event *event);
 
-/* stall.c: an event that a kernel has to wait for while `stall` is told; NULL otherwise.
- * The caller's reference. */
+/* stall.c: an event that a kernel has to wait for while `stall` is told, or, with `unflushed`,
+ * until its queue is flushed; NULL otherwise. The caller's reference. */
 cl_event stall_event(cl_command_queue queue, enum held_back what);
+void stall_flush(cl_command_queue queue);
 void stall_stop(void);
 
 /* A format with this channel type is four bytes wide. */

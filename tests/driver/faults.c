@@ -16,7 +16,7 @@
 #define MAX_TEXT 8192
 #define HANG_SECONDS 60
 
-enum action { FAIL, HANG, SPIN, SLOW, STALL, LOG, UNPLUG, LINGER, NOTICE, SPOIL };
+enum action { FAIL, HANG, SPIN, SLOW, STALL, UNFLUSHED, LOG, UNPLUG, LINGER, NOTICE, SPOIL };
 
 struct rule {
     enum action action;
@@ -62,6 +62,9 @@ static bool parse_rule(struct rule *rule, const char *line)
     rule->action = NOTICE;
     if (sscanf(line, "notice %ld %255[^\n]", &rule->count, rule->name) == 2)
         return true;
+    rule->action = UNFLUSHED;
+    if (sscanf(line, "unflushed %ld", &rule->value) == 1)
+        return rule->value == 1;
     rule->action = STALL;
     return sscanf(line, "stall %ld", &rule->value) == 1 && rule->value > 0;
 }
@@ -326,6 +329,12 @@ long faults_linger(void)
     long milliseconds = 0;
     told(LINGER, &milliseconds);
     return milliseconds;
+}
+
+bool faults_unflushed(void)
+{
+    long ignored;
+    return told(UNFLUSHED, &ignored);
 }
 
 bool faults_stalled(enum held_back what)

@@ -188,8 +188,21 @@ cl_int CL_API_CALL clGetCommandQueueInfo(cl_command_queue queue, cl_command_queu
     return answer(&now, sizeof now, space, value, size_ret);
 }
 
-PASS(clFlush, (cl_command_queue queue), (queue), queue)
-PASS(clFinish, (cl_command_queue queue), (queue), queue)
+cl_int CL_API_CALL clFlush(cl_command_queue queue)
+{
+    cl_int err = call_begin(CALL_clFlush, devices_of(queue));
+    if (err == CL_SUCCESS)
+        stall_flush(queue);
+    return err == CL_SUCCESS ? pocl->clFlush(queue) : err;
+}
+
+cl_int CL_API_CALL clFinish(cl_command_queue queue)
+{
+    cl_int err = call_begin(CALL_clFinish, devices_of(queue));
+    if (err == CL_SUCCESS)
+        stall_flush(queue);
+    return err == CL_SUCCESS ? pocl->clFinish(queue) : err;
+}
 
 cl_int CL_API_CALL clSetDefaultDeviceCommandQueue(cl_context context, cl_device_id id,
                                                   cl_command_queue queue)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kernels, and copies, that do not complete: while the control file says `stall`, each waits for an
- * event of ours. A thread completes the events when the line is gone, and ends. */
+ * event of ours. A thread completes the events when the line is gone, and ends. With `unflushed`
+ * kernels wait for the next flush of their queue. */
 #include "tests/driver/driver.h"
 
 #include <signal.h>
@@ -9,6 +10,7 @@
 
 struct stall {
     cl_event event;
+    cl_command_queue queue; /* that has to be flushed; NULL: the line has to go */
     struct stall *next;
 };
 
@@ -29,6 +31,30 @@ static void complete(struct stall *list)
     }
 }
 
+/* With the lock held. */
+static struct stall *take(cl_command_queue queue)
+{
+    struct stall *taken = NULL;
+    for (struct stall **link = &stalls, *stall; (stall = *link);) {
+        if (stall->queue != queue) {
+            link = &stall->next;
+            continue;
+        }
+        *link = stall->next;
+        stall->next = taken;
+        taken = stall;
+    }
+    return taken;
+}
+
+void stall_flush(cl_command_queue queue)
+{
+    pthread_mutex_lock(&lock);
+    struct stall *list = queue ? take(queue) : NULL;
+    pthread_mutex_unlock(&lock);
+    complete(list);
+}
+
 /* Takes the stalls when they are over; then the thread ends. */
 static bool over(struct stall **list)
 {
@@ -36,8 +62,7 @@ static bool over(struct stall **list)
     pthread_mutex_lock(&lock);
     bool done = stopping || !stalled;
     if (done) {
-        *list = stalls;
-        stalls = NULL;
+        *list = take(NULL);
         watching = false;
     }
     pthread_mutex_unlock(&lock);
@@ -71,7 +96,9 @@ static bool start_watching(void)
 
 cl_event stall_event(cl_command_queue queue, enum held_back what)
 {
-    if (!faults_stalled(what))
+    bool stalled = faults_stalled(what);
+    bool unflushed = !stalled && what == STALL_KERNELS && faults_unflushed();
+    if (!stalled && !unflushed)
         return NULL;
     struct stall *stall = malloc(sizeof *stall);
     cl_context context = queue_context(queue);
@@ -82,9 +109,9 @@ cl_event stall_event(cl_command_queue queue, enum held_back what)
     }
     pocl->clRetainEvent(event);
     pthread_mutex_lock(&lock);
-    *stall = (struct stall){event, stalls};
+    *stall = (struct stall){event, unflushed ? queue : NULL, stalls};
     stalls = stall;
-    bool watched = start_watching();
+    bool watched = unflushed || start_watching();
     if (!watched)
         stalls = stall->next;
     pthread_mutex_unlock(&lock);

@@ -416,6 +416,62 @@ static void test_callbacks_that_are_refused_at_hand_over_come_once(void **state)
     refuse_callbacks(false, true);
 }
 
+static cl_command_queue waiting_queue;
+
+static void *finish_it(void *unused)
+{
+    return (void *)(intptr_t)clFinish(waiting_queue);
+}
+
+/* OpenCL 3.0 §5.15: a driver need not begin a command before its queue is flushed. A thread that
+ * waits for one, in the driver, is let out also when a suspend keeps the one away that would flush
+ * it. */
+static void wait_for_unflushed(void *(*wait)(void *), cl_command_queue other)
+{
+    static const char *source = "kernel void put(global uchar *x) { x[get_global_id(0)] = 7; }";
+    const size_t items = 100;
+    unsigned char bytes[SIZE];
+    cl_event done;
+    pthread_t thread;
+    void *answer = NULL;
+    live_pattern(bytes, SIZE, 40);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    cl_kernel kernel = live_kernel(source, "put");
+    ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
+    ok(clFinish(live.queue));
+    tell("unflushed 1\n");
+    ok(clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &items, NULL, 0, NULL, &done));
+    ok(clEnqueueMarkerWithWaitList(other, 1, &done, NULL));
+    waiting_queue = other;
+    assert_int_equal(pthread_create(&thread, NULL, wait, &done), 0);
+    live_sleep(100);
+    assert_true(status_of(done) > CL_COMPLETE);
+    bool suspended = live_try_suspend_in("5");
+    if (suspended)
+        live_resume();
+    else
+        ok(clFlush(live.queue)); /* as it would have */
+    tell("");
+    assert_int_equal(pthread_join(thread, &answer), 0);
+    assert_true(suspended);
+    assert_null(answer); /* CL_SUCCESS */
+    memset(bytes, 7, items);
+    live_expect(mem, 0, bytes, SIZE);
+    ok(clReleaseEvent(done));
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseMemObject(mem));
+}
+
+static void test_wait_for_what_a_thread_at_the_gate_would_flush(void **state)
+{
+    cl_int err;
+    cl_command_queue other = clCreateCommandQueue(live.context, live.device, 0, &err);
+    made(other);
+    wait_for_unflushed(finish_it, other);
+    wait_for_unflushed(wait_for_it, other);
+    ok(clReleaseCommandQueue(other));
+}
+
 static _Atomic int num_created;
 
 /* In a driver that sleeps, which is where a thread may end. */
@@ -456,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_unmap_that_fails_in_the_driver_leaves_the_region_mapped),
         cmocka_unit_test(test_error_at_hand_over_is_the_status_of_its_event),
         cmocka_unit_test(test_maps_and_unmaps_that_fail_at_hand_over),
+        cmocka_unit_test(test_wait_for_what_a_thread_at_the_gate_would_flush),
         cmocka_unit_test(test_callbacks_that_are_refused_at_hand_over_come_once),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
