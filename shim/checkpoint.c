@@ -259,6 +259,7 @@ static int with_closed_gate(double deadline, const struct precopy_wish *wish,
 {
     int64_t start = now_ns();
     lazy_stop();
+    mem_trim_contents();
     if (before_closing(deadline, act != save_closed, wish, image, report, err) != 0)
         return never_mind();
     int64_t closing = now_ns();

@@ -10,9 +10,18 @@
 #include "state/block.h"
 #include "state/image.h"
 #include "state/staging.h"
+#include "state/writable.h"
 
 static _Alignas(64) _Atomic uint64_t total_bytes;
 struct roster mem_roster = {.offset = offsetof(struct mem, member)};
+
+/* A buffer over memory of the program's own, on a device that has another: it takes the contents,
+ * unless it can't be written. */
+static bool can_not_take(const struct mem *mem)
+{
+    bool is_made = atomic_load_explicit(&mem->object.kind, memory_order_acquire) == KIND_MEM;
+    return is_made && !mem->context->shared && !writable(mem->host_ptr, mem->size);
+}
 
 /* Does a capture copy it? Not where its bytes are the host's, or the parent's; but for those that
  * the application has mapped, and may be writing to. */
@@ -24,7 +33,7 @@ static bool needs_staging(const struct mem *mem)
         return true;
     /* It may be in the making: what is set at once decides. */
     bool is_here = mem->context->shared || (mem->flags & CL_MEM_USE_HOST_PTR);
-    return !is_here || atomic_load(&mem->maps) > 0;
+    return !is_here || atomic_load(&mem->maps) > 0 || can_not_take(mem);
 }
 
 uint64_t mem_staging_size(const struct mem *mem)

@@ -187,6 +187,8 @@ void mem_precopied(struct mem *mem);
 bool mem_is_stored(const struct mem *mem);
 /* Staging memory is about to be dropped: no object has anything there. */
 void mem_forget_contents(void);
+/* What is left in staging memory of objects that are gone is given back. */
+void mem_trim_contents(void);
 /* What of all objects is in staging memory, or with mem_source. */
 uint64_t mem_contents_bytes(void);
 /* Can its contents go by in chunks? Not those that the program has in its own memory, nor what is

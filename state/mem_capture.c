@@ -168,6 +168,19 @@ void mem_forget_contents(void)
     roster_each(&mem_roster, forget, NULL);
 }
 
+static void mark(void *object, void *unused)
+{
+    const struct mem *mem = object;
+    if (mem->contents)
+        staging_mark(mem->contents);
+}
+
+void mem_trim_contents(void)
+{
+    roster_each(&mem_roster, mark, NULL);
+    staging_trim();
+}
+
 /* What was copied beforehand is gone with the file. */
 static void unstore(void *object, void *unused)
 {

@@ -17,6 +17,8 @@
 struct piece {
     struct piece *next;
     size_t size, used; /* both with this header */
+    size_t taken;      /* as `taken`, of this one */
+    bool marked;
 };
 
 static struct piece *pieces;  /* the current one first */
@@ -44,6 +46,8 @@ static struct piece *add_piece(size_t bytes, int populate)
         touch((volatile char *)piece, size);
     piece->next = pieces;
     piece->size = size;
+    piece->taken = 0;
+    piece->marked = false;
     piece->used = (sizeof *piece + ALIGN - 1) / ALIGN * ALIGN;
     pieces = piece;
     return piece;
@@ -102,6 +106,7 @@ void *staging_take_reserved(size_t bytes)
         return NULL;
     void *memory = (char *)piece + piece->used;
     piece->used += room;
+    piece->taken += bytes;
     taken += bytes;
     return memory;
 }
@@ -112,6 +117,29 @@ void *staging_take(size_t bytes)
     if (memory || !add_piece(staging_rounded(bytes), 0))
         return memory;
     return staging_take_reserved(bytes);
+}
+
+void staging_mark(const void *contents)
+{
+    for (struct piece *piece = pieces; piece; piece = piece->next)
+        if ((const char *)contents >= (char *)piece &&
+            (const char *)contents < (char *)piece + piece->size)
+            piece->marked = true;
+}
+
+void staging_trim(void)
+{
+    for (struct piece **link = &pieces; *link;) {
+        struct piece *piece = *link;
+        if (piece->marked || abandoned) {
+            piece->marked = false;
+            link = &piece->next;
+            continue;
+        }
+        *link = piece->next;
+        taken -= piece->taken;
+        munmap(piece, piece->size);
+    }
 }
 
 size_t staging_room(void)

@@ -20,6 +20,11 @@ void *staging_take(size_t bytes);
 void *staging_take_reserved(size_t bytes);
 /* What so many bytes take of it. */
 size_t staging_rounded(size_t bytes);
+/* While some of it is used on and on, what is not must not gather: staging_mark says of each
+ * object's contents that they are there yet, then staging_trim gives back the pieces in which none
+ * are. */
+void staging_mark(const void *contents);
+void staging_trim(void);
 /* Bytes that were reserved and not taken yet. */
 size_t staging_room(void);
 /* Bytes taken. */

@@ -4,8 +4,10 @@
  * contents up. */
 #include "live.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SIZE 4096
 #define HALF (SIZE / 2)
@@ -475,6 +477,37 @@ static void test_a_release_of_what_was_never_used(void **state)
     check_and_release();
 }
 
+static size_t mapped_bytes(void)
+{
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%zu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What is never used stays in staging memory for good, but not with it what comes and goes. */
+static void test_what_stays_does_not_keep_what_goes(void **state)
+{
+    enum { ROUNDS = 20, LARGE = 4 << 20 };
+    const cl_uint zero = 0;
+    size_t before = 0;
+    make_buffers();
+    for (int round = 0; round < ROUNDS; round++) {
+        cl_mem passing = live_buffer(LARGE, NULL);
+        ok(clEnqueueFillBuffer(live.queue, passing, &zero, sizeof zero, 0, LARGE, 0, NULL, NULL));
+        live_cycle();
+        ok(clReleaseMemObject(passing));
+        if (round == ROUNDS / 4)
+            before = mapped_bytes();
+    }
+    size_t grown = mapped_bytes() > before ? mapped_bytes() - before : 0;
+    if (live_commanded() && grown > ROUNDS / 2 * (size_t)LARGE)
+        fail_msg("%zu bytes more are mapped after %d rounds of %d", grown, ROUNDS, LARGE);
+    check_and_release();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -498,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_maps_of_images),
         cmocka_unit_test(test_images_of_kernels),
         cmocka_unit_test(test_a_save_of_a_mapped_buffer),
+        cmocka_unit_test(test_what_stays_does_not_keep_what_goes),
         cmocka_unit_test(test_a_map_of_memory_of_the_program),
         cmocka_unit_test(test_a_second_suspend),
         cmocka_unit_test(test_a_release_of_what_was_never_used),
