@@ -45,7 +45,7 @@ int release_prove(struct report *report, struct error *err)
 {
     if (residue_find(&report->residue, err) != 0 || residue_settle(&report->residue, err) != 0)
         return -1;
-    if (report->residue.count && residue_take(&report->residue)) {
+    if (report->residue.count && residue_take(&report->residue, report)) {
         residue_finish(&report->residue);
         if (residue_find(&report->residue, err) != 0)
             return -1;

@@ -327,13 +327,13 @@ static bool is_drivers(const struct node *node, const struct residue *residue)
     return has_path(&drivers, node->path) && !has_path(&foreign, node->path);
 }
 
-size_t residue_take(const struct residue *residue)
+size_t residue_take(const struct residue *residue, struct report *report)
 {
     size_t taken = 0;
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < residue->count; i++)
         if (is_drivers(&residue->nodes[i], residue))
-            taken += node_take(&residue->nodes[i], gave_up);
+            taken += node_take(&residue->nodes[i], gave_up, report);
     pthread_mutex_unlock(&lock);
     return taken;
 }

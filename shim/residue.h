@@ -17,6 +17,8 @@ struct node {
     char *path;           /* owned; as /proc has it */
 };
 
+struct report;
+
 struct residue {
     size_t count;
     struct node *nodes; /* owned */
@@ -47,8 +49,8 @@ int residue_foreign(struct error *err);
 
 /* Takes from an abandoned driver what it opened and did not close: a dummy is put over its
  * descriptors, PROT_NONE (or memory: residue_leave_all) over its mappings, and its threads that
- * sleep on a descriptor are woken once. What is not known to be the driver's is left alone. Returns
- * how many were taken. */
-size_t residue_take(const struct residue *residue);
+ * sleep on a descriptor are woken once (a warning where they can't be). What is not known to be the
+ * driver's is left alone. Returns how many were taken. */
+size_t residue_take(const struct residue *residue, struct report *report);
 
 #endif

@@ -20,6 +20,7 @@
 
 #include "shim/gate.h"
 #include "shim/log.h"
+#include "shim/report.h"
 #include "shim/spare_signal.h"
 
 #define MOST_THREADS 1024
@@ -144,14 +145,15 @@ static bool interrupt(pid_t sleeper, int64_t end)
     return done;
 }
 
-static void interrupt_all(const pid_t *sleepers, size_t count)
+static void interrupt_all(const pid_t *sleepers, size_t count, struct report *report)
 {
     int64_t end = now_ns() + INT64_C(100000000);
     for (size_t i = 0; i < count; i++)
         if (!interrupt(sleepers[i], end))
-            log_warn("thread %d of the driver blocks signals: the file that it sleeps on may stay "
-                     "open unseen",
-                     sleepers[i]);
+            report_warn(report,
+                        "thread %d of the driver can't be interrupted: the file that it sleeps on "
+                        "may stay open unseen, and the device in use",
+                        sleepers[i]);
 }
 
 static bool sleeps(pid_t tid)
@@ -194,7 +196,7 @@ int residue_settle(struct residue *residue, struct error *err)
     return 0;
 }
 
-static bool take_descriptor(int fd)
+static bool take_descriptor(int fd, struct report *report)
 {
     static pid_t sleepers[MOST_THREADS];
     int dummy = eventfd(0, EFD_CLOEXEC);
@@ -204,16 +206,16 @@ static bool take_descriptor(int fd)
     bool taken = dup3(dummy, fd, O_CLOEXEC) == fd;
     close(dummy);
     if (taken && count)
-        interrupt_all(sleepers, count);
+        interrupt_all(sleepers, count, report);
     return taken;
 }
 
-bool node_take(const struct node *node, bool usable)
+bool node_take(const struct node *node, bool usable, struct report *report)
 {
     char text[512];
     bool taken;
     if (node->fd >= 0)
-        taken = take_descriptor(node->fd);
+        taken = take_descriptor(node->fd, report);
     else
         taken = mmap((void *)node->start, node->end - node->start,
                      usable ? PROT_READ | PROT_WRITE : PROT_NONE,

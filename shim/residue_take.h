@@ -7,11 +7,14 @@
 
 #include "shim/residue.h"
 
+struct report;
+
 /* Puts a dummy in the place of a descriptor, or a reservation in that of a mapping, so that neither
  * number nor range is met by anybody else. It is inaccessible, or `usable`: memory, for threads
- * that may look there yet. Threads that sleep in a call on the
- * descriptor keep the file open unseen: they are interrupted once. Returns whether it was taken. */
-bool node_take(const struct node *node, bool usable);
+ * that may look there yet. Threads that sleep in a call on the descriptor keep the file open
+ * unseen: they are interrupted once, and those that can't be are a warning. Returns whether it was
+ * taken. */
+bool node_take(const struct node *node, bool usable, struct report *report);
 
 /* Threads that a driver makes inherit the signal mask of ours, which block everything: while a
  * driver starts, a signal that the program does not use is let through, so that node_take can

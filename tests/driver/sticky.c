@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A vendor's habit that suspends have to survive: a thread asleep in poll() on the device, which
- * keeps the file open even after its descriptor was taken away. Signals get through to it. */
+ * keeps the file open even after its descriptor was taken away. Signals get through to it, unless
+ * SHADOWCL_TEST_DEAF is set. */
 #include "tests/driver/driver.h"
 
 #include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
 
 static void *watch(void *argument)
 {
@@ -22,6 +25,13 @@ static void *watch(void *argument)
 void sticky_watch(int fd)
 {
     pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    if (getenv("SHADOWCL_TEST_DEAF"))
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+    else
+        pthread_sigmask(SIG_SETMASK, NULL, &before);
     if (pthread_create(&thread, NULL, watch, (void *)(intptr_t)fd) == 0)
         pthread_detach(thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -306,10 +306,10 @@ static void test_memory_is_put_over_a_mapping_that_is_used_yet(void **state)
     int ends[2];
     assert_ptr_not_equal(memory, MAP_FAILED);
     assert_int_equal(pipe(ends), 0);
-    assert_true(node_take(&node, true));
+    assert_true(node_take(&node, true, NULL));
     assert_int_equal(memory[0], 0);
     memory[0] = 1;
-    assert_true(node_take(&node, false));
+    assert_true(node_take(&node, false, NULL));
     assert_int_equal(write(ends[1], memory, 1), -1);
     assert_int_equal(errno, EFAULT);
     close(ends[0]);

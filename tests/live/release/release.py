@@ -173,6 +173,27 @@ def test_sticky_is_made_to_let_go(build, native):
     through_ten_cycles(build, native, "-sticky", True)
 
 
+def test_thread_that_cannot_be_interrupted_is_named(build, native):
+    """Nothing in /proc tells that its file is open still: so the answer does."""
+    scene = Scene(build, "-sticky", True)
+    try:
+        scene.env["SHADOWCL_TEST_DEAF"] = "1"
+        pid = scene.start()
+        code, answer, text = scene.command("suspend", pid)
+        expect(code == 0 and not scene.held(), f"suspend: exit {code}: {answer} {text}")
+        said = [line for line in answer["warnings"] if "can't be interrupted" in line]
+        expect(len(said) == 1 and re.match(r"thread \d+ of the driver", said[0]),
+               f"warnings: {answer['warnings']}")
+        expect(not scene.last_close_seen(), "the file was closed all the same")
+        scene.new_node()
+        code, answer, text = scene.command("resume", pid)
+        expect(code == 0 and not answer["warnings"], f"resume: exit {code}: {answer} {text}")
+        _, field = scene.finish()
+        expect(field == native, "the field differs from the native one")
+    finally:
+        scene.close()
+
+
 def test_limit_of_instances_is_refused_beforehand(build, native):
     """When no further instance can be had, the suspend is refused and the program runs on."""
     scene = Scene(build, "-nodelete")
