@@ -88,7 +88,7 @@ def kernel_past_deadline(build):
         victim.do("start")
         start = time.monotonic()
         victim.refused("running", "suspend", "--deadline", "0.5", object="queue",
-                       reason="deadline")
+                       reason="its commands are still running at the deadline")
         expect(time.monotonic() - start < 5, "the deadline was not kept")
         machine.set_faults("")
         victim.do("join")
@@ -101,8 +101,8 @@ def call_past_deadline(build):
         machine.set_faults("hang clFinish 1\n")
         victim.say("join")
         time.sleep(0.2)
-        victim.refused("running", "suspend", "--deadline", "0.5", reason="clFinish",
-                       object="thread")
+        victim.refused("running", "suspend", "--deadline", "0.5", object="thread",
+                       reason="it is still inside `clFinish` at the deadline")
         machine.set_faults("")
         expect((said := victim.line()) == "ok", f"join: {said}")
         victim.check("after the deadline")
@@ -759,7 +759,7 @@ def same_node_later(build):
         calls = machine.work / "calls"
         with Victim(machine, *WISHES, f"other={machine.nodes[0]}") as victim:
             victim.do("hold")
-            victim.refused("running", "suspend", object=str(machine.nodes[0]), reason="still held")
+            victim.refused("running", "suspend", object=str(machine.nodes[0]), reason="still held after the driver was unloaded")
             victim.check("after going back")
             machine.set_faults(f"log {calls}\n")
             victim.refused("running", "suspend", object=str(machine.nodes[0]))

@@ -64,12 +64,6 @@ def small_images(build):
     accept(build, "maximage=8", ())
 
 
-def coarser_alignment(build):
-    """Of where sub-buffers begin: the victim's does at byte 8192."""
-    refuse(build, "align=16K", (), "buffer", "it begins at byte 8192")
-    accept(build, "align=8K", ())
-
-
 def no_such_format(build):
     refuse(build, "nouint8", ("images",), "image")
     accept(build, "nouint8", ())
@@ -86,8 +80,15 @@ def small_work_groups(build):
 
 
 def in_order_only(build):
-    refuse(build, "nooutoforder", ("outoforder",), "queue", "out of order")
+    refuse(build, "nooutoforder", ("outoforder",), "queue",
+           "it is out of order, which the device does not have")
     accept(build, "nooutoforder", ())
+
+
+def other_alignment(build):
+    """The victim's sub-buffer begins at byte 8192."""
+    refuse(build, "align=16K", (), "buffer", "it begins at byte 8192 of its buffer")
+    accept(build, "align=8K", ())
 
 
 def no_priorities(build):
@@ -188,7 +189,7 @@ def loaded_binary(build):
             victim.check("saved its binary")
         with Victim(machine, wish) as victim:
             victim.refused("running", "move", "--device", "second GPU", object="program",
-                           reason="binary")
+                           reason="it was loaded from a binary whose source is not known")
             victim.check("after the refusal")
             victim.suspend()
             victim.resume()
@@ -344,7 +345,7 @@ def two_of_its_devices_in_one_place(build):
         victim.resume()
         victim.check("both on the second GPU")
         victim.refused("running", "move", "--device", "first GPU,first GPU",
-                       reason="can't become the same one")
+                       reason="two of the program's devices can't become the same one")
         victim.move("first GPU,second GPU")
         victim.check("each on its own")
 
@@ -394,8 +395,8 @@ def what_was_not_answered_may_be_there(build):
 
 
 TESTS = (what_is_lacking_is_lacking_for_good, what_was_not_answered_may_be_there, nothing_in_use,
-         two_of_its_devices_in_one_place, less_memory, no_images, small_images,
-         coarser_alignment, no_such_format, no_doubles, small_work_groups, in_order_only, no_priorities,
+         two_of_its_devices_in_one_place, less_memory, no_images, small_images, no_such_format,
+         no_doubles, small_work_groups, in_order_only, other_alignment, no_priorities,
          all_is_named, only_told, specs, binaries_follow, comes_back_by_its_binary, loaded_binary,
          stranger_where_it_is, pocl_and_rusticl, linked_from_binaries, pocl_and_oclgrind,
          some_of_a_platform, back_to_one_that_is_gone, rusticl_beside_pocl)

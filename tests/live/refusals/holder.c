@@ -155,6 +155,19 @@ static void *make_program(cl_int *err)
     return program;
 }
 
+/* Of a program that can be built without double precision, but has not this kernel there. */
+static void *make_kernel(cl_int *err)
+{
+    static const char *source = "kernel void nothing(void) {}\n"
+                                "#ifdef cl_khr_fp64\n"
+                                "kernel void precise(void) {}\n"
+                                "#endif\n";
+    cl_program program = clCreateProgramWithSource(context, 1, &source, NULL, err);
+    if (*err == CL_SUCCESS)
+        *err = clBuildProgram(program, 1, &device, NULL, NULL, NULL);
+    return *err == CL_SUCCESS ? clCreateKernel(program, "precise", err) : NULL;
+}
+
 static atomic_bool let_end, ended;
 static cl_command_queue beside;
 
@@ -236,6 +249,7 @@ static const struct kind {
     {"format", make_format, (cl_int(*)(void *))clReleaseMemObject},
     {"native", make_native, end_native},
     {"relay", make_relay, end_native},
+    {"kernel", make_kernel, (cl_int(*)(void *))clReleaseKernel},
     {"variables", make_program, (cl_int(*)(void *))clReleaseProgram},
 };
 

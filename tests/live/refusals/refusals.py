@@ -34,6 +34,7 @@ UNFORESEEN = {"native", "relay"}
 MOVES = {
     "svm": ("rusticl", "SVM allocation", "does not take memory that is not its driver's"),
     "part": ("rusticl", "sub-device", "can't be divided in this way"),
+    "kernel": ("rusticl", "kernel `precise`", "the driver answers -46 when it is made again"),
     "both": ("0:1,1:0", "context", "its devices can't be on two platforms"),
 }
 PATIENCE = 60
