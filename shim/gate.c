@@ -11,7 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "shim/ahead.h"
 #include "shim/control.h"
 #include "shim/log.h"
 #include "shim/owner.h"
@@ -29,6 +28,7 @@ static pthread_key_t key;           /* its destructor takes a thread off the lis
 static bool have_key;
 static struct gate_thread *_Atomic closer; /* who has closed it last: lent by itself */
 static _Atomic bool passed;
+static void (*on_first_thread)(void); /* read by that thread alone; NULL: it has come already */
 
 int64_t now_ns(void)
 {
@@ -70,8 +70,6 @@ static void unregister_thread(void *data)
     atomic_store(&self->depth, 0);
 }
 
-static bool first_noted; /* of the program's first thread alone */
-
 static void register_thread(struct gate_thread *self)
 {
     self->tid = (pid_t)syscall(SYS_gettid);
@@ -82,9 +80,9 @@ static void register_thread(struct gate_thread *self)
     pthread_mutex_unlock(&lock);
     if (have_key)
         pthread_setspecific(key, self);
-    if (self->tid == getpid() && !first_noted) {
-        first_noted = true;
-        ahead_note_first_thread();
+    if (self->tid == getpid() && on_first_thread) {
+        on_first_thread();
+        on_first_thread = NULL;
     }
 }
 
@@ -285,8 +283,9 @@ pid_t gate_lent_thread(void)
     return tid;
 }
 
-void gate_init(void)
+void gate_init(void (*first_thread_comes)(void))
 {
+    on_first_thread = first_thread_comes;
     have_key = pthread_key_create(&key, unregister_thread) == 0;
     if (!barrier_all_threads())
         atomic_fetch_or(&gate_state, GATE_FENCED);

@@ -97,7 +97,9 @@ pid_t gate_lent_thread(void);
 /* Takes a thread off the list that will never come back from where it is. */
 void gate_forget(struct gate_thread *thread);
 
-void gate_init(void);
+/* Before anybody comes. What it is given, or NULL, the program's first thread runs once, when it
+ * comes to the gate for the first time. */
+void gate_init(void (*first_thread_comes)(void));
 /* After fork, in the child: only this thread is left. The gate stays as it was: no suspend or
  * resume was in progress (owner_before_fork), so it is closed only when the process is
  * suspended. */

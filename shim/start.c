@@ -86,7 +86,7 @@ static void start(void)
         log_error("no address space for the handles: raise the limit (ulimit -v)");
         return;
     }
-    gate_init();
+    gate_init(ahead_note_first_thread);
     storm_init();
     pthread_atfork(before_fork, after_fork_here, after_fork);
     at_quick_exit(control_unlink); /* it runs no destructors */

@@ -66,7 +66,7 @@ static int set_up(void **state)
 {
     config.call_patience = 1;
     another = true;
-    gate_init();
+    gate_init(NULL);
     return 0;
 }
 
