@@ -5,18 +5,19 @@
 
 #include "agent/folder.h"
 #include "agent/marks.h"
+#include "serialize/image_hash.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_BYTES = 64 << 10, NAME_SIZE = 32 };
+enum { MOST_BYTES = 64 << 10, NAME_SIZE = 48 };
 
 /* SHADOWCL_STATE_DIR; for root /var/lib/shadowcl, for others where XDG has it. -1: nowhere. */
 static int directory_name(char out[PATH_MAX])
@@ -72,15 +73,11 @@ static char *whole_address(const char *monitor)
     return whole ? whole : strdup(path);
 }
 
-/* FNV-1a: an address and an id can be too long for a name. What is in the file decides. */
+/* An address and an id can be too long for a name. What is in the file decides. */
 static void file_name(char out[NAME_SIZE], const char *address, const char *device)
 {
-    uint64_t hash = 0xcbf29ce484222325;
-    const char *parts[] = {address, "\n", device};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        for (const char *at = parts[i]; *at; at++)
-            hash = (hash ^ (unsigned char)*at) * 0x100000001b3;
-    snprintf(out, NAME_SIZE, "device.%016llx", (unsigned long long)hash);
+    snprintf(out, NAME_SIZE, "device.%016" PRIx64 "%016" PRIx64,
+             image_checksum(address, strlen(address)), image_checksum(device, strlen(device)));
 }
 
 static bool is_text(const json_t *object, const char *name, const char *text)
