@@ -5,11 +5,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
 #include "state/object.h"
 #include "state/svm.h"
+
+#define GIB ((size_t)1 << 30)
 
 struct load_sample given;
 
@@ -69,6 +72,19 @@ static void put_all(void)
     PUT(SVM, svm, SVM, svm, svm);
 }
 
+/* Where nothing lies, and this processor, or a sanitizer, lets a program have memory: far from
+ * where the next mapping comes to lie. */
+static uint64_t free_address(void)
+{
+    static char *found;
+    if (!found) {
+        found = mmap(NULL, GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        assert_ptr_not_equal(found, MAP_FAILED);
+        munmap(found, GIB);
+    }
+    return (uintptr_t)found + GIB / 2;
+}
+
 static void describe_devices(void)
 {
     shadowcl__image__info__init(&given.info);
@@ -121,7 +137,7 @@ static void describe_contexts(void)
     given.event.n_times = 5;
     given.times[4] = 17;
     given.svm.context = SERIAL(CONTEXT);
-    given.svm.pointer = 0x7e9000000123; /* where the thread sanitizer lets a program have memory */
+    given.svm.pointer = free_address() + 0x123;
     given.svm.size = 5000;
 }
 
