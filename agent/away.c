@@ -10,9 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* The name of the thread that waits ends with the pipe's number. */
@@ -34,10 +37,10 @@ static int number_of(pid_t pid, const char *thread)
     return (int)strtol(digits, NULL, 10);
 }
 
-/* Its writing end as the caller's own descriptor; -1 where no such thread or pipe is. */
-static int open_pipe(pid_t pid)
+/* Of the thread that waits; -1 where none does. */
+static int find_number(pid_t pid)
 {
-    char path[64], target[64];
+    char path[64];
     int number = -1;
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *threads = opendir(path);
@@ -46,20 +49,61 @@ static int open_pipe(pid_t pid)
             number = number_of(pid, entry->d_name);
     if (threads)
         closedir(threads);
-    if (number < 0) {
-        errno = ENOENT;
-        return -1;
+    return number;
+}
+
+/* Has the process this pipe open at that number, to write to it? Both come from one look at one
+ * file; Linux before 5.14 does not tell the inode. */
+static bool writes_to(pid_t pid, int number, ino_t pipe)
+{
+    char path[64], line[128];
+    unsigned flags = O_RDONLY;
+    unsigned long long inode = pipe;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)pid, number);
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file)) {
+        sscanf(line, "flags: %o", &flags);
+        sscanf(line, "ino: %llu", &inode);
     }
+    if (file)
+        fclose(file);
+    return (flags & O_ACCMODE) == O_WRONLY && inode == pipe;
+}
+
+/* Is it a pipe without a name? */
+static bool is_pipe(int fd, ino_t *inode)
+{
+    struct stat status;
+    struct statfs where;
+    *inode = 0;
+    if (fstat(fd, &status) < 0 || fstatfs(fd, &where) < 0)
+        return false;
+    *inode = status.st_ino;
+    return S_ISFIFO(status.st_mode) && where.f_type == PIPEFS_MAGIC;
+}
+
+/* Its writing end as the caller's own descriptor; -1 where no such thread or pipe is. Its number is
+ * what the process says, which may put another file there at any moment: what is looked at and what
+ * is opened to be written to is the one that we hold. */
+static int open_pipe(pid_t pid)
+{
+    char path[64];
+    ino_t inode;
+    int number = find_number(pid), fd = -1;
     snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, number);
-    ssize_t length = readlink(path, target, sizeof target - 1);
-    if (length < 0)
-        return -1;
-    target[length] = 0;
-    if (strncmp(target, "pipe:", 5)) {
-        errno = ENOENT;
-        return -1;
+    int held = number < 0 ? -1 : open(path, O_PATH | O_CLOEXEC);
+    int reason = number < 0 ? ENOENT : errno;
+    if (held >= 0) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", held);
+        reason = ENOENT;
+        if (is_pipe(held, &inode) && writes_to(pid, number, inode)) {
+            fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+            reason = errno;
+        }
+        close(held);
     }
-    return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    errno = reason;
+    return fd;
 }
 
 bool away_is(pid_t pid)
