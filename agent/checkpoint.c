@@ -170,6 +170,16 @@ static int complete(struct checkpoint *checkpoint, struct error *err)
     return saved_commit(&checkpoint->saved, err);
 }
 
+static void note_pipes(const struct saved *saved)
+{
+    const json_t *pipes = json_object_get(saved->json, "pipes");
+    for (size_t i = 0; i < json_array_size(pipes); i++) {
+        struct error err = {0};
+        if (saved_explain_pipe(json_array_get(pipes, i), &err))
+            report_note(&err);
+    }
+}
+
 static int dump(struct checkpoint *checkpoint, struct error *err)
 {
     struct group *group = &checkpoint->group;
@@ -183,6 +193,7 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
                   checkpoint->leave_running, err) < 0)
         return -1;
     checkpoint->dump_ms = ms_since(start);
+    note_pipes(&checkpoint->saved);
     saved_take_sizes(&checkpoint->saved);
     if (checkpoint->leave_running)
         return 0; /* it need not wait for the disk */

@@ -100,9 +100,24 @@ static void print_files(const json_t *files, const char *key, const char *title)
     }
 }
 
+static void print_pipes(const json_t *pipes)
+{
+    bool is_first = true;
+    for (size_t i = 0; i < json_array_size(pipes); i++) {
+        struct error err = {0};
+        if (!saved_explain_pipe(json_array_get(pipes, i), &err))
+            continue;
+        if (is_first)
+            puts("These do not stand against it, and are not as they were where it is restored:");
+        is_first = false;
+        printf("  %s: %s\n    to do: %s\n", err.object, err.reason, err.todo);
+    }
+}
+
 static void print_text(pid_t pid, const json_t *json, const struct criu *criu)
 {
     print_obstacles(pid, json_object_get(json, "obstacles"), criu);
+    print_pipes(json_object_get(json, "pipes"));
     print_files(json_object_get(json, "mapped"), "build_id",
                 "These must be the same where it is restored, or be put into the directory by "
                 "--with-files (drivers that it has let go by then may still be mapped):");

@@ -21,7 +21,7 @@ static const char *const opencl_names[] = {
 
 static FILE *open_proc(pid_t pid, const char *file)
 {
-    char path[64];
+    char path[64 + NAME_MAX];
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
     return fopen(path, "re");
 }
@@ -157,4 +157,17 @@ void process_each_descriptor(pid_t pid,
     }
     if (folder)
         closedir(folder);
+}
+
+int process_open_flags(pid_t pid, const char *number)
+{
+    char file[32 + NAME_MAX], line[128];
+    unsigned flags = 0;
+    snprintf(file, sizeof file, "fdinfo/%s", number);
+    FILE *info = open_proc(pid, file);
+    while (info && fgets(line, sizeof line, info))
+        sscanf(line, "flags: %o", &flags);
+    if (info)
+        fclose(info);
+    return (int)flags;
 }

@@ -26,6 +26,8 @@ void process_each_descriptor(pid_t pid,
                              void (*visit)(pid_t pid, const char *number, const char *target,
                                            void *data),
                              void *data);
+/* What such a descriptor was opened with (O_RDWR, O_APPEND, …); 0 where that can't be read. */
+int process_open_flags(pid_t pid, const char *number);
 /* A variable of the environment that it was started with: 1. 0, and "": it has none of that name.
  * -1, and "": it has a longer one, or can't be looked into. */
 int process_variable(pid_t pid, const char *name, char *value, size_t size);

@@ -15,6 +15,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OPTION_DETACH = 'D', OPTION_TRUNCATE = 'c', MAX_PIPES = 3, BURIAL_TRIES = 300 };
+enum { OPTION_DETACH = 'D', OPTION_TRUNCATE = 'c', MAX_PIPES = 8, BURIAL_TRIES = 300 };
 
 struct restore {
     const char *dir;
@@ -34,6 +35,8 @@ struct restore {
     struct saved saved;
     pid_t pid; /* of the program; 0 before it is there */
     bool is_resumed;
+    size_t num_pipes;
+    int passed[MAX_PIPES];
     char pipes[MAX_PIPES][64];
     char *inherit[2 * MAX_PIPES + 1];
     double restore_ms, resume_ms;
@@ -123,21 +126,30 @@ static int check_pids(const struct restore *restore, struct error *err)
     return 0;
 }
 
-/* Its standard input and outputs, where they led to others, become ours. */
+/* Its standard input and outputs, where they led to others, become ours; CRIU has others itself. */
 static void inherit_pipes(struct restore *restore)
 {
     const json_t *pipes = json_object_get(restore->saved.json, "pipes");
-    size_t count = 0;
-    for (size_t i = 0; i < json_array_size(pipes) && i < MAX_PIPES; i++) {
+    for (size_t i = 0; i < json_array_size(pipes) && restore->num_pipes < MAX_PIPES; i++) {
         const json_t *pipe = json_array_get(pipes, i);
         int fd = (int)json_integer_value(json_object_get(pipe, "fd"));
-        if (fd < 0 || fd > 2)
+        int passed = fd < 0 || fd > 2 ? -1 : fcntl(fd, F_DUPFD, 3);
+        if (passed < 0)
             continue;
-        snprintf(restore->pipes[i], sizeof restore->pipes[i], "fd[%d]:pipe:[%lld]", fd,
+        size_t at = restore->num_pipes++;
+        restore->passed[at] = passed;
+        snprintf(restore->pipes[at], sizeof restore->pipes[at], "fd[%d]:pipe:[%lld]", passed,
                  (long long)json_integer_value(json_object_get(pipe, "inode")));
-        restore->inherit[count++] = "--inherit-fd";
-        restore->inherit[count++] = restore->pipes[i];
+        restore->inherit[2 * at] = "--inherit-fd";
+        restore->inherit[2 * at + 1] = restore->pipes[at];
     }
+}
+
+static void close_passed(struct restore *restore)
+{
+    for (size_t i = 0; i < restore->num_pipes; i++)
+        close(restore->passed[i]);
+    restore->num_pipes = 0;
 }
 
 static int prepare(struct restore *restore, struct error *err)
@@ -153,7 +165,6 @@ static int prepare(struct restore *restore, struct error *err)
         saved_check(&restore->saved, restore->truncate, err) < 0)
         return -1;
     *err = (struct error){0};
-    inherit_pipes(restore);
     return check_pids(restore, err) < 0 || periodic_check(&restore->periodic, err) < 0
                ? -1
                : saved_make_ready(&restore->saved, err);
@@ -191,7 +202,11 @@ static int carry_out(struct restore *restore, struct error *err)
         return -1;
     *err = (struct error){0};
     double start = text_clock();
-    if (criu_restore(&restore->criu, restore->saved.dir, restore->inherit, &restore->pid, err) < 0)
+    inherit_pipes(restore);
+    int result =
+        criu_restore(&restore->criu, restore->saved.dir, restore->inherit, &restore->pid, err);
+    close_passed(restore);
+    if (result < 0)
         return -1;
     restore->restore_ms = (text_clock() - start) * 1e3;
     if (resume(restore, err) < 0)

@@ -31,6 +31,11 @@ void saved_abandon(const struct saved *saved);
  * suspended before, and is not to be afterwards. */
 int saved_describe(struct saved *saved, const struct tree *tree, const bool *resumes,
                    const struct criu *criu, struct error *err);
+/* The pipes of the tree whose other end is in no process of it, each once: an array of `pid`,
+ * `fd`, the lowest number that leads to it, and `inode`. The caller's. */
+json_t *saved_list_pipes(const struct tree *tree);
+/* What becomes of one of them; false, and nothing, where a restore puts its own in place of it. */
+bool saved_explain_pipe(const json_t *pipe, struct error *err);
 /* After the dump: corrects the sizes of files, which CRIU has seen when everything stood still. */
 void saved_take_sizes(struct saved *saved);
 /* Puts the files that are mapped there too; not those that the program writes to. */

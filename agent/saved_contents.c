@@ -6,10 +6,8 @@
 #include "agent/saved.h"
 #include "agent/text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,28 +22,6 @@ static json_t *text(const char *string)
     return value ? value : json_string("?");
 }
 
-static int open_flags(pid_t pid, const char *number)
-{
-    char path[64 + NAME_MAX], line[128];
-    unsigned flags = 0;
-    snprintf(path, sizeof path, "/proc/%d/fdinfo/%s", (int)pid, number);
-    FILE *file = fopen(path, "re");
-    while (file && fgets(line, sizeof line, file))
-        sscanf(line, "flags: %o", &flags);
-    if (file)
-        fclose(file);
-    return (int)flags;
-}
-
-/* Standard input and outputs that lead to somebody else can be led to the restorer's. */
-static void add_pipe(json_t *pipes, const char *number, const char *target)
-{
-    uint64_t inode;
-    int fd = (int)strtol(number, NULL, 10);
-    if (fd <= 2 && sscanf(target, "pipe:[%" SCNu64, &inode) == 1)
-        json_array_append_new(pipes, json_pack("{s:i, s:I}", "fd", fd, "inode", (json_int_t)inode));
-}
-
 static json_t *find_path(const json_t *files, const char *path)
 {
     for (size_t i = 0; i < json_array_size(files); i++) {
@@ -57,27 +33,17 @@ static json_t *find_path(const json_t *files, const char *path)
     return NULL;
 }
 
-static void add_file(json_t *files, pid_t pid, const char *number, const char *target)
+static void add_file(pid_t pid, const char *number, const char *target, void *data)
 {
+    json_t *files = data;
     struct stat status;
     if (target[0] != '/' || stat(target, &status) < 0 || !S_ISREG(status.st_mode) ||
         find_path(files, target))
         return;
-    int access_mode = open_flags(pid, number) & O_ACCMODE;
+    int access_mode = process_open_flags(pid, number) & O_ACCMODE;
     json_array_append_new(files, json_pack("{s:o, s:I, s:b}", "path", text(target), "size",
                                            (json_int_t)status.st_size, "written",
                                            access_mode != O_RDONLY));
-}
-
-struct descriptors {
-    json_t *files, *pipes; /* borrowed */
-};
-
-static void add_descriptor(pid_t pid, const char *number, const char *target, void *data)
-{
-    const struct descriptors *to = data;
-    add_file(to->files, pid, number, target);
-    add_pipe(to->pipes, number, target);
 }
 
 static json_t *add_mapped(json_t *mapped, const char *path)
@@ -118,20 +84,20 @@ int saved_describe(struct saved *saved, const struct tree *tree, const bool *res
                    const struct criu *criu, struct error *err)
 {
     json_decref(saved->json);
-    json_t *processes = json_array(), *files = json_array(), *pipes = json_array(),
-           *mapped = json_array();
+    json_t *processes = json_array(), *files = json_array(), *mapped = json_array();
     for (size_t i = 0; i < tree->count; i++) {
         char command[64];
         process_command(tree->pids[i], command, sizeof command);
         json_array_append_new(processes,
                               json_pack("{s:i, s:o, s:b}", "pid", (int)tree->pids[i], "command",
                                         text(command), "resumes", resumes[i]));
-        process_each_descriptor(tree->pids[i], add_descriptor, &(struct descriptors){files, pipes});
+        process_each_descriptor(tree->pids[i], add_file, files);
         add_mappings(mapped, tree->pids[i]);
     }
-    saved->json = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "version", (int)SAVED_VERSION,
-                            "shadowcl", SHADOWCL_VERSION, "criu", criu->version, "processes",
-                            processes, "pipes", pipes, "files", files, "mapped", mapped);
+    saved->json =
+        json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "version", (int)SAVED_VERSION, "shadowcl",
+                  SHADOWCL_VERSION, "criu", criu->version, "processes", processes, "pipes",
+                  saved_list_pipes(tree), "files", files, "mapped", mapped);
     return saved->json ? 0 : error_set(err, ENOMEM, "can't describe the processes");
 }
 

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from harness import (CRIU_PLACES, Failure, NEW_NAMESPACE, PATIENCE, Program, Setup, call, call_json, check,
-                     checkpoint, expect, lives, need_criu, restore, skip)
+                     checkpoint, expect, lives, need_criu, restore, run_command, skip)
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
@@ -32,6 +32,12 @@ KILLS = int(os.environ.get("SHADOWCL_TEST_KILLS", "5"))
 # Of its steps there are more where the program ends too soon for its case.
 HEAT = ["--output", "RESULT", "--size", "128", "--steps"]
 STEPS = 120000
+# Reads nothing before the file is there, then all that is to come.
+LATE = """import os, sys, time
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.05)
+sys.stdout.write(sys.stdin.read())
+"""
 MOST_TIMES = 16
 
 
@@ -307,7 +313,7 @@ class Cases:
 
     # What fails, and what is refused.
 
-    def start_with(self, *files):
+    def start_with(self, *files, start=None):
         """A program that has inherited open files, of which we keep none."""
         popen = subprocess.Popen
         numbers = [file.fileno() for file in files]
@@ -316,7 +322,7 @@ class Cases:
             return popen(*words, pass_fds=numbers, **options)
         subprocess.Popen = with_files
         try:
-            return self.heat()
+            return start() if start else self.heat()
         finally:
             subprocess.Popen = popen
             for file in files:
@@ -905,6 +911,52 @@ class Cases:
             directory.chmod(0o700)
             check(self.expected(), restore(self.setup, program, directory))
 
+    def case_tree_pipes(self):
+        """From one process of the tree to another, as standard output and input: copied with what
+        is in it."""
+        line = (f'{PYTHON} "$0" "$1" "$2" aloud | {PYTHON} -c "$3" "$1"')
+        words = ["sh", "-c", line, HERE / "steps.py", "RESULT", 100, LATE]
+        with Program(self.setup, "undisturbed", words, result=True) as program:
+            expected = program.finish()
+        expect(len(expected[0].splitlines()) == 101, f"it says {expected[0]}")
+        with Program(self.setup, "pipeline", words, result=True) as program:
+            program.wait_until(0.3)
+            directory = self.directory()
+            checkpoint(self.setup, program, directory, "--tree")
+            program.process.wait(timeout=PATIENCE)
+            expect(pipes(directory) == [], f"it says that others lead out: {pipes(directory)}")
+            program.forget_answer()
+            check(expected, restore(self.setup, program, directory))
+
+    def case_pipes(self):
+        """That lead to others: standard output becomes that of the restore; of one with another
+        number it is said what becomes of it."""
+        expected = self.expected()
+        (ours, out), (its, ours_too) = os.pipe(), os.pipe()
+
+        def start():
+            return Program(self.setup, "piped", ["sh", "-c", f'exec "$0" "$@" >&{out} {out}>&-',
+                                                 self.setup.bin / "sample-heat", *HEAT,
+                                                 STEPS * self.times], result=True)
+        with self.start_with(Descriptor(out), Descriptor(its), start=start) as program:
+            self.programs.append(program)
+            program.wait_until(0.1)
+            text, answer = self.explained(program)
+            wanted = f"descriptor {its} is a pipe to a process outside"
+            expect("nothing stands against it" in text and text.count(wanted) == 1, text)
+            expect(sorted(pipe["fd"] for pipe in answer["pipes"]) == [1, its], f"{answer['pipes']}")
+            directory = self.directory()
+            said = call(self.setup, "checkpoint", program.pid, directory)
+            expect(f"process {program.pid}: {wanted}" in said and
+                   f"--inherit-fd 'fd[{its}]:pipe:[" in said, said)
+            program.process.wait(timeout=PATIENCE)
+            expect(pipes(directory) == answer["pipes"], f"{pipes(directory)}")
+            program.forget_answer()
+            restored = run_command(self.setup, "restore", directory)
+            check(expected, (restored.stdout, program.result.read_bytes()))
+        os.close(ours)
+        os.close(ours_too)
+
     def case_tree(self):
         """A parent and children that all use OpenCL, with pipes and shared memory between them."""
         script = [PYTHON, HERE / "family.py", "RESULT", "60"]
@@ -975,6 +1027,11 @@ def stopped(name):
 def mapped(directory):
     """What a copy says of the files that the program has mapped."""
     return json.loads((directory / "shadowcl.json").read_text())["mapped"]
+
+
+def pipes(directory):
+    """The same of the pipes that lead to others."""
+    return json.loads((directory / "shadowcl.json").read_text())["pipes"]
 
 
 def mapped_in(directory, folder):

@@ -169,12 +169,12 @@ def logs(words):
 def checkpoint(setup, program, directory, *options):
     """A program that came to its end meanwhile had too little to do."""
     try:
-        said = call(setup, "checkpoint", "--json", program.pid, directory, *options)
+        answers = call_json(setup, "checkpoint", "--json", program.pid, directory, *options)
     except Failure as failure:
         if program.ends_soon():
             raise TooShort(str(failure)) from None
         raise
-    answer = json.loads(said[said.index("["):said.rindex("]") + 1])[0]
+    answer = answers[0]
     expect(answer["error"] is None and answer["pid"] == program.pid, f"answered {answer}")
     mode = directory.stat().st_mode & 0o777
     expect(mode == 0o700, f"the directory's mode is {mode:o}")

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Whole numbers, stirred on the device by pyopencl round by round: steps.py RESULT ROUNDS. Every
-round's start is read back, so that the host has a part in the result too. With a third word it
-starts one child process after the other meanwhile."""
+round's start is read back, so that the host has a part in the result too. With the word
+`children` behind these it starts one child process after the other meanwhile, with `aloud` it says
+on standard output what it has read."""
 import subprocess
 import sys
 import threading
@@ -39,7 +40,7 @@ def main():
     result, rounds = sys.argv[1], int(sys.argv[2])
     is_done = threading.Event()
     starter = threading.Thread(target=start_children, args=(is_done,))
-    if sys.argv[3:]:
+    if "children" in sys.argv[3:]:
         starter.start()
     context = cl.Context([cl.get_platforms()[0].get_devices()[0]])
     queue = cl.CommandQueue(context)
@@ -50,10 +51,12 @@ def main():
     for number in range(rounds):
         stir(queue, (SIZE,), None, numbers.data, np.uint32(seed))
         seed = (seed * 31 + int(numbers[:1].get()[0])) & 0xffffffff
+        if "aloud" in sys.argv[3:]:
+            print(f"{seed:08x}", flush=True)
         time.sleep(0.01)
         print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
     is_done.set()
-    if sys.argv[3:]:
+    if starter.is_alive():
         starter.join()
     with open(result, "wb") as file:
         file.write(numbers.get().tobytes())
