@@ -2,10 +2,10 @@
 /* CRIU's plugin: with it, plain `criu dump` and `criu restore`, and what stands on them, let the
  * programs of a tree go of their devices before, and give them one afterwards. The work is done by
  * `shadowcl criu-hook`; here it is called at the right moments.
- *   PAUSE_DEVICES        the process still runs: it suspends and leaves its socket
- *   end of the dump      whoever is still there is told to go on: a process that is left running,
- * or whose dump failed. It hears it when CRIU lets it run; one that CRIU ends never does. The
- * message is not part of the copy. RESUME_DEVICES_LATE  the copy is told to go on, likewise */
+ * In PAUSE_DEVICES the process still runs: it suspends and leaves its socket. At the end of the
+ * dump whoever is still there is told to go on: a process that is left running, or whose dump
+ * failed. It hears it when CRIU lets it run; one that CRIU ends never does. The message is not part
+ * of the copy. In RESUME_DEVICES_LATE the copy is told to go on, likewise. */
 #include "criu/plugin.h"
 
 #include <dlfcn.h>
@@ -171,6 +171,16 @@ static int resume_devices_late(int pid)
     return code == EXIT_DONE ? -ENOTSUP : -1;
 }
 
+/* With --freeze-cgroup, which container engines give it, CRIU stops all of the cgroup before the
+ * first child has its turn in PAUSE_DEVICES: it could not suspend any more. */
+static void keep_running(void)
+{
+    if (set_compel_interrupt_only_mode)
+        set_compel_interrupt_only_mode();
+    else if (dont_use_freeze_cgroup)
+        dont_use_freeze_cgroup();
+}
+
 /* `shadowcl checkpoint` and `restore` do all this themselves. */
 static int init(int stage)
 {
@@ -179,6 +189,8 @@ static int init(int stage)
     if (disabled)
         return 0;
     find_command();
+    if (stage == STAGE_DUMP)
+        keep_running();
     if (stage == STAGE_RESTORE && check_and_remove_inventory_plugin)
         disabled = !check_and_remove_inventory_plugin(name, strlen(name));
     return 0;

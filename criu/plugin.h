@@ -29,6 +29,10 @@ extern struct plugin_description CR_PLUGIN_DESC;
 /* CRIU's own, where it has them. The first makes a restore without the plugin fail. */
 int add_inventory_plugin(const char *name) __attribute__((weak));
 int check_and_remove_inventory_plugin(const char *name, unsigned long size) __attribute__((weak));
+/* Either keeps it from freezing a cgroup, also where it is asked to: the first in 4.0, the second
+ * from 4.1 on. */
+void dont_use_freeze_cgroup(void) __attribute__((weak));
+void set_compel_interrupt_only_mode(void) __attribute__((weak));
 void print_on_level(unsigned level, const char *format, ...)
     __attribute__((weak, format(printf, 2, 3)));
 

@@ -158,6 +158,56 @@ class Cases:
                           "--leave-running")
             self.expect_undisturbed(program)
 
+    def family(self, name):
+        program = Program(self.setup, name, [PYTHON, HERE / "family.py", "RESULT", 60 * self.times],
+                          result=True)
+        self.programs.append(program)
+        return program
+
+    def copy_family(self, *options, join=None):
+        """A parent and children that all use OpenCL, by the plugin; each lets go of its device."""
+        with self.family("family-undisturbed") as program:
+            expected = program.finish()
+        with self.family("family") as program:
+            program.wait_until(0.3)
+            members = tree(program.pid)
+            if join:
+                join(members)
+            directory = self.directory(made=True)
+            said = self.run_criu("dump", directory, "-t", program.pid, "-L", self.plugins,
+                                 "--manage-cgroups=ignore", *options)
+            count = said.count("has let go of its device")
+            expect(count == 3, f"{count} processes have let go of their devices, of {members}")
+            program.process.wait(timeout=PATIENCE)
+            wait_until_free(members)
+            program.forget_answer()
+            self.run_criu("restore", directory, "-d", "-L", self.plugins,
+                          "--manage-cgroups=ignore")
+            self.wait_for_restored(program.pid)
+            check(expected, program.answer())
+
+    def case_plugin_tree(self):
+        self.copy_family()
+
+    def case_plugin_freeze_cgroup(self):
+        """As container engines have it done: CRIU is told to freeze the cgroup that they are in."""
+        folder, state, thawed = freezer()
+
+        def join(members):
+            for pid in members:
+                (folder / "cgroup.procs").write_text(str(pid))
+        try:
+            self.copy_family("--freeze-cgroup", folder, join=join)
+        finally:
+            (folder / state).write_text(thawed)
+            end = time.monotonic() + 30
+            while (left := (folder / "cgroup.procs").read_text().split()) and \
+                    time.monotonic() < end:
+                for pid in left:  # where it has failed
+                    os.kill(int(pid), signal.SIGKILL)
+                time.sleep(0.05)
+            folder.rmdir()
+
     def case_plugin_dump_fails(self):
         """A connection to another process, which CRIU finds when the program has let go already."""
         ours, its = socket.socketpair()
@@ -971,6 +1021,40 @@ class Cases:
             program.process.wait(timeout=PATIENCE)
             program.forget_answer()
             check(expected, restore(self.setup, program, directory))
+
+
+def tree(pid):
+    """It, and all that it has started."""
+    found = [pid]
+    for one in found:
+        for task in Path(f"/proc/{one}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def wait_until_free(pids):
+    """The dead keep their numbers until init has seen to them."""
+    end = time.monotonic() + 30
+    while taken := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        expect(time.monotonic() < end, f"{taken} are there yet")
+        time.sleep(0.01)
+
+
+def freezer():
+    """A new cgroup that can be frozen, of either version: its folder, the file with its state, and
+    what is written there to let it run."""
+    name = f"shadowcl-test-{os.getpid()}"
+    for top, state, thawed in (("/sys/fs/cgroup/freezer", "freezer.state", "THAWED"),
+                               ("/sys/fs/cgroup", "cgroup.freeze", "0")):
+        folder = Path(top) / name
+        try:
+            folder.mkdir()
+        except OSError:
+            continue
+        if (folder / state).exists():
+            return folder, state, thawed
+        folder.rmdir()
+    skip("no cgroup can be made that could be frozen")
 
 
 class Descriptor:
