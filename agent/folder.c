@@ -74,3 +74,14 @@ int folder_each(int dir, int (*visit)(int dir, const char *file, void *data), vo
         closedir(folder);
     return result;
 }
+
+int folder_sync(int dir, const char *path)
+{
+    int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL || errno == EROFS);
+    int reason = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = reason;
+    return synced ? 0 : -1;
+}

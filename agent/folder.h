@@ -14,6 +14,9 @@ void folder_name(char out[PATH_MAX], const char *path);
 int folder_open(const char *path, struct error *err);
 /* Is it the caller's own, and can nobody else write to it? */
 int folder_check_own(int dir, const char *path, struct error *err);
+/* Brings the names in `path`, seen from `dir`, to the disk, where its filesystem knows such a
+ * thing; 0, or -1 and errno. */
+int folder_sync(int dir, const char *path);
 /* Calls `visit` for each file; its first answer that is not 0 ends that. */
 int folder_each(int dir, int (*visit)(int dir, const char *file, void *data), void *data);
 

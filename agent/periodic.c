@@ -292,6 +292,8 @@ static int open_directory(const struct periodic *periodic, char path[PATH_MAX], 
     if (dir < 0)
         return -1;
     int result = check_private(dir, is_new, name, err);
+    if (result == 0 && is_new && folder_sync(dir, "..") < 0)
+        result = error_set(err, errno, "bring its name to the disk");
     if (result == 0)
         result = check_log(dir, err);
     if (result == 0 && !realpath(name, path))

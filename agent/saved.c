@@ -77,6 +77,7 @@ static int remove_image(int dir, const char *file, void *unused)
 
 void saved_abandon(const struct saved *saved)
 {
+    unlinkat(saved->fd, SAVED_NAME, 0);
     folder_each(saved->fd, remove_image, NULL);
 }
 
@@ -131,15 +132,21 @@ static int write_new(const struct saved *saved, struct error *err)
     return error_set(err, reason, "write `%s`", new_name);
 }
 
+static int sync_folder(const struct saved *saved, const char *path, struct error *err)
+{
+    return folder_sync(saved->fd, path) == 0 ? 0 : error_set(err, errno, "bring it to the disk");
+}
+
+/* All names come before the mark that it is whole. */
 int saved_commit(const struct saved *saved, struct error *err)
 {
     error_object(err, "directory `%.100s`", saved->dir);
-    if (folder_each(saved->fd, sync_file, err) < 0 || write_new(saved, err) < 0)
+    if (folder_each(saved->fd, sync_file, err) < 0 || write_new(saved, err) < 0 ||
+        sync_folder(saved, ".", err) < 0 || sync_folder(saved, "..", err) < 0)
         return -1;
     if (renameat(saved->fd, new_name, saved->fd, SAVED_NAME) < 0)
         return error_set(err, errno, "write `%s`", SAVED_NAME);
-    fsync(saved->fd);
-    return 0;
+    return sync_folder(saved, ".", err);
 }
 
 void saved_finish(struct saved *saved)
