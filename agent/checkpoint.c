@@ -162,6 +162,18 @@ static int take_newcomers(struct checkpoint *checkpoint, struct error *err)
                           &checkpoint->criu, err);
 }
 
+/* The same where it runs on: those that are in the copy may have ended already. */
+static int check_copied_children(const struct checkpoint *checkpoint, struct error *err)
+{
+    size_t count = json_array_size(json_object_get(checkpoint->saved.json, "processes"));
+    if (checkpoint->tree || count <= 1)
+        return 0;
+    error_object(err, "process %d", (int)checkpoint->pid);
+    error_set(err, 0, "it has started %zu child process%s while it was copied", count - 1,
+              count == 2 ? "" : "es");
+    return error_todo(err, "take them along with --tree");
+}
+
 /* No more is needed of the program for this. */
 static int complete(struct checkpoint *checkpoint, struct error *err)
 {
@@ -194,9 +206,9 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
         return -1;
     checkpoint->dump_ms = ms_since(start);
     note_pipes(&checkpoint->saved);
-    saved_take_sizes(&checkpoint->saved);
-    if (checkpoint->leave_running)
-        return 0; /* it need not wait for the disk */
+    saved_take_images(&checkpoint->saved, group->resumes[0]);
+    if (checkpoint->leave_running) /* it need not wait for the disk */
+        return check_copied_children(checkpoint, err);
     int result = take_newcomers(checkpoint, err);
     if (result == 0)
         result = complete(checkpoint, err);

@@ -36,8 +36,9 @@ int saved_describe(struct saved *saved, const struct tree *tree, const bool *res
 json_t *saved_list_pipes(const struct tree *tree);
 /* What becomes of one of them; false, and nothing, where a restore puts its own in place of it. */
 bool saved_explain_pipe(const json_t *pipe, struct error *err);
-/* After the dump: corrects the sizes of files, which CRIU has seen when everything stood still. */
-void saved_take_sizes(struct saved *saved);
+/* After the dump: takes the processes, open files and their sizes from what CRIU has seen when
+ * everything stood still. `resumes`: of processes that have come since. */
+void saved_take_images(struct saved *saved, bool resumes);
 /* Puts the files that are mapped there too; not those that the program writes to. */
 int saved_keep_files(struct saved *saved, struct error *err);
 /* Writes it, when all else is on the disk. */

@@ -4,7 +4,7 @@
 #include "agent/build_id.h"
 #include "agent/process.h"
 #include "agent/saved.h"
-#include "agent/text.h"
+#include "agent/saved_lists.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,49 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* JSON takes UTF-8 only; a name that is none is left out, and CRIU will say what is missing. */
-static json_t *text(const char *string)
-{
-    json_t *value = json_string(string);
-    return value ? value : json_string("?");
-}
-
-static json_t *find_path(const json_t *files, const char *path)
-{
-    for (size_t i = 0; i < json_array_size(files); i++) {
-        json_t *file = json_array_get(files, i);
-        const char *other = json_string_value(json_object_get(file, "path"));
-        if (other && !strcmp(other, path))
-            return file;
-    }
-    return NULL;
-}
-
 static void add_file(pid_t pid, const char *number, const char *target, void *data)
 {
-    json_t *files = data;
     struct stat status;
-    if (target[0] != '/' || stat(target, &status) < 0 || !S_ISREG(status.st_mode) ||
-        find_path(files, target))
-        return;
-    int access_mode = process_open_flags(pid, number) & O_ACCMODE;
-    json_array_append_new(files, json_pack("{s:o, s:I, s:b}", "path", text(target), "size",
-                                           (json_int_t)status.st_size, "written",
-                                           access_mode != O_RDONLY));
-}
-
-static json_t *add_mapped(json_t *mapped, const char *path)
-{
-    char id[BUILD_ID_TEXT];
-    struct stat status;
-    json_t *file = find_path(mapped, path);
-    if (file || stat(path, &status) < 0 || !S_ISREG(status.st_mode))
-        return file;
-    bool has_id = build_id_read(path, id);
-    file = json_pack("{s:o, s:o, s:I}", "path", text(path), "build_id",
-                     has_id ? json_string(id) : json_null(), "size", (json_int_t)status.st_size);
-    json_array_append_new(mapped, file);
-    return file;
+    if (target[0] == '/' && stat(target, &status) == 0 && S_ISREG(status.st_mode))
+        saved_add_file(data, target, (json_int_t)status.st_size,
+                       (process_open_flags(pid, number) & O_ACCMODE) != O_RDONLY);
 }
 
 static void add_mappings(json_t *mapped, pid_t pid)
@@ -71,7 +34,7 @@ static void add_mappings(json_t *mapped, pid_t pid)
         if (!start || sscanf(line, "%*s %4s", access) != 1)
             continue;
         start[strcspn(start, "\n")] = 0;
-        json_t *file = add_mapped(mapped, start);
+        json_t *file = saved_add_mapped(mapped, start);
         if (file && access[1] == 'w' && access[3] == 's')
             json_object_set_new(file, "written", json_true());
     }
@@ -86,11 +49,7 @@ int saved_describe(struct saved *saved, const struct tree *tree, const bool *res
     json_decref(saved->json);
     json_t *processes = json_array(), *files = json_array(), *mapped = json_array();
     for (size_t i = 0; i < tree->count; i++) {
-        char command[64];
-        process_command(tree->pids[i], command, sizeof command);
-        json_array_append_new(processes,
-                              json_pack("{s:i, s:o, s:b}", "pid", (int)tree->pids[i], "command",
-                                        text(command), "resumes", resumes[i]));
+        saved_add_process(processes, tree->pids[i], resumes[i]);
         process_each_descriptor(tree->pids[i], add_file, files);
         add_mappings(mapped, tree->pids[i]);
     }

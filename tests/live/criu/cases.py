@@ -943,6 +943,43 @@ class Cases:
             program.forget_answer()
             check(expected, restore(self.setup, program, directory))
 
+    def case_left_running_late(self):
+        """Left running, and meanwhile, when it was looked at already, a child opens a file to write
+        to it and starts others: they are in the copy, and the file has grown when it is made again."""
+        late, begin = self.setup.work / "late", self.setup.work / "begin"
+        child = (f'(until [ -e {begin} ]; do sleep 0.05; done; exec >{late}; '
+                 'while kill -0 $$; do echo line; sleep 0.02; done 2>/dev/null) & ')
+        words = ["sh", "-c", child + f'exec {PYTHON} "$@"', "sh", HERE / "steps.py", "RESULT", 100]
+        slow = self.setup.work / "slow-criu"
+        slow.write_text(f'#!/bin/sh\nif [ "$1" = dump ]; then\n  echo >{begin}\n'
+                        f'  until [ -s {late} ]; do sleep 0.05; done\nfi\nexec {self.criu} "$@"\n')
+        slow.chmod(0o755)
+        with Program(self.setup, "undisturbed", [PYTHON, HERE / "steps.py", "RESULT", 100],
+                     result=True) as program:
+            expected = program.finish()
+        with Program(self.setup, "left-running", words, result=True) as program:
+            program.wait_until(0.2)
+            refused = self.refused(program, "child process", "--tree")
+            expect(not refused.exists(), "it has made the directory")
+            directory = self.directory()
+            checkpoint(self.setup, program, directory, "--tree", "--leave-running",
+                       environment={"SHADOWCL_CRIU": slow})
+            program.wait_until(program.fraction() + 0.1)
+            for pid in tree(program.pid):
+                os.kill(pid, signal.SIGKILL)
+            program.process.wait(timeout=PATIENCE)
+            told = json.loads((directory / "shadowcl.json").read_text())
+            copied = {message[1] for message in messages(directory / "pstree.img")}
+            expect(len(copied) >= 3, f"no process was started late: {copied}")
+            expect({one["pid"] for one in told["processes"]} == copied,
+                   f"{told['processes']}, and copied are {copied}")
+            resumes = {one["pid"]: one["resumes"] for one in told["processes"]}
+            expect(resumes[program.pid], f"{resumes}")
+            sizes = {Path(file["path"]): file["size"] for file in told["files"] if file["written"]}
+            expect(0 < sizes.get(late, 0) < late.stat().st_size, f"{late} is not among {sizes}")
+            program.forget_answer()
+            check(expected, restore(self.setup, program, directory, "--truncate"))
+
     def case_whose_copy(self):
         """Who can write a copy says what is run by whoever restores it."""
         with self.heat() as program:
@@ -1116,6 +1153,30 @@ def mapped(directory):
 def pipes(directory):
     """The same of the pipes that lead to others."""
     return json.loads((directory / "shadowcl.json").read_text())["pipes"]
+
+
+def messages(image):
+    """Those of one of CRIU's images, as far as they begin with numbers: each a dictionary."""
+    data, at, found = image.read_bytes(), 8, []
+    while at < len(data):
+        size = int.from_bytes(data[at:at + 4], "little")
+        found.append(numbers(data[at + 4:at + 4 + size]))
+        at += 4 + size
+    return found
+
+
+def numbers(message):
+    """The fields of a message in protobuf's form, up to the first that is no number."""
+    found, at = {}, 0
+    while at < len(message) and message[at] & 7 == 0:
+        field, value, shift = message[at] >> 3, 0, 0
+        at += 1
+        while message[at] & 0x80:
+            value |= (message[at] & 0x7f) << shift
+            at, shift = at + 1, shift + 7
+        found[field] = value | message[at] << shift
+        at += 1
+    return found
 
 
 def mapped_in(directory, folder):

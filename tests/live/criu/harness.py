@@ -166,10 +166,11 @@ def logs(words):
     return text
 
 
-def checkpoint(setup, program, directory, *options):
+def checkpoint(setup, program, directory, *options, environment=()):
     """A program that came to its end meanwhile had too little to do."""
     try:
-        answers = call_json(setup, "checkpoint", "--json", program.pid, directory, *options)
+        answers = call_json(setup, "checkpoint", "--json", program.pid, directory, *options,
+                            environment=environment)
     except Failure as failure:
         if program.ends_soon():
             raise TooShort(str(failure)) from None

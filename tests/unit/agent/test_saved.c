@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When a copy is marked as whole: what of it is on the disk by then, and afterwards. */
+/* When a copy is marked as whole: what of it is on the disk by then, and afterwards. And what it
+ * says of a file that is open more than once. */
 #include "agent/saved.h"
+#include "agent/saved_lists.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,6 +130,22 @@ static void test_folders_that_cant(void **unused)
     take_away(&saved);
 }
 
+/* Once to read and once to write, in either order: it is written to. */
+static void test_file_open_twice(void **unused)
+{
+    json_t *files = json_array();
+    saved_add_file(files, "/a", 5, false);
+    saved_add_file(files, "/a", 5, true);
+    saved_add_file(files, "/b", 6, true);
+    saved_add_file(files, "/b", 6, false);
+    saved_add_file(files, "/c", 7, false);
+    assert_int_equal(json_array_size(files), 3);
+    assert_true(json_is_true(json_object_get(saved_find_path(files, "/a"), "written")));
+    assert_true(json_is_true(json_object_get(saved_find_path(files, "/b"), "written")));
+    assert_true(json_is_false(json_object_get(saved_find_path(files, "/c"), "written")));
+    json_decref(files);
+}
+
 static int make_top(void **unused)
 {
     if (!mkdtemp(top))
@@ -144,8 +162,8 @@ static int remove_top(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_is_on_the_disk),
-                                       cmocka_unit_test(test_disk_fails),
-                                       cmocka_unit_test(test_folders_that_cant)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_is_on_the_disk), cmocka_unit_test(test_disk_fails),
+        cmocka_unit_test(test_folders_that_cant), cmocka_unit_test(test_file_open_twice)};
     return cmocka_run_group_tests(tests, make_top, remove_top);
 }
