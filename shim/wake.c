@@ -13,7 +13,11 @@
 
 #include "shim/log.h"
 
-#define LOOK_MS 1000 /* how often it looks whether it is a copy */
+#define LOOK_MS 1000 /* how often it looks whether it is a copy, or the pipe is gone */
+
+/* What both ends would send if anybody asked them to: a signal that no program can use, since the C
+ * library keeps it to itself. CRIU copies that, so that the pipe is known as ours in a copy too. */
+#define MARK 33
 
 static int ends[2] = {-1, -1}; /* read, write */
 static ino_t pipe_number; /* the kernel gives each a number of its own, and CRIU makes new ones */
@@ -24,11 +28,21 @@ static ino_t number_now(void)
     return fstat(ends[0], &now) == 0 ? now.st_ino : 0;
 }
 
+/* A program may close what it does not know; the number is somebody else's then. */
+static bool is_ours(int fd)
+{
+    struct stat status;
+    return fd >= 0 && fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) &&
+           fcntl(fd, F_GETSIG) == MARK;
+}
+
 int wake_prepare(struct error *err)
 {
-    if (ends[0] >= 0)
+    if (is_ours(ends[0]) && is_ours(ends[1]))
         return 0;
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
+    wake_finish();
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 && fcntl(ends[0], F_SETSIG, MARK) == 0 &&
+        fcntl(ends[1], F_SETSIG, MARK) == 0) {
         pipe_number = number_now();
         return 0;
     }
@@ -39,7 +53,7 @@ int wake_prepare(struct error *err)
 void wake_finish(void)
 {
     for (unsigned i = 0; i < 2; i++) {
-        if (ends[i] >= 0)
+        if (is_ours(ends[i]))
             close(ends[i]);
         ends[i] = -1;
     }
@@ -99,8 +113,10 @@ void wake_wait(struct wake_call *call)
     for (;;) {
         struct pollfd wait = {.fd = ends[0], .events = POLLIN};
         int ready = poll(&wait, 1, LOOK_MS);
-        if (ready > 0 && (wait.revents & POLLNVAL))
-            return; /* the program closed what is not its own: there is nothing to wait at */
+        if (!is_ours(ends[0]) || !is_ours(ends[1])) {
+            log_warn("the program has closed the pipe at which this process waits");
+            return; /* there is nothing to wait at */
+        }
         if (ready > 0 && read_call(call))
             return;
         if (ready == 0 && number_now() != pipe_number) {

@@ -31,7 +31,7 @@ void wake_finish(void);
  */
 void wake_stand_by(void);
 /* Waits for a message. Without one it returns, as if told to listen, once the process finds that it
- * is a copy: its pipe is then another. */
+ * is a copy (its pipe is then another), or that the program has closed the pipe. */
 void wake_wait(struct wake_call *call);
 /* In a forked child: the pipe is the parent's. */
 void wake_forked(void);

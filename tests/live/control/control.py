@@ -134,6 +134,28 @@ def sockets_closed(build):
         victim.check("its sockets were closed")
 
 
+def pipe_closed(build):
+    """As if for a copy by CRIU it has left its socket, and waits at a pipe. That the program closes,
+    and opens one of its own with the same numbers: nobody reads from that, nor closes it."""
+    with Machine(build) as machine, Victim(machine, program="releaser") as victim:
+        done = subprocess.run([machine.build / "bin/shadowcl", "criu-hook", "pause",
+                               str(victim.pid)], env=machine.environment, capture_output=True,
+                              text=True, timeout=60)
+        expect(done.returncode == 0, f"it does not leave: {done.stderr}")
+        victim.do("pipes")
+        end = time.monotonic() + 20
+        while not any(said["state"] == "suspended" for said in everybody(machine)):
+            expect(time.monotonic() < end, f"it is not reached: {everybody(machine)}")
+            time.sleep(0.1)
+        victim.resume()
+        victim.do("own")
+        victim.check("its pipe was closed")
+        expect("closed the pipe" in machine.log.read_text(), "the log does not say so")
+        victim.suspend()
+        victim.resume()
+        victim.check()
+
+
 def everybody(machine):
     said = subprocess.run([machine.build / "bin/shadowcl", "ps", "--json"], text=True,
                           env=machine.environment, capture_output=True)
@@ -326,7 +348,7 @@ def directory_with_a_long_name(build):
         expect(not list(deep.iterdir()), f"left behind: {list(deep.iterdir())}")
 
 
-TESTS = (garbage, silent_peers, sockets_closed, just_ending, just_ending_among_all,
+TESTS = (garbage, silent_peers, sockets_closed, pipe_closed, just_ending, just_ending_among_all,
          leaves_before_answer, other_user, two_at_once, not_now, killed_half_way,
          directory_missing, directory_is_a_file, directory_is_a_link, directory_of_another,
          directory_for_everybody, directory_full, directory_with_a_long_name)

@@ -2,9 +2,12 @@
 /* Speaks as the victim does: `go` begins to release one buffer after the other, all but the last;
  * `check` waits for that and compares the last one's bytes; `all` releases everything but the
  * devices; `second` makes a buffer on the second device, which `check` compares too; `sockets`
- * closes all sockets that it has; `quit`, for which it takes a second. */
+ * closes all sockets that it has; `pipes` puts one of its own, with bytes in it, in the place
+ * of the pipe that it finds beside its standard input and outputs, and `own` looks for the bytes;
+ * `quit`, for which it takes a second. */
 #include <CL/cl.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,6 +29,8 @@ static cl_mem mems[COUNT], on_second;
 static unsigned char bytes[SIZE];
 static pthread_t thread;
 static bool is_going;
+static int numbers[2];
+static const char mine[] = "what is mine";
 
 static void need(cl_int code, const char *what)
 {
@@ -99,10 +104,49 @@ static void close_sockets(void)
             close(fd);
 }
 
+/* As a program does that knows nothing of them: closefrom(3), then files of its own. */
+static const char *take_pipes(void)
+{
+    struct stat status;
+    int own[2], taken = 0;
+    if (pipe(own) != 0)
+        return "bad: no pipe";
+    for (int fd = 3; fd < 1024 && taken < 2; fd++) {
+        if (fd == own[0] || fd == own[1] || fstat(fd, &status) != 0 || !S_ISFIFO(status.st_mode))
+            continue;
+        if (dup2(own[taken], fd) != fd)
+            return "bad: dup2";
+        numbers[taken++] = fd;
+    }
+    close(own[0]);
+    close(own[1]);
+    if (taken < 2 || write(numbers[1], mine, sizeof mine) != sizeof mine)
+        return "bad: there were no pipes";
+    return "ok";
+}
+
+static const char *look_at_own(void)
+{
+    char back[sizeof mine] = "";
+    struct stat one, other;
+    if (fstat(numbers[0], &one) != 0 || fstat(numbers[1], &other) != 0 ||
+        one.st_ino != other.st_ino)
+        return "bad: its own pipe was closed";
+    struct pollfd wait = {.fd = numbers[0], .events = POLLIN};
+    if (poll(&wait, 1, 0) != 1 || read(numbers[0], back, sizeof back) != sizeof back ||
+        memcmp(back, mine, sizeof mine) != 0)
+        return "bad: somebody has read from its own pipe";
+    return "ok";
+}
+
 static const char *act(const char *word)
 {
     if (!strcmp(word, "check\n"))
         return check();
+    if (!strcmp(word, "pipes\n"))
+        return take_pipes();
+    if (!strcmp(word, "own\n"))
+        return look_at_own();
     if (!strcmp(word, "go\n")) {
         need(pthread_create(&thread, NULL, release_all, NULL), "pthread_create");
         is_going = true;
