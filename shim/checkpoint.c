@@ -8,6 +8,7 @@
 #include "shim/before.h"
 #include "shim/config.h"
 #include "shim/drain.h"
+#include "shim/follow.h"
 #include "shim/gate.h"
 #include "shim/lazy.h"
 #include "shim/loader.h"
@@ -291,9 +292,12 @@ static int suspend(double deadline, const struct precopy_wish *wish, const struc
 {
     if (checkpoint_state() != STATE_RUNNING)
         return refuse_state("running", "resume it first", err);
+    follow_tell_suspended();
     int result = with_closed_gate(deadline, wish, image, suspend_closed, report, err);
     if (result == 0)
         log_pause();
+    else if (checkpoint_state() == STATE_RUNNING)
+        follow_tell_running(NULL);
     return result;
 }
 
@@ -400,6 +404,8 @@ static int resume(const struct resume_wish *wish, struct report *report, struct 
     gate_unlend();
     if (result != 0)
         atomic_store(&state, STATE_SUSPENDED);
+    else
+        follow_tell_running(wish->device);
     report->resume = ms_since(start);
     return result;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "shim/control.h"
+#include "shim/follow.h"
 #include "shim/log.h"
 #include "shim/owner.h"
 #include "shim/storm.h"
@@ -91,6 +92,7 @@ static void wait_until_open(void)
     uint32_t state;
     /* In a child that was forked while suspended: somebody must be there to ask for its resume. */
     control_start();
+    follow_at_gate();
     owner_waits_at_gate(true);
     while ((state = atomic_load(&gate_state)) & GATE_CLOSED)
         syscall(SYS_futex, &gate_state, FUTEX_WAIT_PRIVATE, state, NULL, NULL, 0);

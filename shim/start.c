@@ -13,6 +13,7 @@
 #include "shim/control.h"
 #include "shim/control_socket.h"
 #include "shim/dispatch.h"
+#include "shim/follow.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
 #include "shim/lazy.h"
@@ -38,6 +39,7 @@ static void before_fork(void)
 {
     owner_before_fork();
     unheard_before_fork();
+    follow_before_fork();
     lazy_before_fork();
     ahead_before_fork();
     roster_before_fork();
@@ -58,6 +60,7 @@ static void after_fork(void)
 {
     roster_after_fork();
     checkpoint_forked();
+    follow_forked();
     object_forked();
     log_forked();
     loader_forked();

@@ -140,6 +140,46 @@ static int run_suspended(void)
     return end_well("suspended");
 }
 
+/* Children of a suspended process that nobody resumes go on when it does: one that is at work by
+ * then, and one that begins later. */
+static pid_t fork_worker(cl_kernel kernel, cl_mem buffer, int wait, int code)
+{
+    char byte;
+    pid_t child = fork();
+    if (child)
+        return child;
+    alarm(60);
+    if (wait >= 0)
+        expect(read(wait, &byte, 1), 1);
+    work_enqueue(work.queue, kernel, buffer, WORDS, 5, 5);
+    work_check(work.queue, buffer, WORDS, 10);
+    work_once(&work, work.queue, WORDS, 4);
+    exit(code);
+}
+
+static int run_suspended_follows(void)
+{
+    int ends[2];
+    work_start(&work);
+    cl_kernel kernel = work_kernel(&work);
+    cl_mem buffer = work_buffer(&work, WORDS);
+    work_enqueue(work.queue, kernel, buffer, WORDS, 0, 5);
+    ok(clFinish(work.queue));
+    expect(outside("suspend", getpid()), 0);
+    expect(pipe(ends), 0);
+    pid_t early = commanded() ? fork_worker(kernel, buffer, -1, 37) : 0;
+    pid_t late = commanded() ? fork_worker(kernel, buffer, ends[0], 38) : 0;
+    sleep_ms(300);
+    expect(outside("resume", getpid()), 0);
+    expect(write(ends[1], "x", 1), 1);
+    expect(early ? child_code(early) : 37, 37);
+    expect(late ? child_code(late) : 38, 38);
+    work_check(work.queue, buffer, WORDS, 5);
+    ok(clReleaseMemObject(buffer));
+    ok(clReleaseKernel(kernel));
+    return end_well("followed");
+}
+
 /* The children of a suspended process leave, or become other programs, without being resumed. */
 static int run_suspended_leaves(void)
 {
@@ -179,6 +219,7 @@ int main(int argc, char **argv)
         {"while-others-work", run_while_others_work},
         {"in-flight", run_in_flight},
         {"suspended", run_suspended},
+        {"suspended-follows", run_suspended_follows},
         {"suspended-leaves", run_suspended_leaves},
         {"daemon", run_daemon},
     };
