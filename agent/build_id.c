@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_HEADERS = 256, MAX_NOTES = 4096 };
@@ -59,8 +60,11 @@ static bool read_from(int fd, char out[BUILD_ID_TEXT])
 
 bool build_id_read(const char *path, char out[BUILD_ID_TEXT])
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool found = fd >= 0 && read_from(fd, out);
+    struct stat status;
+    /* What is no file, a named pipe for instance, may never open or never have anything to read. */
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    bool found =
+        fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && read_from(fd, out);
     if (fd >= 0)
         close(fd);
     return found;
