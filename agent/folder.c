@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,6 +74,79 @@ int folder_each(int dir, int (*visit)(int dir, const char *file, void *data), vo
     if (folder)
         closedir(folder);
     return result;
+}
+
+/* One of root's, where nobody else could have put it. */
+static bool is_trusted_link(int dir, const char *name)
+{
+    struct stat link, folder;
+    return fstatat(dir, name, &link, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(link.st_mode) &&
+           link.st_uid == 0 && fstat(dir, &folder) == 0 && folder.st_uid == 0 &&
+           !(folder.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+static int enter(int dir, const char *name)
+{
+    int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    int fd = openat(dir, name, flags | O_NOFOLLOW);
+    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP) && is_trusted_link(dir, name))
+        fd = openat(dir, name, flags);
+    return fd;
+}
+
+/* With its owner's rights, and so as his, wherever he may: he may put something else there at once,
+ * which is not to be given to him. Where he may not, by the caller. */
+static void make_folder(int dir, const char *name, const struct folder_owner *owner)
+{
+    setfsgid(owner->gid);
+    setfsuid(owner->uid);
+    int made = mkdirat(dir, name, 0755), reason = errno;
+    setfsuid(geteuid());
+    setfsgid(getegid());
+    struct stat folder;
+    bool only_ours = fstat(dir, &folder) == 0 && folder.st_uid == geteuid() &&
+                     !(folder.st_mode & (S_IWGRP | S_IWOTH));
+    if (made < 0 && reason == EACCES && only_ours && mkdirat(dir, name, 0755) == 0)
+        fchownat(dir, name, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Goes on from `dir`, which it closes. */
+static int go_to(int dir, const char *name, const struct folder_owner *make)
+{
+    int next = enter(dir, name);
+    if (next < 0 && errno == ENOENT && make) {
+        make_folder(dir, name, make);
+        next = enter(dir, name);
+    }
+    int reason = errno;
+    close(dir);
+    errno = reason;
+    return next;
+}
+
+static int refuse_way(const char *way, struct error *err)
+{
+    if (errno != ENOTDIR && errno != ELOOP)
+        return error_set(err, errno, "its folder `%.200s`", way);
+    error_set(err, 0, "`%.200s` is a link that is not followed, or no folder", way);
+    return error_todo(err, "a link on its way must be root's, in a folder that only root can "
+                           "write to");
+}
+
+int folder_open_parent(const char *path, const struct folder_owner *make, struct error *err)
+{
+    char way[PATH_MAX];
+    if (path[0] != '/' || strstr(path, "/../") || strlen(path) >= sizeof way)
+        return error_set(err, EINVAL, "its name");
+    snprintf(way, sizeof way, "%s", path);
+    int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (char *name = way + 1, *end; dir >= 0 && (end = strchr(name, '/')); name = end + 1) {
+        *end = 0;
+        if (*name && (dir = go_to(dir, name, make)) < 0)
+            return refuse_way(way, err);
+        *end = '/';
+    }
+    return dir >= 0 ? dir : refuse_way(way, err);
 }
 
 int folder_sync(int dir, const char *path)

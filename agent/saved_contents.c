@@ -2,6 +2,7 @@
 /* What a copy says of its processes, and what must be there where they are restored: files that are
  * open, with the size that those open for writing have, and files that are mapped. */
 #include "agent/build_id.h"
+#include "agent/folder.h"
 #include "agent/process.h"
 #include "agent/saved.h"
 #include "agent/saved_lists.h"
@@ -85,6 +86,21 @@ static int check_file(const json_t *file, bool may_cut, struct error *err)
                                : "put it back as it was");
 }
 
+static int cut(int fd, json_int_t size, struct error *err)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+        return error_set(err, 0, "it is no file any more: it is not cut");
+    if (status.st_size <= size)
+        return 0;
+    /* A suspended process keeps the image that it has its contents in locked. */
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        error_set(err, 0, "somebody has it locked: it is not cut");
+        return error_todo(err, "end who uses it; an image may be that of a suspended process");
+    }
+    return ftruncate(fd, size) == 0 ? 0 : error_set(err, errno, "cut it");
+}
+
 static int cut_file(const json_t *file, struct error *err)
 {
     const char *path = json_string_value(json_object_get(file, "path"));
@@ -94,18 +110,15 @@ static int cut_file(const json_t *file, struct error *err)
         lstat(path, &status) < 0 || status.st_size <= size)
         return 0;
     error_object(err, "file `%.100s`", path);
-    int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, errno, "cut it");
-    int result = 0;
-    /* A suspended process keeps the image that it has its contents in locked. */
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-        error_set(err, 0, "somebody has it locked: it is not cut");
-        result = error_todo(err, "end who uses it; an image may be that of a suspended process");
-    } else if (ftruncate(fd, size) < 0) {
-        result = error_set(err, errno, "cut it");
-    }
-    close(fd);
+    int folder = folder_open_parent(path, NULL, err);
+    if (folder < 0)
+        return -1;
+    int fd = openat(folder, strrchr(path, '/') + 1,
+                    O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int result = fd < 0 ? error_set(err, errno, "cut it") : cut(fd, size, err);
+    if (fd >= 0)
+        close(fd);
+    close(folder);
     return result;
 }
 

@@ -2,13 +2,15 @@
 /* Mapped files that travel in the directory of a copy, for a place that lacks them. They are put
  * back where nothing is, and never over anything. */
 #include "agent/build_id.h"
+#include "agent/folder.h"
 #include "agent/saved.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,19 +46,32 @@ static bool is_same(const json_t *file, const char *path)
            (!wanted || (build_id_read(path, id) && !strcmp(id, wanted)));
 }
 
-/* `to` gets the contents of `from`; what can't be finished does not stay. */
-static int copy_file(const char *from, int to, const char *name, struct error *err)
+/* A file, and what it is; -1 for anything else, which may be there in its place by now. */
+static int open_file(const char *path, struct stat *status)
 {
-    struct stat status;
-    int source = open(from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), result = -1;
-    if (source >= 0 && fstat(source, &status) == 0)
-        result = copy_bytes(source, to, status.st_size);
-    if (result < 0) {
-        error_set(err, errno, "copy it to `%.200s`", name);
-        unlink(name);
-    }
-    if (source >= 0)
-        close(source);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || (fstat(fd, status) == 0 && S_ISREG(status->st_mode)))
+        return fd;
+    close(fd);
+    errno = ESTALE;
+    return -1;
+}
+
+static int keep_as(const struct saved *saved, const char *path, const char *name,
+                   struct stat *status, struct error *err)
+{
+    int from = open_file(path, status);
+    if (from < 0)
+        return error_set(err, errno, "the program has it mapped, but it can't be read any more");
+    int to = openat(saved->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int result = to < 0 || fchmod(to, 0600) < 0 || copy_bytes(from, to, status->st_size) < 0
+                     ? error_set(err, errno, "copy it to `%.200s/%s`", saved->dir, name)
+                     : 0;
+    if (result < 0 && to >= 0)
+        unlinkat(saved->fd, name, 0);
+    if (to >= 0)
+        close(to);
+    close(from);
     return result;
 }
 
@@ -67,17 +82,9 @@ static int keep(const struct saved *saved, json_t *file, size_t number, struct e
     struct stat status;
     error_object(err, "file `%.100s`", path);
     snprintf(name, sizeof name, "%zu.mapped", number);
-    if (join(to, saved->dir, name) < 0 || stat(path, &status) < 0)
-        return error_set(err, errno, "the program has it mapped, but it can't be read any more");
-    int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return error_set(err, errno, "make `%.200s`", to);
-    int result = fchmod(fd, 0600) == 0 ? copy_file(path, fd, to, err)
-                                       : error_set(err, errno, "make `%.200s` private", to);
-    close(fd);
-    if (result < 0)
+    if (keep_as(saved, path, name, &status, err) < 0)
         return -1;
-    if (!is_same(file, to)) {
+    if (join(to, saved->dir, name) < 0 || !is_same(file, to)) {
         error_set(err, 0, "it was replaced while the program was copied");
         return error_todo(err, "try again, or without --with-files");
     }
@@ -123,42 +130,57 @@ int saved_check_kept(const struct saved *saved, const json_t *file, struct error
     return error_todo(err, "put the same file there as when the copy was made (the same package)");
 }
 
-/* Those of its folders that are missing; they belong to whoever the file belonged to. */
-static int make_folders(const char *path, uid_t uid, gid_t gid)
+static int fill(int to, const char *kept, const struct folder_owner *owner, mode_t mode)
 {
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%s", path);
-    for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        int made = mkdir(folder, 0755);
-        if ((made < 0 && errno != EEXIST) || (made == 0 && lchown(folder, uid, gid) < 0))
-            return -1;
-        *slash = '/';
-    }
-    return 0;
+    struct stat status;
+    int from = open_file(kept, &status);
+    bool filled = from >= 0 && copy_bytes(from, to, status.st_size) == 0 &&
+                  fchown(to, owner->uid, owner->gid) == 0 && fchmod(to, mode) == 0;
+    int reason = errno;
+    if (from >= 0)
+        close(from);
+    errno = reason;
+    return filled ? 0 : -1;
 }
 
-/* Its name is given to it when it is whole, and only where that name is nobody's. */
+/* Its name is given to it when it is whole, and only where that name is nobody's. Others may do
+ * what they like with names in the folder: what gets the name is what was filled. */
+static int put_into(int folder, const char *name, const char *kept,
+                    const struct folder_owner *owner, mode_t mode)
+{
+    char temporary[NAME_MAX + 1], filled[32];
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
+        random = (uint64_t)getpid();
+    snprintf(temporary, sizeof temporary, ".%.200s.%016" PRIx64, name, random);
+    int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -1;
+    snprintf(filled, sizeof filled, "/proc/self/fd/%d", fd);
+    int result = fill(fd, kept, owner, mode);
+    if (result == 0)
+        result = linkat(AT_FDCWD, filled, folder, name, AT_SYMLINK_FOLLOW);
+    int reason = errno;
+    unlinkat(folder, temporary, 0);
+    close(fd);
+    errno = reason;
+    return result;
+}
+
 static int put(const json_t *file, const char *kept, struct error *err)
 {
     const char *path = json_string_value(json_object_get(file, "path"));
     const json_t *was = json_object_get(file, "kept");
-    uid_t uid = (uid_t)json_integer_value(json_object_get(was, "uid"));
-    gid_t gid = (gid_t)json_integer_value(json_object_get(was, "gid"));
+    struct folder_owner owner = {(uid_t)json_integer_value(json_object_get(was, "uid")),
+                                 (gid_t)json_integer_value(json_object_get(was, "gid"))};
     mode_t mode = (mode_t)json_integer_value(json_object_get(was, "mode")) & 0777;
-    char name[PATH_MAX];
-    if (snprintf(name, sizeof name, "%s.XXXXXX", path) >= PATH_MAX)
-        return error_set(err, ENAMETOOLONG, "put it back");
-    if (make_folders(path, uid, gid) < 0)
-        return error_set(err, errno, "make its folder");
-    int fd = mkostemp(name, O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, errno, "put it back");
-    int result = copy_file(kept, fd, name, err);
-    if (result == 0 && (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0 || link(name, path) < 0))
-        result = error_set(err, errno, "put it back");
-    unlink(name);
-    close(fd);
+    int folder = folder_open_parent(path, &owner, err);
+    if (folder < 0)
+        return -1;
+    int result = put_into(folder, strrchr(path, '/') + 1, kept, &owner, mode);
+    if (result < 0)
+        error_set(err, errno, "put it back");
+    close(folder);
     return result;
 }
 
