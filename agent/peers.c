@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* A socket that is bound but does not listen yet looks stale: give it this long. */
-enum { STALE_SECONDS = 5, FULL_QUEUE_TRIES = 20 };
+enum { STALE_SECONDS = 5, FULL_QUEUE_TRIES = 20, MOST_SAID = 8 };
 
 int peer_connect(const struct peer *peer)
 {
@@ -59,20 +59,12 @@ static int remove_stale(const struct peer *peer, const struct stat *status)
     return -1;
 }
 
-static int connect_patiently(const struct peer *peer)
-{
-    int fd = peer_connect(peer);
-    for (int i = 0; fd < 0 && errno == EAGAIN && i < FULL_QUEUE_TRIES; i++) {
-        usleep(10000);
-        fd = peer_connect(peer);
-    }
-    return fd;
-}
-
-/* Finds out who listens; -1 if that is nobody to speak to. */
+/* Finds out who listens; -1 if that is nobody to speak to, 1 if its queue is full. */
 static int identify(struct peer *peer, const struct stat *status)
 {
-    int fd = connect_patiently(peer);
+    int fd = peer_connect(peer);
+    if (fd < 0 && errno == EAGAIN)
+        return 1;
     if (fd < 0 && errno == ECONNREFUSED)
         return remove_stale(peer, status);
     if (fd < 0 && errno == ENOENT)
@@ -127,6 +119,65 @@ static int add(struct peers *peers, const struct peer *peer, struct error *err)
     return 0;
 }
 
+/* One whose queue is full. */
+struct busy {
+    struct peer peer;
+    struct stat status;
+};
+
+struct scan {
+    struct peers *peers;
+    struct busy *busy; /* owned */
+    size_t num_busy;
+};
+
+static int add_busy(struct scan *scan, const struct peer *peer, const struct stat *status,
+                    struct error *err)
+{
+    struct busy *list = realloc(scan->busy, (scan->num_busy + 1) * sizeof *list);
+    if (!list)
+        return error_set(err, ENOMEM, "can't remember the processes");
+    scan->busy = list;
+    scan->busy[scan->num_busy++] = (struct busy){*peer, *status};
+    return 0;
+}
+
+static int take(struct scan *scan, struct peer *peer, const struct stat *status, struct error *err)
+{
+    int who = identify(peer, status);
+    if (who > 0)
+        return add_busy(scan, peer, status, err);
+    return who == 0 ? add(scan->peers, peer, err) : 0;
+}
+
+/* All of them get the same time together: however many there are, nobody waits longer for that. */
+static int wait_for_busy(struct scan *scan, struct error *err)
+{
+    int result = 0;
+    for (int i = 0; scan->num_busy && result == 0 && i < FULL_QUEUE_TRIES; i++) {
+        struct scan next = {.peers = scan->peers};
+        usleep(10000);
+        for (size_t j = 0; result == 0 && j < scan->num_busy; j++)
+            result = take(&next, &scan->busy[j].peer, &scan->busy[j].status, err);
+        free(scan->busy);
+        *scan = next;
+    }
+    return result;
+}
+
+static void note_busy(const struct scan *scan)
+{
+    size_t said = scan->num_busy < MOST_SAID ? scan->num_busy : MOST_SAID;
+    struct error err = {0};
+    for (size_t i = 0; i < said; i++)
+        refuse(&scan->busy[i].peer, EAGAIN, "no connection",
+               "see whether its process is stopped or hangs");
+    if (said == scan->num_busy)
+        return;
+    error_set(&err, 0, "the same of %zu more sockets", scan->num_busy - said);
+    report_note(&err);
+}
+
 static void note_foreign(const struct runtime_dir *dir, size_t count)
 {
     struct error err = {0};
@@ -136,7 +187,7 @@ static void note_foreign(const struct runtime_dir *dir, size_t count)
     report_note(&err);
 }
 
-static int scan_dir(struct peers *peers, const struct runtime_dir *dir, struct error *err)
+static int scan_dir(struct scan *scan, const struct runtime_dir *dir, struct error *err)
 {
     int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -156,8 +207,8 @@ static int scan_dir(struct peers *peers, const struct runtime_dir *dir, struct e
         snprintf(peer.name, sizeof peer.name, "%s", entry->d_name);
         int file = check_file(&peer, &status);
         foreign += file == 1;
-        if (file == 0 && identify(&peer, &status) == 0)
-            result = add(peers, &peer, err);
+        if (file == 0)
+            result = take(scan, &peer, &status, err);
     }
     closedir(stream);
     if (foreign)
@@ -170,9 +221,14 @@ int peers_scan(struct peers *peers, struct error *err)
     *peers = (struct peers){0};
     if (runtime_dirs_open(&peers->dirs, err) < 0)
         return -1;
+    struct scan scan = {.peers = peers};
     int result = 0;
     for (size_t i = 0; result == 0 && i < peers->dirs.count; i++)
-        result = scan_dir(peers, &peers->dirs.list[i], err);
+        result = scan_dir(&scan, &peers->dirs.list[i], err);
+    if (result == 0)
+        result = wait_for_busy(&scan, err);
+    note_busy(&scan);
+    free(scan.busy);
     if (peers->count)
         qsort(peers->list, peers->count, sizeof *peers->list, by_pid);
     return result;

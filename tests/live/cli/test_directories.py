@@ -3,8 +3,11 @@
 import os
 import re
 import shlex
+import socket
 import subprocess
 import tempfile
+import threading
+import time
 
 from harness import as_user, Case, needs_root, NOBODY, PS, run_tests
 
@@ -97,6 +100,56 @@ class Directories(Case):
         self.shadowcl("ps")
         self.expect(0)
         self.assertFalse(os.path.exists(path), "stale socket still there")
+
+    def full(self, count):
+        """Sockets that nobody takes a connection from any more."""
+        def close(sockets):
+            for each in sockets:
+                each.close()
+        sockets = []
+        self.addCleanup(close, sockets)
+        for number in range(count):
+            listener = socket.socket(socket.AF_UNIX)
+            sockets.append(listener)
+            listener.bind(f"{self.dir}/9-{number}.sock")
+            listener.listen(0)
+            while True:
+                sockets.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM |
+                                             socket.SOCK_NONBLOCK))
+                try:
+                    sockets[-1].connect(f"{self.dir}/9-{number}.sock")
+                except BlockingIOError:
+                    break
+        return sockets
+
+    def test_full_queues(self):
+        """However many have a full queue, who looks does not wait longer, and finds the others."""
+        self.full(200)
+        peer = self.peer()
+        begin = time.monotonic()
+        self.shadowcl("suspend", "--all")
+        took = time.monotonic() - begin
+        self.expect(0, "9-.*no connection.*temporarily unavailable", "same of 192 more sockets",
+                    out=[f"^{peer.pid} "])
+        self.equal(self.ran.stderr.count("no connection"), 8)
+        self.assertLess(took, 15, "0.2 s for each are 40 s")
+
+    def test_queue_that_empties(self):
+        """A process that is only busy is waited for."""
+        sockets = self.full(1)
+
+        def take_soon():
+            time.sleep(0.1)
+            try:
+                while True:
+                    sockets[0].accept()[0].close()
+            except OSError:  # closed at the end
+                pass
+        threading.Thread(target=take_soon, daemon=True).start()
+        self.shadowcl("ps", "--json")
+        self.expect(0)
+        self.assertNotIn("no connection", self.ran.stderr)
+        self.assertIn(os.getpid(), [each["pid"] for each in self.answer(PS)])
 
     def test_long_path(self):
         deep = self.dir
