@@ -96,13 +96,29 @@ class Files(Case):
         self.equal(read_file(self.path()), BYTES)
         self.expect_folder("a.image")
         # In its eyes the file has this name too: CRIU finds it by that.
-        self.equal([os.readlink(f"/proc/{peer.pid}/fd/{fd}")
-                    for fd in os.listdir(f"/proc/{peer.pid}/fd")].count(self.path()), 1)
+        self.expect_kept(peer)
         self.shadowcl("resume", peer.pid)
         self.suspend(peer, file=self.path("b.image"))
         self.expect(0, out=[r"suspended in 31.2 ms .*, 42 objects, 12.4 MiB in `.*b.image` \(53 B"])
         self.equal(self.asked(peer), ["suspend 10, prepare 2 0 0, image 1", "resume  0",
                                       "suspend 10, image 0"])
+
+    def expect_kept(self, peer):
+        """One descriptor of it, once the one that came with the request is closed, which may be
+        after the answer; others come and go while we look."""
+        end = time.monotonic() + 30
+        while (count := self.count_descriptors(peer)) != 1 and time.monotonic() < end:
+            time.sleep(0.01)
+        self.equal(count, 1)
+
+    def count_descriptors(self, peer):
+        count = 0
+        for fd in os.listdir(f"/proc/{peer.pid}/fd"):
+            try:
+                count += os.readlink(f"/proc/{peer.pid}/fd/{fd}") == self.path()
+            except FileNotFoundError:
+                continue
+        return count
 
     def test_no_image_is_null(self):
         peer = self.peer()
