@@ -114,12 +114,25 @@ bool away_is(pid_t pid)
     return fd >= 0;
 }
 
+/* Told no directory, it goes by its environment, as when it started: that may be its user's own, in
+ * which nobody else could listen. */
+static bool stays_in_place(pid_t pid)
+{
+    struct error ignored = {0};
+    const char *set = getenv("SHADOWCL_RUNTIME_DIR");
+    char path[PATH_MAX];
+    int fd = set && *set ? -1 : place_open(pid, path, &ignored);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 /* Where it is to listen. "": in its usual directory, where that is none that we have a name for. */
 static int choose(pid_t pid, char directory[PATH_MAX], struct error *err)
 {
     char found[PATH_MAX];
     directory[0] = 0;
-    if (place_is_apart(pid))
+    if (place_is_apart(pid) || stays_in_place(pid))
         return 0;
     if (runtime_dir_prepare(getenv("SHADOWCL_RUNTIME_DIR"), found, err) < 0)
         return -1;
@@ -157,20 +170,11 @@ int away_wake(pid_t pid, struct error *err)
     return choose(pid, directory, err) < 0 ? -1 : call(pid, "listen", directory, err);
 }
 
-/* Told no directory, it goes by its environment, as when it started: that may be its user's own, in
- * which nobody else could listen. */
-static bool stays_in_place(pid_t pid)
-{
-    const char *set = getenv("SHADOWCL_RUNTIME_DIR");
-    char place[PATH_MAX];
-    return (!set || !*set) && place_find(pid, place) == 0;
-}
-
 int away_resume(pid_t pid, const char *device, struct error *err)
 {
-    char order[PIPE_BUF], directory[PATH_MAX] = "";
+    char order[PIPE_BUF], directory[PATH_MAX];
     snprintf(order, sizeof order, "resume %s", device);
-    if (!stays_in_place(pid) && choose(pid, directory, err) < 0)
+    if (choose(pid, directory, err) < 0)
         return -1;
     return call(pid, order, directory, err);
 }

@@ -11,12 +11,11 @@
 
 /* Has it left? */
 bool away_is(pid_t pid);
-/* Tells it to listen again in the runtime directory of this command; one that sees other files
- * (agent/place.h), in its own. */
+/* Tells it to listen again: in the directory that SHADOWCL_RUNTIME_DIR names, else where it did;
+ * one that sees other files (agent/place.h), always there. */
 int away_wake(pid_t pid, struct error *err);
-/* Tells it to listen and resume, where it did unless SHADOWCL_RUNTIME_DIR names another directory;
- * nobody waits for that. `device` may be "". It may be stopped: then
- * it does so as soon as it runs. */
+/* The same, and to resume; nobody waits for that. `device` may be "". It may be stopped: then it
+ * does so as soon as it runs. */
 int away_resume(pid_t pid, const char *device, struct error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "agent/group.h"
 #include "agent/obstacles.h"
 #include "agent/options.h"
+#include "agent/place.h"
 #include "agent/process.h"
 #include "agent/saved.h"
 #include "agent/text.h"
@@ -122,6 +123,22 @@ static int check_obstacles(const struct checkpoint *checkpoint, int what, struct
     return result;
 }
 
+/* What a container calls so is another file here. */
+static int check_files(const struct checkpoint *checkpoint, struct error *err)
+{
+    const struct tree *tree = &checkpoint->group.tree;
+    for (size_t i = 0; checkpoint->with_files && i < tree->count; i++) {
+        if (!place_is_apart(tree->pids[i]))
+            continue;
+        error_object(err, "process %d", (int)tree->pids[i]);
+        error_set(err, 0,
+                  "it sees other files than this command, as in a container, which can't "
+                  "be put there");
+        return error_todo(err, "leave out --with-files, and copy the container's files yourself");
+    }
+    return 0;
+}
+
 /* Without touching anything. */
 static int check(struct checkpoint *checkpoint, struct error *err)
 {
@@ -129,7 +146,8 @@ static int check(struct checkpoint *checkpoint, struct error *err)
         return -1;
     *err = (struct error){0};
     if (group_find(&checkpoint->group, checkpoint->pid, err) < 0 ||
-        group_check_children(&checkpoint->group, checkpoint->tree, err) < 0)
+        group_check_children(&checkpoint->group, checkpoint->tree, err) < 0 ||
+        check_files(checkpoint, err) < 0)
         return -1;
     return check_obstacles(checkpoint, obstacles_wanted(&checkpoint->criu), err);
 }

@@ -4,15 +4,10 @@
 #include "agent/ask.h"
 #include "agent/away.h"
 #include "agent/group.h"
-#include "agent/place.h"
 #include "agent/process.h"
-#include "agent/runtime_dir.h"
 #include "agent/verbs.h"
 
 #include <argp.h>
-#include <ctype.h>
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,24 +87,6 @@ static bool is_ours(const struct targets *targets)
     return false;
 }
 
-/* Nobody has told CRIU where programs listen: where it is not where we look, it is where this one's
- * environment says, which in a container is a directory of the container's. */
-static int find(struct group *group, const struct hook *hook, struct error *err)
-{
-    char place[PATH_MAX];
-    uid_t user;
-    int result = group_find_alone(group, hook->pid, hook->tree, err);
-    if (is_ours(&group->targets) || place_find(hook->pid, place) < 0)
-        return result;
-    group_finish(group);
-    *err = (struct error){0};
-    if (setenv("SHADOWCL_RUNTIME_DIR", place, 1) < 0)
-        return error_set(err, errno, "can't set SHADOWCL_RUNTIME_DIR");
-    if (process_owner(hook->pid, &user) == 0)
-        runtime_dirs_believe(user);
-    return group_find_alone(group, hook->pid, hook->tree, err);
-}
-
 /* One that has left already stays as it is: whoever let it leave lets it come back. */
 static int pause_all(const struct hook *hook, struct error *err)
 {
@@ -118,7 +95,7 @@ static int pause_all(const struct hook *hook, struct error *err)
     int code = EXIT_REFUSED;
     if (away_is(hook->pid) || !process_opencl(hook->pid, library, sizeof library))
         return EXIT_NOT_OURS;
-    int result = find(&group, hook, err);
+    int result = group_find_alone(&group, hook->pid, hook->tree, err);
     if (result == 0)
         result = group_leave(&group, hook->deadline, err);
     else if (!is_ours(&group.targets) &&

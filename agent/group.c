@@ -18,20 +18,12 @@
 static const double capture_time = 120, resume_time = 600, wake_time = 10;
 enum { LOOK_US = 10000 };
 
-static bool listens(const struct peers *peers, pid_t pid)
-{
-    for (size_t i = 0; i < peers->count; i++)
-        if (peers->list[i].pid == pid)
-            return true;
-    return false;
-}
-
 /* A child of a fork has its parent's drivers mapped and uses none of them until it says so. */
 static bool is_to_speak_to(const struct peers *peers, pid_t pid)
 {
     char library[64];
     int found = process_opencl(pid, library, sizeof library);
-    return listens(peers, pid) || ((found & PROCESS_OPENCL) && !(found & PROCESS_SHIM));
+    return peers_have(peers, pid) || ((found & PROCESS_OPENCL) && !(found & PROCESS_SHIM));
 }
 
 /* Those of the tree that listen, or should, into `pids`. To speak to one that is away is to wake
@@ -59,7 +51,7 @@ static int look(struct group *group, struct error *err)
     struct peers peers;
     targets_finish(&group->targets);
     group->targets = (struct targets){0};
-    if (peers_scan(&peers, err) < 0)
+    if (peers_scan(&peers, group->tree.pids, group->tree.count, err) < 0)
         return -1;
     options.pids = calloc(group->tree.count + 1, sizeof *options.pids);
     if (options.pids)

@@ -2,6 +2,7 @@
 /* Answers for scripts: the fields of `--json`. */
 #include "agent/answer.h"
 
+#include "agent/process.h"
 #include "agent/text.h"
 
 #include <jansson.h>
@@ -110,14 +111,23 @@ json_t *answer_failure(const struct error *err)
     return failure;
 }
 
+/* What it is where it runs, of a process in a pid namespace of its own. */
+static json_t *inside(pid_t pid)
+{
+    uint64_t number = process_pid_namespace(pid);
+    return number ? json_pack("{s:i, s:o}", "pid", (int)process_inner_pid(pid), "pid_namespace",
+                              whole(number))
+                  : json_null();
+}
+
 static json_t *ps_element(const struct report *report)
 {
     const control_response *response = report->response;
     const char *line = response && response->command[0] ? response->command : report->command;
-    return json_pack("{s:i, s:I, s:o, s:s, s:o, s:o, s:o, s:o}", "pid", (int)report->pid, "uid",
-                     (json_int_t)report->uid, "command", answer_string(line), "state",
-                     report->state, "devices", answer_devices(response), "objects",
-                     objects(response), "device_bytes",
+    return json_pack("{s:i, s:o, s:I, s:o, s:s, s:o, s:o, s:o, s:o}", "pid", (int)report->pid,
+                     "inside", inside(report->pid), "uid", (json_int_t)report->uid, "command",
+                     answer_string(line), "state", report->state, "devices",
+                     answer_devices(response), "objects", objects(response), "device_bytes",
                      whole(response ? response->device_bytes : 0), "owed_bytes",
                      whole(response ? response->owed_bytes : 0));
 }

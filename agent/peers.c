@@ -3,9 +3,11 @@
  * the socket's other end, never what the socket is called. */
 #include "agent/peers.h"
 
+#include "agent/place.h"
 #include "agent/process.h"
 #include "agent/report.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +16,34 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 /* A socket that is bound but does not listen yet looks stale: give it this long. */
 enum { STALE_SECONDS = 5, FULL_QUEUE_TRIES = 20, MOST_SAID = 8 };
+
+/* This thread alone: other users' programs may be worked on at the same time. */
+static int become(uid_t user)
+{
+    return (int)syscall(SYS_setresuid, -1, user, -1);
+}
+
+/* In a user namespace in which we have no number a process would take us for nobody: as its own
+ * user we are known there. */
+static int connect_as(int fd, const struct sockaddr_un *address, uid_t user)
+{
+    bool is_other = user != PEER_AS_WE_ARE;
+    if (is_other && become(user) < 0)
+        return -1;
+    int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
+    int reason = errno;
+    if (is_other && become(0) < 0)
+        return -1;
+    errno = reason;
+    return result;
+}
 
 int peer_connect(const struct peer *peer)
 {
@@ -32,7 +56,7 @@ int peer_connect(const struct peer *peer)
         return -1;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    if (fd >= 0 && connect_as(fd, &address, peer->as) < 0) {
         int reason = errno;
         close(fd);
         errno = reason;
@@ -59,10 +83,24 @@ static int remove_stale(const struct peer *peer, const struct stat *status)
     return -1;
 }
 
+/* Root as the socket's owner, whom its process knows also where it does not know us. */
+static int connect_first(struct peer *peer, const struct stat *status)
+{
+    int fd = -1;
+    if (geteuid() == 0 && status->st_uid != 0) {
+        peer->as = status->st_uid;
+        fd = peer_connect(peer);
+        if (fd >= 0 || (errno != EACCES && errno != EPERM))
+            return fd;
+    }
+    peer->as = PEER_AS_WE_ARE;
+    return peer_connect(peer);
+}
+
 /* Finds out who listens; -1 if that is nobody to speak to, 1 if its queue is full. */
 static int identify(struct peer *peer, const struct stat *status)
 {
-    int fd = peer_connect(peer);
+    int fd = connect_first(peer, status);
     if (fd < 0 && errno == EAGAIN)
         return 1;
     if (fd < 0 && errno == ECONNREFUSED)
@@ -86,6 +124,8 @@ static int identify(struct peer *peer, const struct stat *status)
                       "use shadowcl where the process was started");
     peer->pid = creds.pid;
     peer->uid = creds.uid;
+    if (!process_has_own_users(peer->pid))
+        peer->as = PEER_AS_WE_ARE;
     return 0;
 }
 
@@ -187,22 +227,35 @@ static void note_foreign(const struct runtime_dir *dir, size_t count)
     report_note(&err);
 }
 
-static int scan_dir(struct scan *scan, const struct runtime_dir *dir, struct error *err)
+static bool is_socket(const char *name)
+{
+    size_t length = strlen(name);
+    return length >= 5 && !strcmp(name + length - 5, ".sock");
+}
+
+static DIR *open_list(const struct runtime_dir *dir, struct error *err)
 {
     int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = fd < 0 ? NULL : fdopendir(fd);
     if (!stream) {
         error_object(err, "runtime directory `%s`", dir->path);
         error_todo(err, "make it readable for you");
-        return error_set(err, errno, "can't be read");
+        error_set(err, errno, "can't be read");
     }
+    return stream;
+}
+
+static int scan_dir(struct scan *scan, const struct runtime_dir *dir, struct error *err)
+{
+    DIR *stream = open_list(dir, err);
+    if (!stream)
+        return -1;
     int result = 0;
     size_t foreign = 0;
     for (struct dirent *entry; result == 0 && (entry = readdir(stream));) {
         struct stat status;
         struct peer peer = {.dir = dir};
-        size_t length = strlen(entry->d_name);
-        if (length < 5 || strcmp(entry->d_name + length - 5, ".sock"))
+        if (!is_socket(entry->d_name))
             continue;
         snprintf(peer.name, sizeof peer.name, "%s", entry->d_name);
         int file = check_file(&peer, &status);
@@ -216,7 +269,109 @@ static int scan_dir(struct scan *scan, const struct runtime_dir *dir, struct err
     return result;
 }
 
-int peers_scan(struct peers *peers, struct error *err)
+bool peers_have(const struct peers *peers, pid_t pid)
+{
+    for (size_t i = 0; i < peers->count; i++)
+        if (peers->list[i].pid == pid)
+            return true;
+    return false;
+}
+
+static struct runtime_dir *add_place(struct peers *peers, const char *path, int fd)
+{
+    struct runtime_dir **places = realloc(peers->places, (peers->num_places + 1) * sizeof *places);
+    struct runtime_dir *place = malloc(sizeof *place);
+    char *copy = strdup(path);
+    if (places)
+        peers->places = places;
+    if (!places || !place || !copy) {
+        free(place);
+        free(copy);
+        close(fd);
+        return NULL;
+    }
+    *place = (struct runtime_dir){.path = copy, .fd = fd};
+    places[peers->num_places++] = place;
+    return place;
+}
+
+/* A socket of `pid`, by its name; whose it is is asked nevertheless. One whose queue is full is
+ * waited for, while `*patience` lasts: there may be many of them. */
+static int try_one(struct peers *peers, const struct runtime_dir *place, pid_t pid,
+                   const char *name, int *patience, struct error *err)
+{
+    struct stat status;
+    struct peer peer = {.dir = place};
+    snprintf(peer.name, sizeof peer.name, "%s", name);
+    if (check_file(&peer, &status) != 0)
+        return 0;
+    int who = identify(&peer, &status);
+    for (; who > 0 && *patience > 0; (*patience)--) {
+        usleep(10000);
+        who = identify(&peer, &status);
+    }
+    return who == 0 && peer.pid == pid ? add(peers, &peer, err) : 0;
+}
+
+/* Where the environment of this process says, which others may have filled: nobody else is spoken
+ * to. */
+static int look_for(struct peers *peers, pid_t pid, struct error *err)
+{
+    char path[PATH_MAX], start[32];
+    struct error why = {0};
+    int fd = place_open(pid, path, &why);
+    if (fd < 0) {
+        if (errno != ENOENT)
+            report_note(&why);
+        return 0;
+    }
+    struct runtime_dir *place = add_place(peers, path, fd);
+    if (!place)
+        return error_set(err, ENOMEM, "can't remember the processes");
+    int length = snprintf(start, sizeof start, "%d-", (int)process_inner_pid(pid));
+    DIR *stream = open_list(place, &why);
+    int result = 0, patience = FULL_QUEUE_TRIES;
+    for (struct dirent *entry; stream && result == 0 && (entry = readdir(stream));)
+        if (is_socket(entry->d_name) && !strncmp(entry->d_name, start, (size_t)length))
+            result = try_one(peers, place, pid, entry->d_name, &patience, err);
+    if (stream)
+        closedir(stream);
+    return result;
+}
+
+static bool is_ours(pid_t pid)
+{
+    char library[64];
+    return process_opencl(pid, library, sizeof library) & PROCESS_SHIM;
+}
+
+static int look_in_containers(struct peers *peers, struct error *err)
+{
+    int result = 0;
+    DIR *proc = opendir("/proc");
+    for (struct dirent *entry; proc && result == 0 && (entry = readdir(proc));) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (isdigit((unsigned char)entry->d_name[0]) && !peers_have(peers, pid) &&
+            place_is_contained(pid) && is_ours(pid))
+            result = look_for(peers, pid, err);
+    }
+    if (proc)
+        closedir(proc);
+    return result;
+}
+
+static int look_elsewhere(struct peers *peers, const pid_t *pids, size_t num_pids,
+                          struct error *err)
+{
+    const char *set = getenv("SHADOWCL_RUNTIME_DIR");
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < num_pids; i++)
+        if (!peers_have(peers, pids[i]) && is_ours(pids[i]))
+            result = look_for(peers, pids[i], err);
+    return num_pids || (set && *set) ? result : look_in_containers(peers, err);
+}
+
+int peers_scan(struct peers *peers, const pid_t *pids, size_t num_pids, struct error *err)
 {
     *peers = (struct peers){0};
     if (runtime_dirs_open(&peers->dirs, err) < 0)
@@ -229,6 +384,8 @@ int peers_scan(struct peers *peers, struct error *err)
         result = wait_for_busy(&scan, err);
     note_busy(&scan);
     free(scan.busy);
+    if (result == 0)
+        result = look_elsewhere(peers, pids, num_pids, err);
     if (peers->count)
         qsort(peers->list, peers->count, sizeof *peers->list, by_pid);
     return result;
@@ -237,6 +394,12 @@ int peers_scan(struct peers *peers, struct error *err)
 void peers_finish(struct peers *peers)
 {
     runtime_dirs_close(&peers->dirs);
+    for (size_t i = 0; i < peers->num_places; i++) {
+        close(peers->places[i]->fd);
+        free(peers->places[i]->path);
+        free(peers->places[i]);
+    }
+    free(peers->places);
     free(peers->list);
     *peers = (struct peers){0};
 }

@@ -50,6 +50,54 @@ int process_owner(pid_t pid, uid_t *out)
     return 0;
 }
 
+int process_root(pid_t pid, uid_t *out)
+{
+    unsigned inside, outside = 0;
+    bool found = false;
+    FILE *file = open_proc(pid, "uid_map");
+    while (file && !found && fscanf(file, "%u %u %*u", &inside, &outside) == 2)
+        found = inside == 0;
+    if (file)
+        fclose(file);
+    *out = outside;
+    return found && outside != (uid_t)-1 ? 0 : -1;
+}
+
+/* Of one of its namespaces, where that is not ours. */
+static uint64_t own_namespace(pid_t pid, const char *name)
+{
+    char path[64];
+    struct stat ours, its;
+    snprintf(path, sizeof path, "/proc/self/ns/%s", name);
+    if (stat(path, &ours) < 0)
+        return 0;
+    snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)pid, name);
+    return stat(path, &its) < 0 || its.st_ino == ours.st_ino ? 0 : its.st_ino;
+}
+
+bool process_has_own_users(pid_t pid)
+{
+    return own_namespace(pid, "user") != 0;
+}
+
+uint64_t process_pid_namespace(pid_t pid)
+{
+    return own_namespace(pid, "pid");
+}
+
+pid_t process_inner_pid(pid_t pid)
+{
+    char line[256];
+    pid_t inner = 0;
+    FILE *file = open_proc(pid, "status");
+    while (file && !inner && fgets(line, sizeof line, file))
+        if (!strncmp(line, "NSpid:", strlen("NSpid:")))
+            inner = (pid_t)strtol(strrchr(line, '\t') + 1, NULL, 10);
+    if (file)
+        fclose(file);
+    return inner;
+}
+
 void process_command(pid_t pid, char *out, size_t size)
 {
     char line[64] = "";

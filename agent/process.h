@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum {
@@ -16,6 +17,15 @@ enum {
 bool process_lives(pid_t pid);
 /* -1 if there is no such process (or it is hidden from us). */
 int process_owner(pid_t pid, uid_t *out);
+/* Who is root in its user namespace, as users are counted in ours. -1: nobody whom we have a number
+ * for, or that can't be told. */
+int process_root(pid_t pid, uid_t *out);
+/* Is its user namespace another than ours? */
+bool process_has_own_users(pid_t pid);
+/* The number by which it knows itself: of its own pid namespace. 0: that can't be told. */
+pid_t process_inner_pid(pid_t pid);
+/* The number of its pid namespace where that is another than ours; else 0. */
+uint64_t process_pid_namespace(pid_t pid);
 void process_command(pid_t pid, char *out, size_t size);
 /* PROCESS_* flags; 0 also for a process that we may not look into. The name of the first foreign
  * OpenCL library goes to `library`. */

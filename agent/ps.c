@@ -15,7 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUM_COLUMNS = 7, MAX_CELL = 160, MAX_COMMAND = 41 };
+enum {
+    NUM_COLUMNS = 8,
+    MAX_CELL = 160,
+    MAX_COMMAND = 41,
+    INSIDE = 7 /* the last column, where somebody is in a container */
+};
 
 static const struct argp_option ps_options[] = {OPTIONS_JSON, {0}};
 
@@ -24,7 +29,8 @@ static const struct argp ps_argp = {
     options_parse_one,
     NULL,
     "List the processes under shadowcl: pid, user, command, state, devices, number of OpenCL "
-    "objects and the memory they take on the device.\v"
+    "objects and the memory they take on the device; of those in containers also the pid that they "
+    "have there.\v"
     "Processes that use OpenCL without shadowcl are listed too, as `not under shadowcl` "
     "(\"uncovered\" with --json), and those that have its library but no socket here as "
     "`unreachable`. A process that does not answer within 2 seconds is `not answering`.\n\n"
@@ -91,6 +97,14 @@ static void put_command(char *cell, const char *command)
         strcat(cell, "...");
 }
 
+/* "3 in pid:[4026532198]": as it is called in its own pid namespace, and by `lsns`. */
+static void put_inside(char cell[MAX_CELL], pid_t pid)
+{
+    uint64_t number = process_pid_namespace(pid);
+    if (number)
+        snprintf(cell, MAX_CELL, "%d in pid:[%" PRIu64 "]", (int)process_inner_pid(pid), number);
+}
+
 static void fill(struct row *row, const struct report *report)
 {
     const control_response *response = report->response;
@@ -104,6 +118,7 @@ static void fill(struct row *row, const struct report *report)
     snprintf(row->cell[3], MAX_CELL, "%s", uncovered ? "not under shadowcl" : report->state);
     for (int i = 4; i < NUM_COLUMNS; i++)
         snprintf(row->cell[i], MAX_CELL, "-");
+    put_inside(row->cell[INSIDE], report->pid);
     if (!response)
         return;
     uint64_t objects = 0;
@@ -117,15 +132,21 @@ static void fill(struct row *row, const struct report *report)
 
 static void print_table(const struct row *rows, size_t count)
 {
-    int width[NUM_COLUMNS] = {0};
+    int width[NUM_COLUMNS] = {0}, columns = INSIDE;
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(rows[i].cell[INSIDE], "-") != 0)
+            columns = NUM_COLUMNS;
     for (size_t i = 0; i < count; i++)
-        for (int j = 0; j < NUM_COLUMNS; j++)
+        for (int j = 0; j < columns; j++)
             if ((int)strlen(rows[i].cell[j]) > width[j])
                 width[j] = (int)strlen(rows[i].cell[j]);
     for (size_t i = 0; i < count; i++) {
-        for (int j = 0; j < NUM_COLUMNS; j++) {
-            bool is_number = j == 0 || j >= 5;
-            printf("%s%*s", j ? "  " : "", j == NUM_COLUMNS - 1 || is_number ? width[j] : -width[j],
+        for (int j = 0; j < columns; j++) {
+            bool is_number = j == 0 || j == 5 || j == 6;
+            printf("%s%*s", j ? "  " : "",
+                   is_number     ? width[j]
+                   : j == INSIDE ? 0
+                                 : -width[j],
                    rows[i].cell[j]);
         }
         putchar('\n');
@@ -135,7 +156,7 @@ static void print_table(const struct row *rows, size_t count)
 static int print_rows(const struct report *list, size_t count)
 {
     static const struct row head = {
-        {"PID", "USER", "COMMAND", "STATE", "DEVICES", "OBJECTS", "BYTES"}};
+        {"PID", "USER", "COMMAND", "STATE", "DEVICES", "OBJECTS", "BYTES", "PID INSIDE"}};
     struct row *rows = calloc(count + 1, sizeof *rows);
     if (!rows)
         return EXIT_REFUSED;
@@ -161,12 +182,13 @@ static void say_hints(const struct extras *extras, size_t covered)
                 extras->num_uncovered, extras->num_uncovered == 1 ? "" : "es",
                 extras->num_uncovered == 1 ? "s" : "");
     if (extras->num_unreachable)
-        fprintf(stderr,
-                "shadowcl ps: %zu process%s with shadowcl's library ha%s no socket here\n"
-                "  to do: set SHADOWCL_RUNTIME_DIR as when they started; SHADOWCL_LOG=warn tells "
-                "why a socket could not be made\n",
-                extras->num_unreachable, extras->num_unreachable == 1 ? "" : "es",
-                extras->num_unreachable == 1 ? "s" : "ve");
+        fprintf(
+            stderr,
+            "shadowcl ps: %zu process%s with shadowcl's library ha%s no socket here\n"
+            "  to do: name them by their pids, or set SHADOWCL_RUNTIME_DIR as when they started; "
+            "SHADOWCL_LOG=warn tells why a socket could not be made\n",
+            extras->num_unreachable, extras->num_unreachable == 1 ? "" : "es",
+            extras->num_unreachable == 1 ? "s" : "ve");
 }
 
 /* Processes that ended between being found and being asked are no longer worth a line. */

@@ -109,12 +109,20 @@ static bool is_free(pid_t pid)
     return false;
 }
 
-/* Whether its process ids are free can be told only here and now. */
+static pid_t number(const json_t *process, const char *which)
+{
+    return (pid_t)json_integer_value(json_object_get(process, which));
+}
+
+/* Whether its process ids are free can be told only here and now. Where the first is that of a pid
+ * namespace, CRIU makes a new one. */
 static int check_pids(const struct restore *restore, struct error *err)
 {
     const json_t *processes = json_object_get(restore->saved.json, "processes");
+    if (number(json_array_get(processes, 0), "inside") == 1)
+        return 0;
     for (size_t i = 0; i < json_array_size(processes); i++) {
-        int pid = (int)json_integer_value(json_object_get(json_array_get(processes, i), "pid"));
+        int pid = (int)number(json_array_get(processes, i), "pid");
         if (pid <= 0 || is_free(pid))
             continue;
         error_object(err, "process %d", pid);
@@ -170,13 +178,16 @@ static int prepare(struct restore *restore, struct error *err)
                : saved_make_ready(&restore->saved, err);
 }
 
-/* By the numbers of the copy, which are those of here. */
+/* By the number that it has where it runs, which is the same again. (Copies of earlier versions say
+ * only what they were called from outside.) */
 static bool ran_before(const struct saved *saved, pid_t pid)
 {
     const json_t *processes = json_object_get(saved->json, "processes");
+    pid_t inner = process_inner_pid(pid);
     for (size_t i = 0; i < json_array_size(processes); i++) {
         const json_t *process = json_array_get(processes, i);
-        if (json_integer_value(json_object_get(process, "pid")) == pid)
+        pid_t inside = number(process, "inside");
+        if (inside ? inside == inner : number(process, "pid") == pid)
             return json_is_true(json_object_get(process, "resumes"));
     }
     return false;

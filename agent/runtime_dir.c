@@ -11,28 +11,17 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char shared_dir[] = "/run/shadowcl";
-static uid_t believed; /* beside root and ourselves */
 
-void runtime_dirs_believe(uid_t user)
-{
-    if (geteuid() == 0)
-        believed = user;
-}
-
-static int check_owner(const struct stat *status, bool any_owner, struct error *err)
+int runtime_dir_check(const struct stat *status, bool any_owner, struct error *err)
 {
     char user[64];
-    bool is_right = status->st_uid == 0 || status->st_uid == geteuid() ||
-                    status->st_uid == believed || any_owner;
-    if (!is_right) {
+    if (status->st_uid != 0 && status->st_uid != geteuid() && !any_owner) {
         process_user(status->st_uid, user, sizeof user);
         error_set(err, 0, "refused: it belongs to %s, who could put other sockets into it", user);
         return error_todo(err, "run as %s, or choose another directory with SHADOWCL_RUNTIME_DIR",
@@ -64,7 +53,7 @@ static int open_checked(const char *path, bool any_owner, struct error *err)
         else
             error_todo(err, "make it a directory that you may read, or correct "
                             "SHADOWCL_RUNTIME_DIR");
-    } else if (fstat(fd, &status) < 0 || check_owner(&status, any_owner, err) < 0) {
+    } else if (fstat(fd, &status) < 0 || runtime_dir_check(&status, any_owner, err) < 0) {
         close(fd);
         fd = -1;
         open_errno = EPERM;

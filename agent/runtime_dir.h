@@ -7,7 +7,9 @@
 #include "shim/error.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 struct runtime_dir {
@@ -24,9 +26,9 @@ struct runtime_dirs {
  * or /run/shadowcl and the user's own; for root those of all users. None at all is no error unless
  * one was set; one that is refused is said on stderr. */
 int runtime_dirs_open(struct runtime_dirs *dirs, struct error *err);
-/* As root, for one who works on a program of this user's: directories of his will do from now on,
- * too. */
-void runtime_dirs_believe(uid_t user);
+/* May what lies in such a directory be believed? Its owner must be root or ourselves, unless the
+ * caller has found him right. */
+int runtime_dir_check(const struct stat *status, bool any_owner, struct error *err);
 void runtime_dirs_close(struct runtime_dirs *dirs);
 /* For a program about to start: its directory exists and a socket can be made in it. `set` (or
  * NULL) is what the user chose. Makes $XDG_RUNTIME_DIR/shadowcl; as root /run/shadowcl. `path`

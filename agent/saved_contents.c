@@ -3,6 +3,7 @@
  * open, with the size that those open for writing have, and files that are mapped. */
 #include "agent/build_id.h"
 #include "agent/folder.h"
+#include "agent/place.h"
 #include "agent/process.h"
 #include "agent/saved.h"
 #include "agent/saved_lists.h"
@@ -44,6 +45,19 @@ static void add_mappings(json_t *mapped, pid_t pid)
         fclose(maps);
 }
 
+/* Of one that sees other files than we do, what is called so here says nothing: CRIU alone looks.
+ */
+static void add_files(json_t *files, json_t *pipes, json_t *mapped, pid_t pid)
+{
+    bool is_apart = place_is_apart(pid);
+    json_t *unused = json_array();
+    struct descriptors to = {is_apart ? unused : files, pipes};
+    process_each_descriptor(pid, add_descriptor, &to);
+    if (!is_apart)
+        add_mappings(mapped, pid);
+    json_decref(unused);
+}
+
 int saved_describe(struct saved *saved, const struct tree *tree, const bool *resumes,
                    const struct criu *criu, struct error *err)
 {
@@ -51,6 +65,10 @@ int saved_describe(struct saved *saved, const struct tree *tree, const bool *res
     json_t *processes = json_array(), *files = json_array(), *mapped = json_array();
     for (size_t i = 0; i < tree->count; i++) {
         saved_add_process(processes, tree->pids[i], resumes[i]);
+        /* Of one that sees other files than we do, what is called so here says nothing: CRIU alone
+         * looks. */
+        if (place_is_apart(tree->pids[i]))
+            continue;
         process_each_descriptor(tree->pids[i], add_file, files);
         add_mappings(mapped, tree->pids[i]);
     }

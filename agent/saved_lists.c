@@ -40,7 +40,8 @@ void saved_add_process(json_t *processes, pid_t pid, bool resumes)
 {
     char command[64];
     process_command(pid, command, sizeof command);
-    json_array_append_new(processes, json_pack("{s:i, s:o, s:b}", "pid", (int)pid, "command",
+    json_array_append_new(processes, json_pack("{s:i, s:i, s:o, s:b}", "pid", (int)pid, "inside",
+                                               (int)process_inner_pid(pid), "command",
                                                text(command), "resumes", (int)resumes));
 }
 

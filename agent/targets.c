@@ -29,9 +29,11 @@ static void explain_uncovered(struct report *report, struct error *err)
     char library[64] = "";
     int found = process_opencl(report->pid, library, sizeof library);
     if (found & PROCESS_SHIM) {
-        error_set(err, 0, "it has shadowcl's library, but no socket in %s", where_looked());
-        error_todo(err, "it listens from its first OpenCL call on; if it made one, set "
-                        "SHADOWCL_RUNTIME_DIR as it was when it started");
+        error_set(err, 0,
+                  "it has shadowcl's library, but no socket in %s, nor where its environment says",
+                  where_looked());
+        error_todo(err, "it listens from its first OpenCL call on; if it made one, see "
+                        "SHADOWCL_LOG=error for its reason");
     } else if (found & PROCESS_OPENCL) {
         error_set(err, 0, "it is not under shadowcl: it has loaded %s without shadowcl's library",
                   library);
@@ -111,7 +113,7 @@ int targets_find(struct targets *targets, const struct options *options, struct 
 {
     *targets = (struct targets){0};
     wake(options);
-    if (peers_scan(&targets->peers, err) < 0)
+    if (peers_scan(&targets->peers, options->pids, options->num_pids, err) < 0)
         return -1;
     size_t most = targets->peers.count + options->num_pids;
     targets->list = calloc(most + 1, sizeof *targets->list);
@@ -197,14 +199,6 @@ pid_t targets_find_away(void)
     return found;
 }
 
-static bool listens(const struct peers *peers, pid_t pid)
-{
-    for (size_t i = 0; i < peers->count; i++)
-        if (peers->list[i].pid == pid)
-            return true;
-    return false;
-}
-
 void targets_each_uncovered(const struct peers *peers,
                             void (*visit)(pid_t pid, bool has_shim, const char *library,
                                           void *data),
@@ -214,7 +208,7 @@ void targets_each_uncovered(const struct peers *peers,
     for (struct dirent *entry; proc && (entry = readdir(proc));) {
         char library[64] = "";
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (!isdigit((unsigned char)entry->d_name[0]) || listens(peers, pid))
+        if (!isdigit((unsigned char)entry->d_name[0]) || peers_have(peers, pid))
             continue;
         int found = process_opencl(pid, library, sizeof library);
         if (found & PROCESS_OPENCL)

@@ -15,8 +15,8 @@ class Answers(Case):
         self.expect(0)
         element = [each for each in self.answer(PS) if each["pid"] == peer.pid][0]
         self.equal(element, {
-            "pid": peer.pid, "uid": os.geteuid(), "command": "/usr/bin/hashcat -m 0 hashes",
-            "state": "running",
+            "pid": peer.pid, "inside": None, "uid": os.geteuid(),
+            "command": "/usr/bin/hashcat -m 0 hashes", "state": "running",
             "devices": [{"platform": "Fake Platform", "name": "fake-gpu", "index": 0}],
             "objects": {"buffer": 40, "queue": 2}, "device_bytes": 13002342,
             "owed_bytes": 0})

@@ -42,6 +42,8 @@ MOST_TIMES = 16
 
 
 class Cases:
+    without_criu = {"leave"}
+
     def __init__(self, setup, criu, times):
         self.setup = setup
         self.criu = criu
@@ -1234,7 +1236,7 @@ def run_cases(what, kind):
     parser.add_argument("case", choices=names)
     arguments = parser.parse_args()
     criu = None
-    if arguments.case != "leave":
+    if arguments.case not in kind.without_criu:
         criu = need_criu(4 if arguments.case.startswith("plugin") else 3)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     times = 1
