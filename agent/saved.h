@@ -19,6 +19,7 @@ struct saved {
     char dir[PATH_MAX]; /* absolute */
     int fd;             /* owned: of the directory; -1: not open */
     json_t *json;       /* owned */
+    bool is_apart;      /* one of its processes sees other files than we do: names say nothing */
 };
 
 /* Makes the directory, mode 0700 whatever the umask, or takes an empty one, or one that has only

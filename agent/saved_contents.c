@@ -45,19 +45,6 @@ static void add_mappings(json_t *mapped, pid_t pid)
         fclose(maps);
 }
 
-/* Of one that sees other files than we do, what is called so here says nothing: CRIU alone looks.
- */
-static void add_files(json_t *files, json_t *pipes, json_t *mapped, pid_t pid)
-{
-    bool is_apart = place_is_apart(pid);
-    json_t *unused = json_array();
-    struct descriptors to = {is_apart ? unused : files, pipes};
-    process_each_descriptor(pid, add_descriptor, &to);
-    if (!is_apart)
-        add_mappings(mapped, pid);
-    json_decref(unused);
-}
-
 int saved_describe(struct saved *saved, const struct tree *tree, const bool *resumes,
                    const struct criu *criu, struct error *err)
 {
@@ -67,8 +54,10 @@ int saved_describe(struct saved *saved, const struct tree *tree, const bool *res
         saved_add_process(processes, tree->pids[i], resumes[i]);
         /* Of one that sees other files than we do, what is called so here says nothing: CRIU alone
          * looks. */
-        if (place_is_apart(tree->pids[i]))
+        if (place_is_apart(tree->pids[i])) {
+            saved->is_apart = true;
             continue;
+        }
         process_each_descriptor(tree->pids[i], add_file, files);
         add_mappings(mapped, tree->pids[i]);
     }

@@ -162,6 +162,8 @@ void saved_take_images(struct saved *saved, bool resumes)
     struct files files = {.open = json_object_get(saved->json, "files"),
                           .mapped = json_object_get(saved->json, "mapped")};
     take_processes(saved, resumes);
+    if (saved->is_apart)
+        return;
     each_message(saved, "remap-fpath.img", REMAP_MAGIC, take_remap, &files);
     each_message(saved, "files.img", FILES_MAGIC, take_file, &files);
     free(files.remaps);
