@@ -159,7 +159,7 @@ static int drain_once(int64_t deadline, struct object ***objects, size_t *count,
 {
     struct patience patience = {.deadline = deadline};
     if (list_carriable(objects, count, err) != 0 ||
-        drain_queues(*objects, *count, &patience, err) != 0)
+        drain_queues(*objects, *count, &patience, err) != 0 || drain_native(&patience, err) != 0)
         return -1;
     /* A command that has ended may have been the last that kept a device. */
     free(*objects);

@@ -144,3 +144,13 @@ int drain_queues(struct object *const *objects, size_t count, const struct patie
             result = drain_stragglers((struct context *)objects[i], patience, err);
     return result == 0 ? drain_orphans(patience, err) : result;
 }
+
+int drain_native(const struct patience *patience, struct error *err)
+{
+    int result = 0;
+    for (long pause = 2000; result == 0 && gate_lent_thread();)
+        result = wait_a_little(&pause, patience, err);
+    if (result != 0)
+        error_object(err, "a native kernel");
+    return result;
+}

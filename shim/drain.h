@@ -18,5 +18,8 @@ struct patience {
  * contexts; other objects are passed over. What comes later is not waited for. */
 int drain_queues(struct object *const *objects, size_t count, const struct patience *patience,
                  struct error *err);
+/* With the gate closed: waits for the application's code inside the driver, which may run in the
+ * very call that enqueues it, with nothing of it in a queue yet. */
+int drain_native(const struct patience *patience, struct error *err);
 
 #endif

@@ -91,6 +91,9 @@ bool gate_lent(void);
 /* Has such code made a call since gate_forget_passed, with the gate closed? */
 void gate_forget_passed(void);
 bool gate_has_passed(void);
+/* For a thread that is inside with the gate closed, since it ran such code on the way, and has
+ * given the driver another command since. */
+void gate_note_late(void);
 /* Another thread that runs the application's code inside the driver now, 0: none. */
 pid_t gate_lent_thread(void);
 

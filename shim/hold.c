@@ -2,8 +2,11 @@
 /* Commands that are held back, and user events, which never reach the driver. See hold.h.
  *
  * A command depends only on events that were there before it, so one pass over the list in order
- * finds all that can go. The driver is called with hold_lock held: that keeps the order, and the
- * driver's callbacks never want the lock. */
+ * finds all that can go. The driver gets each without hold_lock: it may run a native kernel in that
+ * very call, which enqueues commands and sets events. So another pass may come in between, by
+ * whomever. What is `going` stands in the list till then, and keeps back all that has to come after
+ * it; the thread that has given it to the driver finds that later. (The driver's callbacks never
+ * want the lock.) */
 #include "shim/hold.h"
 
 #include <stdlib.h>
@@ -13,8 +16,9 @@
 #include "shim/event.h"
 
 struct held {
-    struct held *next;
+    struct held *next, *previous;
     uint64_t number;     /* in the order of the calls */
+    bool going;          /* a thread gives it to the driver now */
     struct queue *queue; /* held */
     const struct command_type *type;
     void *args;          /* owned; kept by type->keep */
@@ -25,7 +29,7 @@ struct held {
 
 pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t moved = PTHREAD_COND_INITIALIZER; /* an event has left UNSET or HELD */
-static struct held *first, **last = &first;
+static struct held *first, *last;
 static size_t count;
 static uint64_t numbers; /* of the last one held */
 static uint64_t pass;    /* each pass over the list has a number, see `blocked_in` */
@@ -63,6 +67,19 @@ bool hold_needed(struct queue *queue, const struct command_type *type, cl_uint n
     return queue_in_order(queue) || waits_for_all(type, num_waits) || queue->barriers;
 }
 
+static void link_last(struct held *held)
+{
+    held->previous = last;
+    *(last ? &last->next : &first) = held;
+    last = held;
+}
+
+static void take_off(struct held *held)
+{
+    *(held->previous ? &held->previous->next : &first) = held->next;
+    *(held->next ? &held->next->previous : &last) = held->previous;
+}
+
 cl_int hold_command(struct queue *queue, const struct command_type *type, const void *args,
                     cl_uint num_waits, const cl_event *waits, struct event *event)
 {
@@ -88,8 +105,7 @@ cl_int hold_command(struct queue *queue, const struct command_type *type, const 
                           .num_waits = num_waits};
     for (cl_uint i = 0; i < num_waits; i++)
         held->waits[i] = object_hold(waits[i]);
-    *last = held;
-    last = &held->next;
+    link_last(held);
     count++;
     atomic_fetch_add(&queue->held, 1);
     queue->barriers += is_barrier(held);
@@ -103,16 +119,17 @@ static void end_event(struct event *event, cl_int status)
     event_post_callbacks(event);
 }
 
-/* A held command that an error has reached ends with it; else the driver gets it. */
-static void hand_over(struct held *held)
+/* A held command that an error has reached ends with it; else the driver gets it. Without the lock.
+ */
+static cl_int give(struct held *held, cl_event *real)
 {
-    cl_event real = NULL, *waits = calloc(held->num_waits + 1, sizeof *waits);
+    cl_event *waits = calloc(held->num_waits + 1, sizeof *waits);
     cl_int status = waits ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
     struct issue to = {.driver = held->queue->object.driver,
                        .queue = held->queue,
                        .real = queue_real(held->queue),
                        .held = true,
-                       .event = &real};
+                       .event = real};
     for (cl_uint i = 0; i < held->num_waits && status == CL_SUCCESS; i++) {
         struct event *event = (struct event *)held->waits[i];
         if (event_place(event) == EVENT_ISSUED)
@@ -126,6 +143,19 @@ static void hand_over(struct held *held)
         status = enqueue_issue(held->type, &to, held->args, held->num_waits);
     else if (held->type->flags & COMMAND_TOLD)
         held->type->issue(&to, held->args);
+    free(waits);
+    return status;
+}
+
+/* Takes it off the list, with the lock; in between it is let go. */
+static void hand_over(struct held *held)
+{
+    cl_event real = NULL;
+    held->going = true;
+    pthread_mutex_unlock(&hold_lock);
+    cl_int status = give(held, &real);
+    gate_note_late();
+    pthread_mutex_lock(&hold_lock);
     if (status == CL_SUCCESS) {
         held->event->object.real = real;
         atomic_store_explicit(&held->event->place, EVENT_ISSUED, memory_order_release);
@@ -133,7 +163,11 @@ static void hand_over(struct held *held)
     } else {
         end_event(held->event, status);
     }
-    free(waits);
+    take_off(held);
+    count--;
+    atomic_fetch_sub(&held->queue->held, 1);
+    held->queue->barriers -= is_barrier(held);
+    pthread_cond_broadcast(&moved);
 }
 
 static void destroy_held(struct held *held)
@@ -153,7 +187,7 @@ static void destroy_held(struct held *held)
 static bool is_ready(struct held *held)
 {
     struct queue *queue = held->queue;
-    if (any_pending(held->num_waits, held->waits))
+    if (held->going || any_pending(held->num_waits, held->waits))
         return false;
     if (queue->barrier_in == pass)
         return false;
@@ -161,31 +195,30 @@ static bool is_ready(struct held *held)
     return !(ordered && queue->blocked_in == pass);
 }
 
-/* Hands over what can go, in order. Returns those handed over, to be destroyed without the lock. */
+/* Hands over what can go, in order. Returns those handed over, to be destroyed without the lock.
+ * Another pass that came in between has left what hangs on ours, and the queues' marks are its own:
+ * then this one begins anew. */
 static struct held *hand_over_all(void)
 {
-    struct held *done = NULL;
-    pass++;
-    for (struct held **p = &first; *p;) {
-        struct held *held = *p;
+    struct held *done = NULL, *next;
+    uint64_t own = ++pass;
+    for (struct held *held = first; held; held = next) {
         if (!is_ready(held)) {
             held->queue->blocked_in = pass;
             if (is_barrier(held))
                 held->queue->barrier_in = pass;
-            p = &held->next;
+            next = held->next;
             continue;
         }
         hand_over(held);
-        *p = held->next;
-        atomic_fetch_sub(&held->queue->held, 1);
-        held->queue->barriers -= is_barrier(held);
-        count--;
+        next = held->next;
         held->next = done;
         done = held;
+        if (pass != own) {
+            own = ++pass;
+            next = first;
+        }
     }
-    last = &first;
-    while (*last)
-        last = &(*last)->next;
     return done;
 }
 
@@ -198,10 +231,9 @@ cl_int hold_end(struct event *event, cl_int status)
         return CL_INVALID_OPERATION;
     }
     end_event(event, status);
-    struct held *done = hand_over_all();
     pthread_cond_broadcast(&moved);
+    struct held *done = hand_over_all();
     pthread_mutex_unlock(&hold_lock);
-    /* Without the lock: a driver may run a native kernel right here, which makes calls. */
     for (struct held *held = done; held; held = held->next)
         if (event_place(held->event) == EVENT_ISSUED)
             queue_flush(held->queue);
@@ -262,4 +294,6 @@ void hold_forked(void)
 {
     pthread_mutex_init(&hold_lock, NULL);
     pthread_cond_init(&moved, NULL);
+    for (struct held *held = first; held; held = held->next)
+        held->going = false; /* by a thread that is not here */
 }

@@ -26,7 +26,8 @@ bool hold_needed(struct queue *queue, const struct command_type *type, cl_uint n
 /* Keeps the command at the list's end; with hold_lock. `event` (published or not) becomes held. */
 cl_int hold_command(struct queue *queue, const struct command_type *type, const void *args,
                     cl_uint num_waits, const cl_event *waits, struct event *event);
-/* Ends a user event, hands over what no longer has to wait. Inside the gate. */
+/* Ends a user event, hands over what no longer has to wait; what has to come after a command that
+ * another thread is just handing over is left to that one. Inside the gate. */
 cl_int hold_end(struct event *event, cl_int status);
 /* Waits (outside of the gate) until the event is with the driver or ended. */
 void hold_wait_event(struct event *event);

@@ -47,6 +47,8 @@ static void parse_caps(struct caps *caps, char *text)
             caps->no_out_of_order = true;
         else if (!strcmp(word, "extras"))
             caps->extras = true;
+        else if (!strcmp(word, "inline"))
+            caps->inline_native = true;
         else if (!strncmp(word, "variables=", 10))
             caps->variables = parse_size(word + 10);
         else if (!strncmp(word, "align=", 6))

@@ -20,12 +20,13 @@
 
 /* What a device lacks, and has beside, from SHADOWCL_TEST_CAPS. */
 struct caps {
-    size_t mem;       /* 0: all that the node has */
-    size_t max_wg;    /* 0: as pocl */
-    size_t max_image; /* pixels along an edge; 0: as pocl */
-    size_t variables; /* bytes of program-scope variables in every program built */
-    size_t align;     /* of sub-buffers, bytes, for commands; 0: as pocl */
-    bool extras;      /* see extras.c */
+    size_t mem;         /* 0: all that the node has */
+    size_t max_wg;      /* 0: as pocl */
+    size_t max_image;   /* pixels along an edge; 0: as pocl */
+    size_t variables;   /* bytes of program-scope variables in every program built */
+    size_t align;       /* of sub-buffers, bytes, for commands; 0: as pocl */
+    bool extras;        /* see extras.c */
+    bool inline_native; /* native kernels run in the call that enqueues them */
     bool no_fp64, no_images, no_uint8, no_out_of_order;
     bool no_empty; /* ranges */
 };

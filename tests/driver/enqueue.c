@@ -209,6 +209,33 @@ cl_int CL_API_CALL clEnqueueTask(cl_command_queue queue, cl_kernel kernel, cl_ui
     return adopt_event(err, event);
 }
 
+static bool runs_inline(cl_command_queue queue)
+{
+    cl_device_id id = NULL;
+    pocl->clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof id, &id, NULL);
+    const struct device *device = device_find(id);
+    return device && device->caps.inline_native;
+}
+
+/* After what it has to wait for; its event is that of a marker. */
+static cl_int run_inline(cl_command_queue queue, void(CL_CALLBACK *function)(void *),
+                         const void *arguments, size_t size, cl_uint num_waits,
+                         const cl_event *waits, cl_event *event)
+{
+    void *copy = malloc(size + 1);
+    cl_int err = copy ? pocl->clFinish(queue) : CL_OUT_OF_HOST_MEMORY;
+    if (err == CL_SUCCESS && num_waits)
+        err = pocl->clWaitForEvents(num_waits, waits);
+    if (err == CL_SUCCESS) {
+        if (size)
+            memcpy(copy, arguments, size);
+        function(size ? copy : NULL);
+        err = pocl->clEnqueueMarkerWithWaitList(queue, 0, NULL, event);
+    }
+    free(copy);
+    return adopt_event(err, event);
+}
+
 cl_int CL_API_CALL clEnqueueNativeKernel(cl_command_queue queue,
                                          void(CL_CALLBACK *function)(void *), void *arguments,
                                          size_t size, cl_uint num_mems, const cl_mem *mems,
@@ -218,6 +245,8 @@ cl_int CL_API_CALL clEnqueueNativeKernel(cl_command_queue queue,
     cl_int err = call_begin(CALL_clEnqueueNativeKernel, devices_of(queue));
     if (err != CL_SUCCESS)
         return err;
+    if (!num_mems && runs_inline(queue))
+        return run_inline(queue, function, arguments, size, num_waits, waits, event);
     struct waits list = stalled(queue, STALL_KERNELS, num_waits, waits);
     err = pocl->clEnqueueNativeKernel(queue, function, arguments, size, num_mems, mems, places,
                                       list.count, list.events, event);
