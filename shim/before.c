@@ -4,7 +4,6 @@
 
 #include "shim/ahead.h"
 #include "shim/loader.h"
-#include "shim/residue.h"
 #include "state/mem.h"
 #include "state/staging.h"
 
@@ -21,7 +20,7 @@ static int reserve_what_is_missing(struct error *err)
 /* What can be refused without stopping anybody. */
 static int look_around(bool let_go, const struct store_wish *image, struct error *err)
 {
-    if ((let_go && residue_foreign(err) != 0) || loader_prepare(err) != 0 ||
+    if ((let_go && loader_check_nodes(err) != 0) || loader_prepare(err) != 0 ||
         store_begin(image, err) != 0)
         return -1;
     return reserve_what_is_missing(err);
@@ -34,7 +33,7 @@ static int copy_beforehand(bool let_go, const struct precopy_wish *wish, struct 
     precopy(wish, report);
     if (!report->precopy.rounds)
         return 0;
-    if ((let_go && residue_foreign(err) != 0) || loader_prepare(err) != 0)
+    if ((let_go && loader_check_nodes(err) != 0) || loader_prepare(err) != 0)
         return -1;
     return reserve_what_is_missing(err);
 }

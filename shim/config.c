@@ -53,6 +53,24 @@ static void read_lazy(const char *text)
         log_warn("SHADOWCL_LAZY=%s is not 0, 1 or needed: taken as 0", text);
 }
 
+static void read_node_owner(const char *text)
+{
+    if (!text)
+        config.node_owner = OWNER_UNKNOWN;
+    else if (strcmp(text, "driver") == 0)
+        config.node_owner = OWNER_DRIVER;
+    else if (strcmp(text, "program") == 0)
+        config.node_owner = OWNER_PROGRAM;
+    else
+        log_warn("SHADOWCL_NODE_OWNER=%s is not driver or program: not taken", text);
+}
+
+/* The program may change its environment later, or be changing it while another thread looks. */
+static const char *keep(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
 static unsigned long read_patience(const char *name, unsigned long usual, unsigned long least)
 {
     const char *text = config_text(name);
@@ -76,8 +94,9 @@ void config_read(void)
 {
     read_mapping(config_text("SHADOWCL_MAPPING"));
     read_storm(config_text("SHADOWCL_STORM"));
-    const char *directory = config_text("SHADOWCL_STORM_IMAGE");
-    config.storm_image = directory ? strdup(directory) : NULL;
+    config.storm_image = keep(config_text("SHADOWCL_STORM_IMAGE"));
+    config.device_nodes = keep(config_text("SHADOWCL_DEVICE_NODES"));
+    read_node_owner(config_text("SHADOWCL_NODE_OWNER"));
     read_lazy(config_text("SHADOWCL_LAZY"));
     config.copy_patience = read_patience("SHADOWCL_COPY_PATIENCE", COPY_PATIENCE, 1);
     config.call_patience = read_patience("SHADOWCL_CALL_PATIENCE", CALL_PATIENCE, 0);

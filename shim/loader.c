@@ -439,6 +439,16 @@ void loader_note_device(const struct driver *driver)
             libraries[i].had_device = true;
 }
 
+int loader_check_nodes(struct error *err)
+{
+    bool unseen;
+    if (residue_foreign(&unseen, err) != 0)
+        return -1;
+    if (unseen)
+        loader_note_device(NULL);
+    return 0;
+}
+
 static int refuse_exhausted(const struct library *library, struct error *err)
 {
     const char *why = dlerror();

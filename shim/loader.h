@@ -49,6 +49,8 @@ void loader_watched(const struct driver *driver, bool watching);
  * after dlclose and has had a device can't be trusted to see devices afresh: the next reload takes
  * a fresh instance of it, in a link-map namespace of its own. */
 void loader_note_device(const struct driver *driver);
+/* What residue_foreign says, before loader_prepare. */
+int loader_check_nodes(struct error *err);
 /* Before a suspend: makes sure of a fresh instance where one will be needed. There are only so many
  * (static TLS, and glibc's 16 namespaces): the refusal says so while nothing has been torn down. */
 int loader_prepare(struct error *err);

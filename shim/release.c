@@ -50,6 +50,7 @@ int release_prove(struct report *report, struct error *err)
         if (residue_find(&report->residue, err) != 0)
             return -1;
     }
+    residue_let_go(&report->residue);
     if (report->residue.count == 0)
         return 0;
     residue_describe(&report->residue.nodes[0], err->object, sizeof err->object);

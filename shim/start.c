@@ -23,6 +23,7 @@
 #include "shim/residue.h"
 #include "shim/store.h"
 #include "shim/storm.h"
+#include "shim/thread.h"
 #include "shim/unheard.h"
 #include "state/device.h"
 #include "state/program.h"
@@ -73,6 +74,7 @@ static void after_fork(void)
     storm_forked();
     store_forked();
     residue_forked();
+    thread_forked();
     platform_reset();
     svm_forked();
     recipe_forked();

@@ -8,7 +8,6 @@
 #include "shim/gate.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
-#include "shim/residue.h"
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/svm.h"
@@ -51,7 +50,7 @@ static int look_at_memory(struct error *err)
 
 int survey_suspend(int64_t deadline, struct findings *findings, struct error *err)
 {
-    if (residue_foreign(err) != 0 && findings_take(findings, err) != 0)
+    if (loader_check_nodes(err) != 0 && findings_take(findings, err) != 0)
         return -1;
     /* An instance that a resume will need is had now, and kept for it. */
     if (loader_prepare(err) != 0 && findings_take(findings, err) != 0)

@@ -51,7 +51,9 @@ struct device {
     struct caps caps;
     pthread_mutex_t lock; /* guards all below */
     unsigned contexts;
-    int fd, line_fd; /* -1 while closed */
+    int fd, line_fd;             /* -1 while closed */
+    int again_fd, again_line_fd; /* of node_open_again; 0: there is none */
+    unsigned char *again_memory;
     char opened_path[NODE_PATH];
     unsigned char *memory;
     size_t mapped;
@@ -138,6 +140,8 @@ bool device_present(struct device *device);
 bool node_present(struct device *device);
 cl_int node_open(struct device *device);
 void node_close(struct device *device);
+/* While it is open: its node once more, which goes with the first. Once only. */
+void node_open_again(struct device *device);
 /* What the node is now, whatever is open. */
 bool node_look(struct device *device, struct identity *identity, size_t *size);
 bool same_identity(const struct identity *a, const struct identity *b);

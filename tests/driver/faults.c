@@ -16,7 +16,7 @@
 #define MAX_TEXT 8192
 #define HANG_SECONDS 60
 
-enum action { FAIL, HANG, SPIN, SLOW, STALL, UNFLUSHED, LOG, UNPLUG, LINGER, NOTICE, SPOIL };
+enum action { FAIL, HANG, SPIN, SLOW, STALL, UNFLUSHED, LOG, UNPLUG, LINGER, NOTICE, SPOIL, AGAIN };
 
 struct rule {
     enum action action;
@@ -58,6 +58,9 @@ static bool parse_rule(struct rule *rule, const char *line)
         return true;
     rule->action = SPOIL;
     if (sscanf(line, "spoil %255s %ld %ld", rule->name, &rule->count, &rule->value) == 3)
+        return true;
+    rule->action = AGAIN;
+    if (sscanf(line, "again %255s %ld", rule->name, &rule->count) == 2)
         return true;
     rule->action = NOTICE;
     if (sscanf(line, "notice %ld %255[^\n]", &rule->count, rule->name) == 2)
@@ -214,6 +217,7 @@ cl_int faults_spoiled(void)
 /* What the rules say of a call, beside its error. */
 struct doom {
     long microseconds;
+    bool again;
     struct rule hang, notice; /* without a name: none */
 };
 
@@ -234,6 +238,8 @@ static cl_int decide(const char *name, struct doom *doom)
             doom->notice = *rule;
         if (rule->action == SPOIL && matches(rule, name) && rule->count > 0 && --rule->count == 0)
             spoiled = (cl_int)rule->value;
+        if (rule->action == AGAIN && matches(rule, name) && rule->count > 0 && --rule->count == 0)
+            doom->again = true;
         counted |= rule->action == UNPLUG || rule->action >= NOTICE;
         if (rule->action > SPIN || rule->count == 0 || !matches(rule, name))
             continue;
@@ -302,6 +308,8 @@ cl_int faults_apply(const char *name)
         hang(&doom.hang);
     if (doom.microseconds)
         sleep_microseconds(doom.microseconds);
+    if (doom.again)
+        node_open_again(&devices[0]);
     if (*doom.notice.name)
         contexts_notify(doom.notice.name);
     return err;

@@ -104,10 +104,42 @@ cl_int node_open(struct device *device)
     return err;
 }
 
+void node_open_again(struct device *device)
+{
+    pthread_mutex_lock(&device->lock);
+    if (device->memory && !device->again_fd) {
+        int fd = open(device->opened_path, O_RDWR | O_CLOEXEC);
+        void *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        device->again_fd = fd;
+        device->again_memory = memory == MAP_FAILED ? NULL : memory;
+        if (device->line)
+            device->again_line_fd = open(device->line, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+#ifdef TESTDRIVER_STICKY
+        sticky_watch(device->line ? device->again_line_fd : fd);
+#endif
+    }
+    pthread_mutex_unlock(&device->lock);
+}
+
+#ifndef TESTDRIVER_STICKY
+static void close_again(struct device *device)
+{
+    if (device->again_memory)
+        munmap(device->again_memory, PAGE);
+    if (device->again_fd > 0)
+        close(device->again_fd);
+    if (device->again_line_fd > 0)
+        close(device->again_line_fd);
+    device->again_memory = NULL;
+    device->again_fd = device->again_line_fd = 0;
+}
+#endif
+
 static void unmap_and_close(struct device *device)
 {
     heap_clear(device);
 #ifndef TESTDRIVER_STICKY
+    close_again(device);
     munmap(device->memory, device->mapped);
     device->memory = NULL;
     close(device->fd);

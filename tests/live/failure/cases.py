@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from harness import Machine, Victim, expect, run_all
 
@@ -753,6 +754,112 @@ def other_sort_of_node(build):
                 cycle(machine, victim)
 
 
+def other_sort_after_many_queues(build):
+    """However much the program has made of what is watched, and as fast as it can."""
+    with Machine(build) as machine:
+        other = machine.work / "render0"
+        machine.plug(other)
+        machine.environment["SHADOWCL_DEVICE_NODES"] += f":{machine.work}/render*"
+        calls = machine.work / "calls"
+        with Victim(machine, *WISHES, f"other={other}") as victim:
+            victim.do("queues")
+            victim.do("hold")
+            machine.set_faults(f"log {calls}\n")
+            victim.refused("running", "suspend", object=str(other), reason="no OpenCL driver")
+            expect_still_standing(calls)
+            machine.set_faults("")
+            victim.check("after the refusal")
+            victim.do("letgo")
+            cycle(machine, victim)
+
+
+def fake_gl(build):
+    return f"gl={Path(build).resolve() / 'lib/fake/libEGL_fake.so'}"
+
+
+def refused_by_name_of_gl(machine, victim):
+    """Nothing is torn down, and what GL has is as it was."""
+    calls = machine.work / "calls"
+    for _ in range(2):
+        machine.set_faults(f"log {calls}\n")
+        answer = victim.refused("running", "suspend", object=str(machine.nodes[0]),
+                                reason="libEGL_fake.so")
+        expect_still_standing(calls)
+        expect("SHADOWCL_NODE_OWNER" in answer["error"]["todo"], answer)
+        machine.set_faults("")
+        calls.unlink(missing_ok=True)
+        victim.do("peek")
+        victim.check("after the refusal")
+
+
+def gl_while_the_driver_starts(build):
+    """Another thread comes to use the same device in the middle of the driver's start."""
+    for variant in ("", "sticky"):
+        with Machine(build, variant=variant) as machine:
+            machine.set_faults("slow load 700000\n")
+            with Victim(machine, *WISHES, f"other={machine.nodes[0]}", fake_gl(build),
+                        "atstart") as victim:
+                refused_by_name_of_gl(machine, victim)
+                victim.do("letgo")
+                cycle(machine, victim)
+
+
+def gl_later(build):
+    """Or later: a driver that keeps its nodes is not taken for it."""
+    for variant in ("", "sticky"):
+        with Machine(build, variant=variant) as machine, \
+                Victim(machine, *WISHES, f"other={machine.nodes[0]}", fake_gl(build)) as victim:
+            victim.do("hold")
+            refused_by_name_of_gl(machine, victim)
+            victim.do("letgo")
+            cycle(machine, victim)
+
+
+def driver_opens_late(build):
+    """In a call that nobody watches: it is the driver's own, and is taken from one that keeps it. With
+    GL in the program it could be GL's, unless the user says otherwise."""
+    for variant in ("", "nodelete", "sticky"):
+        with Machine(build, variant=variant) as machine, Victim(machine, *WISHES) as victim:
+            for _ in range(2):
+                open_again(machine, victim)
+                cycle(machine, victim)
+            victim.quit()
+
+
+def open_again(machine, victim):
+    before = len(victim.held(machine.nodes[0]))
+    machine.set_faults("again clEnqueueNDRangeKernel 1\n")
+    victim.do("step")
+    machine.set_faults("")
+    expect(len(victim.held(machine.nodes[0])) == before + 2, "it was not opened again")
+
+
+def driver_opens_late_beside_gl(build):
+    for owner in (None, "driver"):
+        with Machine(build, variant="sticky") as machine:
+            other = machine.work / "other"
+            other.touch()
+            if owner:
+                machine.environment["SHADOWCL_NODE_OWNER"] = owner
+            with Victim(machine, *WISHES, f"other={other}", fake_gl(build)) as victim:
+                victim.do("hold")
+                open_again(machine, victim)
+                if owner:
+                    cycle(machine, victim)
+                else:
+                    victim.refused("running", "suspend", object=str(machine.nodes[0]),
+                                   reason="libEGL_fake.so")
+                    victim.check("after the refusal")
+                victim.quit()
+
+
+def patterns_outlive_the_environment(build):
+    """What the user has named as device nodes holds, whatever the program makes of its environment."""
+    with Machine(build, variant="sticky") as machine, Victim(machine, *WISHES, "clean") as victim:
+        for _ in range(2):
+            cycle(machine, victim)
+
+
 def same_node_later(build):
     """Only the release can show whose it is; from then on it is known."""
     with Machine(build) as machine:
@@ -828,7 +935,9 @@ TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone
          many_cycles_after_a_hang, move_never_returns, log_disk_full,
          disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
          retry_on_fresh_instance, looks_cost_no_instance, driver_lets_go_late, foreign_holder,
-         other_sort_of_node, same_node_later, address_space_short, memory_short,
+         other_sort_of_node, other_sort_after_many_queues, gl_while_the_driver_starts, gl_later,
+         driver_opens_late, driver_opens_late_beside_gl, patterns_outlive_the_environment,
+         same_node_later, address_space_short, memory_short,
          device_too_small_now)
 
 

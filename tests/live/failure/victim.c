@@ -2,18 +2,26 @@
 /* Does on its standard input's word what an OpenCL program does: `step` computes, `check` compares
  * all that the device holds, `fromtype` makes a context by type, `load` a program from a binary,
  * `start` leaves a kernel running, `join` waits for it, `hold` opens the other file, `map` maps it
- * and closes it, `letgo` ends that, `quit`. Each is answered with `ok`, or with what is wrong. A
- * chain of commands always waits for an unset event.
+ * and closes it, `peek` looks whether it is still there, `letgo` ends that, `queues` makes very
+ * many and releases them, `quit`. Each is answered with `ok`, or with what is wrong. A chain of
+ * commands always waits for an unset event.
  *
  *   victim [images] [double] [outoforder] [asks] [onechain] [hints] [listed] [group=N]
- *          [ballast=BYTES] [binary=FILE] [later=FILE] [reload] [open=FILE] [other=FILE] */
+ *          [ballast=BYTES] [binary=FILE] [later=FILE] [reload] [open=FILE] [other=FILE]
+ *          [gl=LIBRARY] [atstart] [clean]
+ * With `gl` the other file is opened and mapped by that library; `atstart`: while the driver
+ * starts, in another thread. `clean`: then the program takes
+ * SHADOWCL_DEVICE_NODES from its environment. */
 #include "tests/live/failure/victim.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *wrong; /* the first thing that was found */
@@ -229,12 +237,45 @@ static void make_from_type(void)
 }
 
 /* Somebody else in the program, GL say, comes to use a device. */
-static const char *other_node;
+static const char *other_node, *gl_library;
+static bool at_start, clean;
 static int other_fd;
 static void *other_mapping;
 
+typedef int gl_open(const char *path, void **mapping);
+
+static void use_gl(void)
+{
+    void *library = dlopen(gl_library, RTLD_NOW);
+    need(library ? CL_SUCCESS : -1, gl_library);
+    __extension__ gl_open *open_it = (gl_open *)dlsym(library, "fake_gl_open");
+    need(open_it ? CL_SUCCESS : -1, "fake_gl_open");
+    other_fd = open_it(other_node, &other_mapping);
+    need(other_fd < 0 || other_mapping == MAP_FAILED ? -1 : 0, other_node);
+}
+
+static void *use_gl_soon(void *unused)
+{
+    usleep(300000);
+    use_gl();
+    return NULL;
+}
+
+/* The node is open as it was, and the mapping can be read. */
+static void peek(void)
+{
+    struct stat by_name, by_fd;
+    need(stat(other_node, &by_name) || fstat(other_fd, &by_fd) ? -1 : 0, "stat");
+    find(by_name.st_ino == by_fd.st_ino, "the other node is another file");
+    find(((volatile unsigned char *)other_mapping)[1] == 0, "the other node's mapping");
+}
+
 static void use_other(bool keep_open)
 {
+    if (gl_library) {
+        use_gl();
+        return;
+    }
     other_fd = open(other_node, O_RDWR | O_CLOEXEC);
     need(other_fd < 0 ? -1 : 0, other_node);
     if (keep_open)
@@ -248,9 +289,19 @@ static void let_other_go(void)
 {
     if (other_mapping)
         munmap(other_mapping, 4096);
-    else
+    if (!other_mapping || gl_library)
         close(other_fd);
     other_mapping = NULL;
+}
+
+static void make_many_queues(struct victim *v)
+{
+    for (int i = 0; i < 200; i++) {
+        cl_int err;
+        cl_command_queue queue = clCreateCommandQueue(v->context, v->device, 0, &err);
+        need(err, "clCreateCommandQueue");
+        need(clReleaseCommandQueue(queue), "clReleaseCommandQueue");
+    }
 }
 
 static void obey(struct victim *v, const char *word)
@@ -268,6 +319,10 @@ static void obey(struct victim *v, const char *word)
         start(v);
     else if (!strcmp(word, "hold") || !strcmp(word, "map"))
         use_other(!strcmp(word, "hold"));
+    else if (!strcmp(word, "peek"))
+        peek();
+    else if (!strcmp(word, "queues"))
+        make_many_queues(v);
     else if (!strcmp(word, "letgo"))
         let_other_go();
     else if (!strcmp(word, "join"))
@@ -302,6 +357,12 @@ static void wish(struct wishes *wishes, const char *word)
         wishes->spare = word + 7;
     else if (!strncmp(word, "other=", 6))
         other_node = word + 6;
+    else if (!strncmp(word, "gl=", 3))
+        gl_library = word + 3;
+    else if (!strcmp(word, "atstart"))
+        at_start = true;
+    else if (!strcmp(word, "clean"))
+        clean = true;
     else if (!strncmp(word, "later=", 6))
         wishes->later = word + 6;
     else if (!strcmp(word, "reload"))
@@ -318,7 +379,14 @@ int main(int argc, char **argv)
     char word[32];
     for (int i = 1; i < argc; i++)
         wish(&victim.wishes, argv[i]);
+    pthread_t thread;
+    if (at_start)
+        need(pthread_create(&thread, NULL, use_gl_soon, NULL), "pthread_create");
     victim_make(&victim);
+    if (at_start)
+        pthread_join(thread, NULL);
+    if (clean)
+        unsetenv("SHADOWCL_DEVICE_NODES");
     arm(&victim);
     puts("ready");
     fflush(stdout);

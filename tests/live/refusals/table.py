@@ -37,7 +37,8 @@ ROWS = {
         "a native kernel or SVM": (REFUSALS, "a native kernel or SVM free function of the program"),
         "keep on enqueuing": (REFUSALS, '"relay"')},
     "a device that something else in the program": {
-        "no OpenCL driver opened it": (RELEASE, "no OpenCL driver opened it")},
+        "no OpenCL driver opened it": (RELEASE, "no OpenCL driver opened it"),
+        "opened while OpenCL was in use": (CASES, 'reason="libEGL_fake.so"')},
     "a driver, or something that came to share": {
         "still held": (CASES, "still held after the driver was unloaded")},
     "a device that fails": {
