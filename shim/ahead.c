@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "shim/gate.h"
+#include "shim/owner.h"
 #include "shim/thread.h"
 #include "state/program_ahead.h"
 
@@ -108,11 +109,17 @@ struct part {
     pthread_t thread;
 };
 
+/* The program's end waits for the owner first, whom a move has lent only. */
+static bool shall_stop(void)
+{
+    return atomic_load(&stopping) || owner_is_ending();
+}
+
 static void *work(void *data)
 {
     const struct part *part = data;
     bool more = true;
-    while (more && !atomic_load(&stopping)) {
+    while (more && !shall_stop()) {
         go_inside();
         more = trial_step(part->trial, part->number);
         come_out();
@@ -152,7 +159,7 @@ int ahead_run(struct trial *trial, struct error *err)
     go_inside();
     trial_close(trial);
     come_out();
-    if (!atomic_load(&stopping) || atomic_load(&trial->next) >= trial->count)
+    if (!shall_stop() || atomic_load(&trial->next) >= trial->count)
         return 0;
     error_set(err, 0, "a suspend, or the program's end, came before all programs were built");
     return error_todo(err, "ask again while it runs; what was built is kept");

@@ -474,6 +474,17 @@ int checkpoint_resume(const struct resume_wish *wish, struct report *report, str
     return result;
 }
 
+/* While the program runs: a fork waits for the builds that are going on only, and the program's end
+ * too. */
+static int build_for(const struct resume_wish *wish, int64_t deadline, struct report *report,
+                     struct error *err)
+{
+    int result =
+        placement_check(deadline, wish->device, wish->strict, true, owner_lend, NULL, report, err);
+    owner_take_back();
+    return result;
+}
+
 /* To the new place, or else back to the old one. */
 static int move(double deadline, const struct precopy_wish *beforehand,
                 const struct resume_wish *wish, struct report *report, struct error *err)
@@ -481,8 +492,7 @@ static int move(double deadline, const struct precopy_wish *beforehand,
     static const struct resume_wish back = {.device = ""};
     int64_t end = now_ns() + (int64_t)(deadline * 1e9);
     if (checkpoint_state() == STATE_RUNNING &&
-        (ahead_stop(deadline, err) != 0 ||
-         placement_check(end, wish->device, wish->strict, true, NULL, NULL, report, err) != 0))
+        (ahead_stop(deadline, err) != 0 || build_for(wish, end, report, err) != 0))
         return -1;
     if (suspend(deadline, beforehand, NULL, report, err) != 0)
         return -1;

@@ -11,15 +11,19 @@
 enum owner {
     OWNER_NOBODY,
     OWNER_REQUEST, /* a suspend, resume or move is in progress */
+    OWNER_LENT,    /* one is, and lets forks by */
     OWNER_FORK,
     OWNER_END, /* the program is just ending */
 };
 
 static _Atomic int owner;
 static _Atomic int waiting;    /* threads that fork, or end the program, and want to be the owner */
+static _Atomic int ends;       /* of those: that end the program */
 static _Atomic unsigned turns; /* of those threads, that have come to an end of their wait */
 static _Atomic bool end_waits; /* the thread that ends the program waits at the gate */
 static _Atomic bool end_is_helped; /* by a resume that it waits for */
+
+static int before_fork; /* enum owner: whom it is given back to; the forking thread's */
 
 static _Thread_local bool forking; /* this thread is the owner, for its fork */
 static _Thread_local bool ending;  /* this thread ends the program */
@@ -41,19 +45,33 @@ static bool is_awaited_by_a_request(enum owner us)
     return gate_inside() || (us == OWNER_FORK && gate_lent());
 }
 
+/* True: we are the owner. *before: who was it until now. */
+static bool try_to_take(enum owner us, int *before)
+{
+    *before = OWNER_NOBODY;
+    if (atomic_compare_exchange_strong(&owner, before, us))
+        return true;
+    return us == OWNER_FORK && *before == OWNER_LENT &&
+           atomic_compare_exchange_strong(&owner, before, us);
+}
+
 /* Becomes the owner, except after one who may be waiting for this thread, or who never goes. */
 static bool wait_and_take(enum owner us)
 {
     NOT_CANCELLED();
     bool taken = true;
+    int before;
     atomic_fetch_add(&waiting, 1);
-    for (int before = OWNER_NOBODY; taken && !atomic_compare_exchange_strong(&owner, &before, us);
-         before = OWNER_NOBODY) {
+    atomic_fetch_add(&ends, us == OWNER_END);
+    while (taken && !try_to_take(us, &before)) {
         taken = !is_awaited_by_a_request(us) && !is_for_good(before);
         if (taken)
             pause_a_little();
     }
+    if (taken && us == OWNER_FORK)
+        before_fork = before;
     atomic_fetch_add(&turns, 1);
+    atomic_fetch_sub(&ends, us == OWNER_END);
     atomic_fetch_sub(&waiting, 1);
     return taken;
 }
@@ -65,7 +83,7 @@ bool owner_take(void)
     unsigned before = atomic_load(&turns);
     for (;;) {
         int now = atomic_load(&owner);
-        if (now == OWNER_REQUEST || now == OWNER_END)
+        if (now == OWNER_REQUEST || now == OWNER_LENT || now == OWNER_END)
             return false;
         bool our_turn = atomic_load(&waiting) == 0 || atomic_load(&turns) != before;
         if (now == OWNER_NOBODY && our_turn &&
@@ -78,6 +96,32 @@ bool owner_take(void)
 void owner_give_back(void)
 {
     atomic_store(&owner, OWNER_NOBODY);
+}
+
+void owner_lend(void)
+{
+    atomic_store(&owner, OWNER_LENT);
+}
+
+void owner_take_back(void)
+{
+    for (int lent = OWNER_LENT; !atomic_compare_exchange_strong(&owner, &lent, OWNER_REQUEST);
+         lent = OWNER_LENT)
+        pause_a_little();
+}
+
+/* Those that come after these have their turn at another time. */
+void owner_let_forks_by(void)
+{
+    unsigned before = atomic_load(&turns);
+    int forks = atomic_load(&waiting) - atomic_load(&ends);
+    if (forks <= 0)
+        return;
+    owner_lend();
+    while (atomic_load(&turns) - before < (unsigned)forks &&
+           atomic_load(&waiting) > atomic_load(&ends))
+        pause_a_little();
+    owner_take_back();
 }
 
 bool owner_take_from_end(void)
@@ -103,7 +147,7 @@ bool owner_is_awaited(void)
 
 bool owner_is_ending(void)
 {
-    return atomic_load(&owner) == OWNER_END;
+    return atomic_load(&owner) == OWNER_END || atomic_load(&ends) > 0;
 }
 
 void owner_before_fork(void)
@@ -114,7 +158,7 @@ void owner_before_fork(void)
 void owner_after_fork(void)
 {
     if (forking)
-        owner_give_back();
+        atomic_store(&owner, before_fork);
     forking = false;
 }
 
@@ -123,6 +167,7 @@ bool owner_forked(void)
     bool waited = forking;
     forking = false;
     atomic_store(&waiting, 0);
+    atomic_store(&ends, 0);
     owner_give_back();
     return waited;
 }

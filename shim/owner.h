@@ -13,6 +13,13 @@
  * when there is another request, or the program is just ending. */
 bool owner_take(void);
 void owner_give_back(void);
+/* By the owner, while the program runs and none of its threads of ours has anything in hand that a
+ * fork would tear: forks go by, and other requests are refused as before. The end of the program
+ * waits until the owner is given back: owner_is_ending says that it does. */
+void owner_lend(void);
+void owner_take_back(void);
+/* The same, for those that wait just now. */
+void owner_let_forks_by(void);
 
 /* A suspended program that ends may yet make a call, in a destructor, and is stuck there: then that
  * thread can't unload the drivers at the same time. Returned, and whether it is to be stuck further
@@ -24,9 +31,9 @@ void owner_before_fork(void);
 void owner_after_fork(void); /* in the parent */
 bool owner_forked(void);     /* in the child; whether the fork had waited */
 void owner_before_exit(void);
-/* Has the exit handler run? */
+/* Has the exit handler run, or does it wait? What need not be done is then left. */
 bool owner_is_ending(void);
-/* Does a fork, or the end of the program, wait now? What need not be done is then left. */
+/* Does a fork, or the end of the program, wait now? */
 bool owner_is_awaited(void);
 /* Said by a thread that begins or ends to wait at the closed gate. */
 void owner_waits_at_gate(bool waits);

@@ -118,6 +118,91 @@ static void test_fork_of_a_driver_thread_does_not_wait(void **state)
     owner_give_back();
 }
 
+/* What is lent goes to forks, and to nobody else. */
+static void test_fork_goes_by_a_request_that_lends(void **state)
+{
+    assert_true(owner_take());
+    owner_lend();
+    for (int i = 0; i < 3; i++) {
+        owner_before_fork();
+        owner_after_fork();
+        assert_false(owner_take());
+    }
+    owner_take_back();
+    assert_false(owner_take());
+    owner_give_back();
+    assert_true(owner_take());
+    owner_give_back();
+}
+
+static void *let_forks_by_for_a_while(void *unused)
+{
+    for (int i = 0; i < 100; i++) {
+        take_a_while();
+        owner_let_forks_by();
+    }
+    return NULL;
+}
+
+/* Neither keeps the other away, also where forks follow each other without a gap. */
+static void test_forks_are_let_by(void **state)
+{
+    pthread_t threads[3];
+    assert_true(owner_take());
+    atomic_store(&forked, false);
+    assert_int_equal(pthread_create(&threads[0], NULL, fork_and_say, NULL), 0);
+    for (int i = 0; i < 10; i++)
+        take_a_while();
+    assert_false(atomic_load(&forked));
+    while (!owner_is_awaited())
+        take_a_while();
+    owner_let_forks_by();
+    pthread_join(threads[0], NULL);
+
+    atomic_store(&stop, false);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, fork_all_the_time, NULL), 0);
+    assert_int_equal(pthread_create(&threads[2], NULL, let_forks_by_for_a_while, NULL), 0);
+    pthread_join(threads[2], NULL);
+    assert_false(owner_take());
+    owner_give_back();
+    atomic_store(&stop, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static atomic_bool ended;
+
+static void *end_and_say(void *unused)
+{
+    owner_before_exit();
+    atomic_store(&ended, true);
+    return NULL;
+}
+
+static void test_end_waits_for_who_lends(void **state)
+{
+    pthread_t thread;
+    assert_true(owner_take());
+    assert_false(owner_is_ending());
+    assert_int_equal(pthread_create(&thread, NULL, end_and_say, NULL), 0);
+    while (!owner_is_awaited())
+        take_a_while();
+    assert_true(owner_is_ending());
+    owner_lend();
+    for (int i = 0; i < 10; i++)
+        take_a_while();
+    owner_let_forks_by(); /* there is none */
+    assert_false(atomic_load(&ended));
+    owner_take_back();
+    owner_give_back();
+    pthread_join(thread, NULL);
+    assert_true(owner_is_ending());
+    assert_false(owner_take());
+    owner_forked(); /* in a child nobody is the owner */
+    assert_false(owner_is_ending());
+}
+
 /* The last of them: the end is for good. */
 static void test_fork_at_the_end_waits_for_a_resume_only(void **state)
 {
@@ -150,6 +235,9 @@ int main(void)
         cmocka_unit_test(test_request_comes_between_forks),
         cmocka_unit_test(test_second_request_is_told_at_once_while_a_fork_waits),
         cmocka_unit_test(test_fork_of_a_driver_thread_does_not_wait),
+        cmocka_unit_test(test_fork_goes_by_a_request_that_lends),
+        cmocka_unit_test(test_forks_are_let_by),
+        cmocka_unit_test(test_end_waits_for_who_lends),
         cmocka_unit_test(test_fork_at_the_end_waits_for_a_resume_only),
     };
     alarm(60);

@@ -287,6 +287,40 @@ def end_meanwhile(build):
         thread.join()
 
 
+def fork_in_a_move(build):
+    """It waits for the builds that are going on, and not for those that come after; the move goes
+    on."""
+    with Place(build) as place, Builder(place, count=12) as program:
+        place.set_faults("slow clBuildProgram 500000\n")
+        thread, answers = program.in_background(verb="move")
+        time.sleep(0.3)
+        for _ in range(2):
+            begin = time.monotonic()
+            program.do("fork")
+            seconds = time.monotonic() - begin
+            expect(thread.is_alive() and not answers, f"the move has ended: {answers}")
+            expect(seconds < 2, f"a fork took {seconds} s")
+        program.refused("running", "suspend", reason="in progress")
+        thread.join()
+        place.set_faults("")
+        expect(answers[0][0] == 0, f"move: {answers}")
+        program.check("on the second")
+        program.quit()
+
+
+def end_in_a_move(build):
+    """The builds that are going on are the last."""
+    with Place(build) as place, Builder(place, count=12) as program:
+        place.set_faults("slow clBuildProgram 500000\n")
+        thread, _ = program.in_background(verb="move")
+        time.sleep(0.3)
+        begin = time.monotonic()
+        program.quit()
+        seconds = time.monotonic() - begin
+        expect(seconds < 2, f"the end took {seconds} s")
+        thread.join()
+
+
 def chosen(names):
     """Of each name the first, the second and the last."""
     places = {}
@@ -355,7 +389,7 @@ def released(build):
 
 TESTS = (move_builds_nothing, move_builds_once, same_device, stale, goes_meanwhile, failing_build,
          refusals, two_at_once, suspend_meanwhile, deadline_meanwhile, fork_meanwhile,
-         check_meanwhile, end_meanwhile, each_call_fails, released)
+         check_meanwhile, end_meanwhile, fork_in_a_move, end_in_a_move, each_call_fails, released)
 
 
 if __name__ == "__main__":
