@@ -137,6 +137,8 @@ static Shadowcl__Control__Prepare *fill_prepare(Shadowcl__Control__Prepare *to,
 /* One that is just ending has nothing to be carried, once it has ended. */
 static void wait_for_end(struct report *report, double until)
 {
+    if (!report->failed || !report->response || !report->response->ending)
+        return;
     while (process_lives(report->pid) && text_clock() < until)
         usleep(LOOK_US);
     if (process_lives(report->pid))
@@ -160,8 +162,7 @@ static void ask_to_suspend(struct report *list, size_t count, double deadline,
     ask(list, count, &request, timeout, "suspending");
     double until = text_clock() + deadline;
     for (size_t i = 0; i < count; i++)
-        if (list[i].failed && list[i].response && list[i].response->ending)
-            wait_for_end(&list[i], until);
+        wait_for_end(&list[i], until);
 }
 
 void ask_suspend(struct report *list, size_t count, double deadline,
@@ -217,6 +218,7 @@ void ask_suspend_to(struct report *report, double deadline, const struct ask_pre
     request.verb_case = SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND;
     request.suspend = &suspend;
     ask_with(report, 1, &request, &image->fd, timeout, "suspending");
+    wait_for_end(report, text_clock() + deadline);
 }
 
 void ask_save(struct report *report, double deadline, const struct ask_prepare *prepare,

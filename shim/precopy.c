@@ -31,6 +31,7 @@
 struct wanted {
     struct mem *mem;
     uint32_t generation;
+    size_t size;
 };
 
 struct round {
@@ -51,9 +52,11 @@ bool precopy_asker_gone(const struct precopy_wish *wish)
     return wish->asker >= 0 && poll(&asker, 1, 0) > 0 && (asker.revents & (POLLHUP | POLLERR));
 }
 
+/* Asked where nothing is on its way: a fork that waits comes here. */
 static bool is_no_use(const void *wish)
 {
-    return owner_is_awaited() || precopy_asker_gone(wish);
+    owner_let_forks_by();
+    return owner_is_ending() || precopy_asker_gone(wish);
 }
 
 /* Sleeps until so many bytes may have been copied since `start`. */
@@ -101,7 +104,7 @@ static int take_notes(struct round *round, struct error *err)
         struct mem *mem = (struct mem *)mems[i];
         if (!atomic_load(&mem->object.refs) || !mem_precopy_takes(mem))
             continue;
-        round->list[round->count++] = (struct wanted){mem, mem->object.generation};
+        round->list[round->count++] = (struct wanted){mem, mem->object.generation, mem->size};
         result = lend_copier(mem->context, err);
     }
     roster_drop(mems, mems ? count : 0);
@@ -160,10 +163,25 @@ static int finish_copies(struct error *err)
     return result;
 }
 
-/* To the file where there is one: then it has ended. */
-static int copy_somewhere(struct mem *mem, struct error *err)
+/* Only the last part is on its way then. */
+static int copy_to_memory(const struct round *round, struct mem *mem, struct error *err)
 {
-    return store_sink() ? store_beforehand(mem, err) : mem_precopy(mem, err);
+    size_t at = 0;
+    int result = mem_precopy(mem, &at, err);
+    while (result == 0 && at < mem->size) {
+        if (finish_copies(err) != 0)
+            return -1;
+        if (is_no_use(round->wish))
+            return 1;
+        result = mem_precopy(mem, &at, err);
+    }
+    return result;
+}
+
+/* To the file where there is one: then it has ended. */
+static int copy_somewhere(const struct round *round, struct mem *mem, struct error *err)
+{
+    return store_sink() ? store_beforehand(mem, err) : copy_to_memory(round, mem, err);
 }
 
 /* 0, also where it can't be copied now. */
@@ -174,7 +192,7 @@ static int copy_one(struct round *round, const struct wanted *wanted, struct err
         return 0;
     int result = 0;
     if (atomic_load(&mem->object.refs)) {
-        result = copy_somewhere(mem, err);
+        result = copy_somewhere(round, mem, err);
         if (result == 0)
             round->bytes += mem->size;
     }
@@ -201,10 +219,15 @@ static int copy_piece(struct round *round, size_t end, struct error *err)
     return result;
 }
 
-/* What goes into a file has ended with each object: a fork need not wait for others. */
-static size_t most_at_once(const struct round *round)
+/* Where the next piece of the list ends. A fork waits for it, but what goes into a file has ended
+ * with each object. */
+static size_t end_of_piece(const struct round *round)
 {
-    return round->wish->rate > 0 || store_sink() ? 1 : MOST_COPIES;
+    size_t most = round->wish->rate > 0 || store_sink() ? 1 : MOST_COPIES;
+    size_t end = round->done, bytes = 0;
+    while (end < round->count && end - round->done < most && bytes < MEM_PART)
+        bytes += round->list[end++].size;
+    return end;
 }
 
 static int copy_round(struct round *round, struct error *err)
@@ -214,8 +237,7 @@ static int copy_round(struct round *round, struct error *err)
     if (result == 0 && round->count)
         result = wait_for_queues(round->wish, err);
     while (result == 0 && round->done < round->count && !is_no_use(round->wish)) {
-        size_t end = round->done + most_at_once(round);
-        result = copy_piece(round, end < round->count ? end : round->count, err);
+        result = copy_piece(round, end_of_piece(round), err);
         keep_rate(round->wish, round->bytes, start);
     }
     free(round->list);
@@ -284,6 +306,12 @@ void precopy_end(bool give_back)
     gate_leave();
     gate_unlend();
     free(contexts);
+    contexts = NULL;
+    num_contexts = 0;
+}
+
+void precopy_forked(void)
+{
     contexts = NULL;
     num_contexts = 0;
 }

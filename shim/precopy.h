@@ -28,12 +28,15 @@ struct precopy_result {
     double ms;
 };
 
-/* Staging memory has been reserved. What goes wrong here only leaves more for later, and is a
+/* Staging memory has been reserved. Forks come in between (shim/owner.h), and the program's end
+ * ends it, both within some megabytes. What goes wrong here only leaves more for later, and is a
  * warning in the report. */
 void precopy(const struct precopy_wish *wish, struct report *report);
 /* Did who asked go away meanwhile? */
 bool precopy_asker_gone(const struct precopy_wish *wish);
 /* The gate is closed, or will not be: the copiers are the suspend's now, or given back. */
 void precopy_end(bool give_back);
+/* In a forked child: the copies are the parent's. */
+void precopy_forked(void);
 
 #endif

@@ -20,6 +20,7 @@
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/owner.h"
+#include "shim/precopy.h"
 #include "shim/residue.h"
 #include "shim/store.h"
 #include "shim/storm.h"
@@ -72,6 +73,7 @@ static void after_fork(void)
     ahead_forked();
     callback_forked();
     storm_forked();
+    precopy_forked();
     store_forked();
     residue_forked();
     thread_forked();

@@ -15,6 +15,7 @@
 #include "shim/checkpoint.h"
 #include "shim/control_answer.h"
 #include "shim/gate.h"
+#include "shim/owner.h"
 #include "shim/phase.h"
 #include "state/staging.h"
 
@@ -61,16 +62,25 @@ static bool asker_is_gone(void *unused)
 }
 
 /* Nobody wants the image any more, or the object has been released and is the device's only until
- * we let go of it. (A fork waits until the object's end: thrown away, it would be copied again with
- * the fork still waiting.) */
+ * we let go of it. */
 static bool is_for_nobody(void)
 {
-    return !atomic_load(&copying->object.refs) || asker_is_gone(NULL);
+    return !atomic_load(&copying->object.refs) || asker_is_gone(NULL) || owner_is_ending();
+}
+
+/* A fork comes between two chunks, with nothing in the driver's hands. */
+static void let_forks_by(void)
+{
+    if (!owner_is_awaited())
+        return;
+    stream_settle();
+    owner_let_forks_by();
 }
 
 static int sink_put_draft(struct stream_sink *sink, const void *bytes, size_t size,
                           struct error *err)
 {
+    let_forks_by();
     if (is_for_nobody())
         return error_set(err, 0, "nobody wants it any more");
     return sink_put(sink, bytes, size, err);
@@ -350,4 +360,5 @@ void store_forked(void)
     /* Left to themselves: the memory may be in any state. */
     saving = (struct save){0};
     reader = NULL;
+    stream_forked();
 }

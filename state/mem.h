@@ -172,13 +172,16 @@ static inline void mem_wrote(struct mem *mem)
 
 /* --- Copies while the program runs (shim/precopy.c) --- */
 
+#define MEM_PART ((size_t)64 << 20) /* bytes of a buffer that are copied at once, at most */
+
 /* Takes the note away: must the object be copied? */
 bool mem_precopy_takes(struct mem *mem);
 /* Bytes that would be copied if it came to a suspend now. */
 uint64_t mem_precopy_left(const struct mem *mem);
-/* Starts its copy to staging memory, which has to be waited for before anybody looks at it. 1: not
- * done, there is no memory reserved for it. */
-int mem_precopy(struct mem *mem, struct error *err);
+/* Starts the copy of a part of it to staging memory, from *at, which goes to where the next one
+ * begins; of an image, of all. It has to be waited for before anybody looks at it. 1: not done,
+ * there is no memory reserved for it. */
+int mem_precopy(struct mem *mem, size_t *at, struct error *err);
 /* The copy did not take place, or not to its end. */
 void mem_precopy_undo(struct mem *mem);
 /* The copy went somewhere else: to what is going to be mem_source. */

@@ -127,16 +127,31 @@ static int name_mem(const struct mem *mem, struct error *err)
                         (unsigned long long)mem->object.serial);
 }
 
-int mem_precopy(struct mem *mem, struct error *err)
+static int read_part(struct mem *mem, size_t at, size_t size, struct error *err)
 {
+    cl_int status = mem->object.driver->clEnqueueReadBuffer(
+        mem->context->copier, mem_real(mem), CL_FALSE, at, size, (char *)mem->contents + at, 0,
+        NULL, context_copy(mem->context, size));
+    return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadBuffer", status);
+}
+
+int mem_precopy(struct mem *mem, size_t *at, struct error *err)
+{
+    size_t left = mem->size - *at;
+    size_t size = mem->image || left < MEM_PART ? left : MEM_PART;
     if (!mem->contents)
         mem->contents = staging_take_reserved(mem->size);
     if (!mem->contents)
         return 1;
-    if (context_copier(mem->context, err) != 0 ||
-        read_contents(mem, mem->contents, context_copy(mem->context, mem->size), err) != 0)
+    if (context_copier(mem->context, err) != 0)
         return name_mem(mem, err);
-    mem->copied = true;
+    int result = mem->image
+                     ? read_contents(mem, mem->contents, context_copy(mem->context, mem->size), err)
+                     : read_part(mem, *at, size, err);
+    if (result != 0)
+        return name_mem(mem, err);
+    *at += size;
+    mem->copied = *at == mem->size;
     return 0;
 }
 

@@ -13,6 +13,11 @@
 #define ALIGN ((size_t)64)
 #define PAGE ((size_t)4096)
 #define PIECE_SMALLEST ((size_t)1 << 20)
+#define TOUCHED_AT_ONCE ((size_t)32 << 20)
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 struct piece {
     struct piece *next;
@@ -26,24 +31,30 @@ static _Atomic size_t taken;  /* also read by whoever asks how far a capture is 
 static atomic_bool abandoned; /* the pieces belong to copies that were not seen to end */
 
 /* Under some hypervisors the kernel's own touch is not enough: the first access from here faults
- * again, at each page. */
-static void touch(volatile char *memory, size_t size)
+ * again, at each page. (A kernel before 5.14 leaves all to that.) False: it is given up. */
+static bool touch(char *memory, size_t size, bool (*give_up)(void))
 {
-    for (size_t at = 0; at < size; at += PAGE)
-        memory[at] = 0;
+    for (size_t at = 0; at < size; at += TOUCHED_AT_ONCE) {
+        size_t part = size - at < TOUCHED_AT_ONCE ? size - at : TOUCHED_AT_ONCE;
+        if (give_up())
+            return false;
+        madvise(memory + at, part, MADV_POPULATE_WRITE);
+        /* (The very first page has been written to, and has the header.) */
+        for (size_t page = at ? at : PAGE; page < at + part; page += PAGE)
+            ((volatile char *)memory)[page] = 0;
+    }
+    return true;
 }
 
-static struct piece *add_piece(size_t bytes, int populate)
+static struct piece *add_piece(size_t bytes)
 {
     size_t size = bytes + sizeof(struct piece) + ALIGN;
     if (size < PIECE_SMALLEST)
         size = PIECE_SMALLEST;
-    struct piece *piece = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS | (populate ? MAP_POPULATE : 0), -1, 0);
+    struct piece *piece =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (piece == MAP_FAILED)
         return NULL;
-    if (populate)
-        touch((volatile char *)piece, size);
     piece->next = pieces;
     piece->size = size;
     piece->taken = 0;
@@ -81,14 +92,17 @@ int staging_check(size_t bytes, struct error *err)
     return bytes > available.bytes ? refuse(bytes, &available, err) : 0;
 }
 
-int staging_reserve(size_t bytes, struct error *err)
+int staging_reserve(size_t bytes, bool (*give_up)(void), struct error *err)
 {
     if (bytes == 0)
         return 0;
     struct available available = look();
-    if (bytes > available.bytes || !add_piece(bytes, 1))
+    struct piece *piece = bytes > available.bytes ? NULL : add_piece(bytes);
+    if (!piece)
         return refuse(bytes, &available, err);
-    return 0;
+    if (touch((char *)piece, piece->size, give_up))
+        return 0;
+    return error_set(err, 0, "its memory is not set aside to the end");
 }
 
 size_t staging_rounded(size_t bytes)
@@ -114,7 +128,7 @@ void *staging_take_reserved(size_t bytes)
 void *staging_take(size_t bytes)
 {
     void *memory = staging_take_reserved(bytes);
-    if (memory || !add_piece(staging_rounded(bytes), 0))
+    if (memory || !add_piece(staging_rounded(bytes)))
         return memory;
     return staging_take_reserved(bytes);
 }

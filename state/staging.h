@@ -4,13 +4,15 @@
 #ifndef SHADOWCL_STATE_STAGING_H
 #define SHADOWCL_STATE_STAGING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "shim/error.h"
 
-/* Sets aside that many bytes, touched. Fails when MemAvailable or the cgroup's limit do not leave
- * room for them: refused before anything is torn down. */
-int staging_reserve(size_t bytes, struct error *err);
+/* Sets aside that many bytes, touched, which takes long: `give_up` is asked every now and then.
+ * Fails when MemAvailable or the cgroup's limit do not leave room for them: refused before anything
+ * is torn down. */
+int staging_reserve(size_t bytes, bool (*give_up)(void), struct error *err);
 /* Would it fail now? Sets nothing aside. */
 int staging_check(size_t bytes, struct error *err);
 /* Takes room for one object's contents, aligned to 64; grows when what was set aside is used up.

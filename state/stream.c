@@ -6,13 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
+#include "shim/gate.h"
 #include "shim/phase.h"
 #include "state/copier.h"
 #include "state/image.h"
 #include "state/staging.h"
 
 #define SLOTS 8
+#define SETTLE_NS INT64_C(1000000000)
 
 /* A chunk on its way, or nothing (no driver). */
 struct slot {
@@ -376,6 +379,25 @@ int stream_up(struct mem *mem, struct stream_source *source, cl_command_queue qu
     return mem->image ? image_up(mem, source, queue, err) : buffer_up(mem, source, queue, err);
 }
 
+/* Also where the driver does not say. */
+static bool has_ended(const struct slot *slot)
+{
+    cl_int status = CL_COMPLETE;
+    if (!slot->driver || !slot->event)
+        return true;
+    cl_int code = slot->driver->clGetEventInfo(slot->event, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                                               sizeof status, &status, NULL);
+    return code != CL_SUCCESS || status <= CL_COMPLETE;
+}
+
+void stream_settle(void)
+{
+    int64_t end = now_ns() + SETTLE_NS;
+    for (unsigned i = 0; i < SLOTS; i++)
+        while (!has_ended(&ring[i]) && now_ns() < end)
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
 void stream_give_up(void)
 {
     struct error ignored = {0};
@@ -404,4 +426,13 @@ void stream_drop(void)
 void stream_abandon(void)
 {
     stuck = memory != NULL;
+}
+
+/* What was on its way was the parent's. */
+void stream_forked(void)
+{
+    memset(ring, 0, sizeof ring);
+    next = 0;
+    stuck = false;
+    done = unended = 0;
 }

@@ -36,6 +36,8 @@ int stream_up(struct mem *mem, struct stream_source *source, cl_command_queue qu
               struct error *err);
 /* Waits for all that is on its way. */
 int stream_finish(struct stream_sink *sink, struct error *err);
+/* Waits, a second at most, until the driver has done what is on its way; nothing is taken out. */
+void stream_settle(void);
 /* Waits for it, whatever comes of it; no sink gets it. */
 void stream_give_up(void);
 /* The same, and frees the memory. Before the driver goes. */
@@ -43,6 +45,8 @@ void stream_drop(void);
 /* A driver hangs and may be writing to what is on its way: stream_drop waits for nothing, and keeps
  * the memory. */
 void stream_abandon(void);
+/* In a forked child. */
+void stream_forked(void);
 /* Bytes that sinks have been given since stream_prepare: also for other threads. */
 uint64_t stream_done(void);
 

@@ -261,27 +261,39 @@ def into_a_file(build, work, driver):
     return f"the longest file has {max(written):.0%} of the contents"
 
 
-CHUNK_MS = 50  # that the driver takes for a MiB on its way into the file
+CHUNK_MS = 50    # that the driver takes for a MiB on its way into the file
+PART_MS = 1000   # that it takes for 64 MiB on their way to memory
+BOUND_MS = 4000  # that a fork, or the end, may take while copies of more than that go on
 
 
 @contextlib.contextmanager
-def slowly_into_a_file(build, work, pieces, mib):
+def slowly(build, work, pieces, mib, call_ms, before, *arguments, ends=False):
     """While a suspend of some seconds copies beforehand: the program, and who asked."""
     faults = work / "faults"
     faults.write_text("")
     with Writer(build, work, "testdriver", pieces, mib * 1024, 0, 1000,
                 SHADOWCL_TEST_FAULTS=str(faults)) as writer:
-        faults.write_text(f"slow clEnqueueReadBuffer {CHUNK_MS * 1000}\nlog {work / 'calls'}\n")
+        faults.write_text(f"slow clEnqueueReadBuffer {call_ms * 1000}\nlog {work / 'calls'}\n")
         asking = subprocess.Popen(
-            [build / "bin/shadowcl", "suspend", "--json", "--prepare", "--image", work / "image",
+            [build / "bin/shadowcl", "suspend", "--json", "--prepare", *arguments,
              str(writer.process.pid)], env=writer.environment, stdout=subprocess.PIPE, text=True)
         try:
-            wait_until(lambda: calls(work).count("clEnqueueReadBuffer") > 10, "a copy beforehand")
+            wait_until(lambda: calls(work).count("clEnqueueReadBuffer") >= before,
+                       "a copy beforehand")
             yield writer, asking
         finally:
             asking.kill()
             asking.wait()
-        writer.end()
+        if not ends:
+            writer.end()
+
+
+def slowly_into_a_file(build, work, pieces, mib, **more):
+    return slowly(build, work, pieces, mib, CHUNK_MS, 11, "--image", work / "image", **more)
+
+
+def slowly_to_memory(build, work, pieces, mib, **more):
+    return slowly(build, work, pieces, mib, PART_MS, 1, **more)
 
 
 def calls(work):
@@ -334,22 +346,69 @@ def a_release_into_a_file(build, work, driver):
     return f"{read} MiB of 120 were read"
 
 
-def a_fork_ends_the_copies(build, work, driver):
-    """It waits for an object, and not for 64 of them; then for the suspend."""
+def forks_meanwhile(slow, build, work, pieces, mib, count):
+    """They come between two parts of whatever is being copied; the copies go on."""
+    with slow(build, work, pieces, mib) as (writer, asking):
+        took = []
+        for _ in range(count):
+            writer.say("fork")
+            took.append(float(writer.answer()))
+        assert asking.poll() is None, "the copies had ended before the last fork"
+        assert max(took) < BOUND_MS, f"forks took {took} ms"
+        said = end_of_suspend(writer, asking)
+    assert said["prepared_bytes"] >= pieces * mib << 20, said
+    assert said["copied_bytes"] < 1 << 20, said
+    return f"{max(took):.0f} ms at most, of {said['ms']['prepare']:.0f}"
+
+
+def end_meanwhile(slow, build, work, pieces, mib):
+    """It does not wait for the copies, and nobody is told that the program is suspended."""
+    with slow(build, work, pieces, mib, ends=True) as (writer, asking):
+        start = time.monotonic()
+        writer.say("leave")
+        assert writer.process.wait(PATIENCE) == 0, writer.process.returncode
+        took = (time.monotonic() - start) * 1e3
+        said = json.loads(asking.communicate(timeout=PATIENCE)[0])[0]
+        assert took < BOUND_MS, f"the end took {took:.0f} ms"
+        assert said["state"] == "gone", said
+    return f"{took:.0f} ms"
+
+
+def a_fork_while_one_is_copied(build, work, driver):
     if driver != "testdriver":
         return "skipped: no driver that is slow when told to"
-    with slowly_into_a_file(build, work, 60, 1) as (writer, asking):
-        writer.say("fork")
-        writer.expect("forked")
-        said = end_of_suspend(writer, asking)
-    prepared = said["prepared_bytes"] >> 20
-    assert 10 <= prepared < 50, f"{prepared} MiB of 60 were copied beforehand: {said}"
-    assert said["prepared_bytes"] + said["copied_bytes"] == said["captured_bytes"], said
-    return f"{prepared} MiB of 60 were copied beforehand"
+    return forks_meanwhile(slowly_into_a_file, build, work, 1, 120, 4)
 
 
-TESTS = [nobody_waits_for_a_file, a_release_into_a_file, a_fork_ends_the_copies, memory_for_a_file, into_a_file, a_queue_is_never_empty, nobody_waits, less_is_left,
-         all_is_written_all_the_time, nothing_is_written, the_rate_is_limited, nothing_to_copy]
+def a_fork_while_many_are_copied(build, work, driver):
+    if driver != "testdriver":
+        return "skipped: no driver that is slow when told to"
+    return forks_meanwhile(slowly_into_a_file, build, work, 100, 1, 4)
+
+
+def a_fork_while_memory_is_filled(build, work, driver):
+    if driver != "testdriver":
+        return "skipped: no driver that is slow when told to"
+    return forks_meanwhile(slowly_to_memory, build, work, 1, 448, 2)
+
+
+def the_end_while_one_is_copied(build, work, driver):
+    if driver != "testdriver":
+        return "skipped: no driver that is slow when told to"
+    return end_meanwhile(slowly_into_a_file, build, work, 1, 120)
+
+
+def the_end_while_memory_is_filled(build, work, driver):
+    if driver != "testdriver":
+        return "skipped: no driver that is slow when told to"
+    return end_meanwhile(slowly_to_memory, build, work, 1, 448)
+
+
+TESTS = [nobody_waits_for_a_file, a_release_into_a_file, a_fork_while_one_is_copied,
+         a_fork_while_many_are_copied, a_fork_while_memory_is_filled, the_end_while_one_is_copied,
+         the_end_while_memory_is_filled, memory_for_a_file, into_a_file, a_queue_is_never_empty,
+         nobody_waits, less_is_left, all_is_written_all_the_time, nothing_is_written,
+         the_rate_is_limited, nothing_to_copy]
 
 
 def main():

@@ -3,7 +3,8 @@
  * write one. Each piece holds one number throughout; the program knows which. Told `check` it looks
  * at every byte of all of them and says `right`; told `read` it says how many milliseconds plain
  * reads of one round's share take; told `rounds` how many it has written, without a call of OpenCL;
- * told `fork` it forks, and told `drop` it releases the last buffer.
+ * told `fork` it forks and says how many milliseconds that took, told `leave` it ends without more,
+ * and told `drop` it releases the last buffer.
  * Usage: writer PIECES KIB SHARE MS: so many buffers of KIB each, SHARE percent of them written in
  * a round, MS milliseconds between rounds. */
 #include <CL/cl.h>
@@ -320,13 +321,18 @@ static void start(void)
         start_busy(device, program);
 }
 
-static const char *fork_once(void)
+static void fork_once(void)
 {
     int status = 1;
+    double start = now_ms();
     pid_t child = fork();
     if (child == 0)
         _exit(0);
-    return child > 0 && waitpid(child, &status, 0) == child && status == 0 ? "forked" : "no child";
+    double took = now_ms() - start;
+    if (child > 0 && waitpid(child, &status, 0) == child && status == 0)
+        printf("%.1f\n", took);
+    else
+        puts("no child");
 }
 
 /* Is it one that is answered without a look at the buffers? */
@@ -335,7 +341,9 @@ static bool answer_at_once(const char *line)
     if (!strcmp(line, "rounds\n"))
         printf("%u\n", generation);
     else if (!strcmp(line, "fork\n"))
-        puts(fork_once());
+        fork_once();
+    else if (!strcmp(line, "leave\n"))
+        exit(0);
     else
         return false;
     return true;
