@@ -82,8 +82,8 @@ in_headers >"$work/headers"
 in_list >"$work/list"
 in_map >"$work/map"
 exported_by "$library" >"$work/exported"
-# A function that is not a call: our part as an ICD, and the hook.
-grep -v -e '^clIcdGetPlatformIDsKHR ' -e '^dlopen ' "$work/exported" >"$work/calls"
+# Functions that are not calls: our part as an ICD, and the hooks.
+grep -v -e '^clIcdGetPlatformIDsKHR ' -e '^dlopen ' -e '^exit ' "$work/exported" >"$work/calls"
 grep -v '^clIcdGetPlatformIDsKHR ' "$work/map" >"$work/map-calls"
 
 (($(wc -l <"$work/headers") > 100)) || echo cl.h | none 'too few calls were found in'
@@ -96,7 +96,7 @@ comm -23 "$work/list" "$work/map-calls" | none 'in shim/calls.h, but not so in s
 comm -13 "$work/list" "$work/map-calls" | none 'in shim/shim.map, but not so in shim/calls.h'
 comm -23 "$work/list" "$work/calls" | none 'in shim/calls.h, but not so exported by the library'
 comm -13 "$work/list" "$work/calls" | none 'exported by the library, but not so in shim/calls.h'
-for extra in 'clIcdGetPlatformIDsKHR 1.0' 'dlopen Base'; do
+for extra in 'clIcdGetPlatformIDsKHR 1.0' 'dlopen Base' 'exit Base'; do
     grep -qx "$extra" "$work/exported" || echo "$extra"
 done | none 'not exported by the library'
 undefined_in "$library" | none 'undefined in the library'

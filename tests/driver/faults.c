@@ -16,7 +16,21 @@
 #define MAX_TEXT 8192
 #define HANG_SECONDS 60
 
-enum action { FAIL, HANG, SPIN, SLOW, STALL, UNFLUSHED, LOG, UNPLUG, LINGER, NOTICE, SPOIL, AGAIN };
+enum action {
+    FAIL,
+    HANG,
+    SPIN,
+    SLOW,
+    STALL,
+    UNFLUSHED,
+    LOG,
+    UNPLUG,
+    LINGER,
+    NOTICE,
+    SPOIL,
+    AGAIN,
+    HANDLER
+};
 
 struct rule {
     enum action action;
@@ -61,6 +75,9 @@ static bool parse_rule(struct rule *rule, const char *line)
         return true;
     rule->action = AGAIN;
     if (sscanf(line, "again %255s %ld", rule->name, &rule->count) == 2)
+        return true;
+    rule->action = HANDLER;
+    if (sscanf(line, "handler %255s %ld", rule->name, &rule->count) == 2)
         return true;
     rule->action = NOTICE;
     if (sscanf(line, "notice %ld %255[^\n]", &rule->count, rule->name) == 2)
@@ -214,6 +231,15 @@ cl_int faults_spoiled(void)
     return err;
 }
 
+static _Atomic unsigned slow_calls; /* that take longer just now */
+
+/* As a compiler's destructors, which take down what a build still uses. */
+static void die_in_slow_call(void)
+{
+    if (slow_calls)
+        abort();
+}
+
 /* What the rules say of a call, beside its error. */
 struct doom {
     long microseconds;
@@ -236,6 +262,8 @@ static cl_int decide(const char *name, struct doom *doom)
             unplug(rule->name);
         if (rule->action == NOTICE && rule->count > 0 && --rule->count == 0)
             doom->notice = *rule;
+        if (rule->action == HANDLER && matches(rule, name) && rule->count > 0 && --rule->count == 0)
+            atexit(die_in_slow_call);
         if (rule->action == SPOIL && matches(rule, name) && rule->count > 0 && --rule->count == 0)
             spoiled = (cl_int)rule->value;
         if (rule->action == AGAIN && matches(rule, name) && rule->count > 0 && --rule->count == 0)
@@ -306,8 +334,10 @@ cl_int faults_apply(const char *name)
     pthread_mutex_unlock(&lock);
     if (*doom.hang.name)
         hang(&doom.hang);
+    slow_calls++;
     if (doom.microseconds)
         sleep_microseconds(doom.microseconds);
+    slow_calls--;
     if (doom.again)
         node_open_again(&devices[0]);
     if (*doom.notice.name)

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Has some programs, each with a kernel and a buffer, and does on its standard input's word:
  * `check` runs each kernel and compares every buffer, `rebuild I F` builds the I-th program again
- * with another factor, `drop I` releases it, `fork` has a child that does nothing, `end` ends
- * without releasing anything. Each is answered with `ok`, or with what is wrong.
+ * with another factor, `drop I` releases it, `fork` has a child that does nothing, `told` compares
+ * what can be asked of each program's build with what it was at first. Each is answered with `ok`,
+ * or with what is wrong. `quit` ends it without releasing anything, `leave` does so on another
+ * thread.
  *
  *   builder [large] [doubles] COUNT
  *
  * The last program is compiled and linked; with `doubles` the second needs fp64; with `large` each
  * has a constant of megabytes. */
 #include <CL/cl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +33,7 @@ static struct unit {
     cl_kernel kernel;
     cl_mem buffer;
     unsigned factor, told[COUNT];
+    char answers[4096]; /* as answer_all writes them */
 } units[MOST];
 
 static cl_device_id device;
@@ -47,12 +51,53 @@ static void need(cl_int code, const char *what)
     exit(1);
 }
 
+/* All that can be asked of its build, in words. */
+static void answer_all(const struct unit *unit, char *to, size_t size)
+{
+    char options[256] = "", log[2048] = "", names[256] = "";
+    cl_build_status status = 1;
+    cl_program_binary_type type = 0;
+    size_t kernels = 0;
+    const struct {
+        cl_program_build_info param;
+        size_t size;
+        void *to;
+    } asked[] = {{CL_PROGRAM_BUILD_STATUS, sizeof status, &status},
+                 {CL_PROGRAM_BUILD_OPTIONS, sizeof options, options},
+                 {CL_PROGRAM_BUILD_LOG, sizeof log, log},
+                 {CL_PROGRAM_BINARY_TYPE, sizeof type, &type}};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        need(clGetProgramBuildInfo(unit->program, device, asked[i].param, asked[i].size,
+                                   asked[i].to, NULL),
+             "clGetProgramBuildInfo");
+    need(clGetProgramInfo(unit->program, CL_PROGRAM_NUM_KERNELS, sizeof kernels, &kernels, NULL),
+         "CL_PROGRAM_NUM_KERNELS");
+    need(clGetProgramInfo(unit->program, CL_PROGRAM_KERNEL_NAMES, sizeof names, names, NULL),
+         "CL_PROGRAM_KERNEL_NAMES");
+    snprintf(to, size, "status %d, type %x, %zu kernels: %s; options `%s`; log `%s`", status, type,
+             kernels, names, options, log);
+}
+
+static const char *compare_told(void)
+{
+    char now[sizeof units->answers];
+    for (unsigned i = 0; i < num_units; i++) {
+        if (!units[i].program)
+            continue;
+        answer_all(&units[i], now, sizeof now);
+        if (strcmp(now, units[i].answers) != 0)
+            return "something else is told of a build";
+    }
+    return "ok";
+}
+
 static void make_kernel(struct unit *unit)
 {
     cl_int err;
     unit->kernel = clCreateKernel(unit->program, "apply", &err);
     need(err, "clCreateKernel");
     need(clSetKernelArg(unit->kernel, 0, sizeof unit->buffer, &unit->buffer), "clSetKernelArg");
+    answer_all(unit, unit->answers, sizeof unit->answers);
 }
 
 static void options_of(const struct unit *unit, char *options, size_t size)
@@ -159,6 +204,20 @@ static const char *fork_once(void)
     return child > 0 && waitpid(child, &status, 0) == child && status == 0 ? "ok" : "no child";
 }
 
+static void *leave(void *unused)
+{
+    exit(0);
+}
+
+static const char *leave_elsewhere(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, leave, NULL) != 0)
+        return "no thread";
+    for (;;)
+        pause();
+}
+
 static const char *act(char *line)
 {
     unsigned i, factor;
@@ -166,6 +225,10 @@ static const char *act(char *line)
         return check();
     if (!strcmp(line, "fork\n"))
         return fork_once();
+    if (!strcmp(line, "leave\n"))
+        return leave_elsewhere();
+    if (!strcmp(line, "told\n"))
+        return compare_told();
     if (sscanf(line, "rebuild %u %u", &i, &factor) == 2 && i < num_units)
         return rebuild(i, factor);
     if (sscanf(line, "drop %u", &i) == 1 && i < num_units)

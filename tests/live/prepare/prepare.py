@@ -321,6 +321,20 @@ def end_in_a_move(build):
         thread.join()
 
 
+def end_on_any_thread(build):
+    """In builds in which the compiler registers what is to be done at the end: that must not be done
+    before they have ended, whichever thread ends the program."""
+    for word in ("leave", "quit"):
+        with Place(build) as place, Builder(place, count=12) as program:
+            place.set_faults("handler clBuildProgram 1\nslow clBuildProgram 400000\n")
+            thread, _ = program.in_background()
+            time.sleep(0.6)
+            program.say(word)
+            code = program.process.wait(30)
+            expect(code == 0, f"{word}: its end is {code}")
+            thread.join()
+
+
 def chosen(names):
     """Of each name the first, the second and the last."""
     places = {}
@@ -389,7 +403,8 @@ def released(build):
 
 TESTS = (move_builds_nothing, move_builds_once, same_device, stale, goes_meanwhile, failing_build,
          refusals, two_at_once, suspend_meanwhile, deadline_meanwhile, fork_meanwhile,
-         check_meanwhile, end_meanwhile, fork_in_a_move, end_in_a_move, each_call_fails, released)
+         check_meanwhile, end_meanwhile, fork_in_a_move, end_in_a_move, end_on_any_thread,
+         each_call_fails, released)
 
 
 if __name__ == "__main__":
