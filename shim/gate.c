@@ -13,6 +13,7 @@
 
 #include "shim/control.h"
 #include "shim/follow.h"
+#include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/owner.h"
 #include "shim/storm.h"
@@ -66,7 +67,7 @@ static void unregister_thread(void *data)
     struct gate_thread *self = data;
     gate_forget(self);
     /* It may have ended inside a call, and other destructors may have calls to make. */
-    self->registered = false;
+    self->registered = self->listed = false;
     self->lent = 0;
     atomic_store(&self->depth, 0);
 }
@@ -75,10 +76,13 @@ static void register_thread(struct gate_thread *self)
 {
     self->tid = (pid_t)syscall(SYS_gettid);
     pthread_mutex_lock(&lock);
-    self->next = threads;
-    threads = self;
-    self->registered = true;
+    if (!self->listed) {
+        self->next = threads;
+        threads = self;
+    }
+    self->registered = self->listed = true;
     pthread_mutex_unlock(&lock);
+    loader_ready_thread();
     if (have_key)
         pthread_setspecific(key, self);
     if (self->tid == getpid() && on_first_thread) {
@@ -150,22 +154,36 @@ static void stand_back(struct gate_thread *self, void (*wait)(void))
     errno = saved;
 }
 
+static void make_ready(struct gate_thread *self)
+{
+    if (self->registered)
+        return;
+    /* Not yet on the list, so the closing side could not have seen the depth: stand back. */
+    uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
+    atomic_store(&self->depth, 0);
+    register_thread(self);
+    atomic_store(&self->depth, depth);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
 void gate_enter_slowly(void)
 {
     struct gate_thread *self = &gate_self;
-    if (!self->registered) {
-        /* Not yet on the list, so the closing side could not have seen the depth: stand back. */
-        uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
-        atomic_store(&self->depth, 0);
-        register_thread(self);
-        atomic_store(&self->depth, depth);
-        atomic_thread_fence(memory_order_seq_cst);
-    }
+    make_ready(self);
     if (struck_by_storm(self))
         stand_back(self, storm_cycle);
-    while (turned_away(self))
+    /* Drivers may have come while it waited. */
+    for (make_ready(self); turned_away(self); make_ready(self))
         stand_back(self, wait_until_open);
     note_passing(self);
+}
+
+void gate_renew_threads(void)
+{
+    pthread_mutex_lock(&lock);
+    for (struct gate_thread *t = threads; t; t = t->next)
+        t->registered = false;
+    pthread_mutex_unlock(&lock);
 }
 
 bool gate_try_enter(const char *call)
@@ -181,6 +199,8 @@ bool gate_try_enter(const char *call)
         gate_leave();
         return false;
     }
+    if (!self->registered)
+        register_thread(self);
     note_passing(self);
     if (depth == 0)
         self->call = call;
@@ -303,6 +323,6 @@ void gate_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
     threads = NULL;
-    gate_self.registered = false;
+    gate_self.registered = gate_self.listed = false;
     atomic_store(&gate_self.depth, 0);
 }

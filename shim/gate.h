@@ -23,8 +23,9 @@ enum gate_state {
 };
 
 struct gate_thread {
-    _Atomic uint32_t depth; /* > 0: inside, so many calls deep */
-    bool registered;
+    _Atomic uint32_t depth;  /* > 0: inside, so many calls deep */
+    _Atomic bool registered; /* on the list, and ready for the drivers (loader_ready_thread) */
+    bool listed;
     /* > 0: runs the application's code inside the driver, so many times: passes a closed gate. */
     _Atomic uint32_t lent;
     pid_t tid;
@@ -47,7 +48,7 @@ static inline void gate_enter(const char *call)
     atomic_signal_fence(memory_order_seq_cst);
     if (depth == 0)
         atomic_store_explicit(&self->call, call, memory_order_relaxed);
-    if (__builtin_expect(!self->registered, 0) ||
+    if (__builtin_expect(!atomic_load_explicit(&self->registered, memory_order_relaxed), 0) ||
         __builtin_expect(atomic_load_explicit(&gate_state, memory_order_acquire) != 0, 0))
         gate_enter_slowly();
 }
@@ -96,6 +97,9 @@ bool gate_has_passed(void);
 void gate_note_late(void);
 /* Another thread that runs the application's code inside the driver now, 0: none. */
 pid_t gate_lent_thread(void);
+
+/* With the gate closed: every thread becomes ready for the drivers again, when it comes next. */
+void gate_renew_threads(void);
 
 /* Takes a thread off the list that will never come back from where it is. */
 void gate_forget(struct gate_thread *thread);

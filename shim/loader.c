@@ -39,7 +39,8 @@ struct library {
     bool hung;  /* a call into the last instance never came back: not to be touched again */
     unsigned abandoned; /* instances, so many */
     void *pin;          /* keeps `space` from becoming somebody else's; NULL: it is not kept */
-    char why[600];      /* the last reload failed with this; empty: it did not */
+    void (*_Atomic ready_thread)(void); /* of the C library in `space`: see loader_ready_thread */
+    char why[600];                      /* the last reload failed with this; empty: it did not */
 };
 
 static struct library *libraries; /* owned array, filled once */
@@ -97,6 +98,34 @@ static void pin_space(struct library *library)
     library->hung = false;
 }
 
+/* A namespace has a C library of its own, in which isspace and the like crash on a thread that it
+ * has not started. */
+static void find_ready_thread(struct library *library)
+{
+    void *c_library = library->space == LM_ID_BASE
+                          ? NULL
+                          : dlmopen(library->space, "libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    void (*ready)(void) = NULL;
+    if (c_library) {
+        *(void **)&ready = dlsym(c_library, "__ctype_init");
+        dlclose(c_library);
+    }
+    atomic_store(&library->ready_thread, ready);
+    if (!ready)
+        return;
+    loader_ready_thread();
+    gate_renew_threads();
+}
+
+void loader_ready_thread(void)
+{
+    for (size_t i = 0; i < num_libraries; i++) {
+        void (*ready)(void) = atomic_load(&libraries[i].ready_thread);
+        if (ready)
+            ready();
+    }
+}
+
 static void *open_instance(struct library *library)
 {
     void *handle = library->fresh;
@@ -110,6 +139,8 @@ static void *open_instance(struct library *library)
         library->space = LM_ID_BASE;
     if (handle && library->hung)
         pin_space(library);
+    if (handle)
+        find_ready_thread(library);
     return handle;
 }
 
@@ -160,6 +191,8 @@ static void close_instance(struct library *library)
                       : dlmopen(library->space, library->path, RTLD_LAZY | RTLD_NOLOAD);
     if (still)
         dlclose(still);
+    if (!still && !library->pin)
+        atomic_store(&library->ready_thread, NULL);
     /* The first instance stays as it is: also when a later one has unloaded. */
     if (library->space == LM_ID_BASE)
         library->stale = library->had_device && still;

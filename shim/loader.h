@@ -25,6 +25,8 @@ void loader_unload(void);
  * handle and the driver of the device where it lives. */
 void loader_reload(void);
 void loader_place(void);
+/* Before a thread calls a driver that is in a namespace of its own, once for each such. */
+void loader_ready_thread(void);
 /* A call into the library does not come back: this instance is never called again, nor unloaded,
  * and the next is a fresh one. What gives its objects back does nothing from now on
  * (shim/silence.h). */

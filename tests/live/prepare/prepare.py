@@ -335,6 +335,18 @@ def end_on_any_thread(build):
             thread.join()
 
 
+def builds_in_a_fresh_instance(build):
+    """Of a driver that stays loaded: in a namespace of its own, with a C library of its own, where
+    the program's threads are not known."""
+    with Place(build, variant="sticky") as place, Builder(place) as program:
+        for factor in (77, 78):
+            program.suspend()
+            program.resume()
+            program.do(f"rebuild 0 {factor}")
+            program.check("built by the program's own thread")
+        program.quit()
+
+
 def chosen(names):
     """Of each name the first, the second and the last."""
     places = {}
@@ -404,7 +416,7 @@ def released(build):
 TESTS = (move_builds_nothing, move_builds_once, same_device, stale, goes_meanwhile, failing_build,
          refusals, two_at_once, suspend_meanwhile, deadline_meanwhile, fork_meanwhile,
          check_meanwhile, end_meanwhile, fork_in_a_move, end_in_a_move, end_on_any_thread,
-         each_call_fails, released)
+         builds_in_a_fresh_instance, each_call_fails, released)
 
 
 if __name__ == "__main__":
