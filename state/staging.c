@@ -36,7 +36,7 @@ static bool touch(char *memory, size_t size, bool (*give_up)(void))
 {
     for (size_t at = 0; at < size; at += TOUCHED_AT_ONCE) {
         size_t part = size - at < TOUCHED_AT_ONCE ? size - at : TOUCHED_AT_ONCE;
-        if (give_up())
+        if (give_up && give_up())
             return false;
         madvise(memory + at, part, MADV_POPULATE_WRITE);
         /* (The very first page has been written to, and has the header.) */

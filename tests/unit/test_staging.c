@@ -26,7 +26,7 @@ static bool is_mapped(void *memory)
 static unsigned char *take(size_t size)
 {
     struct error err = {0};
-    assert_int_equal(staging_reserve(size, &err), 0);
+    assert_int_equal(staging_reserve(size, NULL, &err), 0);
     unsigned char *memory = staging_take_reserved(size);
     assert_non_null(memory);
     memset(memory, 0x5a, size);
