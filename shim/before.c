@@ -38,7 +38,8 @@ static int look_around(bool let_go, const struct store_wish *image, struct error
 static int copy_beforehand(bool let_go, const struct precopy_wish *wish, struct report *report,
                            struct error *err)
 {
-    precopy(wish, report);
+    if (precopy(wish, report, err) != 0)
+        return -1;
     if (!report->precopy.rounds)
         return 0;
     if ((let_go && loader_check_nodes(err) != 0) || loader_prepare(err) != 0)

@@ -11,11 +11,14 @@
 #include "shim/follow.h"
 #include "shim/gate.h"
 #include "shim/lazy.h"
+#include "shim/leave.h"
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/objects.h"
 #include "shim/owner.h"
+#include "shim/phase.h"
 #include "shim/placement.h"
+#include "shim/reap.h"
 #include "shim/rebuild.h"
 #include "shim/release.h"
 #include "shim/storm.h"
@@ -51,6 +54,7 @@ static int capture_one(struct object *object, int64_t deadline, struct report *r
         return config.check_writes ? store_compare(mem, err) : 0;
     if (!store_sink() || !mem_streams(mem))
         return objects_capture(object, deadline, err);
+    IN_DRIVER_COPYING(object->driver->library, object, mem->size);
     int result = stream_down(mem, store_sink(), err);
     mem->stored = true;
     return result;
@@ -80,8 +84,12 @@ static int capture(struct object *const *objects, size_t count, int64_t deadline
     }
     for (size_t i = 0; i < count; i++)
         warn_of_times(objects[i], report);
-    if (objects_finish_copies(objects, count, err) != 0 ||
-        store_finish(objects, count, report, err) != 0)
+    if (objects_finish_copies(objects, count, err) != 0 || stream_finish(err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (objects[i]->was == KIND_MEM)
+            mem_land((struct mem *)objects[i]);
+    if (store_finish(objects, count, report, err) != 0)
         return -1;
     report->captured_bytes = mem_contents_bytes();
     report->capture = ms_since(start);
@@ -99,17 +107,14 @@ static void drop_contents(void)
     staging_drop();
 }
 
-/* The program runs on. */
-static void run_on(struct object *const *objects, size_t count)
+/* The program runs on. No driver is called before the gate is open: it might not come back. */
+static void run_on(void)
 {
-    if (!atomic_load(&lazy_owed))
-        objects_drop_copiers(objects, count);
     drop_contents();
     store_drop();
-    object_reap();
     atomic_store(&state, STATE_RUNNING);
     gate_open();
-    object_reap_late();
+    reap_late();
 }
 
 /* The driver was let go and should not have been: back to running, or at least to a state from
@@ -121,7 +126,7 @@ static int undo_release(struct object *const *objects, size_t count, struct erro
     static const struct rebuild_wish back = {0};
     atomic_store(&state, STATE_REBUILDING);
     if (rebuild_all(&back, objects, count, &ignored, &why) == 0) {
-        run_on(objects, count);
+        run_on();
     } else {
         atomic_store(&state, STATE_SUSPENDED);
         log_error("the program stays suspended: %s: %s", why.object, why.reason);
@@ -183,63 +188,92 @@ static int drain(int64_t deadline, struct object ***objects, size_t *count, stru
     }
 }
 
-/* Drains, and captures all there is: *objects, for the caller to free. On an error the program runs
- * on. `keep`: an image is written to be read back. */
-static int capture_closed(int64_t deadline, bool keep, struct object ***list, size_t *num,
-                          struct report *report, struct error *err)
-{
+/* What is to be captured, and what was. */
+struct capturing {
+    int64_t deadline;
+    bool keep;               /* an image is written to be read back */
+    bool let_go;             /* the driver's objects are to be released next */
+    struct object **objects; /* owned */
     size_t count;
+    struct report *report;
+    struct error *err;
+};
+
+static int capture_drained(struct capturing *c)
+{
     int64_t start = now_ns();
-    struct object **objects;
-    int result = drain(deadline, &objects, &count, err);
-    report->drain += ms_since(start);
+    int result = drain(c->deadline, &c->objects, &c->count, c->err);
+    c->report->drain += ms_since(start);
     if (result == 0)
-        result = capture(objects, count, deadline, report, err);
-    if (result == 0 && keep)
-        result = store_keep(err);
-    if (result == 0)
-        result = store_check_asker(err);
-    *list = objects;
-    *num = count;
+        result = capture(c->objects, c->count, c->deadline, c->report, c->err);
+    if (result == 0 && c->keep)
+        result = store_keep(c->err);
+    return result == 0 ? store_check_asker(c->err) : result;
+}
+
+/* The device is used further on: nothing is on its way, and no queue of ours is there. */
+static void end_copies(const struct capturing *c)
+{
+    struct error ignored = {0};
+    size_t count = c->objects ? c->count : 0;
+    stream_drop();
+    objects_finish_copies(c->objects, count, &ignored);
+    if (!atomic_load(&lazy_owed))
+        objects_drop_copiers(c->objects, count);
+}
+
+static int capture_all(void *data)
+{
+    struct capturing *c = data;
+    gate_stand_in();
+    int result = capture_drained(c);
+    if (result != 0 || !c->let_go)
+        end_copies(c);
+    return result;
+}
+
+/* Drains, and captures all there is: c->objects, for the caller to free. On an error the program
+ * runs on. */
+static int capture_closed(struct capturing *c)
+{
+    const struct leave_job job = {.act = capture_all, .data = c, .clean = leave_copies};
+    bool left;
+    int result = leave_run(&job, &left, c->err);
+    gate_stand_in();
     if (result == 0)
         return 0;
-    /* What is on its way yet may be going to the program's own memory. */
-    struct error ignored = {0};
-    stream_drop();
-    objects_finish_copies(objects, objects ? count : 0, &ignored);
-    run_on(objects, objects ? count : 0);
-    free(objects);
+    run_on();
+    free(c->objects);
     return -1;
 }
 
 static int suspend_closed(int64_t deadline, struct report *report, struct error *err)
 {
-    struct object **objects;
-    size_t count;
-    if (capture_closed(deadline, true, &objects, &count, report, err) != 0)
+    struct capturing c = {
+        .deadline = deadline, .keep = true, .let_go = true, .report = report, .err = err};
+    if (capture_closed(&c) != 0)
         return -1;
     int64_t start = now_ns();
-    release_all(objects, count, report);
+    release_all(c.objects, c.count, report);
     int result = release_prove(report, err);
     report->release = ms_since(start);
     if (result == 0)
-        store_let_go(objects, count);
+        store_let_go(c.objects, c.count);
     if (result == 0)
         atomic_store(&state, STATE_SUSPENDED);
     else
-        undo_release(objects, count, err);
-    free(objects);
+        undo_release(c.objects, c.count, err);
+    free(c.objects);
     return result;
 }
 
 static int save_closed(int64_t deadline, struct report *report, struct error *err)
 {
-    struct object **objects;
-    size_t count;
-    if (capture_closed(deadline, false, &objects, &count, report, err) != 0)
+    struct capturing c = {.deadline = deadline, .report = report, .err = err};
+    if (capture_closed(&c) != 0)
         return -1;
-    run_on(objects, count);
-    free(objects);
+    run_on();
+    free(c.objects);
     return 0;
 }
 
@@ -259,7 +293,8 @@ static int with_closed_gate(double deadline, const struct precopy_wish *wish,
                             struct report *report, struct error *err)
 {
     int64_t start = now_ns();
-    lazy_stop();
+    if (leave_refuse(err) != 0 || lazy_stop_by(deadline, err) != 0)
+        return -1;
     mem_trim_contents();
     if (before_closing(deadline, act != save_closed, wish, image, report, err) != 0)
         return never_mind();
@@ -268,15 +303,12 @@ static int with_closed_gate(double deadline, const struct precopy_wish *wish,
     atomic_store(&state, STATE_DRAINING);
     if (gate_close(end, err) != 0) {
         atomic_store(&state, STATE_RUNNING);
-        object_reap_late();
+        reap_late();
         return never_mind();
     }
     precopy_end(false);
     report->drain = ms_since(closing);
-    /* The driver may call us from inside: this thread passes the closed gate. */
-    gate_lend();
     int result = act(end, report, err);
-    gate_unlend();
     report->suspend = ms_since(start);
     return result;
 }
@@ -388,7 +420,7 @@ static int resume_closed(const struct resume_wish *wish, struct report *report, 
         return error_set(err, 0, "no memory for the list of objects");
     int result = rebuild_all(&back, objects, count, report, err);
     if (result == 0)
-        run_on(objects, count);
+        run_on();
     free(objects);
     return result;
 }

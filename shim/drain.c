@@ -7,12 +7,20 @@
 #include <time.h>
 
 #include "shim/gate.h"
+#include "shim/objects.h"
+#include "shim/phase.h"
 #include "state/straggler.h"
 
 struct marker {
     const struct driver *driver;
-    uint64_t serial; /* of the queue */
-    cl_event event;  /* the driver's */
+    const struct object *queue;
+    cl_event event; /* the driver's */
+};
+
+struct markers {
+    struct leftover leftover;
+    size_t count;
+    struct marker list[];
 };
 
 static int give_up(struct error *err)
@@ -45,8 +53,8 @@ static int wait_a_little(long *pause, const struct patience *patience, struct er
 static int has_ended(const struct marker *marker, struct error *err)
 {
     cl_int status = CL_QUEUED;
-    cl_int code = marker->driver->clGetEventInfo(marker->event, CL_EVENT_COMMAND_EXECUTION_STATUS,
-                                                 sizeof status, &status, NULL);
+    cl_int code = CALL(marker->driver->clGetEventInfo(
+        marker->event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL));
     if (code != CL_SUCCESS)
         return error_set(err, 0, "the driver does not answer for what runs in it (%d)", code);
     return status <= CL_COMPLETE;
@@ -54,6 +62,7 @@ static int has_ended(const struct marker *marker, struct error *err)
 
 static int wait_for(const struct marker *marker, const struct patience *patience, struct error *err)
 {
+    IN_DRIVER(marker->driver->library, marker->queue, false);
     for (long pause = 2000;;) {
         int ended = has_ended(marker, err);
         if (ended)
@@ -66,19 +75,20 @@ static int wait_for(const struct marker *marker, const struct patience *patience
 static int add_marker(const struct driver *driver, cl_command_queue real, struct marker *marker,
                       struct error *err)
 {
+    IN_DRIVER(driver->library, marker->queue, false);
     marker->driver = driver;
-    cl_int status = driver->clEnqueueMarkerWithWaitList(real, 0, NULL, &marker->event);
+    cl_int status = CALL(driver->clEnqueueMarkerWithWaitList(real, 0, NULL, &marker->event));
     if (status != CL_SUCCESS) {
         marker->event = NULL;
         return error_set(err, 0, "clEnqueueMarkerWithWaitList failed (%d)", status);
     }
-    status = driver->clFlush(real);
+    status = CALL(driver->clFlush(real));
     return status == CL_SUCCESS ? 0 : error_set(err, 0, "clFlush failed (%d)", status);
 }
 
-static void name_queue(uint64_t serial, struct error *err)
+static void name_queue(const struct object *queue, struct error *err)
 {
-    error_object(err, "queue %llu", (unsigned long long)serial);
+    object_describe(queue, err->object, sizeof err->object);
 }
 
 static int drain_stragglers(struct context *context, const struct patience *patience,
@@ -103,42 +113,71 @@ static int drain_orphans(const struct patience *patience, struct error *err)
     return result;
 }
 
-static int mark_all(struct object *const *objects, size_t count, struct marker *markers,
-                    size_t *num_markers, struct error *err)
+static int mark_all(struct object *const *objects, size_t count, struct markers *markers,
+                    struct error *err)
 {
     for (size_t i = 0; i < count; i++) {
         struct queue *queue = (struct queue *)objects[i];
         if (objects[i]->was != KIND_QUEUE || (queue->flags & CL_QUEUE_ON_DEVICE))
             continue;
-        struct marker *marker = &markers[*num_markers];
-        marker->serial = objects[i]->serial;
+        struct marker *marker = &markers->list[markers->count];
+        marker->queue = objects[i];
         atomic_fetch_add(&queue->flushes, 1);
         int result = add_marker(queue->object.driver, queue_real(queue), marker, err);
-        *num_markers += marker->event != NULL;
+        markers->count += marker->event != NULL;
         if (result != 0) {
-            name_queue(marker->serial, err);
+            name_queue(marker->queue, err);
             return -1;
         }
     }
     return 0;
 }
 
+static void release_markers(struct markers *markers)
+{
+    while (markers->count) {
+        struct marker *marker = &markers->list[--markers->count];
+        cl_event event = marker->event;
+        IN_DRIVER(marker->driver->library, marker->queue, false);
+        marker->event = NULL;
+        CALL_RELEASE(marker->driver, clReleaseEvent, event);
+    }
+    phase_gave(&markers->leftover);
+    free(markers);
+}
+
+/* One that is not counted yet may have come of the very call. */
+static void give_back(struct leftover *leftover)
+{
+    struct markers *markers = (struct markers *)leftover;
+    markers->count += markers->list[markers->count].event != NULL;
+    release_markers(markers);
+}
+
+static struct markers *make_markers(size_t most)
+{
+    /* (One more than is used, without an event.) */
+    struct markers *markers = calloc(1, sizeof *markers + (most + 1) * sizeof *markers->list);
+    if (markers) {
+        markers->leftover.give_back = give_back;
+        phase_keeps(&markers->leftover);
+    }
+    return markers;
+}
+
 int drain_queues(struct object *const *objects, size_t count, const struct patience *patience,
                  struct error *err)
 {
-    struct marker *markers = calloc(count + 1, sizeof *markers);
-    size_t num_markers = 0;
+    struct markers *markers = make_markers(count);
     if (!markers)
         return error_set(err, 0, "no memory for the drain");
-    int result = mark_all(objects, count, markers, &num_markers, err);
-    for (size_t i = 0; i < num_markers && result == 0; i++) {
-        result = wait_for(&markers[i], patience, err);
+    int result = mark_all(objects, count, markers, err);
+    for (size_t i = 0; i < markers->count && result == 0; i++) {
+        result = wait_for(&markers->list[i], patience, err);
         if (result != 0)
-            name_queue(markers[i].serial, err);
+            name_queue(markers->list[i].queue, err);
     }
-    for (size_t i = 0; i < num_markers; i++)
-        RELEASE(markers[i].driver, clReleaseEvent, markers[i].event);
-    free(markers);
+    release_markers(markers);
     for (size_t i = 0; i < count && result == 0; i++)
         if (objects[i]->was == KIND_CONTEXT)
             result = drain_stragglers((struct context *)objects[i], patience, err);

@@ -28,7 +28,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct gate_thread *threads; /* guarded by lock */
 static pthread_key_t key;           /* its destructor takes a thread off the list */
 static bool have_key;
-static struct gate_thread *_Atomic closer; /* who has closed it last: lent by itself */
+static struct gate_thread *_Atomic closer; /* who has closed it last, or stands in for that */
 static _Atomic bool passed;
 static void (*on_first_thread)(void); /* read by that thread alone; NULL: it has come already */
 
@@ -221,7 +221,7 @@ bool gate_lent(void)
 static struct gate_thread *find_inside(void)
 {
     for (struct gate_thread *t = threads; t; t = t->next)
-        if (t != &gate_self && !t->lent &&
+        if (t != &gate_self && !t->lent && !t->left &&
             atomic_load_explicit(&t->depth, memory_order_acquire) > 0)
             return t;
     return NULL;
@@ -300,12 +300,30 @@ void gate_unlend(void)
     atomic_fetch_sub(&gate_self.lent, 1);
 }
 
+void gate_stand_in(void)
+{
+    atomic_store(&closer, &gate_self);
+}
+
+void gate_leave_behind(struct gate_thread *thread)
+{
+    atomic_store(&thread->left, true);
+}
+
+void gate_come_back(void)
+{
+    struct gate_thread *self = &gate_self;
+    atomic_store(&self->depth, 0);
+    atomic_store(&self->lent, 0);
+    atomic_store(&self->left, false);
+}
+
 pid_t gate_lent_thread(void)
 {
     pid_t tid = 0;
     pthread_mutex_lock(&lock);
     for (struct gate_thread *t = threads; t && !tid; t = t->next)
-        if (t != &gate_self && t->lent)
+        if (t != &gate_self && t->lent && !t->left)
             tid = t->tid;
     pthread_mutex_unlock(&lock);
     return tid;

@@ -29,6 +29,8 @@ struct gate_thread {
     /* > 0: runs the application's code inside the driver, so many times: passes a closed gate. */
     _Atomic uint32_t lent;
     pid_t tid;
+    /* In a call of the driver's that is waited for no more; it touches nothing of ours after it. */
+    atomic_bool left;
     const char *_Atomic call; /* the outermost call it is in; for messages */
     struct gate_thread *next;
 };
@@ -100,7 +102,12 @@ pid_t gate_lent_thread(void);
 
 /* With the gate closed: every thread becomes ready for the drivers again, when it comes next. */
 void gate_renew_threads(void);
-
+/* The thread, which does the work of who has closed the gate, is lent by that. */
+void gate_stand_in(void);
+/* A thread of ours that is in a call of the driver's is waited for no more, … */
+void gate_leave_behind(struct gate_thread *thread);
+/* … and says that it has come out of it, as of all that it was in. */
+void gate_come_back(void);
 /* Takes a thread off the list that will never come back from where it is. */
 void gate_forget(struct gate_thread *thread);
 

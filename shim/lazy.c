@@ -6,6 +6,7 @@
  * one thread's while it is MEM_RISING; whoever else needs it waits. */
 #include "shim/lazy.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -244,26 +245,38 @@ static void clear_away(void)
     leave_work();
 }
 
+/* Not where it was to stop, and is to go on after all. */
+static bool is_at_end(bool done)
+{
+    pthread_mutex_lock(&lock);
+    bool end = done || stopping;
+    if (end) {
+        running = false;
+        pthread_cond_broadcast(&moved);
+    }
+    pthread_mutex_unlock(&lock);
+    return end;
+}
+
 static void *run(void *unused)
 {
     int64_t start = now_ns();
     size_t count = 0;
-    while (atomic_load(&lazy_owed) && !is_stopping()) {
-        struct waiting *list = list_waiting(&count);
-        if (list)
-            bring_up_all(list, count);
-        free(list);
-        wait_for_commands();
-    }
-    bool done = !atomic_load(&lazy_owed);
-    if (done)
-        clear_away();
+    bool done;
+    do {
+        while (atomic_load(&lazy_owed) && !is_stopping()) {
+            struct waiting *list = list_waiting(&count);
+            if (list)
+                bring_up_all(list, count);
+            free(list);
+            wait_for_commands();
+        }
+        done = !atomic_load(&lazy_owed);
+        if (done)
+            clear_away();
+    } while (!is_at_end(done));
     log_info("contents: %s, %.1f ms", done ? "all brought up" : "not all brought up",
              (double)(now_ns() - start) / 1e6);
-    pthread_mutex_lock(&lock);
-    running = false;
-    pthread_cond_broadcast(&moved);
-    pthread_mutex_unlock(&lock);
     return NULL;
 }
 
@@ -289,6 +302,35 @@ void lazy_stop(void)
     while (running)
         pthread_cond_wait(&moved, &lock);
     pthread_mutex_unlock(&lock);
+}
+
+int lazy_stop_by(double seconds, struct error *err)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    double whole = floor(seconds);
+    until.tv_sec += (time_t)whole;
+    until.tv_nsec += (long)((seconds - whole) * 1e9);
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    int late = 0;
+    pthread_mutex_lock(&lock);
+    stopping = true;
+    atomic_store(&orphaned, false);
+    pthread_cond_broadcast(&moved);
+    while (running && !late)
+        late = pthread_cond_timedwait(&moved, &lock, &until);
+    bool stopped = !running;
+    stopping = stopped;
+    pthread_mutex_unlock(&lock);
+    if (stopped)
+        return 0;
+    error_object(err, "contents that go up behind the program");
+    error_set(err, 0, "the driver has not come to an end with a part of them at the deadline");
+    return error_todo(err, "allow more time with --deadline, or try again later; see whether the "
+                           "device still works");
 }
 
 void lazy_forget(struct mem *mem)

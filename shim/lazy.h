@@ -42,6 +42,8 @@ void lazy_start(void);
 /* Returns once the thread is gone: staging memory is the caller's. Commands still bring up what
  * they use. */
 void lazy_stop(void);
+/* The same within so many seconds; else an error, and it goes on. */
+int lazy_stop_by(double seconds, struct error *err);
 /* The object is about to be destroyed. */
 void lazy_forget(struct mem *mem);
 

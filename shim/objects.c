@@ -72,6 +72,7 @@ static int capture_event(struct event *event, int64_t deadline, struct error *er
         pthread_mutex_lock(&hold_lock);
         event_post_callbacks(event);
         pthread_mutex_unlock(&hold_lock);
+        event_let_go(event);
     }
     return 0;
 }
@@ -97,11 +98,6 @@ static int capture(struct object *object, int64_t deadline, struct error *err)
     }
 }
 
-int objects_capture(struct object *object, int64_t deadline, struct error *err)
-{
-    return name_object(object, capture(object, deadline, err), err);
-}
-
 static struct library *library_of(const struct object *object)
 {
     return object->driver ? object->driver->library : NULL;
@@ -111,6 +107,12 @@ static struct library *library_of(const struct object *object)
 static uint64_t bytes_of(const struct object *object)
 {
     return object->was == KIND_MEM ? ((const struct mem *)object)->size : 0;
+}
+
+int objects_capture(struct object *object, int64_t deadline, struct error *err)
+{
+    IN_DRIVER_COPYING(library_of(object), object, bytes_of(object));
+    return name_object(object, capture(object, deadline, err), err);
 }
 
 void objects_release(struct object *object)

@@ -2,6 +2,7 @@
 /* The thread of a phase, and waiting for it: see phase.h. */
 #include "shim/phase.h"
 
+#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -57,6 +58,63 @@ unsigned long phase_patience(const struct phase_place *place)
     return loader_more_patience(place->library, patience + place->bytes / COPY_SLOWEST);
 }
 
+void phase_keeps(struct leftover *leftover)
+{
+    struct phase *self = phase_self;
+    if (!self)
+        return;
+    leftover->next = self->leftovers;
+    self->leftovers = leftover;
+}
+
+void phase_gave(struct leftover *leftover)
+{
+    if (!phase_self)
+        return;
+    struct leftover **p = &phase_self->leftovers;
+    while (*p && *p != leftover)
+        p = &(*p)->next;
+    if (*p)
+        *p = leftover->next;
+}
+
+static void sleep_until(_Atomic uint32_t *word)
+{
+    while (!atomic_load(word))
+        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
+static void say(_Atomic uint32_t *word)
+{
+    atomic_store(word, 1);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* It was left, and the call has ended after all: an ordinary thread. */
+static void clear_away(struct phase *phase)
+{
+    sleep_until(&phase->settled);
+    phase_self = NULL;
+    gate_come_back();
+    gate_enter("what a driver did not come back from");
+    for (struct leftover *leftover = phase->leftovers, *next; leftover; leftover = next) {
+        next = leftover->next;
+        leftover->give_back(leftover);
+    }
+    gate_leave();
+}
+
+/* What its frames have is lost, which LeakSanitizer would say. */
+_Noreturn void phase_come_out(struct phase *self)
+{
+    clear_away(self);
+#ifdef __SANITIZE_ADDRESS__
+    for (;;)
+        pause();
+#endif
+    longjmp(self->way_out, 1);
+}
+
 static void *run(void *data)
 {
     struct phase *phase = data;
@@ -66,11 +124,14 @@ static void *run(void *data)
     /* The driver may call us from inside: this thread passes the closed gate. */
     gate_lend();
     phase_self = phase;
+    if (setjmp(phase->way_out) != 0) {
+        free(data);
+        return NULL;
+    }
     phase->result = phase->act(phase->data);
     phase_self = NULL;
     gate_unlend();
-    atomic_store(&phase->ended, 1);
-    syscall(SYS_futex, &phase->ended, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    say(&phase->ended);
     return NULL;
 }
 
@@ -85,6 +146,7 @@ static bool start(struct phase *phase, pthread_t *thread)
  * machine was stopped, counts as one look. */
 struct quiet {
     uint32_t beats;
+    uint64_t calls;
     int64_t ns;
 };
 
@@ -96,9 +158,13 @@ static void look(struct phase *phase, struct quiet *quiet)
     syscall(SYS_futex, &phase->ended, FUTEX_WAIT_PRIVATE, 0, &pause, NULL, 0);
     int64_t slept = now_ns() - start;
     uint32_t beats = atomic_load(&phase->beats);
+    uint64_t calls = atomic_load(&phase->calls);
     bool silent = beats == quiet->beats && !atomic_load(&phase->own);
+    if (phase->leaves)
+        silent = silent && (calls & 1) && calls == quiet->calls;
     quiet->ns = silent ? quiet->ns + (slept < LOOK_NS ? slept : LOOK_NS) : 0;
     quiet->beats = beats;
+    quiet->calls = calls;
 }
 
 /* Frozen for good, at *place. Without another instance to go on with it is let go again, since
@@ -118,7 +184,17 @@ static bool give_up(struct phase *phase, uint32_t beats, struct phase_place *pla
     return false;
 }
 
-/* False: it was frozen, at *place. */
+/* Unless it has just come back. */
+static bool leave_there(struct phase *phase, uint64_t calls, struct phase_place *place)
+{
+    if (!atomic_compare_exchange_strong(&phase->calls, &calls, calls | PHASE_LEFT))
+        return false;
+    *place = place_of(phase);
+    gate_leave_behind(phase->gate);
+    return true;
+}
+
+/* False: it was frozen or left, at *place. */
 static bool wait_for(struct phase *phase, struct phase_place *place)
 {
     struct quiet quiet = {0};
@@ -127,36 +203,47 @@ static bool wait_for(struct phase *phase, struct phase_place *place)
         *place = place_of(phase);
         if (!place->library || quiet.ns < (int64_t)phase_patience(place) * 1000000000)
             continue;
-        if (give_up(phase, quiet.beats, place))
+        if (phase->leaves ? leave_there(phase, quiet.calls, place)
+                          : give_up(phase, quiet.beats, place))
             return false;
         quiet.ns = 0; /* to be tried again */
     }
     return true;
 }
 
-static int run_here(int (*act)(void *data), void *data)
+int phase_run_here(int (*act)(void *data), void *data)
 {
     sigset_t before;
     node_let_signals_in(&before);
+    gate_lend();
     int result = act(data);
+    gate_unlend();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return result;
 }
 
-int phase_run(int (*act)(void *data), void *data, struct phase_place *hung)
+/* The thread has its stack and the struct for ever. */
+static void forget_frozen(struct phase *phase, const struct handlers *handlers)
+{
+    gate_forget(phase->gate);
+    handlers_restore(handlers);
+}
+
+/* *phase: one that was given up; NULL: none was. */
+static int run_watched(const struct phase *like, struct phase_place *hung, struct phase **given_up)
 {
     *hung = (struct phase_place){0};
+    *given_up = NULL;
     if (config.call_patience == 0)
-        return run_here(act, data);
-    struct handlers handlers = handlers_keep();
+        return phase_run_here(like->act, like->data);
     struct phase *phase = calloc(1, sizeof *phase);
     pthread_t thread;
     if (phase)
-        *phase = (struct phase){.act = act, .data = data};
+        *phase = (struct phase){.act = like->act, .data = like->data, .leaves = like->leaves};
     if (!phase || !start(phase, &thread)) {
         free(phase);
         log_warn("no thread to watch the driver's calls from");
-        return run_here(act, data);
+        return phase_run_here(like->act, like->data);
     }
     struct phase_place place;
     if (wait_for(phase, &place)) {
@@ -166,10 +253,35 @@ int phase_run(int (*act)(void *data), void *data, struct phase_place *hung)
         free(phase);
         return result;
     }
-    /* The thread has its stack and the struct for ever. */
     pthread_detach(thread);
-    gate_forget(phase->gate);
-    handlers_restore(&handlers);
     *hung = place;
+    *given_up = phase;
     return -1;
+}
+
+int phase_run(int (*act)(void *data), void *data, struct phase_place *hung)
+{
+    const struct phase like = {.act = act, .data = data};
+    struct phase *frozen;
+    struct handlers handlers = handlers_keep();
+    int result = run_watched(&like, hung, &frozen);
+    if (frozen)
+        forget_frozen(frozen, &handlers);
+    return result;
+}
+
+int phase_run_or_leave(int (*act)(void *data), void *data, struct phase_place *hung,
+                       struct phase **left)
+{
+    const struct phase like = {.act = act, .data = data, .leaves = true};
+    return run_watched(&like, hung, left);
+}
+
+void phase_settle(struct phase *left, struct leftover *more)
+{
+    struct leftover **last = &left->leftovers;
+    while (*last)
+        last = &(*last)->next;
+    *last = more;
+    say(&left->settled);
 }

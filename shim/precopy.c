@@ -16,12 +16,15 @@
 #include "shim/drain.h"
 #include "shim/gate.h"
 #include "shim/lazy.h"
+#include "shim/leave.h"
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/owner.h"
 #include "shim/store.h"
 #include "state/copier.h"
 #include "state/mem.h"
+#include "state/staging.h"
+#include "state/straggler.h"
 
 #define PATIENCE_NS (30 * INT64_C(1000000000)) /* for what runs, in each round */
 #define SLICE_NS INT64_C(50000000)             /* slept at a time, for a limited rate */
@@ -36,15 +39,85 @@ struct wanted {
 
 struct round {
     const struct precopy_wish *wish;
-    struct wanted *list; /* owned */
+    struct wanted *list; /* the hand's */
     size_t count, done;
     uint64_t bytes;
     double ms; /* that copying took, waits for the program's commands and the rate left out */
 };
 
-/* The contexts that have a copier, each held. */
-static struct context **contexts;
-static size_t num_contexts;
+/* What is held while it is looked at: the thread may be left in a call of the driver's. */
+struct hand {
+    struct leftover leftover;
+    struct context **contexts; /* that have a copier; owned */
+    size_t num_contexts;
+    struct object **held; /* of a roster; owned */
+    size_t num_held;
+    struct mem *mem;              /* NULL: none */
+    struct wanted *list;          /* of the round; owned */
+    const struct driver *watched; /* in a call in which it may open its device; NULL: in none */
+};
+
+static struct hand *hand; /* owned; NULL: there have been no copies */
+
+static struct object **hold_all(struct roster *roster, size_t *count)
+{
+    hand->held = roster_hold(roster, count);
+    hand->num_held = hand->held ? *count : 0;
+    return hand->held;
+}
+
+static void drop_all(struct hand *from)
+{
+    struct object **held = from->held;
+    from->held = NULL;
+    roster_drop(held, from->num_held);
+}
+
+static bool hold_mem(const struct wanted *wanted)
+{
+    bool alive = object_hold_alive(&wanted->mem->object, wanted->generation);
+    hand->mem = alive ? wanted->mem : NULL;
+    return alive;
+}
+
+static void drop_mem(struct hand *from)
+{
+    struct mem *mem = from->mem;
+    from->mem = NULL;
+    object_drop(mem);
+}
+
+static void give_back(struct leftover *leftover)
+{
+    struct hand *old = (struct hand *)leftover;
+    drop_all(old);
+    drop_mem(old);
+    for (size_t i = 0; i < old->num_contexts; i++)
+        object_drop(old->contexts[i]);
+    free(old->contexts);
+    free(old->list);
+    free(old);
+}
+
+/* The thread is in a call of the driver's, and nothing of this is anybody's any more. */
+static void leave(void *unused, struct leftover **leftovers)
+{
+    if (hand) {
+        hand->leftover = (struct leftover){*leftovers, give_back};
+        *leftovers = &hand->leftover;
+        if (hand->watched)
+            loader_watched(hand->watched, true);
+        for (size_t i = 0; i < hand->num_contexts; i++) {
+            hand->contexts[i]->copying = false;
+            context_leave_copier(hand->contexts[i], leftovers);
+        }
+    }
+    hand = NULL;
+    stream_leave(leftovers);
+    straggler_put_back();
+    staging_abandon();
+    mem_leave_contents();
+}
 
 bool precopy_asker_gone(const struct precopy_wish *wish)
 {
@@ -75,19 +148,21 @@ static int lend_copier(struct context *context, struct error *err)
 {
     if (context->copying)
         return 0;
-    struct context **more = realloc(contexts, (num_contexts + 1) * sizeof(struct context *));
+    struct context **more =
+        realloc(hand->contexts, (hand->num_contexts + 1) * sizeof(struct context *));
     if (!more)
         return error_set(err, 0, "no memory for the list of contexts");
-    contexts = more;
+    hand->contexts = more;
     /* The driver may open the device for it: that is not somebody else's doing. */
     bool watching = loader_watch();
-    int result = context_copier(context, err);
-    loader_watched(context->object.driver, watching);
-    if (result != 0)
-        return -1;
+    /* First: who is left in the call leaves it with the context. */
     context->copying = true;
-    contexts[num_contexts++] = object_hold(context);
-    return 0;
+    hand->contexts[hand->num_contexts++] = object_hold(context);
+    hand->watched = watching ? context->object.driver : NULL;
+    int result = context_copier(context, err);
+    hand->watched = NULL;
+    loader_watched(context->object.driver, watching);
+    return result;
 }
 
 /* The objects of which something is to be copied; their notes are taken away. Their contexts are
@@ -96,8 +171,8 @@ static int take_notes(struct round *round, struct error *err)
 {
     size_t count;
     int result = 0;
-    struct object **mems = roster_hold(&mem_roster, &count);
-    round->list = malloc((count + 1) * sizeof *round->list);
+    struct object **mems = hold_all(&mem_roster, &count);
+    round->list = hand->list = malloc((count + 1) * sizeof *round->list);
     if (!mems || !round->list)
         result = error_set(err, 0, "no memory for the list of buffers");
     for (size_t i = 0; mems && round->list && result == 0 && i < count; i++) {
@@ -107,7 +182,7 @@ static int take_notes(struct round *round, struct error *err)
         round->list[round->count++] = (struct wanted){mem, mem->object.generation, mem->size};
         result = lend_copier(mem->context, err);
     }
-    roster_drop(mems, mems ? count : 0);
+    drop_all(hand);
     return result;
 }
 
@@ -140,15 +215,15 @@ static int wait_for_dying_queues(const struct precopy_wish *wish, struct error *
 static int wait_for_queues(const struct precopy_wish *wish, struct error *err)
 {
     size_t count;
-    struct object **queues = roster_hold(&queue_roster, &count);
+    struct object **queues = hold_all(&queue_roster, &count);
     struct patience patience = {now_ns() + PATIENCE_NS, is_no_use, wish};
     int result = queues ? drain_queues(queues, count, &patience, err)
                         : error_set(err, 0, "no memory for the list of queues");
     if (result == 0)
         result = wait_for_dying_queues(wish, err);
-    for (size_t i = 0; i < num_contexts && result == 0; i++)
-        result = drain_queues(&(struct object *){&contexts[i]->object}, 1, &patience, err);
-    roster_drop(queues, queues ? count : 0);
+    for (size_t i = 0; i < hand->num_contexts && result == 0; i++)
+        result = drain_queues(&(struct object *){&hand->contexts[i]->object}, 1, &patience, err);
+    drop_all(hand);
     return result;
 }
 
@@ -157,8 +232,8 @@ static int wait_for_queues(const struct precopy_wish *wish, struct error *err)
 static int finish_copies(struct error *err)
 {
     int result = 0;
-    for (size_t i = 0; i < num_contexts; i++)
-        if (context_finish_copies(contexts[i], err) != 0)
+    for (size_t i = 0; i < hand->num_contexts; i++)
+        if (context_finish_copies(hand->contexts[i], err) != 0)
             result = -1;
     return result;
 }
@@ -188,15 +263,16 @@ static int copy_somewhere(const struct round *round, struct mem *mem, struct err
 static int copy_one(struct round *round, const struct wanted *wanted, struct error *err)
 {
     struct mem *mem = wanted->mem;
-    if (!object_hold_alive(&mem->object, wanted->generation))
+    if (!hold_mem(wanted))
         return 0;
+    IN_DRIVER_COPYING(mem->object.driver->library, &mem->object, mem->size);
     int result = 0;
     if (atomic_load(&mem->object.refs)) {
         result = copy_somewhere(round, mem, err);
         if (result == 0)
             round->bytes += mem->size;
     }
-    object_drop(mem);
+    drop_mem(hand);
     return result < 0 ? -1 : 0;
 }
 
@@ -240,7 +316,8 @@ static int copy_round(struct round *round, struct error *err)
         result = copy_piece(round, end_of_piece(round), err);
         keep_rate(round->wish, round->bytes, start);
     }
-    free(round->list);
+    free(hand->list);
+    hand->list = NULL;
     return result;
 }
 
@@ -277,41 +354,79 @@ static void copy_rounds(const struct precopy_wish *wish, struct report *report)
     }
 }
 
-void precopy(const struct precopy_wish *wish, struct report *report)
+struct beforehand {
+    const struct precopy_wish *wish;
+    struct report *report;
+};
+
+/* The thread is lent: no storm strikes it, and what it calls is no call of the program's. */
+static int copy_inside(void *data)
+{
+    const struct beforehand *beforehand = data;
+    gate_enter("precopy");
+    copy_rounds(beforehand->wish, beforehand->report);
+    gate_leave();
+    return 0;
+}
+
+int precopy(const struct precopy_wish *wish, struct report *report, struct error *err)
 {
     int64_t start = now_ns();
+    struct beforehand beforehand = {wish, report};
+    const struct leave_job job = {.act = copy_inside, .data = &beforehand, .clean = leave};
+    bool left;
     if (!wish->wanted && !config.prepare)
-        return;
-    /* Lent: no storm strikes this thread, and what it calls is no call of the program's. */
-    gate_lend();
-    gate_enter("precopy");
-    copy_rounds(wish, report);
-    gate_leave();
-    gate_unlend();
+        return 0;
+    hand = calloc(1, sizeof *hand);
+    if (!hand)
+        return error_set(err, 0, "no memory for copies beforehand");
+    int result = leave_run(&job, &left, err);
     report->precopy.ms = ms_since(start);
     log_info("precopy: %u rounds, %llu bytes, %.1f ms", report->precopy.rounds,
              (unsigned long long)report->precopy.bytes, report->precopy.ms);
+    return result;
 }
 
-void precopy_end(bool give_back)
+/* Copiers that are given back: */
+static int drop_copiers(void *unused)
 {
-    gate_lend();
     gate_enter("precopy");
-    for (size_t i = 0; i < num_contexts; i++) {
-        if (give_back && !atomic_load(&lazy_owed))
-            context_drop_copier(contexts[i]);
-        contexts[i]->copying = false;
-        object_drop(contexts[i]);
+    for (size_t i = 0; i < hand->num_contexts; i++)
+        context_drop_copier(hand->contexts[i]);
+    gate_leave();
+    return 0;
+}
+
+static int drop_contexts(void *unused)
+{
+    gate_enter("precopy");
+    while (hand->num_contexts) {
+        struct context *context = hand->contexts[--hand->num_contexts];
+        context->copying = false;
+        object_drop(context);
     }
     gate_leave();
-    gate_unlend();
-    free(contexts);
-    contexts = NULL;
-    num_contexts = 0;
+    return 0;
+}
+
+void precopy_end(bool give_back_copiers)
+{
+    const struct leave_job drop = {.act = drop_copiers, .clean = leave};
+    const struct leave_job end = {.act = drop_contexts, .clean = leave};
+    struct error ignored = {0};
+    bool left;
+    if (hand && give_back_copiers && !atomic_load(&lazy_owed))
+        leave_run(&drop, &left, &ignored);
+    if (hand)
+        leave_run(&end, &left, &ignored);
+    if (!hand)
+        return;
+    free(hand->contexts);
+    free(hand);
+    hand = NULL;
 }
 
 void precopy_forked(void)
 {
-    contexts = NULL;
-    num_contexts = 0;
+    hand = NULL;
 }

@@ -28,10 +28,12 @@ struct precopy_result {
     double ms;
 };
 
+struct error;
+
 /* Staging memory has been reserved. Forks come in between (shim/owner.h), and the program's end
  * ends it, both within some megabytes. What goes wrong here only leaves more for later, and is a
- * warning in the report. */
-void precopy(const struct precopy_wish *wish, struct report *report);
+ * warning in the report. But for a driver's call that never comes back, which is an error. */
+int precopy(const struct precopy_wish *wish, struct report *report, struct error *err);
 /* Did who asked go away meanwhile? */
 bool precopy_asker_gone(const struct precopy_wish *wish);
 /* The gate is closed, or will not be: the copiers are the suspend's now, or given back. */

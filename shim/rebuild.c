@@ -43,7 +43,7 @@ static int bring_up(const struct rebuild *r)
         result = objects_owe(r->objects[i], r->err);
     r->report->owed_bytes = mem_owed_bytes();
     if (result == 0)
-        result = stream_finish(NULL, r->err);
+        result = stream_finish(r->err);
     return result == 0 ? objects_finish_copies(r->objects, r->count, r->err) : -1;
 }
 

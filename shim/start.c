@@ -17,6 +17,7 @@
 #include "shim/gate.h"
 #include "shim/hold.h"
 #include "shim/lazy.h"
+#include "shim/leave.h"
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/owner.h"
@@ -77,6 +78,7 @@ static void after_fork(void)
     store_forked();
     residue_forked();
     thread_forked();
+    leave_forked();
     platform_reset();
     svm_forked();
     recipe_forked();

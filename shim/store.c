@@ -91,7 +91,7 @@ static struct stream_sink drafts = {sink_begin, sink_put_draft, sink_set_aside};
 /* The object is only there until we return. */
 static int put_aside(struct mem *mem, struct error *err)
 {
-    return stream_down(mem, &drafts, err) == 0 ? stream_finish(&drafts, err) : -1;
+    return stream_down(mem, &drafts, err) == 0 ? stream_finish(err) : -1;
 }
 
 int store_beforehand(struct mem *mem, struct error *err)
@@ -129,8 +129,8 @@ static struct stream_sink comparing = {sink_begin, sink_put, sink_compare};
 
 int store_compare(struct mem *mem, struct error *err)
 {
-    if (stream_finish(&sink, err) != 0 || stream_down(mem, &comparing, err) != 0 ||
-        stream_finish(&comparing, err) != 0)
+    if (stream_finish(err) != 0 || stream_down(mem, &comparing, err) != 0 ||
+        stream_finish(err) != 0)
         return -1;
     return 0;
 }
@@ -254,7 +254,7 @@ static int copy_stored(const struct mem *mem, struct error *err)
 
 static int write_contents(struct object *const *objects, size_t count, struct error *err)
 {
-    int result = stream_finish(&sink, err);
+    int result = stream_finish(err);
     for (size_t i = 0; i < count && result == 0; i++) {
         const struct mem *mem = (const struct mem *)objects[i];
         if (objects[i]->was != KIND_MEM)

@@ -6,8 +6,10 @@
 
 #include "shim/ahead.h"
 #include "shim/gate.h"
+#include "shim/leave.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
+#include "shim/reap.h"
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/svm.h"
@@ -29,14 +31,14 @@ static int look_at_objects(struct findings *findings, struct error *err)
 static int look_closed(int64_t deadline, struct findings *findings, struct error *err)
 {
     if (gate_close(deadline, err) != 0) {
-        object_reap_late();
+        reap_late();
         return -1;
     }
     gate_lend();
     int result = look_at_objects(findings, err);
     gate_unlend();
     gate_open();
-    object_reap_late();
+    reap_late();
     return result;
 }
 
@@ -50,6 +52,8 @@ static int look_at_memory(struct error *err)
 
 int survey_suspend(int64_t deadline, struct findings *findings, struct error *err)
 {
+    if (leave_refuse(err) != 0 && findings_take(findings, err) != 0)
+        return -1;
     if (loader_check_nodes(err) != 0 && findings_take(findings, err) != 0)
         return -1;
     /* An instance that a resume will need is had now, and kept for it. */

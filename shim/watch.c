@@ -17,6 +17,17 @@ static void abandon(const struct phase_place *place)
     platform_reset();
 }
 
+void watch_describe(const struct phase_place *place, struct error *err)
+{
+    *err = (struct error){0};
+    if (place->object)
+        object_describe(place->object, err->object, sizeof err->object);
+    else
+        error_object(err, "driver `%s`", loader_path(place->library));
+    error_set(err, 0, "the driver `%s` has not come back from a call in %lu s",
+              loader_path(place->library), phase_patience(place));
+}
+
 int watched(int (*act)(void *data), void *data, bool *hung, struct error *err)
 {
     struct phase_place place;
@@ -24,15 +35,9 @@ int watched(int (*act)(void *data), void *data, bool *hung, struct error *err)
     *hung = place.library != NULL;
     if (!*hung)
         return result;
-    unsigned long patience = phase_patience(&place);
+    /* Before it is abandoned, which makes it more patient. */
+    watch_describe(&place, err);
     abandon(&place);
-    *err = (struct error){0};
-    if (place.object)
-        object_describe(place.object, err->object, sizeof err->object);
-    else
-        error_object(err, "driver `%s`", loader_path(place.library));
-    error_set(err, 0, "the driver `%s` has not come back from a call in %lu s",
-              loader_path(place.library), patience);
     return error_todo(err, "try again: the next instance of the driver is a fresh one; see whether "
                            "the device still works");
 }

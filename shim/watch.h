@@ -6,11 +6,14 @@
 #include <stdbool.h>
 
 #include "shim/error.h"
+#include "shim/phase.h"
 
 /* Runs `act` on a thread of its own, with the gate closed, and returns what it does. When a call of
  * a driver never comes back (shim/phase.h): -1, *hung is set and err says which driver and where;
  * its instance is abandoned, and what gives back its objects does nothing from then on. Whatever
  * `act` had begun is left as it was at that call. */
 int watched(int (*act)(void *data), void *data, bool *hung, struct error *err);
+/* Which driver has not come back there: the object and the reason. */
+void watch_describe(const struct phase_place *place, struct error *err);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "shim/cancel.h"
 #include "shim/gate.h"
+#include "shim/phase.h"
 #include "state/query.h"
 
 bool command_buffer_look_up(const struct driver *driver, struct command_buffer_calls *calls)
@@ -178,8 +179,8 @@ bool command_buffer_pending(const struct command_buffer *buffer)
     cl_command_buffer_state_khr state = CL_COMMAND_BUFFER_STATE_EXECUTABLE_KHR;
     if (!buffer->object.real || !atomic_load(&buffer->finalized))
         return false;
-    buffer->calls->clGetCommandBufferInfoKHR(buffer_real(buffer), CL_COMMAND_BUFFER_STATE_KHR,
-                                             sizeof state, &state, NULL);
+    CALL(buffer->calls->clGetCommandBufferInfoKHR(buffer_real(buffer), CL_COMMAND_BUFFER_STATE_KHR,
+                                                  sizeof state, &state, NULL));
     return state == CL_COMMAND_BUFFER_STATE_PENDING_KHR;
 }
 

@@ -16,26 +16,38 @@
 #define LONGEST_NS 1000000
 
 struct copies {
+    struct leftover
+        leftover; /* with what it had of the context, once that has no copier any more */
+    const struct driver *driver;
+    cl_command_queue copier;
+    cl_command_queue made; /* a queue that is not the context's yet */
     unsigned count;
     uint64_t bytes;
     bool stuck; /* some may be on their way yet: nobody waits for the driver again */
     cl_event events[MOST_COPIES + 2];
 };
 
-/* An ordinary queue in order, on the first device. */
-static int open_queue(struct context *context, cl_command_queue *queue, struct error *err)
+static cl_command_queue make_queue(const struct context *context, cl_int *status)
 {
     const struct driver *driver = context->object.driver;
     cl_device_id device = device_real(context->devices[0]);
-    cl_int status = CL_SUCCESS;
     if (driver->version >= 200 && driver->clCreateCommandQueueWithProperties)
-        *queue = driver->clCreateCommandQueueWithProperties(context_real(context), device, NULL,
-                                                            &status);
-    else
-        *queue = driver->clCreateCommandQueue(context_real(context), device, 0, &status);
+        return driver->clCreateCommandQueueWithProperties(context_real(context), device, NULL,
+                                                          status);
+    return driver->clCreateCommandQueue(context_real(context), device, 0, status);
+}
+
+/* An ordinary queue in order, on the first device. */
+static int open_queue(struct context *context, cl_command_queue *queue, struct error *err)
+{
+    struct copies *copies = context->copies;
+    cl_int status = CL_SUCCESS;
+    IN_DRIVER(context->object.driver->library, &context->object, false);
+    CALL(copies->made = make_queue(context, &status));
+    *queue = status == CL_SUCCESS ? copies->made : NULL;
+    copies->made = NULL;
     if (status == CL_SUCCESS)
         return 0;
-    *queue = NULL;
     return error_set(err, 0, "the driver does not make a queue to copy its contents (%d)", status);
 }
 
@@ -67,8 +79,8 @@ cl_event *context_copy(struct context *context, uint64_t bytes)
 static cl_int status_of(const struct driver *driver, cl_event event, bool *unknown)
 {
     cl_int status = CL_QUEUED;
-    cl_int code = driver->clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status,
-                                         &status, NULL);
+    cl_int code = CALL(driver->clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                                              sizeof status, &status, NULL));
     *unknown |= code != CL_SUCCESS;
     return code == CL_SUCCESS ? status : code;
 }
@@ -113,8 +125,9 @@ int copier_wait(const struct driver *driver, cl_event *events, size_t count, uin
             worst > CL_COMPLETE ? worst : wait_for(driver, events[i], patience, &unknown);
         if (worst == CL_COMPLETE || status > CL_COMPLETE)
             worst = status;
-        RELEASE(driver, clReleaseEvent, events[i]);
+        cl_event event = events[i];
         events[i] = NULL;
+        CALL_RELEASE(driver, clReleaseEvent, event);
     }
     *late |= unknown;
     if (worst == CL_COMPLETE)
@@ -131,14 +144,14 @@ int copier_wait(const struct driver *driver, cl_event *events, size_t count, uin
 }
 
 /* Whatever becomes of them. */
-static void forget_copies(struct context *context)
+static void forget_copies(struct copies *copies, const struct driver *driver)
 {
-    struct copies *copies = context->copies;
-    for (unsigned i = 0; i < copies->count; i++)
-        if (copies->events[i])
-            RELEASE(context->object.driver, clReleaseEvent, copies->events[i]);
-    copies->count = 0;
     copies->bytes = 0;
+    while (copies->count) {
+        cl_event event = copies->events[--copies->count];
+        if (event)
+            CALL_RELEASE(driver, clReleaseEvent, event);
+    }
 }
 
 void context_flush_copies(struct context *context)
@@ -146,7 +159,7 @@ void context_flush_copies(struct context *context)
     if (!context->copies || !context->copies->count)
         return;
     IN_DRIVER_COPYING(context->object.driver->library, &context->object, context->copies->bytes);
-    context->object.driver->clFlush(context->copier);
+    CALL(context->object.driver->clFlush(context->copier));
 }
 
 int context_finish_copies(struct context *context, struct error *err)
@@ -155,12 +168,12 @@ int context_finish_copies(struct context *context, struct error *err)
     if (!copies || !copies->count)
         return 0;
     if (copies->stuck) {
-        forget_copies(context);
+        forget_copies(copies, context->object.driver);
         error_set(err, 0, "the driver hangs: it has not come to an end with copies before");
         return error_todo(err, "see whether the device still works");
     }
     IN_DRIVER_COPYING(context->object.driver->library, &context->object, copies->bytes);
-    context->object.driver->clFlush(context->copier);
+    CALL(context->object.driver->clFlush(context->copier));
     int result = copier_wait(context->object.driver, copies->events, copies->count, copies->bytes,
                              &copies->stuck, err);
     copies->count = 0;
@@ -180,7 +193,7 @@ static void drop_queue(const struct driver *driver, cl_command_queue *queue)
     cl_command_queue real = *queue;
     *queue = NULL;
     if (real)
-        RELEASE(driver, clReleaseCommandQueue, real);
+        CALL_RELEASE(driver, clReleaseCommandQueue, real);
 }
 
 void context_drop_copier(struct context *context)
@@ -191,4 +204,26 @@ void context_drop_copier(struct context *context)
     drop_queue(context->object.driver, &context->lifter);
     free(context->copies);
     context->copies = NULL;
+}
+
+static void give_back(struct leftover *leftover)
+{
+    struct copies *copies = (struct copies *)leftover;
+    forget_copies(copies, copies->driver);
+    drop_queue(copies->driver, &copies->copier);
+    drop_queue(copies->driver, &copies->made);
+    free(copies);
+}
+
+void context_leave_copier(struct context *context, struct leftover **leftovers)
+{
+    struct copies *copies = context->copies;
+    if (!copies)
+        return;
+    copies->leftover = (struct leftover){*leftovers, give_back};
+    copies->driver = context->object.driver;
+    copies->copier = context->copier;
+    context->copies = NULL;
+    context->copier = NULL;
+    *leftovers = &copies->leftover;
 }

@@ -5,6 +5,7 @@
 #ifndef SHADOWCL_STATE_COPIER_H
 #define SHADOWCL_STATE_COPIER_H
 
+#include "shim/phase.h"
 #include "state/context.h"
 
 /* The copier queue: made at need, in order, on the first device. Asked for before each copy: that
@@ -23,6 +24,9 @@ int context_finish_copies(struct context *context, struct error *err);
 int context_open_lifter(struct context *context, struct error *err);
 /* Waits for the copies and gives both back. */
 void context_drop_copier(struct context *context);
+/* A thread has been left in a call of the driver's that may have to do with the copies (see
+ * shim/phase.h): the copier, and what it was given, are no longer the context's, but leftovers. */
+void context_leave_copier(struct context *context, struct leftover **leftovers);
 
 /* Waits for commands of so many bytes in all, which the driver has been flushed for, and lets their
  * events go (NULL: passed over). As context_finish_copies; *late becomes true when some may be on

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "shim/gate.h"
+#include "shim/phase.h"
 
 struct event *event_create(struct context *context, struct queue *queue, cl_command_type type,
                            enum event_place place)
@@ -54,8 +55,8 @@ static cl_int final_status(struct event *event, int64_t deadline, struct error *
 {
     for (long pause = 1000;; pause = pause < 1000000 ? pause * 2 : pause) {
         cl_int status = CL_QUEUED;
-        cl_int code = event->object.driver->clGetEventInfo(
-            event_real(event), CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL);
+        cl_int code = CALL(event->object.driver->clGetEventInfo(
+            event_real(event), CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL));
         if (code != CL_SUCCESS)
             return error_set(err, 0, "the driver does not answer for its status (%d)", code), 1;
         if (status <= CL_COMPLETE)
@@ -66,10 +67,13 @@ static cl_int final_status(struct event *event, int64_t deadline, struct error *
     }
 }
 
-static cl_int ask_time(const struct event *event, unsigned which, cl_ulong *time)
+static cl_int ask_time(struct event *event, unsigned which)
 {
-    return event->object.driver->clGetEventProfilingInfo(
-        event_real(event), CL_PROFILING_COMMAND_QUEUED + which, sizeof *time, time, NULL);
+    cl_ulong time = 0;
+    cl_int code = CALL(event->object.driver->clGetEventProfilingInfo(
+        event_real(event), CL_PROFILING_COMMAND_QUEUED + which, sizeof time, &time, NULL));
+    event->times[which] = time;
+    return code;
 }
 
 /* A driver may have no times for a command that failed, and none of CL_PROFILING_COMMAND_COMPLETE.
@@ -78,7 +82,7 @@ static int take_times(struct event *event, cl_int status, struct error *err)
 {
     struct device *device = event->queue->device;
     for (unsigned i = 0; i < 5; i++) {
-        cl_int code = ask_time(event, i, &event->times[i]);
+        cl_int code = ask_time(event, i);
         if (i == 0 && code == CL_PROFILING_INFO_NOT_AVAILABLE) {
             device->no_times |= status == CL_COMPLETE;
             return 0;
@@ -105,7 +109,12 @@ int event_capture(struct event *event, int64_t deadline, struct error *err)
         return -1;
     atomic_store(&event->status, status);
     atomic_store_explicit(&event->place, EVENT_ENDED, memory_order_release);
-    RELEASE(event->object.driver, clReleaseEvent, event_real(event));
-    event->object.real = NULL;
     return 0;
+}
+
+void event_let_go(struct event *event)
+{
+    cl_event real = event_real(event);
+    event->object.real = NULL;
+    CALL_RELEASE(event->object.driver, clReleaseEvent, real);
 }

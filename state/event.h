@@ -47,8 +47,10 @@ struct event *event_create(struct context *context, struct queue *queue, cl_comm
                            enum event_place place);
 void event_discard(struct event *event);
 
-/* Takes what the driver knows of an event that has ended (the queue was drained) and lets the real
- * one go. Waits for an event that is not marked as ended yet, at most until the deadline. */
+/* Takes what the driver knows of an event that has ended (the queue was drained). Waits for an
+ * event that is not marked as ended yet, at most until the deadline. */
 int event_capture(struct event *event, int64_t deadline, struct error *err);
+/* After that: nobody needs the real one any more. */
+void event_let_go(struct event *event);
 
 #endif

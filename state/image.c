@@ -3,6 +3,9 @@
  * gaps. Images made from another memory object have no contents of their own. */
 #include "state/image.h"
 
+#include <string.h>
+
+#include "shim/phase.h"
 #include "state/copier.h"
 #include "state/writable.h"
 
@@ -50,29 +53,27 @@ cl_int image_rebuild(struct mem *mem)
     return image_make(mem, &format, &desc, NULL);
 }
 
-static cl_int read_whole(struct mem *mem, void *to, size_t row_pitch, size_t slice_pitch)
-{
-    return mem->object.driver->clEnqueueReadImage(mem->context->copier, mem_real(mem), CL_FALSE,
-                                                  (const size_t[3]){0, 0, 0}, mem->image->extent,
-                                                  row_pitch, slice_pitch, to, 0, NULL,
-                                                  context_copy(mem->context, mem->size));
-}
-
 cl_int image_capture(struct mem *mem)
 {
-    cl_int status = read_whole(mem, mem->contents, 0, 0);
-    /* The program finds in its host memory what the device has written, unless it has that memory
-     * mapped, which makes it the program's to write, or can't write there itself. */
-    if (status != CL_SUCCESS || !mem->host_ptr || mem->mappings)
-        return status;
+    return CALL(mem->object.driver->clEnqueueReadImage(
+        mem->context->copier, mem_real(mem), CL_FALSE, (const size_t[3]){0, 0, 0},
+        mem->image->extent, 0, 0, mem->contents, 0, NULL, context_copy(mem->context, mem->size)));
+}
+
+/* Not where the program has that memory mapped, which makes it its own to write, or can't write
+ * there itself. */
+void image_land(struct mem *mem)
+{
     const size_t *extent = mem->image->extent;
+    const char *from = mem->contents;
+    size_t row = extent[0] * mem->image->element;
     struct mapping whole = {.region = {extent[0], extent[1], extent[2]}};
-    size_t row_pitch, slice_pitch;
     image_place_mapping(mem, &whole);
-    if (!writable(whole.pointer, image_span(mem, &whole)))
-        return CL_SUCCESS;
-    image_pitches(mem, &whole, &row_pitch, &slice_pitch);
-    return read_whole(mem, mem->host_ptr, row_pitch, slice_pitch);
+    if (mem->mappings || !writable(whole.pointer, image_span(mem, &whole)))
+        return;
+    for (size_t z = 0; z < extent[2]; z++)
+        for (size_t y = 0; y < extent[1]; y++, from += row)
+            memcpy(whole.pointer + y * whole.row_pitch + z * whole.slice_pitch, from, row);
 }
 
 cl_int image_upload(struct mem *mem, cl_command_queue queue, cl_event *event)

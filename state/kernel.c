@@ -5,17 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/phase.h"
+
 /* Remembers one answer; false where the driver has none. */
 static bool take_arg(const struct driver *driver, cl_kernel real, cl_uint index, cl_uint param,
                      struct info_cache *info)
 {
     char small[128];
     size_t size = 0;
-    if (driver->clGetKernelArgInfo(real, index, param, 0, NULL, &size) != CL_SUCCESS)
+    if (CALL(driver->clGetKernelArgInfo(real, index, param, 0, NULL, &size)) != CL_SUCCESS)
         return false;
     char *bytes = size <= sizeof small ? small : malloc(size);
-    bool ok =
-        bytes && driver->clGetKernelArgInfo(real, index, param, size, bytes, NULL) == CL_SUCCESS;
+    bool ok = bytes &&
+              CALL(driver->clGetKernelArgInfo(real, index, param, size, bytes, NULL)) == CL_SUCCESS;
     if (ok)
         info_cache_add(info, kernel_info_key(param, index), bytes, size);
     if (bytes != small)
@@ -26,10 +28,11 @@ static bool take_arg(const struct driver *driver, cl_kernel real, cl_uint index,
 static void take_attributes(const struct driver *driver, cl_kernel real, struct info_cache *info)
 {
     size_t size = 0;
-    if (driver->clGetKernelInfo(real, CL_KERNEL_ATTRIBUTES, 0, NULL, &size) != CL_SUCCESS)
+    if (CALL(driver->clGetKernelInfo(real, CL_KERNEL_ATTRIBUTES, 0, NULL, &size)) != CL_SUCCESS)
         return;
     char *text = calloc(1, size + 1);
-    if (text && driver->clGetKernelInfo(real, CL_KERNEL_ATTRIBUTES, size, text, NULL) == CL_SUCCESS)
+    if (text &&
+        CALL(driver->clGetKernelInfo(real, CL_KERNEL_ATTRIBUTES, size, text, NULL)) == CL_SUCCESS)
         info_cache_add(info, CL_KERNEL_ATTRIBUTES, text, size);
     free(text);
 }
@@ -43,7 +46,7 @@ void kernel_read_facts(const struct driver *driver, cl_kernel real, struct info_
     if (info_cache_find(info, CL_KERNEL_ATTRIBUTES))
         return;
     take_attributes(driver, real, info);
-    driver->clGetKernelInfo(real, CL_KERNEL_NUM_ARGS, sizeof num_args, &num_args, NULL);
+    CALL(driver->clGetKernelInfo(real, CL_KERNEL_NUM_ARGS, sizeof num_args, &num_args, NULL));
     for (cl_uint i = 0; i < num_args; i++)
         for (size_t p = 0; p < sizeof params / sizeof *params; p++)
             if (!take_arg(driver, real, i, params[p], info) && i == 0 && p == 0)

@@ -192,6 +192,8 @@ bool mem_is_stored(const struct mem *mem);
 void mem_forget_contents(void);
 /* What is left in staging memory of objects that are gone is given back. */
 void mem_trim_contents(void);
+/* The same, but for those that are still owed: a copy that comes late may write there. */
+void mem_leave_contents(void);
 /* What of all objects is in staging memory, or with mem_source. */
 uint64_t mem_contents_bytes(void);
 /* Can its contents go by in chunks? Not those that the program has in its own memory, nor what is
@@ -234,6 +236,8 @@ int mem_carriable(struct mem *mem, struct error *err);
 /* Reads the contents into staging: enqueued on the context's copier, done by
  * context_finish_copies. */
 int mem_capture(struct mem *mem, struct error *err);
+/* After that: the program finds in its own memory what the device has written to an image. */
+void mem_land(struct mem *mem);
 void mem_release(struct mem *mem);
 int mem_rebuild(struct mem *mem, struct error *err);
 /* Has it contents that have to be brought up after a rebuild? */
@@ -261,6 +265,7 @@ uint64_t mem_owed_bytes(void);
 
 /* state/image.c: the image's part of the above. */
 cl_int image_capture(struct mem *mem);
+void image_land(struct mem *mem);
 cl_int image_upload(struct mem *mem, cl_command_queue queue, cl_event *event);
 /* Makes the real image; host_data (may be NULL), laid out as the descriptor says, becomes its
  * contents. The descriptor's mem_object is not looked at. */

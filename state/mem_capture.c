@@ -37,19 +37,19 @@ static int synchronise(struct mem *mem, struct error *err)
     cl_command_queue queue = mem->context->copier;
     cl_int status;
     void *pointer =
-        driver->clEnqueueMapBuffer(queue, mem_real(mem), CL_FALSE, CL_MAP_READ, 0, mem->size, 0,
-                                   NULL, context_copy(mem->context, mem->size), &status);
+        CALL(driver->clEnqueueMapBuffer(queue, mem_real(mem), CL_FALSE, CL_MAP_READ, 0, mem->size,
+                                        0, NULL, context_copy(mem->context, mem->size), &status));
     if (status != CL_SUCCESS)
         return driver_failed(err, "clEnqueueMapBuffer", status);
     cl_event *event = context_copy(mem->context, 0);
-    status = driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL, event);
+    status = CALL(driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL, event));
     if (status != CL_INVALID_VALUE)
         return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueUnmapMemObject", status);
     /* rusticl knows a mapping only once the map has been carried out. */
     if (context_finish_copies(mem->context, err) != 0)
         return -1;
-    status = driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL,
-                                             context_copy(mem->context, 0));
+    status = CALL(driver->clEnqueueUnmapMemObject(queue, mem_real(mem), pointer, 0, NULL,
+                                                  context_copy(mem->context, 0)));
     return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueUnmapMemObject", status);
 }
 
@@ -112,12 +112,11 @@ static int read_contents(struct mem *mem, void *to, cl_event *event, struct erro
     const char *call = mem->image ? "clEnqueueReadImage" : "clEnqueueReadBuffer";
     const struct driver *driver = mem->object.driver;
     cl_command_queue queue = mem->context->copier;
-    cl_int status =
-        mem->image
-            ? driver->clEnqueueReadImage(queue, mem_real(mem), blocking, (const size_t[3]){0, 0, 0},
-                                         mem->image->extent, 0, 0, to, 0, NULL, event)
-            : driver->clEnqueueReadBuffer(queue, mem_real(mem), blocking, 0, mem->size, to, 0, NULL,
-                                          event);
+    cl_int status = mem->image ? CALL(driver->clEnqueueReadImage(
+                                     queue, mem_real(mem), blocking, (const size_t[3]){0, 0, 0},
+                                     mem->image->extent, 0, 0, to, 0, NULL, event))
+                               : CALL(driver->clEnqueueReadBuffer(queue, mem_real(mem), blocking, 0,
+                                                                  mem->size, to, 0, NULL, event));
     return status == CL_SUCCESS ? 0 : driver_failed(err, call, status);
 }
 
@@ -194,6 +193,20 @@ void mem_trim_contents(void)
 {
     roster_each(&mem_roster, mark, NULL);
     staging_trim();
+}
+
+static void leave_contents(void *object, void *unused)
+{
+    struct mem *mem = object;
+    if (is_owed(mem))
+        return;
+    mem->copied = false;
+    mem->contents = NULL;
+}
+
+void mem_leave_contents(void)
+{
+    roster_each(&mem_roster, leave_contents, NULL);
 }
 
 /* What was copied beforehand is gone with the file. */
@@ -306,10 +319,12 @@ int mem_capture(struct mem *mem, struct error *err)
         return synchronise(mem, err);
     }
     /* The program's memory takes its buffer's bytes, unless it may be writing there just now, or
-     * can't. */
-    if (takes_host_memory(mem) && !is_mapped && writable(mem->host_ptr, mem->size))
+     * can't. A driver that hangs might write there long after: it is not given that memory. */
+    if (takes_host_memory(mem) && !is_mapped && writable(mem->host_ptr, mem->size)) {
         mem->contents = mem->host_ptr;
-    else if (!mem->contents || mem->contents == mem->host_ptr)
+        return stream_down_to(mem, mem->host_ptr, err);
+    }
+    if (!mem->contents || mem->contents == mem->host_ptr)
         mem->contents = staging_take(mem->size);
     if (!mem->contents)
         return error_set(err, 0, "no memory for its %zu bytes", mem->size);
@@ -317,10 +332,16 @@ int mem_capture(struct mem *mem, struct error *err)
         cl_int status = image_capture(mem);
         return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadImage", status);
     }
-    cl_int status = mem->object.driver->clEnqueueReadBuffer(
+    cl_int status = CALL(mem->object.driver->clEnqueueReadBuffer(
         mem->context->copier, mem_real(mem), CL_FALSE, 0, mem->size, mem->contents, 0, NULL,
-        context_copy(mem->context, mem->size));
+        context_copy(mem->context, mem->size)));
     return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadBuffer", status);
+}
+
+void mem_land(struct mem *mem)
+{
+    if (mem->image && mem->host_ptr && mem->contents && !mem->stored && !is_owed(mem))
+        image_land(mem);
 }
 
 /* In `shared` mode the driver knows of the application's mappings. */

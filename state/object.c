@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "shim/gate.h"
+#include "shim/phase.h"
 
 /* What only a slot points to is no leak: LeakSanitizer is told of the band, which it can't see, and
  * a released slot keeps no pointer that would hide one. */
@@ -256,6 +257,7 @@ bool object_hold_alive(struct object *object, uint32_t generation)
 
 static void destroy(struct object *object)
 {
+    NOT_LEFT();
     static void (*const destroys[KIND_COUNT])(void *) = {
         [KIND_PLATFORM] = platform_destroy,
         [KIND_DEVICE] = device_destroy,
@@ -302,6 +304,11 @@ void object_reap(void)
         }
 }
 
+bool object_any_dying(void)
+{
+    return atomic_load(&dying) != NULL;
+}
+
 void object_reap_late(void)
 {
     if (!atomic_load(&dying) || !gate_try_enter("the release of objects"))
@@ -342,6 +349,14 @@ struct object **object_list(bool dying, size_t *count)
     qsort(list, n, sizeof *list, by_kind_and_serial);
     *count = n;
     return list;
+}
+
+void object_each(enum kind was, void (*visit)(void *object, void *data), void *data)
+{
+    for (size_t i = 0, used = slots_used(); i < used; i++)
+        if (atomic_load_explicit(&slot_at(i)->kind, memory_order_acquire) >= KIND_DYING &&
+            slot_at(i)->was == was)
+            visit(slot_at(i), data);
 }
 
 void object_count(size_t *counts)

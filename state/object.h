@@ -144,11 +144,15 @@ bool object_hold_alive(struct object *object, uint32_t generation);
 void object_reap(void);
 /* The same once the gate is open again, for those dropped since object_reap: never waits. */
 void object_reap_late(void);
+bool object_any_dying(void);
 
 /* The ordered list of all live objects: kinds in the order of KINDS, within a kind in order of
  * creation. `dying`: also those whose last hold was dropped. Only while the gate is closed. The
  * caller frees it; NULL without memory. */
 struct object **object_list(bool dying, size_t *count);
+/* Calls `visit` for all live objects that are of this kind, or were until their last hold was
+ * dropped, in any order. Only while the gate is closed. */
+void object_each(enum kind was, void (*visit)(void *object, void *data), void *data);
 /* How many of each kind there are now, as a snapshot: counts[KIND_COUNT]. */
 void object_count(size_t *counts);
 

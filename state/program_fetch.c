@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "shim/phase.h"
 #include "state/program.h"
 
 /* The driver may list the devices in another order than we do, and fewer of them. */
@@ -11,8 +12,8 @@ static bool fetch_order(struct program *program, cl_uint *order)
     cl_uint count = program->num_devices;
     cl_device_id *reals = calloc(count, sizeof *reals);
     cl_int err =
-        reals ? program->object.driver->clGetProgramInfo(program_real(program), CL_PROGRAM_DEVICES,
-                                                         count * sizeof *reals, reals, NULL)
+        reals ? CALL(program->object.driver->clGetProgramInfo(
+                    program_real(program), CL_PROGRAM_DEVICES, count * sizeof *reals, reals, NULL))
               : CL_OUT_OF_HOST_MEMORY;
     for (cl_uint i = 0; i < count && err == CL_SUCCESS; i++) {
         /* (pocl lists the device that a sub-device is of.) */
@@ -47,8 +48,8 @@ static cl_int fetch_binaries(struct program *program, cl_uint *order, size_t *si
     const struct driver *driver = program->object.driver;
     cl_uint count = program->num_devices;
     size_t size = 0;
-    cl_int err = driver->clGetProgramInfo(program_real(program), CL_PROGRAM_BINARY_SIZES,
-                                          count * sizeof *sizes, sizes, &size);
+    cl_int err = CALL(driver->clGetProgramInfo(program_real(program), CL_PROGRAM_BINARY_SIZES,
+                                               count * sizeof *sizes, sizes, &size));
     if (size / sizeof *sizes < count && order[size / sizeof *sizes] < count)
         order_by_step(atomic_load(&program->build), order);
     bool any = false; /* rusticl dies when asked for binaries that are not there */
@@ -58,8 +59,8 @@ static cl_int fetch_binaries(struct program *program, cl_uint *order, size_t *si
             err = CL_OUT_OF_HOST_MEMORY;
     }
     if (err == CL_SUCCESS && any)
-        err = driver->clGetProgramInfo(program_real(program), CL_PROGRAM_BINARIES,
-                                       count * sizeof *bytes, bytes, NULL);
+        err = CALL(driver->clGetProgramInfo(program_real(program), CL_PROGRAM_BINARIES,
+                                            count * sizeof *bytes, bytes, NULL));
     return err;
 }
 

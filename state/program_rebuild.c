@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/phase.h"
+
 #include "state/kernel.h"
 #include "state/program_ahead.h"
 #include "state/program_make.h"
@@ -78,16 +80,39 @@ int program_movable(struct program *program, struct error *err)
     return 0;
 }
 
-/* Facts of one kernel, from a real kernel made for this. */
-static void take_kernel(struct program *program, struct kernel_facts *facts)
+/* A kernel of the driver's that is made only to be asked. */
+struct sample {
+    struct leftover leftover;
+    const struct driver *driver;
+    cl_kernel real;
+};
+
+static void sample_give_back(struct leftover *leftover)
+{
+    struct sample *sample = (struct sample *)leftover;
+    cl_kernel real = sample->real;
+    sample->real = NULL;
+    if (real)
+        CALL_RELEASE(sample->driver, clReleaseKernel, real);
+    phase_gave(leftover);
+    free(sample);
+}
+
+/* Facts of one kernel. */
+static bool take_kernel(struct program *program, struct kernel_facts *facts)
 {
     const struct driver *driver = program->object.driver;
+    struct sample *sample = calloc(1, sizeof *sample);
     cl_int err;
-    cl_kernel real = driver->clCreateKernel(program_real(program), facts->name, &err);
-    if (!real)
-        return;
-    kernel_read_facts(driver, real, &facts->info);
-    RELEASE(driver, clReleaseKernel, real);
+    if (!sample)
+        return false;
+    *sample = (struct sample){.leftover.give_back = sample_give_back, .driver = driver};
+    phase_keeps(&sample->leftover);
+    CALL(sample->real = driver->clCreateKernel(program_real(program), facts->name, &err));
+    if (sample->real)
+        kernel_read_facts(driver, sample->real, &facts->info);
+    sample_give_back(&sample->leftover);
+    return true;
 }
 
 /* A compiled object or a library: some drivers name its kernels, but can't make them. */
@@ -102,7 +127,25 @@ static bool is_unlinked(struct build *build)
     return true;
 }
 
-/* CL_PROGRAM_KERNEL_NAMES is a list with semicolons. */
+/* The kernels of a list with semicolons, *num of them at the most; false without memory. */
+static bool take_listed(struct program *program, const char *name, struct kernel_facts *kernels,
+                        size_t *num)
+{
+    size_t most = *num;
+    for (*num = 0; *name && *num < most;) {
+        size_t length = strcspn(name, ";");
+        struct kernel_facts *facts = &kernels[*num];
+        if (!(facts->name = strndup(name, length)))
+            return false;
+        ++*num;
+        if (!take_kernel(program, facts))
+            return false;
+        name += length + (name[length] == ';');
+    }
+    return true;
+}
+
+/* All at once: the thread may be left in the midst of it. */
 static bool take_kernels(struct program *program, struct build *build)
 {
     if (is_unlinked(build))
@@ -111,20 +154,14 @@ static bool take_kernels(struct program *program, struct build *build)
     const struct info_entry *names = info_cache_find(&build->info, CL_PROGRAM_KERNEL_NAMES);
     if (build->kernels || !count || !*count || !names)
         return true;
-    build->kernels = calloc(*count, sizeof *build->kernels);
-    if (!build->kernels)
+    size_t num = *count;
+    struct kernel_facts *kernels = calloc(num, sizeof *kernels);
+    if (!kernels)
         return false;
-    const char *name = (const char *)names->bytes;
-    while (*name && build->num_kernels < *count) {
-        size_t length = strcspn(name, ";");
-        struct kernel_facts *facts = &build->kernels[build->num_kernels];
-        if (!(facts->name = strndup(name, length)))
-            return false;
-        build->num_kernels++;
-        take_kernel(program, facts);
-        name += length + (name[length] == ';');
-    }
-    return true;
+    bool done = take_listed(program, (const char *)names->bytes, kernels, &num);
+    build->kernels = kernels;
+    build->num_kernels = num;
+    return done;
 }
 
 static bool any_succeeded(struct build *build)

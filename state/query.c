@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shim/dispatch.h"
+#include "shim/phase.h"
 #include "state/command_buffer.h"
 
 /* Room for an answer, a NUL behind it. */
@@ -28,14 +29,15 @@ static cl_int finish(struct reply *reply, size_t room, cl_int err)
 cl_int query_platform(const struct driver *driver, cl_platform_info param, struct reply *reply)
 {
     *reply = (struct reply){0};
-    cl_int err = driver->clGetPlatformInfo(driver->platform, param, 0, NULL, &reply->size);
+    cl_int err = CALL(driver->clGetPlatformInfo(driver->platform, param, 0, NULL, &reply->size));
     if (err == CL_SUCCESS)
         err = make_room(reply);
     if (err != CL_SUCCESS)
         return err;
     size_t room = reply->size;
     if (room)
-        err = driver->clGetPlatformInfo(driver->platform, param, room, reply->bytes, &reply->size);
+        err = CALL(
+            driver->clGetPlatformInfo(driver->platform, param, room, reply->bytes, &reply->size));
     return finish(reply, room, err);
 }
 
@@ -43,14 +45,14 @@ cl_int query_device(const struct driver *driver, cl_device_id device, cl_device_
                     struct reply *reply)
 {
     *reply = (struct reply){0};
-    cl_int err = driver->clGetDeviceInfo(device, param, 0, NULL, &reply->size);
+    cl_int err = CALL(driver->clGetDeviceInfo(device, param, 0, NULL, &reply->size));
     if (err == CL_SUCCESS)
         err = make_room(reply);
     if (err != CL_SUCCESS)
         return err;
     size_t room = reply->size;
     if (room)
-        err = driver->clGetDeviceInfo(device, param, room, reply->bytes, &reply->size);
+        err = CALL(driver->clGetDeviceInfo(device, param, room, reply->bytes, &reply->size));
     return finish(reply, room, err);
 }
 

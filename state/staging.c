@@ -176,13 +176,16 @@ void staging_abandon(void)
 
 void staging_drop(void)
 {
-    /* A copy that comes late must not write into other memory, or nowhere. */
-    if (abandoned)
-        pieces = NULL;
+    /* A copy that comes late must not write into other memory, or nowhere: pages that nobody has
+     * are as good as any. */
+    bool keep_mapped = abandoned;
     abandoned = false;
     while (pieces) {
         struct piece *next = pieces->next;
-        munmap(pieces, pieces->size);
+        if (keep_mapped)
+            madvise(pieces, pieces->size, MADV_DONTNEED);
+        else
+            munmap(pieces, pieces->size);
         pieces = next;
     }
     taken = 0;

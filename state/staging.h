@@ -32,8 +32,8 @@ size_t staging_room(void);
 /* Bytes taken. */
 size_t staging_used(void);
 void staging_drop(void);
-/* The driver may still be copying: what is taken now stays mapped for good. Any
- * thread. */
+/* The driver may still be copying: what is taken now stays mapped for good, if without its memory
+ * once it is dropped. Any thread. */
 void staging_abandon(void);
 
 #endif

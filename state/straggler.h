@@ -16,5 +16,8 @@ bool straggler_ended(struct context *context);
 bool straggler_orphans_ended(void);
 /* The context goes: what still runs is kept apart. */
 void straggler_finish(struct context *context);
+/* A thread has been left in a call of the above (shim/phase.h): what it had taken in hand is on its
+ * list again. */
+void straggler_put_back(void);
 
 #endif

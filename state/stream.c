@@ -23,11 +23,21 @@ struct slot {
     cl_event event; /* owned; NULL: the bytes are there already */
     struct mem *mem;
     size_t size;
-    bool first, last; /* of its object */
+    bool first, last;         /* of its object */
+    struct stream_sink *sink; /* that gets it; NULL: none, it goes to the device … */
+    char *to;                 /* … or here */
 };
 
-static struct slot ring[SLOTS];
-static char *memory; /* owned: a chunk for each slot */
+/* Whatever a driver may be writing to. */
+struct ring {
+    struct leftover leftover;
+    struct slot slots[SLOTS];
+    char *memory;                /* owned: a chunk for each slot */
+    const struct driver *driver; /* of `piece`; NULL: there is none */
+    cl_event piece;              /* of a copy of an image's rows */
+};
+
+static struct ring *ring; /* owned; NULL: nothing is on its way */
 static unsigned next;
 static bool stuck; /* a copy may be on its way yet: nobody waits for the others */
 static _Atomic uint64_t done;
@@ -38,15 +48,25 @@ uint64_t stream_done(void)
     return done;
 }
 
+static struct ring *make_ring(void)
+{
+    struct ring *made = calloc(1, sizeof *made);
+    if (!made)
+        return NULL;
+    made->memory = mmap(NULL, SLOTS * STREAM_CHUNK, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (made->memory != MAP_FAILED)
+        return made;
+    free(made);
+    return NULL;
+}
+
 static int have_memory(struct error *err)
 {
-    if (memory)
+    if (!ring)
+        ring = make_ring();
+    if (ring)
         return 0;
-    memory = mmap(NULL, SLOTS * STREAM_CHUNK, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (memory != MAP_FAILED)
-        return 0;
-    memory = NULL;
     error_set(err, 0, "no memory for %zu bytes of contents on their way", SLOTS * STREAM_CHUNK);
     return error_todo(err, "free memory or raise the limit, then try again");
 }
@@ -59,7 +79,7 @@ int stream_prepare(struct error *err)
 
 static char *bytes_of(const struct slot *slot)
 {
-    return memory + (size_t)(slot - ring) * STREAM_CHUNK;
+    return ring->memory + (size_t)(slot - ring->slots) * STREAM_CHUNK;
 }
 
 static int name_mem(const struct mem *mem, struct error *err)
@@ -87,8 +107,9 @@ static int wait_for(struct slot *slot, struct error *err)
         return 0;
     IN_DRIVER(slot->driver->library, &slot->mem->object, false);
     if (stuck) {
-        RELEASE(slot->driver, clReleaseEvent, slot->event);
+        cl_event event = slot->event;
         slot->event = NULL;
+        CALL_RELEASE(slot->driver, clReleaseEvent, event);
         return -1;
     }
     if (copier_wait(slot->driver, &slot->event, 1, slot->size, &stuck, err) == 0)
@@ -108,14 +129,16 @@ static int give(const struct slot *slot, struct stream_sink *sink, struct error 
     return slot->last ? sink->end(sink, err) : 0;
 }
 
-/* Ends what is on its way in a slot; `sink` NULL: to the device. */
-static int retire(struct slot *slot, struct stream_sink *sink, struct error *err)
+/* Ends what is on its way in a slot. */
+static int retire(struct slot *slot, struct error *err)
 {
     if (!slot->driver)
         return 0;
     int result = wait_for(slot, err);
-    if (result == 0 && sink)
-        result = give(slot, sink, err);
+    if (result == 0 && slot->sink)
+        result = give(slot, slot->sink, err);
+    if (result == 0 && slot->to)
+        memcpy(slot->to, bytes_of(slot), slot->size);
     slot->driver = NULL;
     return result;
 }
@@ -123,11 +146,11 @@ static int retire(struct slot *slot, struct stream_sink *sink, struct error *err
 /* The next slot, empty. NULL: what was in it has failed. */
 static struct slot *take_slot(struct mem *mem, struct stream_sink *sink, struct error *err)
 {
-    struct slot *slot = &ring[next];
-    if (retire(slot, sink, err) != 0)
+    struct slot *slot = &ring->slots[next];
+    if (retire(slot, err) != 0)
         return NULL;
     next = (next + 1) % SLOTS;
-    *slot = (struct slot){.mem = mem};
+    *slot = (struct slot){.mem = mem, .sink = sink};
     phase_beat();
     return slot;
 }
@@ -142,11 +165,12 @@ static int read_chunk(struct slot *slot, size_t at, struct error *err)
 {
     struct mem *mem = slot->mem;
     const struct driver *driver = mem->object.driver;
-    cl_int status = driver->clEnqueueReadBuffer(mem->context->copier, mem_real(mem), CL_FALSE, at,
-                                                slot->size, bytes_of(slot), 0, NULL, &slot->event);
-    if (status == CL_SUCCESS)
-        status = driver->clFlush(mem->context->copier);
     slot->driver = driver;
+    cl_int status =
+        CALL(driver->clEnqueueReadBuffer(mem->context->copier, mem_real(mem), CL_FALSE, at,
+                                         slot->size, bytes_of(slot), 0, NULL, &slot->event));
+    if (status == CL_SUCCESS)
+        status = CALL(driver->clFlush(mem->context->copier));
     return status == CL_SUCCESS ? 0 : failed(mem, "clEnqueueReadBuffer", status, err);
 }
 
@@ -167,7 +191,8 @@ static size_t left(const struct mem *mem, size_t at)
     return mem->size - at < STREAM_CHUNK ? mem->size - at : STREAM_CHUNK;
 }
 
-static int buffer_down(struct mem *mem, struct stream_sink *sink, struct error *err)
+/* To the sink, or with none to memory. */
+static int buffer_down(struct mem *mem, struct stream_sink *sink, char *to, struct error *err)
 {
     for (size_t at = 0; at < mem->size; at += STREAM_CHUNK) {
         struct slot *slot = take_slot(mem, sink, err);
@@ -176,6 +201,7 @@ static int buffer_down(struct mem *mem, struct stream_sink *sink, struct error *
         slot->size = left(mem, at);
         slot->first = at == 0;
         slot->last = at + slot->size == mem->size;
+        slot->to = to ? to + at : NULL;
         if (read_chunk(slot, at, err) != 0)
             return -1;
     }
@@ -226,16 +252,17 @@ static int copy_piece(const struct mem *mem, struct piece *piece, size_t size, b
 {
     const struct driver *driver = mem->object.driver;
     cl_command_queue queue = mem->context->copier;
-    cl_event event = NULL;
-    cl_int status =
-        down ? driver->clEnqueueReadImage(queue, mem_real(mem), CL_FALSE, piece->origin,
-                                          piece->region, 0, 0, piece->bytes, 0, NULL, &event)
-             : driver->clEnqueueWriteImage(queue, mem_real(mem), CL_FALSE, piece->origin,
-                                           piece->region, 0, 0, piece->bytes, 0, NULL, &event);
+    ring->driver = driver;
+    cl_int status = down ? CALL(driver->clEnqueueReadImage(queue, mem_real(mem), CL_FALSE,
+                                                           piece->origin, piece->region, 0, 0,
+                                                           piece->bytes, 0, NULL, &ring->piece))
+                         : driver->clEnqueueWriteImage(queue, mem_real(mem), CL_FALSE,
+                                                       piece->origin, piece->region, 0, 0,
+                                                       piece->bytes, 0, NULL, &ring->piece);
     if (status != CL_SUCCESS)
         return failed(mem, down ? "clEnqueueReadImage" : "clEnqueueWriteImage", status, err);
-    driver->clFlush(queue);
-    if (copier_wait(driver, &event, 1, size, &stuck, err) == 0)
+    CALL(driver->clFlush(queue));
+    if (copier_wait(driver, &ring->piece, 1, size, &stuck, err) == 0)
         return 0;
     if (stuck)
         piece->bytes = NULL;
@@ -290,13 +317,20 @@ int stream_down(struct mem *mem, struct stream_sink *sink, struct error *err)
         return -1;
     if (mem->stored && done >= mem->size)
         done -= mem->size; /* it was counted before */
-    return mem->image ? image_down(mem, sink, err) : buffer_down(mem, sink, err);
+    return mem->image ? image_down(mem, sink, err) : buffer_down(mem, sink, NULL, err);
 }
 
-int stream_finish(struct stream_sink *sink, struct error *err)
+int stream_down_to(struct mem *mem, void *to, struct error *err)
 {
-    for (unsigned i = 0; i < SLOTS; i++)
-        if (retire(&ring[(next + i) % SLOTS], sink, err) != 0)
+    if (have_memory(err) != 0 || context_copier(mem->context, err) != 0)
+        return -1;
+    return buffer_down(mem, NULL, to, err);
+}
+
+int stream_finish(struct error *err)
+{
+    for (unsigned i = 0; ring && i < SLOTS; i++)
+        if (retire(&ring->slots[(next + i) % SLOTS], err) != 0)
             return -1;
     return 0;
 }
@@ -304,13 +338,13 @@ int stream_finish(struct stream_sink *sink, struct error *err)
 int stream_memory(uint64_t serial, const void *bytes, size_t size, struct stream_sink *sink,
                   struct error *err)
 {
-    if (have_memory(err) != 0 || stream_finish(sink, err) != 0 ||
+    if (have_memory(err) != 0 || stream_finish(err) != 0 ||
         sink->begin(sink, serial, size, err) != 0)
         return -1;
     for (size_t at = 0; at < size; at += STREAM_CHUNK) {
         size_t part = size - at < STREAM_CHUNK ? size - at : STREAM_CHUNK;
-        memcpy(memory, (const char *)bytes + at, part);
-        if (sink->put(sink, memory, part, err) != 0)
+        memcpy(ring->memory, (const char *)bytes + at, part);
+        if (sink->put(sink, ring->memory, part, err) != 0)
             return -1;
         done += part;
     }
@@ -385,53 +419,90 @@ static bool has_ended(const struct slot *slot)
     cl_int status = CL_COMPLETE;
     if (!slot->driver || !slot->event)
         return true;
-    cl_int code = slot->driver->clGetEventInfo(slot->event, CL_EVENT_COMMAND_EXECUTION_STATUS,
-                                               sizeof status, &status, NULL);
+    cl_int code = CALL(slot->driver->clGetEventInfo(slot->event, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                                                    sizeof status, &status, NULL));
     return code != CL_SUCCESS || status <= CL_COMPLETE;
 }
 
 void stream_settle(void)
 {
     int64_t end = now_ns() + SETTLE_NS;
-    for (unsigned i = 0; i < SLOTS; i++)
-        while (!has_ended(&ring[i]) && now_ns() < end)
+    for (unsigned i = 0; ring && i < SLOTS; i++)
+        while (!has_ended(&ring->slots[i]) && now_ns() < end)
             nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
+/* A copy that comes late must not write into other memory, or nowhere: pages that nobody has are as
+ * good as any. */
+static void keep_mapped(struct ring *old)
+{
+    madvise(old->memory, SLOTS * STREAM_CHUNK, MADV_DONTNEED);
+    free(old);
 }
 
 void stream_give_up(void)
 {
     struct error ignored = {0};
-    for (unsigned i = 0; i < SLOTS; i++) {
-        struct slot *slot = &ring[i];
+    for (unsigned i = 0; ring && i < SLOTS; i++) {
+        struct slot *slot = &ring->slots[i];
         if (slot->driver)
             wait_for(slot, &ignored);
         slot->driver = NULL;
     }
     done -= unended;
     unended = 0;
-    /* A copy that comes late must not write into other memory, or nowhere. */
-    if (stuck)
-        memory = NULL;
+    if (stuck && ring) {
+        keep_mapped(ring);
+        ring = NULL;
+    }
     stuck = false;
 }
 
 void stream_drop(void)
 {
     stream_give_up();
-    if (memory)
-        munmap(memory, SLOTS * STREAM_CHUNK);
-    memory = NULL;
+    if (!ring)
+        return;
+    munmap(ring->memory, SLOTS * STREAM_CHUNK);
+    free(ring);
+    ring = NULL;
 }
 
 void stream_abandon(void)
 {
-    stuck = memory != NULL;
+    stuck = ring != NULL;
+}
+
+static void give_back_event(const struct driver *driver, cl_event event)
+{
+    if (driver && event)
+        RELEASE(driver, clReleaseEvent, event);
+}
+
+static void give_back(struct leftover *leftover)
+{
+    struct ring *old = (struct ring *)leftover;
+    for (unsigned i = 0; i < SLOTS; i++)
+        give_back_event(old->slots[i].driver, old->slots[i].event);
+    give_back_event(old->driver, old->piece);
+    keep_mapped(old);
+}
+
+void stream_leave(struct leftover **leftovers)
+{
+    stuck = false;
+    done = unended = 0;
+    if (!ring)
+        return;
+    ring->leftover = (struct leftover){*leftovers, give_back};
+    *leftovers = &ring->leftover;
+    ring = NULL;
 }
 
 /* What was on its way was the parent's. */
 void stream_forked(void)
 {
-    memset(ring, 0, sizeof ring);
+    ring = NULL;
     next = 0;
     stuck = false;
     done = unended = 0;

@@ -5,6 +5,7 @@
 #ifndef SHADOWCL_STATE_STREAM_H
 #define SHADOWCL_STATE_STREAM_H
 
+#include "shim/phase.h"
 #include "state/mem.h"
 
 #define STREAM_CHUNK ((size_t)1 << 20) /* bytes; the last one of an object may be shorter */
@@ -34,8 +35,10 @@ int stream_memory(uint64_t serial, const void *bytes, size_t size, struct stream
 /* Writes an object's contents to the device by that queue: done when that has ended. */
 int stream_up(struct mem *mem, struct stream_source *source, cl_command_queue queue,
               struct error *err);
-/* Waits for all that is on its way. */
-int stream_finish(struct stream_sink *sink, struct error *err);
+/* Reads a buffer's contents to memory that the driver is not to have: done by stream_finish. */
+int stream_down_to(struct mem *mem, void *to, struct error *err);
+/* Waits for all that is on its way; whoever is to have it has it. */
+int stream_finish(struct error *err);
 /* Waits, a second at most, until the driver has done what is on its way; nothing is taken out. */
 void stream_settle(void);
 /* Waits for it, whatever comes of it; no sink gets it. */
@@ -47,6 +50,9 @@ void stream_drop(void);
 void stream_abandon(void);
 /* In a forked child. */
 void stream_forked(void);
+/* A thread has been left in a call of the driver's that may have to do with it (shim/phase.h): what
+ * is on its way is nobody's, but a leftover. */
+void stream_leave(struct leftover **leftovers);
 /* Bytes that sinks have been given since stream_prepare: also for other threads. */
 uint64_t stream_done(void);
 

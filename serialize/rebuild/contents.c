@@ -99,7 +99,7 @@ int contents_upload(struct rebuild *it, struct error *err)
             stream_up(owner.mem, &source.source, owner.context->copier, err) != 0)
             return -1;
     }
-    return stream_finish(NULL, err);
+    return stream_finish(err);
 }
 
 /* What comes back, chunk by chunk. */
@@ -173,12 +173,11 @@ static int read_all(struct rebuild *it, struct stream_sink *sink, struct error *
         if (owner.mem)
             result = stream_down(owner.mem, sink, err);
         else if (owner.svm)
-            result =
-                stream_finish(sink, err) != 0 ? -1 : svm_down(&owner, all[i].serial, sink, err);
+            result = stream_finish(err) != 0 ? -1 : svm_down(&owner, all[i].serial, sink, err);
         if (result != 0)
             return -1;
     }
-    return stream_finish(sink, err);
+    return stream_finish(err);
 }
 
 int contents_read_back(struct rebuild *it, struct error *err)

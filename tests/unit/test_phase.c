@@ -62,6 +62,14 @@ static void pause_ms(long ms)
         ;
 }
 
+/* In the place of a driver's call. */
+static int call_back_when(_Atomic unsigned *word)
+{
+    while (!atomic_load(word))
+        pause_ms(1);
+    return RESULT;
+}
+
 static int set_up(void **state)
 {
     config.call_patience = 1;
@@ -378,6 +386,159 @@ static void test_allocator_goes_on(void **state)
 }
 #endif
 
+static _Atomic unsigned let_back; /* the call that hangs */
+static _Atomic unsigned after;    /* what has been done after it */
+static _Atomic unsigned given_back;
+
+static int hang_in_call(void *unused)
+{
+    IN_DRIVER(LIBRARY, OBJECT, false);
+    CALL(call_back_when(&let_back));
+    atomic_fetch_add(&after, 1);
+    return RESULT;
+}
+
+struct gift {
+    struct leftover leftover;
+    unsigned place; /* the order in which they are given back */
+};
+
+static void give_back(struct leftover *leftover)
+{
+    ((struct gift *)leftover)->place = atomic_fetch_add(&given_back, 1) + 1;
+}
+
+static struct gift early = {.leftover.give_back = give_back},
+                   kept = {.leftover.give_back = give_back},
+                   last = {.leftover.give_back = give_back};
+
+static int hang_with_gifts(void *unused)
+{
+    phase_keeps(&early.leftover);
+    phase_keeps(&kept.leftover);
+    phase_gave(&early.leftover);
+    return hang_in_call(NULL);
+}
+
+static struct phase *expect_left(int (*act)(void *data))
+{
+    struct phase_place hung;
+    struct phase *left;
+    atomic_store(&let_back, 0);
+    atomic_store(&given_back, 0);
+    atomic_store(&after, 0);
+    assert_int_equal(phase_run_or_leave(act, NULL, &hung, &left), -1);
+    assert_non_null(left);
+    assert_ptr_equal(hung.library, LIBRARY);
+    assert_ptr_equal(hung.object, OBJECT);
+    return left;
+}
+
+static void expect_not_left(int (*act)(void *data))
+{
+    struct phase_place hung;
+    struct phase *left;
+    assert_int_equal(phase_run_or_leave(act, NULL, &hung, &left), RESULT);
+    assert_null(left);
+    assert_null(hung.library);
+}
+
+static void wait_for_gifts(unsigned count)
+{
+    for (int i = 0; i < 5000 && atomic_load(&given_back) < count; i++)
+        pause_ms(1);
+    assert_int_equal(atomic_load(&given_back), count);
+}
+
+/* Not when the call comes back before others have done with it, nor after. */
+static void test_left_thread_goes_no_further(void **state)
+{
+    struct phase *left = expect_left(hang_with_gifts);
+    atomic_store(&let_back, 1);
+    pause_ms(100);
+    assert_int_equal(atomic_load(&given_back), 0);
+    phase_settle(left, &last.leftover);
+    wait_for_gifts(2);
+    assert_int_equal(atomic_load(&after), 0);
+    assert_int_equal(kept.place, 1);
+    assert_int_equal(last.place, 2);
+    assert_int_equal(early.place, 0);
+}
+
+/* It passes a closed gate, and is nobody who is lent to a driver. */
+static void test_left_thread_is_not_at_the_gate(void **state)
+{
+    struct error err = {0};
+    struct phase *left = expect_left(hang_in_call);
+    assert_int_equal(gate_lent_thread(), 0);
+    assert_int_equal(gate_close(now_ns() + 1000000000, &err), 0);
+    gate_open();
+    phase_settle(left, &last.leftover);
+    atomic_store(&let_back, 1);
+    wait_for_gifts(1);
+}
+
+static void test_only_calls_are_left(void **state)
+{
+    expect_not_left(sleep_in_driver);
+}
+
+static int pause_in_call(void)
+{
+    pause_ms(300);
+    return RESULT;
+}
+
+static int call_often(void *unused)
+{
+    IN_DRIVER(LIBRARY, OBJECT, false);
+    for (int i = 0; i < 7; i++)
+        CALL(pause_in_call());
+    return RESULT;
+}
+
+static void test_many_short_calls_are_not_left(void **state)
+{
+    expect_not_left(call_often);
+}
+
+static int destroy_slowly(void *unused)
+{
+    IN_DRIVER(LIBRARY, OBJECT, false);
+    NOT_LEFT();
+    CALL((pause_ms(2500), 0));
+    return RESULT;
+}
+
+static void test_what_must_not_be_done_by_halves_is_waited_for(void **state)
+{
+    expect_not_left(destroy_slowly);
+}
+
+/* The driver calls us, and that calls the driver. */
+static int call_inside(void)
+{
+    CALL(pause_in_call());
+    return call_back_when(&let_back);
+}
+
+static int hang_inside(void *unused)
+{
+    IN_DRIVER(LIBRARY, OBJECT, false);
+    CALL(call_inside());
+    atomic_fetch_add(&after, 1);
+    return RESULT;
+}
+
+static void test_call_in_a_call_is_part_of_it(void **state)
+{
+    struct phase *left = expect_left(hang_inside);
+    phase_settle(left, &last.leftover);
+    atomic_store(&let_back, 1);
+    wait_for_gifts(1);
+    assert_int_equal(atomic_load(&after), 0);
+}
+
 /* One that is gone for good is nobody who is lent to a driver. */
 static void test_frozen_thread_is_not_at_the_gate(void **state)
 {
@@ -406,6 +567,12 @@ int main(void)
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(test_allocator_goes_on),
 #endif
+        cmocka_unit_test(test_left_thread_goes_no_further),
+        cmocka_unit_test(test_left_thread_is_not_at_the_gate),
+        cmocka_unit_test(test_only_calls_are_left),
+        cmocka_unit_test(test_many_short_calls_are_not_left),
+        cmocka_unit_test(test_what_must_not_be_done_by_halves_is_waited_for),
+        cmocka_unit_test(test_call_in_a_call_is_part_of_it),
         cmocka_unit_test(test_frozen_thread_is_not_at_the_gate),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);

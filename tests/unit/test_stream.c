@@ -102,7 +102,7 @@ static void expect_whole(void)
     status = CL_COMPLETE;
     taken = 0;
     assert_int_equal(stream_down(&buffer, &sink, &err), 0);
-    assert_int_equal(stream_finish(&sink, &err), 0);
+    assert_int_equal(stream_finish(&err), 0);
     assert_int_equal(taken, SIZE);
 }
 
@@ -121,7 +121,7 @@ static void test_memory_stays_for_a_copy_that_does_not_end(void **state)
     assert_int_equal(stream_prepare(&err), 0);
     status = CL_RUNNING;
     assert_int_equal(stream_down(&buffer, &sink, &err), 0);
-    assert_int_equal(stream_finish(&sink, &err), -1);
+    assert_int_equal(stream_finish(&err), -1);
     stream_drop();
     char *late = where_to;
     expect_whole();
@@ -199,7 +199,7 @@ static void test_what_is_given_up_does_not_count(void **state)
     assert_int_equal(stream_prepare(&err), 0);
     expect_whole();
     assert_int_equal(stream_down(&large, &full, &err), 0);
-    assert_int_equal(stream_finish(&full, &err), -1);
+    assert_int_equal(stream_finish(&err), -1);
     assert_string_equal(err.reason, "no room");
     stream_give_up();
     assert_int_equal(stream_done(), SIZE);

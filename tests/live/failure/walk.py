@@ -4,13 +4,17 @@
 turn. After that the program must run with the right contents, or be suspended and come back with
 them; the next call then fails in the same program, or in a fresh one (--fresh). With --gone the
 device is pulled out at that call, and stays away: what is suspended must come back on another; what
-runs on has its contents when the device is put back. With --hang calls of the resume don't come back:
-it must stay suspended, and be resumed in a fresh instance of the driver. With --image contents go to an image file.
+runs on has its contents when the device is put back. With --hang calls don't come back. In a drain
+or capture: the program must run on with that driver, be refused a suspend until the call has come
+back after all, and then be suspended and resumed. In a release: the suspend is done with a warning.
+In a resume: it must stay suspended. In both it is then resumed in a fresh instance of the driver.
+With --image contents go to an image file.
 Prints the table of steps and outcomes."""
 
 import argparse
 import queue
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -95,10 +99,12 @@ class Walker:
                 end = self.victim.fate()
             return name, phase, f"WRONG: {failure}; the program: {end}; before: {answer}"
 
-    def hang_one(self, number):
-        """As fail_one, of the resume's calls. (In a suspend, only a release is given up.)"""
-        self.victim.suspend(*self.where_to)
+    def hang_one(self, number, phase):
+        """As fail_one; the number is the call's in that phase."""
         self.calls.unlink(missing_ok=True)
+        if phase == "suspend":
+            return self.hang_in_suspend(number)
+        self.victim.suspend(*self.where_to)
         self.machine.set_faults(f"hang * {number}\nlog {self.calls}\n")
         code, answer = self.machine.shadowcl("resume", self.victim.pid)
         names = self.calls.read_text().splitlines()
@@ -113,6 +119,45 @@ class Walker:
             return name, "resume", self.recover(None, code, "resume fails")
         except Failure as failure:
             return name, "resume", f"WRONG: {failure}; before: {answer}"
+
+    def hang_in_suspend(self, number):
+        self.machine.set_faults(f"hang * {number}\nlog {self.calls}\n")
+        code, answer = self.machine.shadowcl("suspend", self.victim.pid, *self.where_to)
+        names = self.calls.read_text().splitlines()
+        if len(names) < number:
+            self.machine.set_faults("")
+            return "-", "-", "there were fewer calls this time"
+        name = names[number - 1]
+        try:
+            return name, "suspend", self.live_with_hang(code, answer)
+        except Failure as failure:
+            return name, "suspend", f"WRONG: {failure}; before: {answer}"
+
+    def live_with_hang(self, code, answer):
+        told = answer["error"]["reason"] if code else " ".join(answer["warnings"])
+        expect("has not come back" in told, f"it is not told: {answer}")
+        if code:
+            expect(self.victim.state() == "running", f"the state is {self.victim.state()}")
+            self.victim.check("while the call hangs")
+            self.victim.refused("running", "suspend", *self.where_to, reason="is in it yet")
+        self.machine.set_faults("")
+        if code:
+            self.suspend_at_last()
+        expect(not self.victim.held(self.node()), f"held: {self.victim.held(self.node())}")
+        self.machine.swap(self.node())
+        self.victim.resume()
+        return self.recover(None, 0, "suspend fails, runs on, suspended later" if code else
+                            "suspend done, warning")
+
+    def suspend_at_last(self):
+        """The call is about to come back."""
+        for _ in range(400):
+            code, answer = self.machine.shadowcl("suspend", self.victim.pid, *self.where_to)
+            if code == 0:
+                return
+            expect("is in it yet" in answer["error"]["reason"], answer)
+            time.sleep(0.05)
+        raise Failure("the call that was let go has not come back")
 
     def recover(self, _, code, outcome):
         """The program runs or can be resumed."""
@@ -165,8 +210,10 @@ class Walkers:
                 walker = self.idle.get_nowait()
             except queue.Empty:
                 walker = Walker(self.told)
-            one = walker.hang_one if self.told.hang else walker.fail_one
-            outcome = one(call[0])
+            if self.told.hang:
+                outcome = walker.hang_one(call[0], call[2])
+            else:
+                outcome = walker.fail_one(call[0])
         except Failure as failure:
             return *call, f"WRONG: {failure}"
         if self.told.fresh or outcome[2].startswith("WRONG"):
@@ -192,14 +239,16 @@ class Walkers:
 
 def choose(calls, every, hang):
     """All calls, or of each name and phase the first, the second and the last; of those that hang,
-    which take their time, every tenth and the last."""
-    if hang and not every:
-        return calls[:-1:10] + calls[-1:]
+    which take their time, of each name in the suspend the first, and every tenth of the resume."""
+    if every:
+        return calls
     places = {}
     for number, name, phase in calls:
         places.setdefault((name, phase), []).append((number, name, phase))
-    if every:
-        return calls
+    if hang:
+        resume = [call for call in calls if call[2] == "resume"]
+        return [group[0] for (_, phase), group in places.items()
+                if phase == "suspend"] + resume[:-1:10] + resume[-1:]
     return sorted({place for group in places.values() for place in (*group[:2], group[-1])})
 
 
@@ -208,9 +257,8 @@ def walk(told):
     names, suspend = walker.record()
     walker.close()
     calls = [(i + 1, name, "suspend" if i < suspend else "resume") for i, name in enumerate(names)]
-    if told.hang:
-        calls = [(i + 1, name, "resume") for i, name in enumerate(names[suspend:])]
-        suspend = 0
+    if told.hang:  # the resume is its own count, since a suspend comes before it
+        calls[suspend:] = [(i + 1, name, "resume") for i, name in enumerate(names[suspend:])]
     chosen = choose(calls, told.every, told.hang)
     how = "the device goes" if told.gone else "it hangs" if told.hang else f"error {told.error}"
     print(f"{len(calls)} calls, {suspend} of them in the suspend; mapping {told.mapping}, "
@@ -226,7 +274,7 @@ def walk(told):
     for outcome, count in outcomes.most_common():
         print(f"{count:4} {outcome}")
     # A walk in which no call's failure is felt has made none fail.
-    steps = ("resume fails",) if told.hang else ("suspend fails", "resume fails")
+    steps = ("suspend fails", "resume fails")
     felt = [any(o.startswith(step) for o in outcomes) for step in steps]
     return wrong + outcomes["WRONG"] + (not all(felt))
 
