@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "shim/gate.h"
+#include "shim/leave.h"
 #include "shim/owner.h"
 #include "shim/thread.h"
 #include "state/program_ahead.h"
@@ -107,6 +108,8 @@ struct part {
     struct trial *trial;
     unsigned number;
     pthread_t thread;
+    bool left;        /* it was, in a driver's call */
+    struct error err; /* then */
 };
 
 /* The program's end waits for the owner first, whom a move has lent only. */
@@ -115,15 +118,37 @@ static bool shall_stop(void)
     return atomic_load(&stopping) || owner_is_ending();
 }
 
-static void *work(void *data)
+/* It is not let through a closed gate: it is as good as one of the program's. */
+static int work_inside(void *data)
 {
     const struct part *part = data;
     bool more = true;
+    gate_unlend();
     while (more && !shall_stop()) {
         go_inside();
         more = trial_step(part->trial, part->number);
         come_out();
     }
+    gate_lend();
+    return 0;
+}
+
+/* Nobody waits for the thread any more, neither who closes the gate nor who forks. */
+static void leave(void *data, struct leftover **leftovers)
+{
+    struct part *part = data;
+    trial_explain_left(part->trial, part->number, &part->err);
+    trial_leave(part->trial, part->number, leftovers);
+    atomic_store(&stopping, true);
+    atomic_fetch_sub(&inside, 1);
+}
+
+/* Watches another thread that does it. */
+static void *work(void *data)
+{
+    struct part *part = data;
+    const struct leave_job job = {.act = work_inside, .data = part, .clean = leave, .apart = true};
+    leave_run(&job, &part->left, &part->err);
     return NULL;
 }
 
@@ -138,7 +163,7 @@ static unsigned count_threads(const struct trial *trial)
 }
 
 /* This thread is one of them. */
-static void work_together(struct trial *trial)
+static int work_together(struct trial *trial, struct error *err)
 {
     struct part parts[TRIAL_THREADS];
     unsigned wanted = count_threads(trial), started = 1;
@@ -149,16 +174,45 @@ static void work_together(struct trial *trial)
     }
     parts[0] = (struct part){.trial = trial};
     work(&parts[0]);
-    while (started-- > 1)
-        pthread_join(parts[started].thread, NULL);
+    int result = 0;
+    while (started-- > 0) {
+        if (started)
+            pthread_join(parts[started].thread, NULL);
+        if (parts[started].left) {
+            *err = parts[started].err;
+            result = -1;
+        }
+    }
+    return result;
+}
+
+static int close_inside(void *trial)
+{
+    gate_unlend();
+    go_inside();
+    trial_close(trial);
+    come_out();
+    gate_lend();
+    return 0;
+}
+
+static void leave_closing(void *trial, struct leftover **leftovers)
+{
+    trial_leave(trial, 0, leftovers);
+    atomic_fetch_sub(&inside, 1);
 }
 
 int ahead_run(struct trial *trial, struct error *err)
 {
-    work_together(trial);
-    go_inside();
-    trial_close(trial);
-    come_out();
+    const struct leave_job closing = {
+        .act = close_inside, .data = trial, .clean = leave_closing, .apart = true};
+    bool left;
+    int result = work_together(trial, err);
+    struct error unsaid = {0};
+    if (leave_run(&closing, &left, result ? &unsaid : err) != 0)
+        result = -1;
+    if (result != 0)
+        return -1;
     if (!shall_stop() || atomic_load(&trial->next) >= trial->count)
         return 0;
     error_set(err, 0, "a suspend, or the program's end, came before all programs were built");

@@ -7,6 +7,7 @@
 
 #include "shim/compatible_image.h"
 #include "shim/objects.h"
+#include "shim/phase.h"
 #include "state/command_buffer.h"
 #include "state/kernel.h"
 #include "state/mem.h"
@@ -31,7 +32,7 @@ struct other {
 
 static bool ask(struct other *other, cl_device_info param, size_t size, void *value)
 {
-    cl_int status = other->driver->clGetDeviceInfo(other->real, param, size, value, NULL);
+    cl_int status = CALL(other->driver->clGetDeviceInfo(other->real, param, size, value, NULL));
     other->unsure |= status != CL_SUCCESS;
     return status == CL_SUCCESS;
 }

@@ -11,7 +11,7 @@ static size_t ask_size(struct image_target *target, cl_device_info param)
 {
     size_t size = 0;
     cl_int status =
-        target->driver->clGetDeviceInfo(target->device, param, sizeof size, &size, NULL);
+        CALL(target->driver->clGetDeviceInfo(target->device, param, sizeof size, &size, NULL));
     target->unsure |= status != CL_SUCCESS;
     return size;
 }
@@ -59,18 +59,56 @@ static int check_extents(struct image_target *target, const struct mem *mem, str
     return 0;
 }
 
+/* Given back even where the thread is left in the midst of it all. */
+struct asked_context {
+    struct leftover leftover;
+    const struct driver *driver;
+    cl_context context;
+};
+
+/* In a call in which it may open its device, and in which the thread may be left. */
+static const struct driver *opening;
+
+static void give_back(struct leftover *leftover)
+{
+    struct asked_context *asked = (struct asked_context *)leftover;
+    cl_context context = asked->context;
+    asked->context = NULL;
+    if (context)
+        CALL_RELEASE(asked->driver, clReleaseContext, context);
+    phase_gave(leftover);
+    free(asked);
+}
+
+void image_target_leave(void *unused, struct leftover **leftovers)
+{
+    if (opening)
+        loader_watched(opening, true);
+    opening = NULL;
+}
+
 static bool open_context(struct image_target *target, struct error *err)
 {
-    cl_int status = CL_SUCCESS;
-    if (target->context)
+    cl_int status = CL_OUT_OF_HOST_MEMORY;
+    if (target->asked)
         return true;
-    bool watching = loader_watch();
-    target->context =
-        target->driver->clCreateContext(NULL, 1, &target->device, NULL, NULL, &status);
-    loader_watched(target->driver, watching);
-    if (status == CL_SUCCESS && target->context)
+    struct asked_context *asked = calloc(1, sizeof *asked);
+    if (asked) {
+        *asked = (struct asked_context){.leftover.give_back = give_back, .driver = target->driver};
+        phase_keeps(&asked->leftover);
+        bool watching = loader_watch();
+        opening = watching && phase_self && phase_self->leaves ? target->driver : NULL;
+        CALL(asked->context =
+                 target->driver->clCreateContext(NULL, 1, &target->device, NULL, NULL, &status));
+        opening = NULL;
+        loader_watched(target->driver, watching);
+    }
+    if (asked && status == CL_SUCCESS && asked->context) {
+        target->asked = asked;
         return true;
-    target->context = NULL;
+    }
+    if (asked)
+        give_back(&asked->leftover);
     target->unsure = true;
     error_set(err, 0, "no context to ask for image formats can be made there (%d)", status);
     return false;
@@ -89,15 +127,16 @@ static int check_format(struct image_target *target, const struct mem *mem, stru
     cl_image_format wanted = image_format(mem->image);
     const struct driver *driver = target->driver;
     cl_uint count = 0;
-    cl_int status = driver->clGetSupportedImageFormats(target->context, use_of(mem), mem->type, 0,
-                                                       NULL, &count);
+    cl_context context = target->asked->context;
+    cl_int status =
+        CALL(driver->clGetSupportedImageFormats(context, use_of(mem), mem->type, 0, NULL, &count));
     cl_image_format *formats = calloc(count + 1, sizeof *formats);
     target->unsure |= !formats;
     if (!formats)
         return error_set(err, 0, "no memory for the list of image formats");
     if (status == CL_SUCCESS && count)
-        status = driver->clGetSupportedImageFormats(target->context, use_of(mem), mem->type, count,
-                                                    formats, NULL);
+        status = CALL(driver->clGetSupportedImageFormats(context, use_of(mem), mem->type, count,
+                                                         formats, NULL));
     target->unsure |= status != CL_SUCCESS;
     if (status != CL_SUCCESS)
         count = 0;
@@ -122,7 +161,7 @@ int image_target_check(struct image_target *target, const struct mem *mem, struc
 
 void image_target_finish(struct image_target *target)
 {
-    if (target->context)
-        target->driver->clReleaseContext(target->context);
-    target->context = NULL;
+    if (target->asked)
+        give_back(&target->asked->leftover);
+    target->asked = NULL;
 }

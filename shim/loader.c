@@ -37,8 +37,10 @@ struct library {
     atomic_bool had_device; /* this instance has had a device node open */
     bool stale; /* the last instance stays mapped and has had a device: not to be used again */
     bool hung;  /* a call into the last instance never came back: not to be touched again */
-    unsigned abandoned; /* instances, so many */
-    void *pin;          /* keeps `space` from becoming somebody else's; NULL: it is not kept */
+    unsigned abandoned;        /* instances, so many */
+    _Atomic unsigned left;     /* threads that are in a call into this instance yet */
+    _Atomic unsigned instance; /* its number */
+    void *pin; /* keeps `space` from becoming somebody else's; NULL: it is not kept */
     void (*_Atomic ready_thread)(void); /* of the C library in `space`: see loader_ready_thread */
     char why[600];                      /* the last reload failed with this; empty: it did not */
 };
@@ -163,10 +165,26 @@ static bool will_stay(const struct library *library)
     return false;
 }
 
+/* Not closed: somebody is in it. */
+static void close_eyes(struct library *library)
+{
+    residue_give_up();
+    library->handle = NULL;
+    library->hung = true;
+    library->tried = false;
+    library->had_device = false;
+    atomic_store(&library->left, 0);
+}
+
 static void close_instance(struct library *library)
 {
     if (!library->handle)
         return;
+    atomic_fetch_add(&library->instance, 1);
+    if (atomic_load(&library->left)) {
+        close_eyes(library);
+        return;
+    }
     /* A fresh instance that has not had a device (the resume failed before) is used for one more
      * try: there are only so many. Not for ever, since it may have looked for devices already and
      * never look again. */
@@ -426,10 +444,26 @@ void loader_abandon(struct library *library)
         if (driver_of(platforms[i])->library == library)
             silence(driver_of(platforms[i]));
     library->handle = NULL;
+    atomic_fetch_add(&library->instance, 1);
+    atomic_store(&library->left, 0);
     library->abandoned++;
     library->hung = true;
     library->tried = false;
     library->had_device = false;
+}
+
+unsigned loader_leave(struct library *library)
+{
+    atomic_fetch_add(&library->left, 1);
+    return atomic_load(&library->instance);
+}
+
+bool loader_come_back(struct library *library, unsigned instance)
+{
+    if (atomic_load(&library->instance) != instance)
+        return false;
+    atomic_fetch_sub(&library->left, 1);
+    return true;
 }
 
 bool loader_fresh(struct library *library)
@@ -501,7 +535,9 @@ int loader_prepare(struct error *err)
         return 0;
     for (size_t i = 0; i < num_libraries; i++) {
         struct library *library = &libraries[i];
-        if (!library->handle || !library->had_device || library->fresh || !will_stay(library))
+        if (!library->handle || library->fresh)
+            continue;
+        if (!atomic_load(&library->left) && !(library->had_device && will_stay(library)))
             continue;
         library->fresh = open_fresh(library->path);
         if (!library->fresh)
@@ -547,6 +583,7 @@ void loader_enumerate(struct platform *platform)
 {
     if (atomic_load(&platform->enumerated))
         return;
+    NOT_LEFT();
     IN_DRIVER(driver_of(platform)->library, NULL, false);
     bool watching = residue_enter(true);
     platform_enumerate(platform);

@@ -7,10 +7,13 @@
 
 #include "shim/ahead.h"
 #include "shim/compatible.h"
+#include "shim/compatible_image.h"
 #include "shim/gate.h"
+#include "shim/leave.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
 #include "shim/phase.h"
+#include "shim/reap.h"
 #include "shim/trial.h"
 #include "state/context.h"
 
@@ -216,23 +219,37 @@ static int compare_all(const struct used *used, bool all, bool strict,
     return result;
 }
 
-/* The gate is closed, and the drivers are loaded. */
-static int check_closed(const char *specs, bool strict, struct trial *trial,
-                        struct findings *findings, struct report *report, struct error *err)
+/* What is asked. */
+struct comparison {
+    const char *specs;
+    bool strict;
+    struct trial *trial;
+    struct findings *findings;
+    struct report *report;
+    struct error *err;
+};
+
+static int compare_objects(const struct comparison *c, struct object *const *objects, size_t count)
 {
     struct used used = {0};
+    find_used(&used, objects, count);
+    enumerate_all();
+    if (find_targets(c->specs, &used, c->err) != 0 || check_targets(&used, c->err) != 0)
+        return -1;
+    return compare_all(&used, false, c->strict, objects, count, c->trial, c->findings, c->report,
+                       c->err);
+}
+
+/* The gate is closed, and the drivers are loaded. */
+static int check_closed(void *data)
+{
+    const struct comparison *c = data;
     size_t count = 0;
     object_reap();
     struct object **objects = object_list(false, &count);
     if (!objects)
-        return error_set(err, 0, "no memory for the list of objects");
-    find_used(&used, objects, count);
-    enumerate_all();
-    int result = find_targets(specs, &used, err);
-    if (result == 0)
-        result = check_targets(&used, err);
-    if (result == 0)
-        result = compare_all(&used, false, strict, objects, count, trial, findings, report, err);
+        return error_set(c->err, 0, "no memory for the list of objects");
+    int result = compare_objects(c, objects, count);
     free(objects);
     return result;
 }
@@ -240,15 +257,19 @@ static int check_closed(const char *specs, bool strict, struct trial *trial,
 int placement_compare(int64_t deadline, const char *specs, bool strict, struct trial *trial,
                       struct findings *findings, struct report *report, struct error *err)
 {
+    struct comparison comparison = {specs, strict, trial, findings, report, err};
+    const struct leave_job job = {
+        .act = check_closed, .data = &comparison, .clean = image_target_leave};
+    bool left;
+    if (leave_refuse(err) != 0)
+        return -1;
     if (gate_close(deadline, err) != 0) {
-        object_reap_late();
+        reap_late();
         return -1;
     }
-    gate_lend();
-    int result = check_closed(specs, strict, trial, findings, report, err);
-    gate_unlend();
+    int result = leave_run(&job, &left, err);
     gate_open();
-    object_reap_late();
+    reap_late();
     return result;
 }
 

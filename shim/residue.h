@@ -41,6 +41,9 @@ bool residue_leave(bool watching);
 /* For a thread that will never leave its call; with the gate closed, so that it is the only one.
  * Its driver's other threads may go on: from now on memory is put over mappings that are taken. */
 bool residue_leave_all(void);
+/* A driver is not closed, and a thread is in it that may come back from where it is: from now on
+ * memory is put over mappings that are taken. */
+void residue_give_up(void);
 void residue_forked(void);
 
 /* Fails, naming it, when something stands that is not a driver's, or of which it can't be told: GL,

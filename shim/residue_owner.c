@@ -118,6 +118,13 @@ bool residue_leave_all(void)
     return added;
 }
 
+void residue_give_up(void)
+{
+    pthread_mutex_lock(&lock);
+    gave_up = true;
+    pthread_mutex_unlock(&lock);
+}
+
 void residue_forked(void)
 {
     pthread_mutex_init(&lock, NULL);

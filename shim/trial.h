@@ -5,6 +5,7 @@
 #define SHADOWCL_SHIM_TRIAL_H
 
 #include "shim/findings.h"
+#include "shim/phase.h"
 #include "state/device.h"
 
 #define TRIAL_THREADS 4 /* at most; the program wants the processors too */
@@ -19,6 +20,8 @@ struct trial {
     struct site *sites; /* owned */
     _Atomic size_t next;
     atomic_bool failed;
+    struct visit *visits[TRIAL_THREADS]; /* owned: what each thread is at */
+    atomic_bool left; /* some thread is in a call of the driver's yet, with parts of this */
 };
 
 /* How many programs were built, and of how many the binaries were there already. */
@@ -33,6 +36,11 @@ int trial_note(struct trial *trial, const struct device *from, struct device *to
  * is the caller's thing. */
 bool trial_step(struct trial *trial, unsigned thread);
 void trial_close(struct trial *trial);
+/* Of a thread that was left in a call (shim/phase.h): what it has there is a leftover, and all that
+ * it may be looking at stays for ever. */
+void trial_leave(struct trial *trial, unsigned thread, struct leftover **leftovers);
+/* What it was at, in the error that names the driver. */
+void trial_explain_left(const struct trial *trial, unsigned thread, struct error *err);
 /* err names the first that can't be built; with `findings` (may be NULL) all of them are put there,
  * and the result is 0. */
 int trial_tell(const struct trial *trial, struct findings *findings, struct trial_result *result,

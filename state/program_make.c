@@ -6,57 +6,67 @@
 
 #include "shim/phase.h"
 
-static cl_program from_binaries(const struct targets *to, const struct origin *origin, cl_int *err)
+/* The program that is made goes to *real in the call itself: it is known to who is left there. */
+static void from_binaries(const struct targets *to, const struct origin *origin, cl_program *real,
+                          cl_int *err)
 {
     *err = CL_INVALID_BINARY;
     if (origin->num_binaries != to->count)
-        return NULL;
+        return;
     size_t *sizes = calloc(to->count, sizeof *sizes);
     const unsigned char **bytes = calloc(to->count, sizeof *bytes);
-    cl_program real = NULL;
     *err = CL_OUT_OF_HOST_MEMORY;
     for (cl_uint i = 0; i < to->count && sizes && bytes; i++) {
         sizes[i] = origin->binaries[i].size;
         bytes[i] = origin->binaries[i].bytes;
     }
     if (sizes && bytes)
-        real = to->driver->clCreateProgramWithBinary(to->context, to->count, to->devices, sizes,
-                                                     bytes, NULL, err);
+        CALL(*real = to->driver->clCreateProgramWithBinary(to->context, to->count, to->devices,
+                                                           sizes, bytes, NULL, err));
     free(bytes);
     free(sizes);
-    return real;
 }
 
-static cl_program from_il(const struct targets *to, const struct origin *origin, cl_int *err)
+static void from_il(const struct targets *to, const struct origin *origin, cl_program *real,
+                    cl_int *err)
 {
-    if (to->driver->clCreateProgramWithIL && to->driver->version >= 210)
-        return to->driver->clCreateProgramWithIL(to->context, origin->text, origin->size, err);
+    const struct driver *driver = to->driver;
+    if (driver->clCreateProgramWithIL && driver->version >= 210) {
+        CALL(*real = driver->clCreateProgramWithIL(to->context, origin->text, origin->size, err));
+        return;
+    }
     clCreateProgramWithILKHR_fn create =
-        (clCreateProgramWithILKHR_fn)driver_extension(to->driver, "clCreateProgramWithILKHR");
+        (clCreateProgramWithILKHR_fn)driver_extension(driver, "clCreateProgramWithILKHR");
     *err = CL_INVALID_OPERATION;
-    return create ? create(to->context, origin->text, origin->size, err) : NULL;
+    if (create)
+        CALL(*real = create(to->context, origin->text, origin->size, err));
 }
 
-static cl_program create(const struct targets *to, const struct origin *origin, cl_int *err)
+static void create(const struct targets *to, const struct origin *origin, cl_program *real,
+                   cl_int *err)
 {
+    const struct driver *driver = to->driver;
     const char *text = origin->text;
+    *real = NULL;
+    *err = CL_INVALID_OPERATION;
     switch (origin->kind) {
     case ORIGIN_SOURCE:
-        return to->driver->clCreateProgramWithSource(to->context, 1, &text, &origin->size, err);
+        CALL(*real = driver->clCreateProgramWithSource(to->context, 1, &text, &origin->size, err));
+        break;
     case ORIGIN_IL:
-        return from_il(to, origin, err);
+        from_il(to, origin, real, err);
+        break;
     case ORIGIN_BINARY:
-        return from_binaries(to, origin, err);
+        from_binaries(to, origin, real, err);
+        break;
     case ORIGIN_BUILT_IN:
-        if (!to->driver->clCreateProgramWithBuiltInKernels)
-            break;
-        return to->driver->clCreateProgramWithBuiltInKernels(to->context, to->count, to->devices,
-                                                             text, err);
+        if (driver->clCreateProgramWithBuiltInKernels)
+            CALL(*real = driver->clCreateProgramWithBuiltInKernels(to->context, to->count,
+                                                                   to->devices, text, err));
+        break;
     case ORIGIN_LINK:
         break;
     }
-    *err = CL_INVALID_OPERATION;
-    return NULL;
 }
 
 cl_int make_constants(const struct targets *to, const struct recipe *recipe, cl_program real)
@@ -65,8 +75,8 @@ cl_int make_constants(const struct targets *to, const struct recipe *recipe, cl_
     for (cl_uint i = 0; i < recipe->num_constants && err == CL_SUCCESS; i++) {
         const struct constant *constant = &recipe->constants[i];
         err = to->driver->clSetProgramSpecializationConstant
-                  ? to->driver->clSetProgramSpecializationConstant(real, constant->id,
-                                                                   constant->size, constant->value)
+                  ? CALL(to->driver->clSetProgramSpecializationConstant(
+                        real, constant->id, constant->size, constant->value))
                   : CL_INVALID_OPERATION;
     }
     return err;
@@ -76,10 +86,11 @@ cl_int make_origin(const struct targets *to, const struct origin *origin, cl_pro
 {
     cl_int err;
     phase_beat();
-    *real = create(to, origin, &err);
+    create(to, origin, real, &err);
     if (*real && err != CL_SUCCESS) {
-        RELEASE(to->driver, clReleaseProgram, *real);
+        cl_program useless = *real;
         *real = NULL;
+        CALL_RELEASE(to->driver, clReleaseProgram, useless);
     }
     return err;
 }
@@ -88,7 +99,7 @@ static void release_all(const struct targets *to, cl_program *programs, cl_uint 
 {
     for (cl_uint i = 0; i < count && programs; i++)
         if (programs[i])
-            RELEASE(to->driver, clReleaseProgram, programs[i]);
+            CALL_RELEASE(to->driver, clReleaseProgram, programs[i]);
     free(programs);
 }
 
@@ -102,12 +113,12 @@ static cl_int compile(const struct targets *to, const struct recipe *recipe, cl_
     cl_int err = headers && names ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
     for (cl_uint i = 0; i < count && err == CL_SUCCESS; i++) {
         names[i] = recipe->headers[i].name;
-        headers[i] = create(to, recipe->headers[i].origin, &err);
+        create(to, recipe->headers[i].origin, &headers[i], &err);
     }
     if (err == CL_SUCCESS)
-        err =
-            to->driver->clCompileProgram(real, to->count, to->devices, recipe->options, count,
-                                         count ? headers : NULL, count ? names : NULL, NULL, NULL);
+        err = CALL(to->driver->clCompileProgram(real, to->count, to->devices, recipe->options,
+                                                count, count ? headers : NULL, count ? names : NULL,
+                                                NULL, NULL));
     release_all(to, headers, count);
     free(names);
     return err;
@@ -123,7 +134,8 @@ cl_int make_step(const struct targets *to, const struct recipe *recipe, cl_progr
     phase_beat();
     if (recipe->step == STEP_COMPILE)
         return compile(to, recipe, real);
-    return to->driver->clBuildProgram(real, to->count, to->devices, recipe->options, NULL, NULL);
+    return CALL(
+        to->driver->clBuildProgram(real, to->count, to->devices, recipe->options, NULL, NULL));
 }
 
 /* The one that was made first, of the devices that are wanted. NULL: none is. */
@@ -173,8 +185,8 @@ static cl_int link_inputs(const struct targets *to, const struct recipe *recipe,
         err = make(to, recipe->inputs[i], depth, &inputs[i]);
     phase_beat();
     if (err == CL_SUCCESS)
-        *real = to->driver->clLinkProgram(to->context, to->count, to->devices, recipe->options,
-                                          count, inputs, NULL, NULL, &err);
+        CALL(*real = to->driver->clLinkProgram(to->context, to->count, to->devices, recipe->options,
+                                               count, inputs, NULL, NULL, &err));
     release_all(to, inputs, count);
     return err;
 }

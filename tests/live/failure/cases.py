@@ -491,6 +491,100 @@ def come_back(machine, victim, when):
     victim.check(when)
 
 
+def left_alone(machine, victim, fault, *words, verb="suspend"):
+    """A call never comes back while the device is still to be used: the program runs on with it, and
+    is not suspended until the call has come back after all."""
+    machine.set_faults(fault)
+    start = time.monotonic()
+    victim.refused("running", verb, *words, reason="has not come back from a call in 2 s")
+    expect(time.monotonic() - start < 50, f"{fault}: the call was waited for")
+    victim.check(f"{fault}: while the call has not come back")
+    start = time.monotonic()
+    victim.refused("running", "suspend", reason="is in it yet")
+    expect(time.monotonic() - start < 2, f"{fault}: the second suspend is not refused at once")
+    machine.set_faults("")
+    suspend_at_last(victim)
+    expect(not victim.held(machine.nodes[0]), f"{fault}: held: {victim.held(machine.nodes[0])}")
+    come_back(machine, victim, f"{fault}: after the call has come back")
+
+
+def suspend_at_last(victim):
+    """The call is about to come back."""
+    end = time.monotonic() + 20
+    while True:
+        code, answer = victim.machine.shadowcl("suspend", victim.pid)
+        if code == 0:
+            return
+        expect("is in it yet" in answer["error"]["reason"], answer)
+        expect(time.monotonic() < end, "the call that was let go has not come back")
+        time.sleep(0.05)
+
+
+def drain_never_returns(build):
+    with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
+            Victim(machine, *WISHES) as victim:
+        for call in ("clEnqueueMarkerWithWaitList 2", "clFlush 1", "clGetEventInfo 1",
+                     "clReleaseEvent 1"):
+            left_alone(machine, victim, f"hang {call}\n")
+        victim.quit()
+
+
+def capture_never_returns(build):
+    for mapping, calls in (("copy", ("clGetProgramInfo 2", "clGetDeviceInfo 1",
+                                     "clCreateCommandQueueWithProperties 1",
+                                     "clEnqueueReadBuffer 2", "clEnqueueReadImage 1")),
+                           ("shared", ("clEnqueueMapBuffer 1", "clEnqueueUnmapMemObject 2"))):
+        with Machine(build, mapping=mapping, environment=IMPATIENT) as machine, \
+                Victim(machine, *WISHES) as victim:
+            for call in calls:
+                left_alone(machine, victim, f"hang {call}\n")
+            victim.quit()
+
+
+def copy_to_a_file_never_returns(build):
+    with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
+            Victim(machine, *WISHES) as victim:
+        image = machine.work / "image"
+        left_alone(machine, victim, "hang clEnqueueReadBuffer 2\n", "--image", image)
+        left_alone(machine, victim, "hang clEnqueueReadImage 1\n", image, verb="save")
+        victim.quit()
+
+
+def copy_beforehand_never_returns(build):
+    """The program runs meanwhile."""
+    with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
+            Victim(machine, *WISHES) as victim:
+        for call in ("clEnqueueMarkerWithWaitList 1", "clCreateCommandQueueWithProperties 1",
+                     "clEnqueueReadBuffer 1"):
+            left_alone(machine, victim, f"hang {call}\n", "--prepare")
+        left_alone(machine, victim, "hang clEnqueueReadBuffer 1\n", "--prepare", "--image",
+                   machine.work / "image")
+        victim.quit()
+
+
+def copy_behind_the_program_never_returns(build):
+    """A suspend meanwhile waits no longer than it is told to."""
+    with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
+            Victim(machine, "ballast=0x2000000") as victim:
+        victim.check("before")
+        victim.suspend()
+        calls = machine.work / "calls"
+        machine.set_faults("slow clEnqueueWriteBuffer 500000\n")
+        victim.resume("--lazy")
+        machine.set_faults(f"hang clEnqueueWriteBuffer 1\nlog {calls}\n")
+        text = wait_for_calls(calls, lambda text: "clEnqueueWriteBuffer" in text)
+        expect("clEnqueueWriteBuffer" in text, f"nothing goes up: {text}")
+        start = time.monotonic()
+        victim.refused("running", "suspend", "--deadline", "1", object="behind the program",
+                       reason="at the deadline")
+        expect(time.monotonic() - start < 5, "the deadline was not kept")
+        machine.set_faults("")
+        victim.check("while contents go up")
+        wait_until_up(machine, victim)
+        cycle(machine, victim)
+        victim.quit()
+
+
 def release_never_returns(build):
     for mapping, calls in (("copy", RELEASES), ("shared", RELEASES[:3])):
         for call in calls:
@@ -563,6 +657,40 @@ def move_never_returns(build):
         victim.refused("running", "move", "--device", "second GPU", reason="has not come back")
         machine.set_faults("")
         victim.check("after the move that failed")
+        victim.move("second GPU")
+        victim.check("on the second device")
+        victim.quit()
+
+
+def trial_build_never_returns(build):
+    """Of a program for another device: the request fails, and the program is suspended and resumed
+    while the call is in the driver yet, and when it has come back."""
+    with Machine(build, environment={"SHADOWCL_CALL_PATIENCE": "1"}, mapping="copy", **TWO) \
+            as machine, Victim(machine, *WISHES) as victim:
+        for verb, call in (("prepare", "clBuildProgram"), ("move", "clCreateProgramWithSource")):
+            victim.do("step")
+            machine.set_faults(f"hang {call} 1\n")
+            start = time.monotonic()
+            victim.refused("running", verb, "--device", "second GPU",
+                           reason="has not come back from a call in 10 s")
+            expect(time.monotonic() - start < 40, f"{verb}: the call was waited for")
+            victim.check(f"{verb}: while the call has not come back")
+            victim.suspend()
+            for node in machine.nodes:
+                expect(not victim.held(node), f"{verb}: held: {victim.held(node)}")
+            come_back(machine, victim, f"{verb}: resumed while the call has not come back")
+            machine.set_faults("")
+            victim.check(f"{verb}: after the call has come back")
+            cycle(machine, victim)
+        victim.quit()
+
+
+def comparison_never_returns(build):
+    """Of what another device can do, which is asked with the gate closed."""
+    with Machine(build, environment=IMPATIENT, mapping="copy", **TWO) as machine, \
+            Victim(machine, *WISHES) as victim:
+        for verb, call in (("check", "clGetDeviceInfo 3"), ("move", "clGetSupportedImageFormats 1")):
+            left_alone(machine, victim, f"hang {call}\n", "--device", "second GPU", verb=verb)
         victim.move("second GPU")
         victim.check("on the second device")
         victim.quit()
@@ -930,9 +1058,11 @@ TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone
          copy_up_fails_behind_the_program, copy_down_fails_later, copy_never_ends,
          copy_down_outlives_the_device, contents_go_up_while_programs_are_built,
          prepared_for_a_file, damaged_while_suspended, other_image_while_suspended,
-         little_memory_for_a_file, released_while_written, rebuild_hangs, release_never_returns,
-         rebuild_never_returns, never_returns_and_never_sleeps, never_returns_again_and_again,
-         many_cycles_after_a_hang, move_never_returns, log_disk_full,
+         little_memory_for_a_file, released_while_written, rebuild_hangs, drain_never_returns,
+         capture_never_returns, copy_to_a_file_never_returns, copy_beforehand_never_returns,
+         copy_behind_the_program_never_returns, release_never_returns, rebuild_never_returns, never_returns_and_never_sleeps, never_returns_again_and_again,
+         many_cycles_after_a_hang, move_never_returns, trial_build_never_returns,
+         comparison_never_returns, log_disk_full,
          disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
          retry_on_fresh_instance, looks_cost_no_instance, driver_lets_go_late, foreign_holder,
          other_sort_of_node, other_sort_after_many_queues, gl_while_the_driver_starts, gl_later,
