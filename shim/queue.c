@@ -141,14 +141,15 @@ EXPORT cl_int CL_API_CALL clSetDefaultDeviceCommandQueue(cl_context context, cl_
     if (status != CL_SUCCESS)
         return status;
     GATE(clSetDefaultDeviceCommandQueue);
-    const struct driver *driver = context_check(context)->object.driver;
+    const struct context *owner = context_check(context);
+    const struct driver *driver = owner->object.driver;
     if (!driver->clSetDefaultDeviceCommandQueue || !has_device_queues(driver, device))
         return CL_INVALID_OPERATION;
     struct queue *queue = queue_check(command_queue);
-    if (!queue || queue->context != context_check(context))
+    if (!queue || queue->context != owner)
         return CL_INVALID_COMMAND_QUEUE;
     return driver->clSetDefaultDeviceCommandQueue(
-        context_real(queue->context), device_real(device_check(device)), queue_real(queue));
+        context_real(owner), device_real(device_check(device)), queue_real(queue));
 }
 
 EXPORT cl_int CL_API_CALL clRetainCommandQueue(cl_command_queue command_queue)

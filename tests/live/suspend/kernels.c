@@ -171,13 +171,13 @@ static void test_kernel_keeps_its_arguments_as_the_driver_does(void **state)
  */
 static void test_contents_of_a_kept_argument(void **state)
 {
-    static const char *text = "kernel void step(global uint *count, global uint *told)\n"
+    static const char *text = "kernel void count_up(global uint *count, global uint *told)\n"
                               "{ *count += 1; *told = *count; }\n";
     const cl_uint zero = 0;
     cl_uint told = 0;
     size_t one = 1;
     num_gone = 0;
-    cl_kernel kernel = live_kernel(text, "step");
+    cl_kernel kernel = live_kernel(text, "count_up");
     cl_mem count = live_buffer(4, &zero), out = live_buffer(4, &zero);
     ok(clSetMemObjectDestructorCallback(count, gone, NULL));
     ok(clSetKernelArg(kernel, 0, sizeof count, &count));
