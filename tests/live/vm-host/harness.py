@@ -3,6 +3,7 @@
 A test is called with: SHADOWCL [CLASS.METHOD...]"""
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ AGENTS = ("residue", "refusals", "obstacles", "lacks", "never", "state", "place"
 class Run:
     """One run; `truth` is what the model says in the end, `answer` what the command says."""
 
-    def __init__(self, world, *arguments, verb="vm-migrate", has_limit=True):
+    def __init__(self, world, *arguments, verb="vm-migrate", has_limit=True, terminal=False):
         folder = world.folder
         machine = (["--source", folder + "/source.qmp", "--agent", folder + "/source.agent",
                     "--destination", folder + "/destination.qmp",
@@ -36,11 +37,14 @@ class Run:
         if verb != "vm-resume":
             limits += ["--linger", "0.4", "--unplug-timeout", "0.6"]
         command = [SHADOWCL, verb, "--device", fake.GPU, *limits, *machine, *arguments]
+        ours, its = pty.openpty() if terminal else (None, subprocess.PIPE)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
+                                   stderr=its, text=True)
         world.process = process
         try:
             self.stdout, self.stderr = process.communicate(timeout=LIMIT)
+            if terminal:
+                self.stderr = read_terminal(ours, its)
         except subprocess.TimeoutExpired:
             process.kill()
             self.stdout, self.stderr = process.communicate()
@@ -53,7 +57,20 @@ class Run:
         self.answer = json.loads(self.stdout) if self.stdout.startswith("{") else None
 
 
-def run(*arguments, verb="vm-migrate", has_limit=True, **settings):
+def read_terminal(ours, its):
+    """What was written to it, by one who has ended: less than it keeps."""
+    os.close(its)
+    said = b""
+    try:
+        while part := os.read(ours, 65536):
+            said += part
+    except OSError:  # nobody has its other end any more
+        pass
+    os.close(ours)
+    return said.decode()
+
+
+def run(*arguments, verb="vm-migrate", has_limit=True, terminal=False, **settings):
     """In a world of its own; `settings` are attributes of the world, or of its `agent`."""
     folder = tempfile.mkdtemp(prefix="vm-host-")
     world = fake.World(folder)
@@ -63,7 +80,7 @@ def run(*arguments, verb="vm-migrate", has_limit=True, **settings):
                 setattr(world.source, name.removeprefix("source_"), value)
             else:
                 setattr(world.agent if name in AGENTS else world, name, value)
-        return Run(world, *arguments, verb=verb, has_limit=has_limit)
+        return Run(world, *arguments, verb=verb, has_limit=has_limit, terminal=terminal)
     finally:
         world.close()
         shutil.rmtree(folder, ignore_errors=True)  # a machine may be ending

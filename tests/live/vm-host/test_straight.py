@@ -2,6 +2,7 @@
 """Moves that go well, what they answer, and the arguments of the three verbs."""
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -38,6 +39,20 @@ class Move(Case):
             "vm": ["source", "copying", "stopped", "destination"]})
         self.assertEqual(ran.answer["downtime_ms"]["vm_by_qemu"], 31)
         self.assertIsNone(ran.answer["error"])
+
+    def test_progress(self):
+        """On a terminal, of the step that is taken: its time, and how much of the memory is over.
+        The line is written over by the next, and gone when the step is done."""
+        ran = run(migration_time=1.0, terminal=True)
+        self.check(ran, 0, **AT_DESTINATION)
+        shown = re.findall(r"\r\x1b\[K(\w[\w ]*?) +(\d+\.\d{3}) s  ([#.]*)", ran.stderr)
+        times = [float(time) for phase, time, _ in shown if phase == "migrate"]
+        self.assertEqual(times, sorted(times))
+        self.assertTrue(3 <= len(times) <= 9 and 0.5 < times[-1] < 10, f"{shown}")
+        bars = [bar for phase, _, bar in shown if phase == "migrate" and bar]
+        self.assertEqual(set(bars), {9 * "#" + 15 * "."}, f"40 of 100 are over: {shown}")
+        self.assertRegex(ran.stderr, r"\r\x1b\[Kmigrate +done +\d+\.\d{3} s\r\n")
+        self.assertNotIn("\x1b", run().stderr)
 
     def test_times_add_up(self):
         """The programs stand still from their suspend to their resume, the copy in between."""
