@@ -5,6 +5,7 @@ once, and in the place of its runtime directory. The program must go on and be r
 refused must say why."""
 
 import argparse
+import contextlib
 import json
 import os
 import socket
@@ -253,6 +254,31 @@ def not_now(build):
         victim.check()
 
 
+def many_together(build):
+    """Each takes its time to let go of its contexts: all of them together take little more."""
+    with Machine(build) as machine, contextlib.ExitStack() as stack:
+        victims = [stack.enter_context(Victim(machine)) for _ in range(16)]
+        machine.set_faults("slow clReleaseContext 100000\n")
+        for verb, state in (("suspend", "suspended"), ("resume", "running")):
+            begin = time.monotonic()
+            done = subprocess.run([machine.build / "bin/shadowcl", verb, "--all", "--json"],
+                                  env=machine.environment, capture_output=True, text=True,
+                                  timeout=120)
+            took = time.monotonic() - begin
+            answers = json.loads(done.stdout)
+            expect(sorted(each["pid"] for each in answers) == sorted(v.pid for v in victims),
+                   f"{verb}: asked {answers}")
+            expect(all(each["state"] == state for each in answers), f"{verb}: {answers}")
+            if verb == "suspend":
+                each_took = [each["ms"]["total"] / 1e3 for each in answers]
+                expect(min(each_took) >= 0.1, f"nothing was slow: {each_took}")
+                expect(took < max(each_took) + 4, f"{took:.1f} s, the slowest {max(each_took):.1f}")
+                expect(took < sum(each_took) / 2, f"{took:.1f} s, the sum {sum(each_took):.1f}")
+                print(f"16 in {took:.2f} s, the slowest {max(each_took):.2f} s")
+        for victim in victims:
+            victim.check()
+
+
 def killed_half_way(build):
     with Machine(build) as machine, Victim(machine) as victim:
         machine.set_faults("slow clReleaseMemObject 1000000\n")
@@ -353,10 +379,13 @@ TESTS = (garbage, silent_peers, sockets_closed, pipe_closed, just_ending, just_e
          directory_missing, directory_is_a_file, directory_is_a_link, directory_of_another,
          directory_for_everybody, directory_full, directory_with_a_long_name)
 
+# Run when they are named.
+OTHERS = (many_together,)
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     parser.add_argument("tests", nargs="*")
     told = parser.parse_args()
-    sys.exit(1 if run_all(TESTS, told.build, told.tests) else 0)
+    sys.exit(1 if run_all(TESTS + OTHERS if told.tests else TESTS, told.build, told.tests) else 0)
