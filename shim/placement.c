@@ -17,19 +17,36 @@
 #include "shim/trial.h"
 #include "state/context.h"
 
-#define MOST_DEVICES 64
-
 /* The program's root devices in use, in order of creation. */
 struct used {
     size_t count;
-    struct device *devices[MOST_DEVICES];
-    struct device *targets[MOST_DEVICES];
+    struct device **devices; /* owned, with room for all that there are */
+    struct device **targets; /* owned */
 };
 
-static void add_used(struct used *used, struct device *device)
+static bool is_used(const struct object *object)
 {
-    if (!device->partition && atomic_load(&device->object.holds) > 1 && used->count < MOST_DEVICES)
-        used->devices[used->count++] = device;
+    const struct device *device = (const struct device *)object;
+    return object->was == KIND_DEVICE && !device->partition && atomic_load(&object->holds) > 1;
+}
+
+static int find_used(struct used *used, struct object *const *objects, size_t count,
+                     struct error *err)
+{
+    used->devices = calloc(count + 1, sizeof *used->devices);
+    used->targets = calloc(count + 1, sizeof *used->targets);
+    if (!used->devices || !used->targets)
+        return error_set(err, 0, "no memory for the list of devices");
+    for (size_t i = 0; i < count; i++)
+        if (is_used(objects[i]))
+            used->devices[used->count++] = (struct device *)objects[i];
+    return 0;
+}
+
+static void finish_used(struct used *used)
+{
+    free(used->devices);
+    free(used->targets);
 }
 
 static struct device *place_of(struct device *device)
@@ -144,13 +161,6 @@ static int check_contexts(const struct used *used, struct object *const *objects
     return 0;
 }
 
-static void find_used(struct used *used, struct object *const *objects, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (objects[i]->was == KIND_DEVICE)
-            add_used(used, (struct device *)objects[i]);
-}
-
 static void place_all(const struct used *used)
 {
     for (size_t i = 0; i < used->count; i++) {
@@ -169,34 +179,44 @@ static bool is_another(const struct device *device, const struct device *target)
     return differs;
 }
 
+static int compare_changed(const struct used *used, bool strict, struct object *const *objects,
+                           size_t count, struct report *report, struct error *err)
+{
+    for (size_t i = 0; i < used->count; i++) {
+        struct device *from = used->devices[i], *to = used->targets[i];
+        IN_DRIVER(to->platform->object.driver->library, &from->object, false);
+        if ((to != place_of(from) || is_another(from, to)) &&
+            compatible(from, to, to->own, false, strict, objects, count, report, NULL, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 int placement_choose(const char *specs, bool strict, struct object *const *objects, size_t count,
                      struct report *report, struct error *err)
 {
     struct used used = {0};
-    find_used(&used, objects, count);
     enumerate_all();
-    if (find_targets(specs, &used, err) != 0 || check_targets(&used, err) != 0 ||
-        check_contexts(&used, objects, count, NULL, err) != 0)
-        return -1;
-    for (size_t i = 0; i < used.count; i++) {
-        IN_DRIVER(used.targets[i]->platform->object.driver->library, &used.devices[i]->object,
-                  false);
-        if ((used.targets[i] != place_of(used.devices[i]) ||
-             is_another(used.devices[i], used.targets[i])) &&
-            compatible(used.devices[i], used.targets[i], used.targets[i]->own, false, strict,
-                       objects, count, report, NULL, err) != 0)
-            return -1;
-    }
-    place_all(&used);
-    return 0;
+    int result = find_used(&used, objects, count, err);
+    if (result == 0)
+        result = find_targets(specs, &used, err);
+    if (result == 0)
+        result = check_targets(&used, err);
+    if (result == 0)
+        result = check_contexts(&used, objects, count, NULL, err);
+    if (result == 0)
+        result = compare_changed(&used, strict, objects, count, report, err);
+    if (result == 0)
+        place_all(&used);
+    finish_used(&used);
+    return result;
 }
 
 void placement_undo(struct object *const *objects, size_t count)
 {
-    struct used used = {0};
-    find_used(&used, objects, count);
-    for (size_t i = 0; i < used.count; i++)
-        used.devices[i]->place = used.devices[i]->before;
+    for (size_t i = 0; i < count; i++)
+        if (is_used(objects[i]))
+            ((struct device *)objects[i])->place = ((struct device *)objects[i])->before;
 }
 
 /* What of the used devices' new places stands in the way; what is to be built there is noted. With
@@ -232,12 +252,17 @@ struct comparison {
 static int compare_objects(const struct comparison *c, struct object *const *objects, size_t count)
 {
     struct used used = {0};
-    find_used(&used, objects, count);
     enumerate_all();
-    if (find_targets(c->specs, &used, c->err) != 0 || check_targets(&used, c->err) != 0)
-        return -1;
-    return compare_all(&used, false, c->strict, objects, count, c->trial, c->findings, c->report,
-                       c->err);
+    int result = find_used(&used, objects, count, c->err);
+    if (result == 0)
+        result = find_targets(c->specs, &used, c->err);
+    if (result == 0)
+        result = check_targets(&used, c->err);
+    if (result == 0)
+        result = compare_all(&used, false, c->strict, objects, count, c->trial, c->findings,
+                             c->report, c->err);
+    finish_used(&used);
+    return result;
 }
 
 /* The gate is closed, and the drivers are loaded. */
@@ -338,9 +363,10 @@ int placement_survey(const char *specs, bool strict, struct object *const *objec
 {
     struct used used = {0};
     struct trial trial = {.all = findings};
-    find_used(&used, objects, count);
     enumerate_all();
-    int result = specs && *specs ? find_targets(specs, &used, err) : find_all_alike(&used, err);
+    int result = find_used(&used, objects, count, err);
+    if (result == 0)
+        result = specs && *specs ? find_targets(specs, &used, err) : find_all_alike(&used, err);
     if (result == 0)
         result = check_targets(&used, err);
     if (result == 0)
@@ -350,5 +376,6 @@ int placement_survey(const char *specs, bool strict, struct object *const *objec
     trial_finish(&trial);
     if (result == 0)
         place_all(&used);
+    finish_used(&used);
     return result;
 }

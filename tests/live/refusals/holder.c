@@ -108,6 +108,17 @@ static void *make_both(cl_int *err)
     return clCreateContext(NULL, 2, both, NULL, NULL, err);
 }
 
+/* A context on all of the platform's devices. */
+static void *make_all(cl_int *err)
+{
+    cl_platform_id platform;
+    cl_device_id all[256];
+    cl_uint count = 0;
+    expect(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
+    expect(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 256, all, &count), "clGetDeviceIDs");
+    return clCreateContext(NULL, count, all, NULL, NULL, err);
+}
+
 static void *make_image(cl_channel_type type, cl_uint levels, cl_int *err)
 {
     const cl_image_format format = {CL_RGBA, type};
@@ -245,6 +256,7 @@ static const struct kind {
     {"svm", make_svm, free_svm},
     {"part", make_part, (cl_int(*)(void *))clReleaseCommandQueue},
     {"both", make_both, (cl_int(*)(void *))clReleaseContext},
+    {"all", make_all, (cl_int(*)(void *))clReleaseContext},
     {"mips", make_mips, (cl_int(*)(void *))clReleaseMemObject},
     {"format", make_format, (cl_int(*)(void *))clReleaseMemObject},
     {"native", make_native, end_native},

@@ -150,6 +150,24 @@ def try_move(build, work, kind):
     return said
 
 
+def many_devices(build, work):
+    """Each of them has a place of its own, and all are counted."""
+    (work / "cache").mkdir(exist_ok=True)
+    settings = {"SHADOWCL_DRIVERS": "libpocl.so.2", "POCL_DEVICES": " ".join(["basic"] * 70),
+                "POCL_CACHE_DIR": str(work / "cache")}
+    with Holder(build, work, "all", settings) as holder:
+        assert holder.first == "ready", f"it said {holder.first!r}"
+        said = holder.refuses(("", "names 1 device, and the program uses 70"), "running", "move",
+                              "--device", "0:1", final=True)
+        holder.does("running", "move", "--device", ",".join(f"0:{i}" for i in range(69, -1, -1)))
+        holder.tell("check", "right")
+        holder.does("suspended", "suspend")
+        holder.does("running", "resume")
+        holder.tell("check", "right")
+        holder.end()
+    return said
+
+
 def hidden(build, work):
     """The test driver claims all of them, and has functions: natively they are seen."""
     settings = on_testdriver(build, work, "hidden")
@@ -177,6 +195,7 @@ def all_tests():
     yield from ((kind, lambda *where, kind=kind: try_one(*where, kind)) for kind in REFUSALS)
     yield from ((f"{kind}-moved", lambda *where, kind=kind: try_move(*where, kind))
                 for kind in MOVES)
+    yield "many-devices", many_devices
     yield "hidden", hidden
     yield "too-old", too_old
 
