@@ -13,15 +13,16 @@
 
 #include "shim/cancel.h"
 #include "shim/config.h"
+#include "shim/own_file.h"
 #include "shim/phase.h"
 
 enum log_level log_level;
 
 static const char *const names[] = {"off", "error", "warn", "info", "debug"};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char *path;  /* owned; NULL: stderr */
-static int fd = -1; /* guarded by lock; -1: not open */
-static bool brief;  /* guarded by lock */
+static char *path;                        /* owned; NULL: stderr */
+static struct own_file file = {.fd = -1}; /* guarded by lock */
+static bool brief;                        /* guarded by lock */
 
 void log_init(void)
 {
@@ -44,16 +45,14 @@ static int open_log(void)
 {
     if (!path)
         return STDERR_FILENO;
-    if (fd < 0)
-        fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return fd;
+    if (!own_file_is(&file))
+        file = own_file(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    return file.fd;
 }
 
 static void close_log(void)
 {
-    if (fd >= 0)
-        close(fd);
-    fd = -1;
+    own_file_close(&file);
 }
 
 void log_write(enum log_level level, const char *format, ...)

@@ -15,26 +15,40 @@
 #include "shim/checkpoint.h"
 #include "shim/control_answer.h"
 #include "shim/gate.h"
+#include "shim/own_file.h"
 #include "shim/owner.h"
 #include "shim/phase.h"
 #include "state/staging.h"
 
-static int file = -1; /* owned; being written */
+static struct own_file file = {.fd = -1}; /* being written */
 static struct save saving;
 static int64_t begun; /* CLOCK_MONOTONIC, ns */
 static int asker;     /* of struct store_wish */
 
-static int kept = -1;               /* owned; what the suspended process has its contents from */
+/* What the suspended process has its contents from. */
+static struct own_file kept = {.fd = -1};
 static struct image_reader *reader; /* owned; of that */
+
+/* What comes next must not go into a file of the program's. */
+static int check_file(struct error *err)
+{
+    if (own_file_is(&file))
+        return 0;
+    error_object(err, "image file");
+    error_set(err, 0, "the program has closed it");
+    return error_todo(err, "try again");
+}
 
 static int sink_begin(struct stream_sink *sink, uint64_t serial, uint64_t size, struct error *err)
 {
+    if (check_file(err) != 0)
+        return -1;
     return image_writer_begin(saving.writer, serial, size, err);
 }
 
 static int sink_put(struct stream_sink *sink, const void *bytes, size_t size, struct error *err)
 {
-    return image_writer_chunk(saving.writer, bytes, size, err);
+    return check_file(err) == 0 ? image_writer_chunk(saving.writer, bytes, size, err) : -1;
 }
 
 static int sink_end(struct stream_sink *sink, struct error *err)
@@ -153,7 +167,7 @@ static void name_other(struct error *err)
     struct image_reader *other;
     struct error unused = {0};
     char boot[64];
-    if (image_reader_open(&other, kept, &unused) != 0)
+    if (image_reader_open(&other, kept.fd, &unused) != 0)
         return;
     const Shadowcl__Image__About *about = image_reader_about(other);
     read_line("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
@@ -171,6 +185,10 @@ static int source_get(struct stream_source *source, const struct mem *mem, size_
                       struct error *err)
 {
     NOT_FROZEN(); /* a slow file is no driver that hangs */
+    if (reader && !own_file_is(&kept)) {
+        error_set(err, 0, "the program has closed the image file, where its contents are");
+        return error_todo(err, "they can't be had again: start the program anew");
+    }
     const struct image_contents *contents =
         reader ? image_reader_contents(reader, mem->object.serial) : NULL;
     if (!contents || contents->size != mem->size) {
@@ -212,14 +230,14 @@ int store_begin(const struct store_wish *wish, struct error *err)
         return 0;
     begun = now_ns();
     saving = (struct save){.next_serial = SAVE_FIRST_SERIAL};
-    file = fcntl(wish->fd, F_DUPFD_CLOEXEC, 3);
-    if (file < 0) {
+    file = own_file(fcntl(wish->fd, F_DUPFD_CLOEXEC, 3));
+    if (file.fd < 0) {
         error_object(err, "image file");
         return error_set(err, errno, "its descriptor can't be kept");
     }
     int result = stream_prepare(err);
     if (result == 0)
-        result = image_writer_create(&saving.writer, file, wish->compression, err);
+        result = image_writer_create(&saving.writer, file.fd, wish->compression, err);
     if (result == 0) {
         asker = wish->asker;
         image_writer_wait_until(saving.writer, asker_is_gone, NULL, 0);
@@ -290,26 +308,28 @@ int store_finish(struct object *const *objects, size_t count, struct report *rep
 int store_keep(struct error *err)
 {
     struct error why = {0};
-    if (file < 0)
+    if (file.fd < 0)
         return 0;
-    if (fsync(file) != 0) {
+    if (check_file(err) != 0)
+        return -1;
+    if (fsync(file.fd) != 0) {
         error_object(err, "image file");
         error_set(err, errno, "it can't be written to the disk");
         return error_todo(err, "make room, or name another file, then try again");
     }
-    if (image_reader_open(&reader, file, &why) != 0) {
+    if (image_reader_open(&reader, file.fd, &why) != 0) {
         *err = why;
         return -1;
     }
     kept = file;
-    file = -1;
+    file = OWN_FILE_NONE;
     mem_source = &source;
     return 0;
 }
 
 void store_let_go(struct object *const *objects, size_t count)
 {
-    if (kept < 0)
+    if (kept.fd < 0)
         return;
     bool all = true;
     for (size_t i = 0; i < count; i++)
@@ -321,7 +341,7 @@ void store_let_go(struct object *const *objects, size_t count)
 
 int store_check_asker(struct error *err)
 {
-    if (kept < 0 || !asker_is_gone(NULL))
+    if (kept.fd < 0 || !asker_is_gone(NULL))
         return 0;
     error_set(err, 0, "who asked for the image has gone away");
     return error_todo(err, "ask again");
@@ -333,9 +353,7 @@ void store_end(void)
     save_finish(&saving);
     saving.writer = NULL;
     stream_drop();
-    if (file >= 0)
-        close(file);
-    file = -1;
+    own_file_close(&file);
 }
 
 void store_drop(void)
@@ -344,19 +362,14 @@ void store_drop(void)
     image_reader_close(reader);
     reader = NULL;
     mem_unstore();
-    if (kept >= 0)
-        close(kept);
-    kept = -1;
+    own_file_close(&kept);
 }
 
 /* Nobody resumes in the child: what it has of the files is only in the way. */
 void store_forked(void)
 {
-    if (file >= 0)
-        close(file);
-    if (kept >= 0)
-        close(kept);
-    file = kept = -1;
+    own_file_close(&file);
+    own_file_close(&kept);
     /* Left to themselves: the memory may be in any state. */
     saving = (struct save){0};
     reader = NULL;

@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import Machine, Victim, expect, run_all
+from harness import Failure, Machine, Victim, expect, run_all
 
 WISHES = ("images", "outoforder")
 BALLAST = 256 << 20
@@ -382,6 +382,33 @@ def other_image_while_suspended(build):
             victim.resume()
             victim.check("its own file was put back")
             cycle(machine, victim)
+
+
+def reuse_numbers(victim):
+    """The program closes all descriptors, our socket among them: there is another soon."""
+    victim.do("reuse")
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            if victim.state() == "suspended":
+                return
+        except Failure:
+            pass
+        expect(time.monotonic() < deadline, "it can't be spoken to any more")
+        time.sleep(0.1)
+
+
+def image_closed_while_suspended(build):
+    """By the program, whose file has the number then: that one is left alone, and the resume says why
+    it can't be."""
+    with Machine(build, mapping="copy") as machine:
+        (machine.work / "data").touch()
+        with Victim(machine, *WISHES, f"other={machine.work / 'data'}") as victim:
+            suspend_to_image(machine, victim)
+            reuse_numbers(victim)
+            for _ in range(2):
+                victim.refused("suspended", "resume", reason="has closed the image file")
+                victim.do("files")
 
 
 def peak(pid):
@@ -1058,11 +1085,12 @@ TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone
          copy_up_fails_behind_the_program, copy_down_fails_later, copy_never_ends,
          copy_down_outlives_the_device, contents_go_up_while_programs_are_built,
          prepared_for_a_file, damaged_while_suspended, other_image_while_suspended,
-         little_memory_for_a_file, released_while_written, rebuild_hangs, drain_never_returns,
-         capture_never_returns, copy_to_a_file_never_returns, copy_beforehand_never_returns,
-         copy_behind_the_program_never_returns, release_never_returns, rebuild_never_returns, never_returns_and_never_sleeps, never_returns_again_and_again,
-         many_cycles_after_a_hang, move_never_returns, trial_build_never_returns,
-         comparison_never_returns, log_disk_full,
+         image_closed_while_suspended, little_memory_for_a_file, released_while_written,
+         rebuild_hangs, drain_never_returns, capture_never_returns, copy_to_a_file_never_returns,
+         copy_beforehand_never_returns, copy_behind_the_program_never_returns,
+         release_never_returns, rebuild_never_returns, never_returns_and_never_sleeps,
+         never_returns_again_and_again, many_cycles_after_a_hang, move_never_returns,
+         trial_build_never_returns, comparison_never_returns, log_disk_full,
          disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
          retry_on_fresh_instance, looks_cost_no_instance, driver_lets_go_late, foreign_holder,
          other_sort_of_node, other_sort_after_many_queues, gl_while_the_driver_starts, gl_later,

@@ -3,8 +3,9 @@
  * all that the device holds, `fromtype` makes a context by type, `load` a program from a binary,
  * `start` leaves a kernel running, `join` waits for it, `hold` opens the other file, `map` maps it
  * and closes it, `peek` looks whether it is still there, `letgo` ends that, `queues` makes very
- * many and releases them, `quit`. Each is answered with `ok`, or with what is wrong. A chain of
- * commands always waits for an unset event.
+ * many and releases them, `reuse` closes all descriptors and opens the other file many times,
+ * `files` looks whether it still is, and empty, `quit`. Each is answered with `ok`, or with what is
+ * wrong. A chain of commands always waits for an unset event.
  *
  *   victim [images] [double] [outoforder] [asks] [onechain] [hints] [listed] [group=N]
  *          [ballast=BYTES] [binary=FILE] [later=FILE] [reload] [open=FILE] [other=FILE]
@@ -294,6 +295,27 @@ static void let_other_go(void)
     other_mapping = NULL;
 }
 
+/* Closes what it does not know, as daemons do, and takes the numbers for files of its own. */
+enum { FILES = 32 };
+static int files[FILES];
+
+static void reuse_numbers(void)
+{
+    closefrom(3);
+    for (int i = 0; i < FILES; i++)
+        files[i] = open(other_node, O_RDWR | O_CLOEXEC);
+}
+
+static void look_at_files(void)
+{
+    struct stat by_name, by_fd;
+    need(stat(other_node, &by_name), "stat");
+    find(by_name.st_size == 0, "somebody has written into the program's file");
+    for (int i = 0; i < FILES; i++)
+        find(fstat(files[i], &by_fd) == 0 && by_fd.st_ino == by_name.st_ino,
+             "somebody has closed the program's file");
+}
+
 static void make_many_queues(struct victim *v)
 {
     for (int i = 0; i < 200; i++) {
@@ -321,6 +343,10 @@ static void obey(struct victim *v, const char *word)
         use_other(!strcmp(word, "hold"));
     else if (!strcmp(word, "peek"))
         peek();
+    else if (!strcmp(word, "reuse"))
+        reuse_numbers();
+    else if (!strcmp(word, "files"))
+        look_at_files();
     else if (!strcmp(word, "queues"))
         make_many_queues(v);
     else if (!strcmp(word, "letgo"))
