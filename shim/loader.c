@@ -395,7 +395,7 @@ void loader_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
     /* A driver's threads are the parent's only: the child of a suspended process, which can be
-     * resumed on its own, takes an instance of its own. */
+     * resumed on its own (unless its contents are in a file), takes an instance of its own. */
     for (size_t i = 0; i < num_libraries; i++)
         if (!libraries[i].handle)
             libraries[i].stale = true;

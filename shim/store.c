@@ -28,6 +28,7 @@ static int asker;     /* of struct store_wish */
 /* What the suspended process has its contents from. */
 static struct own_file kept = {.fd = -1};
 static struct image_reader *reader; /* owned; of that */
+static bool of_parent;              /* it was so in the process that this one was forked from */
 
 /* What comes next must not go into a file of the program's. */
 static int check_file(struct error *err)
@@ -192,6 +193,12 @@ static int source_get(struct stream_source *source, const struct mem *mem, size_
     const struct image_contents *contents =
         reader ? image_reader_contents(reader, mem->object.serial) : NULL;
     if (!contents || contents->size != mem->size) {
+        if (of_parent) {
+            error_set(err, 0,
+                      "its contents are in the image file of the process that this one was forked "
+                      "from");
+            return error_todo(err, "resume that process: this one can't have them");
+        }
         error_set(err, 0, "its contents are not in the image file any more");
         return error_todo(err, "put the file back as it was, then resume again");
     }
@@ -365,9 +372,11 @@ void store_drop(void)
     own_file_close(&kept);
 }
 
-/* Nobody resumes in the child: what it has of the files is only in the way. */
+/* The child of a process whose contents are in a file can't be resumed on its own (one whose
+ * contents are in memory can): what it has of the files is only in the way. */
 void store_forked(void)
 {
+    of_parent = of_parent || reader;
     own_file_close(&file);
     own_file_close(&kept);
     /* Left to themselves: the memory may be in any state. */

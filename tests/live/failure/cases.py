@@ -5,6 +5,8 @@ missing or don't let go, memory that is short. The program must run on, or be re
 right contents."""
 
 import argparse
+import os
+import signal
 import struct
 import subprocess
 import sys
@@ -409,6 +411,31 @@ def image_closed_while_suspended(build):
             for _ in range(2):
                 victim.refused("suspended", "resume", reason="has closed the image file")
                 victim.do("files")
+
+
+def child_of_a_suspended_one(build):
+    """Forked while suspended: with contents in a file it can't be resumed, and says why; the file is
+    its parent's."""
+    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
+        victim.do("step")
+        suspend_to_image(machine, victim)
+        victim.do("fork")
+        children = Path(f"/proc/{victim.pid}/task/{victim.pid}/children")
+        child = int(children.read_text().split()[0])
+        try:
+            deadline = time.monotonic() + 20
+            while not any((machine.work / "run").glob(f"{child}-*.sock")):
+                expect(time.monotonic() < deadline, "the child has no socket")
+                time.sleep(0.05)
+            code, answer = machine.shadowcl("resume", child)
+            error = answer["error"]
+            expect(code == 1 and answer["state"] == "suspended", f"resume of the child: {answer}")
+            expect("forked from" in error["reason"] and "that process" in error["todo"], error)
+        finally:
+            os.kill(child, signal.SIGKILL)
+        victim.resume()
+        victim.check("the parent, after its child has tried")
+        cycle(machine, victim)
 
 
 def peak(pid):
@@ -1085,8 +1112,8 @@ TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone
          copy_up_fails_behind_the_program, copy_down_fails_later, copy_never_ends,
          copy_down_outlives_the_device, contents_go_up_while_programs_are_built,
          prepared_for_a_file, damaged_while_suspended, other_image_while_suspended,
-         image_closed_while_suspended, little_memory_for_a_file, released_while_written,
-         rebuild_hangs, drain_never_returns, capture_never_returns, copy_to_a_file_never_returns,
+         image_closed_while_suspended, child_of_a_suspended_one, little_memory_for_a_file,
+         released_while_written, rebuild_hangs, drain_never_returns, capture_never_returns, copy_to_a_file_never_returns,
          copy_beforehand_never_returns, copy_behind_the_program_never_returns,
          release_never_returns, rebuild_never_returns, never_returns_and_never_sleeps,
          never_returns_again_and_again, many_cycles_after_a_hang, move_never_returns,

@@ -4,7 +4,8 @@
  * `start` leaves a kernel running, `join` waits for it, `hold` opens the other file, `map` maps it
  * and closes it, `peek` looks whether it is still there, `letgo` ends that, `queues` makes very
  * many and releases them, `reuse` closes all descriptors and opens the other file many times,
- * `files` looks whether it still is, and empty, `quit`. Each is answered with `ok`, or with what is
+ * `files` looks whether it still is, and empty, `fork` makes a child, which waits at the gate,
+ * `quit`. Each is answered with `ok`, or with what is
  * wrong. A chain of commands always waits for an unset event.
  *
  *   victim [images] [double] [outoforder] [asks] [onechain] [hints] [listed] [group=N]
@@ -316,6 +317,17 @@ static void look_at_files(void)
              "somebody has closed the program's file");
 }
 
+/* The child waits for somebody to resume it. */
+static void fork_one(struct victim *v)
+{
+    pid_t child = fork();
+    need(child < 0 ? -1 : CL_SUCCESS, "fork");
+    if (child == 0) {
+        clFinish(v->first);
+        _exit(0);
+    }
+}
+
 static void make_many_queues(struct victim *v)
 {
     for (int i = 0; i < 200; i++) {
@@ -347,6 +359,8 @@ static void obey(struct victim *v, const char *word)
         reuse_numbers();
     else if (!strcmp(word, "files"))
         look_at_files();
+    else if (!strcmp(word, "fork"))
+        fork_one(v);
     else if (!strcmp(word, "queues"))
         make_many_queues(v);
     else if (!strcmp(word, "letgo"))
