@@ -169,7 +169,7 @@ static void look(struct phase *phase, struct quiet *quiet)
 
 /* Frozen for good, at *place. Without another instance to go on with it is let go again, since
  * nothing would be won. */
-static bool give_up(struct phase *phase, uint32_t beats, struct phase_place *place)
+static bool give_up_alone(struct phase *phase, uint32_t beats, struct phase_place *place)
 {
     atomic_store(&phase->silent, beats);
     if (!freeze(phase))
@@ -182,6 +182,17 @@ static bool give_up(struct phase *phase, uint32_t beats, struct phase_place *pla
              phase_patience(place));
     thaw(phase);
     return false;
+}
+
+static bool give_up(struct phase *phase, uint32_t beats, struct phase_place *place)
+{
+    /* One thread after the other: two may choose one signal, and the first takes its handler away.
+     */
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    bool given_up = give_up_alone(phase, beats, place);
+    pthread_mutex_unlock(&lock);
+    return given_up;
 }
 
 /* Unless it has just come back. */

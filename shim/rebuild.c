@@ -2,6 +2,9 @@
 /* Bringing everything back: see rebuild.h. */
 #include "shim/rebuild.h"
 
+#include <stdlib.h>
+
+#include "shim/builds.h"
 #include "shim/gate.h"
 #include "shim/handlers.h"
 #include "shim/lazy.h"
@@ -23,6 +26,8 @@ struct rebuild {
     struct report *report;
     struct error *err;
     bool placed; /* the devices have new places */
+    bool *made;  /* owned; of each object, whether it has been built beside others; NULL: none */
+    struct builds_hung hung;
 };
 
 /* Contents begin to go up. */
@@ -51,18 +56,20 @@ static int bring_up(const struct rebuild *r)
 static int make_again(const struct rebuild *r, bool of_programs)
 {
     for (size_t i = 0; i < r->count; i++)
-        if (objects_need_program(r->objects[i]) == of_programs &&
+        if (objects_need_program(r->objects[i]) == of_programs && !(r->made && r->made[i]) &&
             objects_rebuild(r->objects[i], r->err) != 0)
             return -1;
     return 0;
 }
 
 /* Contents go up while programs are built. */
-static int make_all_again(const struct rebuild *r)
+static int make_all_again(struct rebuild *r)
 {
     mem_owe_nothing();
     if (make_again(r, false) != 0 || svm_check_rebuilt(r->err) != 0 ||
-        (!r->wish->lazy && send_up(r) != 0) || make_again(r, true) != 0)
+        (!r->wish->lazy && send_up(r) != 0) ||
+        builds_make(r->objects, r->count, &r->made, &r->hung, r->err) != 0 ||
+        make_again(r, true) != 0)
         return -1;
     return bring_up(r);
 }
@@ -83,7 +90,7 @@ static void warn_of_clocks(const struct rebuild *r)
 }
 
 /* Makes every object again where its device is placed, parents first; the drivers are loaded. */
-static int make_all(const struct rebuild *r)
+static int make_all(struct rebuild *r)
 {
     int64_t start = now_ns();
     KEEP_HANDLERS();
@@ -116,11 +123,16 @@ static int bring_back(void *data)
 int rebuild_all(const struct rebuild_wish *wish, struct object *const *objects, size_t count,
                 struct report *report, struct error *err)
 {
-    struct rebuild r = {wish, objects, count, report, err, false};
+    struct rebuild r = {wish, objects, count, report, err, false, NULL, {0}};
     bool hung;
     int result = watched(bring_back, &r, &hung, err);
+    free(r.made);
     if (result == 0)
         return 0;
+    if (r.hung.count) {
+        watch_give_up(r.hung.places, r.hung.count, err);
+        hung = true;
+    }
     /* A copy that is on its way yet must not meet other memory, or none. */
     if (hung)
         stream_abandon();

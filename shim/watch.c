@@ -28,16 +28,29 @@ void watch_describe(const struct phase_place *place, struct error *err)
               loader_path(place->library), phase_patience(place));
 }
 
+static bool is_among(const struct phase_place *places, unsigned count, const struct library *one)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (places[i].library == one)
+            return true;
+    return false;
+}
+
+int watch_give_up(const struct phase_place *places, unsigned count, struct error *err)
+{
+    /* Before it is abandoned, which makes it more patient. */
+    watch_describe(&places[0], err);
+    for (unsigned i = 0; i < count; i++)
+        if (!is_among(places, i, places[i].library))
+            abandon(&places[i]);
+    return error_todo(err, "try again: the next instance of the driver is a fresh one; see whether "
+                           "the device still works");
+}
+
 int watched(int (*act)(void *data), void *data, bool *hung, struct error *err)
 {
     struct phase_place place;
     int result = phase_run(act, data, &place);
     *hung = place.library != NULL;
-    if (!*hung)
-        return result;
-    /* Before it is abandoned, which makes it more patient. */
-    watch_describe(&place, err);
-    abandon(&place);
-    return error_todo(err, "try again: the next instance of the driver is a fresh one; see whether "
-                           "the device still works");
+    return *hung ? watch_give_up(&place, 1, err) : result;
 }

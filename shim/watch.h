@@ -15,5 +15,8 @@
 int watched(int (*act)(void *data), void *data, bool *hung, struct error *err);
 /* Which driver has not come back there: the object and the reason. */
 void watch_describe(const struct phase_place *place, struct error *err);
+/* The same for threads that phase_run has found to hang, once no other of ours is in a driver: -1,
+ * with err as above for the first of them. */
+int watch_give_up(const struct phase_place *places, unsigned count, struct error *err);
 
 #endif

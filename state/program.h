@@ -157,6 +157,8 @@ int program_movable(struct program *program, struct error *err);
  * (inside the gate): it can take long. */
 int program_capture(struct program *program, struct error *err);
 void program_release(struct program *program);
+/* Once its devices are there again: is there no binary for them, of a program that was built? */
+bool program_must_be_built(const struct program *program);
 int program_rebuild(struct program *program, struct error *err);
 
 #endif

@@ -435,6 +435,12 @@ cl_int program_make_known(struct program *program)
     return status == CL_SUCCESS ? CL_SUCCESS : CL_INVALID_BINARY;
 }
 
+bool program_must_be_built(const struct program *program)
+{
+    struct build *build = atomic_load(&program->build);
+    return any_succeeded(build) && !all_have_binaries(program, build);
+}
+
 int program_rebuild(struct program *program, struct error *err)
 {
     struct build *build = atomic_load(&program->build);

@@ -539,6 +539,30 @@ static void test_call_in_a_call_is_part_of_it(void **state)
     assert_int_equal(atomic_load(&after), 0);
 }
 
+static void *wait_for_one_that_hangs(void *hung)
+{
+    return phase_run(step_for_ever, NULL, hung) == -1 ? hung : NULL;
+}
+
+/* Each is watched from a thread of its own, and all find it at the same moment. */
+static void test_several_are_frozen_at_once(void **state)
+{
+    enum { COUNT = 3 };
+    struct phase_place hung[COUNT];
+    pthread_t threads[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_one_that_hangs, &hung[i]), 0);
+    for (int i = 0; i < COUNT; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_ptr_equal(result, &hung[i]);
+        assert_ptr_equal(hung[i].library, LIBRARY);
+    }
+    unsigned before = atomic_load(&steps);
+    pause_ms(200);
+    assert_int_equal(atomic_load(&steps), before);
+}
+
 /* One that is gone for good is nobody who is lent to a driver. */
 static void test_frozen_thread_is_not_at_the_gate(void **state)
 {
@@ -551,6 +575,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_result_is_that_of_the_phase),
         cmocka_unit_test(test_frozen_thread_never_goes_on),
+        cmocka_unit_test(test_several_are_frozen_at_once),
         cmocka_unit_test(test_signs_of_life_are_seen),
         cmocka_unit_test(test_our_own_code_is_waited_for),
         cmocka_unit_test(test_holder_of_our_lock_is_waited_for),

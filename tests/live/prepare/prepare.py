@@ -6,10 +6,12 @@ middle. The driver's calls are counted by its log; every buffer is compared."""
 
 import argparse
 import os
+import re
 import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "failure"))
@@ -347,6 +349,84 @@ def builds_in_a_fresh_instance(build):
         program.quit()
 
 
+def at_once():
+    """How many programs a resume builds at a time."""
+    return min(os.sysconf("SC_NPROCESSORS_ONLN"), 8)
+
+
+def built_by_resume(place):
+    """What the log says of the last one: how many programs, and how many at a time."""
+    found = re.findall(r"builds: (\d+) programs, (\d+) at once", place.log.read_text())
+    return tuple(map(int, found[-1])) if found else None
+
+
+def resume_builds_at_once(build):
+    """Compiled and linked ones among them: all are what they were, and tell what they told."""
+    count, slow = 8, 600
+    times = []
+    for mapping in ("copy", "shared"):
+        with Place(build, mapping=mapping) as place, Builder(place, count=count) as program:
+            for number in range(2):
+                device = NAMES[1 - number]
+                for i in range(count - 1):
+                    program.do(f"rebuild {i} {number * 20 + i + 2}")
+                program.check()
+                program.suspend()
+                answer, names = place.count(lambda: program.resume("--device", device),
+                                            f"slow clBuildProgram {slow * 1000}")
+                # (A linked program has a source, a step that compiles it, and one that links it.)
+                from_binaries(names, 0, count + 2)
+                told = built_by_resume(place)
+                expect(told == (count, at_once()) or at_once() == 1, f"{told} were built at once")
+                times.append(answer["ms"]["rebuild"])
+                program.do("told")
+                program.check(f"on the {device}")
+            program.quit()
+    if at_once() > 1:
+        expect(min(times) < (count - 1) * slow, f"no two were built at once: {times}")
+
+
+def resume_build_fails(build):
+    """Any of them, while others are being built: it stays suspended, and can be resumed."""
+    with Place(build) as place, Builder(place, count=6) as program:
+        for call, number in (("clBuildProgram", 1), ("clBuildProgram", 4), ("clCompileProgram", 1),
+                             ("clLinkProgram", 1), ("clCreateProgramWithSource", 3)):
+            program.suspend()
+            place.set_faults(f"fail {call} {number} -5\n")
+            answer = program.refused("suspended", "resume", "--device", "second GPU",
+                                     object="program ")
+            expect("-5" in answer["error"]["reason"], f"{answer}")
+            place.set_faults("")
+            program.resume()
+            program.do("told")
+            program.check(f"after a failed {call}")
+        program.move("second GPU")
+        program.check("on the second")
+        program.quit()
+
+
+def resume_build_hangs(build):
+    """One, or two at once: all end, the instance is given up, and the next one builds them."""
+    def hang(count):
+        with Place(build, environment={"SHADOWCL_CALL_PATIENCE": "1"}) as place:
+            with Builder(place, count=6) as program:
+                program.suspend()
+                place.set_faults("".join(f"hang clBuildProgram {i + 1}\n" for i in range(count)))
+                program.refused("suspended", "resume", "--device", "second GPU", object="program ",
+                                reason="has not come back")
+                place.set_faults("")
+                program.resume("--device", "second GPU")
+                program.do("told")
+                program.check(f"after {count} that hung")
+                program.suspend()
+                program.resume("--device", "first GPU")
+                program.check("back on the first")
+                program.quit()
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(hang, count) for count in (1, 2)]:
+            done.result()
+
+
 def chosen(names):
     """Of each name the first, the second and the last."""
     places = {}
@@ -416,7 +496,8 @@ def released(build):
 TESTS = (move_builds_nothing, move_builds_once, same_device, stale, goes_meanwhile, failing_build,
          refusals, two_at_once, suspend_meanwhile, deadline_meanwhile, fork_meanwhile,
          check_meanwhile, end_meanwhile, fork_in_a_move, end_in_a_move, end_on_any_thread,
-         builds_in_a_fresh_instance, each_call_fails, released)
+         builds_in_a_fresh_instance, resume_builds_at_once, resume_build_fails, resume_build_hangs,
+         each_call_fails, released)
 
 
 if __name__ == "__main__":
