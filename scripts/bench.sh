@@ -37,6 +37,7 @@ declare -A benchmarks=(
     [lazy]='lazy.py|--mib 64 --kib 256'
     [lazy-pocl]='lazy.py --driver pocl|--mib 64 --kib 256'
     [prepare]='prepare.py|--pairs 2'
+    [builds]='builds.py|--programs 4 --rounds 1'
     [image]='image.py --rounds 3 --mib 64 1024 4096|--mib 16 --rounds 2'
     [save]='save.py|--mib 16 --rounds 2'
     [growth]='../live/growth/growth.py --cycles 1000|--cycles 40'
@@ -49,7 +50,7 @@ for share in 5 10 20 40 80; do
 done
 order=(instructions lines memory calls programs start objects processes
     pause-{,pocl-}{5,10,20,40,80} beforehand rates rates-pocl lazy lazy-pocl prepare
-    image save growth criu)
+    builds image save growth criu)
 
 short=
 docs=1

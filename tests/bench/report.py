@@ -279,6 +279,27 @@ def prepare(results):
     return f"{table(heads, rows)}\n\n{conditions(data)}"
 
 
+WAYS = {"turn": "one after the other", "threads": "threads, one context",
+        "contexts": "threads, a context each", "binaries": "the same, then from binaries",
+        "objects": "compiled so, linked in one context"}
+
+
+def builds(results):
+    data = read(results, "builds")
+    if not data:
+        return None
+    rows = [[WAYS[r["way"]], *(["failed", "", "", ""] if r["failed"] else
+                               [f"{r['built']:.0f}", f"{r['built_ratio']:.2f}", f"{r['run']:.0f}",
+                                f"{r['run_ratio']:.2f}"])] for r in data["rows"]]
+    heads = ["natively, pocl", "all built, ms", "ratio", "all have run, ms", "ratio"]
+    under = [[f"{r['slow_ms']} ms", f"{r['at_once']}", f"{r['rebuild']:.0f}",
+              f"{r['slow_ms'] * (r['programs'] - 1)}"] for r in data["resumes"]]
+    more = table(["a build takes longer by", "at once", "rebuild of a resume, ms",
+                  "these delays one after the other, ms"], under)
+    what = f"{data['programs']} programs, {data['threads']} threads, pocl without its cache."
+    return f"{table(heads, rows)}\n\n{more}\n\n{what}\n\n{conditions(data)}"
+
+
 def image(results):
     data = read(results, "image")
     if not data:
@@ -341,7 +362,8 @@ def criu(results):
 
 
 TABLES = [calls, noise, threads, lines, instructions, program_instructions, programs, memory, start,
-          objects, processes, pause_share, beforehand, rates, lazy, prepare, image, save, growth, criu]
+          objects, processes, pause_share, beforehand, rates, lazy, prepare, builds, image, save,
+          growth, criu]
 
 
 def write_tables(results, page, drawn):
