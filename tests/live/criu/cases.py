@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -27,6 +28,7 @@ PYTHON = "/usr/bin/python3"
 DEVICES = ("/dev/fuse", "/dev/kvm", "/dev/net/tun", "/dev/loop-control")
 SYS_IO_URING_SETUP = 425
 NOBODY = 65534
+CAP_SYS_RESOURCE = 24
 # How often the program that is copied at intervals is killed.
 KILLS = int(os.environ.get("SHADOWCL_TEST_KILLS", "5"))
 # Of its steps there are more where the program ends too soon for its case.
@@ -286,9 +288,9 @@ class Cases:
             skip(f"user {NOBODY} may not read `{program}`")
         self.count += 1
         self.setup.work.chmod(0o755)
-        script = (f'cd "$(dirname "$1")" && chown {NOBODY} . && {before} && exec '
+        script = (f'cd "$(dirname "$1")" && chown {NOBODY}:{NOBODY} . out err && {before} && exec '
                   f'{" ".join(command)} POCL_CACHE_DIR="$PWD" setpriv --reuid={NOBODY} '
-                  f'--clear-groups "$0" --output "$@" </dev/null >out 2>err')
+                  f'--regid={NOBODY} --clear-groups "$0" --output "$@" </dev/null >out 2>err')
         program = Program(self.setup, f"nobody-{self.count}", [
             *launcher, "sh", "-c", script, self.setup.bin / "sample-heat", *HEAT[1:],
             STEPS * self.times], result=True)
@@ -331,6 +333,93 @@ class Cases:
             program.wait_until(0.1)
             self.pause_and_resume_as_root(program, Path(f"/proc/{program.pid}/root/run/shadowcl"))
             check(self.expected(), program.finish())
+
+    def copy_and_restore(self, program, as_user=()):
+        """By CRIU with the plugin, as this user; where the rights are missing it is skipped."""
+        directory = self.directory(made=True)
+        if as_user:
+            os.chown(directory, NOBODY, NOBODY)
+        more = ["--unprivileged"] if as_user else []
+        how = {"before": as_user, "environment": {"SHADOWCL_RUNTIME_DIR": ""}}
+        self.run_criu("dump", directory, "-t", program.pid, "-L", self.plugins, *more, **how)
+        program.process.wait(timeout=PATIENCE)
+        expect(not program.result.exists(), "it had written its result")
+        self.run_criu("restore", directory, "-d", "-L", self.plugins, *more, **how)
+        self.wait_for_restored(program.pid)
+        check(self.expected(), program.answer())
+
+    def start_ready(self):
+        own = self.setup.work / "own"
+        own.mkdir(mode=0o700, exist_ok=True)
+        os.chown(own, NOBODY, NOBODY)
+        return self.start_as_nobody("env", f"SHADOWCL_RUNTIME_DIR={own}")
+
+    def case_other_user(self):
+        """Another user's program, copied and made again by root: by CRIU, and by our command."""
+        if not has_capability(CAP_SYS_RESOURCE):
+            skip("CRIU needs CAP_SYS_RESOURCE to copy another user's program")
+        with self.start_ready() as program:
+            program.wait_until(0.1)
+            self.copy_and_restore(program)
+        with self.start_ready() as program:
+            program.wait_until(0.1)
+            directory = self.directory()
+            checkpoint(self.setup, program, directory)
+            program.process.wait(timeout=PATIENCE)
+            check(self.expected(), restore(self.setup, program, directory))
+
+    def case_after_a_hang(self):
+        """A thread that was given up in a driver's call is frozen there for ever: it is copied as it
+        is. Given up before the copy, in the copy's own suspend, and in a resume."""
+        work = self.setup.work / "hang"
+        work.mkdir()
+        faults = work / "faults"
+        faults.write_text("")
+        self.setup = Setup(self.setup.bin.parent, "testdriver", "copy", work)
+        self.setup.environment |= {"SHADOWCL_CALL_PATIENCE": "2", "SHADOWCL_TEST_FAULTS": str(faults)}
+        for when, call_name in (("before", "clReleaseContext"), ("meanwhile", "clReleaseMemObject"),
+                                ("resume", "clCreateContext")):
+            with self.heat() as program:
+                program.wait_until(0.2)
+                if when == "resume":
+                    call(self.setup, "suspend", program.pid)
+                faults.write_text(f"hang {call_name} 1\n")
+                if when == "before":
+                    said = call(self.setup, "suspend", program.pid)
+                    expect("has not come back from a call" in said, said)
+                    faults.write_text("")
+                    call(self.setup, "resume", program.pid)
+                elif when == "resume":
+                    said = call(self.setup, "resume", program.pid, code=1)
+                    expect("has not come back from a call" in said, said)
+                    faults.write_text("")
+                directory = self.directory()
+                checkpoint(self.setup, program, directory)
+                faults.write_text("")
+                program.process.wait(timeout=PATIENCE)
+                expect(not program.result.exists(), "it had written its result")
+                self.setup.replace_node()
+                if when != "resume":
+                    check(self.expected(), restore(self.setup, program, directory))
+                    continue
+                call(self.setup, "restore", "--detach", directory)
+                expect(self.state(program.pid) == ["suspended"], f"{self.state(program.pid)}")
+                call(self.setup, "resume", program.pid)
+                self.wait_for_restored(program.pid)
+                check(self.expected(), program.answer())
+
+    def case_without_root(self):
+        """By the program's own user, who has CAP_CHECKPOINT_RESTORE and no other of root's rights,
+        but for CAP_SETPCAP where there are rights that nobody can have here: CRIU drops them."""
+        self.criu = reachable(self.criu, self.setup.work)
+        rights = "+checkpoint_restore"
+        if not has_capability(CAP_SYS_RESOURCE, "CapBnd"):
+            rights += ",+setpcap"
+        own = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+               f"--inh-caps={rights}", f"--ambient-caps={rights}"]
+        with self.start_ready() as program:
+            program.wait_until(0.1)
+            self.copy_and_restore(program, own)
 
     def case_action_script(self):
         expected = self.expected()
@@ -1094,6 +1183,20 @@ def freezer():
             return folder, state, thawed
         folder.rmdir()
     skip("no cgroup can be made that could be frozen")
+
+
+def reachable(criu, work):
+    """The same for other users: what scripts/get-criu.sh makes is in somebody's home."""
+    prefix = Path(criu).parent.parent
+    if prefix.name != "criu":
+        return criu
+    shutil.copytree(prefix, work / "criu", symlinks=True)
+    return str(work / "criu/bin/criu")
+
+
+def has_capability(number, which="CapEff"):
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(rf"^{which}:\t(\w+)$", status, re.MULTILINE)[1], 16) >> number & 1
 
 
 class Descriptor:
