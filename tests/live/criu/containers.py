@@ -4,8 +4,10 @@
 by root and by their own user, suspended, resumed and copied, and nobody else there is spoken to. All
 of it in a pid namespace with a /run of its own, so that `--all` means nobody else on this machine."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import time
 from pathlib import Path
 
 from cases import Cases, HEAT, NOBODY, PYTHON, STEPS, run_cases
-from harness import (NEW_NAMESPACE, PATIENCE, Program, call, call_json, check, expect, restore,
+from harness import (NEW_NAMESPACE, PATIENCE, Program, call, call_json, check, expect,
                      run_command, skip)
 
 NOWHERE = {"SHADOWCL_RUNTIME_DIR": ""}
@@ -21,6 +23,7 @@ INSIDE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", 
           "--kill-child"]
 MAPPED = ["unshare", "--user", "--keep-caps", "--mount", "--pid", "--fork", "--mount-proc",
           "--kill-child"]
+MORE = ["--tree", "--", "--external", "mnt[]:m", "--manage-cgroups=ignore"]
 FIRST, ITS_USER, ANOTHER = 100000, 1000, 77  # root outside; users inside
 # Takes connections under the name of another, and says how many bytes came by each.
 PLANTED = """
@@ -220,29 +223,118 @@ class Containers(Cases):
         with self.start(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
                          "setsid"], "", 0) as program:
             pid = self.pid_of(program)
-            first = int(Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text())
-            self.copy_and_restore(program, pid, first)
+            self.copy_and_restore(program, pid, first_of(program))
+
+    def case_copied_with_users(self):
+        """In a user namespace: left running. (CRIU 4.1.1 can't mount its mounts again.)"""
+        with self.start([*INSIDE, "setsid"], "", 0) as program:
+            pid = self.pid_of(program)
+            call(self.setup, "checkpoint", "--leave-running", first_of(program), self.directory(),
+                 *MORE, environment=NOWHERE)
+            expect(self.listed(pid)["state"] == "running", f"it is {self.listed(pid)}")
+            check(self.expected(), program.finish())
 
     def copy_and_restore(self, program, pid, first):
-        more = ["--tree", "--", "--external", "mnt[]:m", "--manage-cgroups=ignore"]
         said = call(self.setup, "checkpoint", first, self.directory(), code=1, environment=NOWHERE)
         expect("child process" in said, said)
         said = call(self.setup, "checkpoint", first, self.directory(), "--tree", "--with-files",
                     code=1, environment=NOWHERE)
         expect("it sees other files" in said and "state: running" in said, said)
-        call(self.setup, "checkpoint", "--leave-running", first, self.directory(), *more,
+        call(self.setup, "checkpoint", "--leave-running", first, self.directory(), *MORE,
              environment=NOWHERE)
         expect(self.listed(pid)["state"] == "running", f"it is {self.listed(pid)}")
         directory = self.directory()
-        call(self.setup, "checkpoint", first, directory, *more, environment=NOWHERE)
+        call(self.setup, "checkpoint", first, directory, *MORE, environment=NOWHERE)
         program.process.wait(timeout=PATIENCE)
         program.forget_answer()
         # CRIU wants the root of a mount namespace to be a mount of its own.
         root = self.directory(made=True)
         mounted = f'mount --make-rprivate / && mount --rbind / {root} && exec "$@"'
-        run_command(self.setup, "restore", directory, "--", *more[2:], "--root", root,
+        run_command(self.setup, "restore", directory, "--", *MORE[2:], "--root", root,
                     environment=NOWHERE, before=["unshare", "--mount", "sh", "-c", mounted, "sh"])
         check(self.expected(), program.answer())
+
+
+    def case_runc(self):
+        """A container engine that knows nothing of us calls CRIU, which is told of the plugin by its
+        environment alone."""
+        runc = shutil.which("runc", path=f"{os.environ['PATH']}:/usr/sbin")
+        if not runc:
+            skip("runc is not installed")
+        expected = self.expected()
+        bundle, work = self.directory(made=True), self.directory(made=True)
+        self.make_bundle(bundle, work)
+        found = {"PATH": f"{Path(self.criu).parent}:{os.environ['PATH']}",
+                 "CRIU_LIBS_DIR": str(self.plugins), **NOWHERE}
+
+        def engine(*words):
+            # By this shell, since its root is a mount that is to be there each time.
+            said = work.parent / "runc.log"
+            with open(said, "a") as log:
+                code = subprocess.run([runc, "--root", work.parent / "runc", *words], cwd=bundle,
+                                      env={**self.setup.environment, **found}, stdout=log,
+                                      stderr=log, stdin=subprocess.DEVNULL).returncode
+            return code, said.read_text()[-2000:]
+
+        subprocess.run(["mount", "--bind", "/", bundle / "rootfs"], check=True)
+        try:
+            code, said = engine("run", "--detach", "contained")
+            if code:
+                skip(f"runc runs nothing here: {said}")
+            self.wait_inside(work, 0.1, said)
+            copy, logs = self.directory(made=True), self.directory(made=True)
+            where = ["--image-path", copy, "--work-path", logs]
+            code, said = engine("checkpoint", *where, "contained")
+            log = (logs / "dump.log").read_text(errors="replace")
+            expect(code == 0, f"{said}{log[-2000:]}")
+            expect("has let go of its device" in log, "the plugin was not at work")
+            expect(not (work / "result").exists(), "it had come to its end")
+            code, said = engine("restore", "--detach", *where, "contained")
+            expect(code == 0, said)
+            self.wait_inside(work, 1, said)
+            end = time.monotonic() + 60
+            while not (work / "result").exists() or not (work / "out").read_text().endswith("\n"):
+                expect(time.monotonic() < end, "it gives no result")
+                time.sleep(0.05)
+            check(expected, ((work / "out").read_text(), (work / "result").read_bytes()))
+        finally:
+            engine("delete", "--force", "contained")
+            subprocess.run(["umount", "--lazy", bundle / "rootfs"])
+
+    def make_bundle(self, bundle, work):
+        """This machine's own files, with a /run of its own."""
+        (bundle / "rootfs").mkdir()
+        subprocess.run(["runc", "spec"], cwd=bundle, check=True)
+        spec = json.loads((bundle / "config.json").read_text())
+        words = [self.setup.bin / "shadowcl", "run", "--", self.setup.bin / "sample-heat",
+                 *(str(work / "result") if word == "RESULT" else word for word in HEAT),
+                 STEPS * self.times]
+        script = f'cd {work} && exec </dev/null >out 2>err && exec {" ".join(map(str, words))}'
+        kept = ("OCL_ICD_VENDORS", "SHADOWCL_DRIVERS", "POCL_CACHE_DIR", "HOME", "PATH")
+        spec["process"] |= {"terminal": False, "args": ["sh", "-c", script], "env": [
+            f"{name}={self.setup.environment[name]}" for name in kept]}
+        spec["process"].pop("rlimits", None)  # to raise them takes CAP_SYS_RESOURCE
+        spec["root"]["readonly"] = False
+        spec["linux"]["namespaces"] = [one for one in spec["linux"]["namespaces"]
+                                       if one["type"] != "network"]
+        spec["mounts"] += [{"destination": "/run", "type": "tmpfs", "source": "tmpfs",
+                            "options": ["mode=755"]}]
+        (bundle / "config.json").write_text(json.dumps(spec))
+
+    def wait_inside(self, work, fraction, said):
+        end = time.monotonic() + PATIENCE
+        while True:
+            text = (work / "err").read_text() if (work / "err").exists() else ""
+            steps = re.findall(r"^step (\d+) of (\d+)$", text, re.MULTILINE)
+            if steps and int(steps[-1][0]) >= fraction * int(steps[-1][1]):
+                return
+            expect(time.monotonic() < end, f"not at {fraction:.0%} yet: {text[-500:]}{said}")
+            time.sleep(0.01)
+
+
+def first_of(program):
+    """The container's first process, as it is called here."""
+    return int(Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text())
 
 
 def alone():
