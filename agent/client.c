@@ -139,8 +139,18 @@ static void unpack(struct exchange *exchange)
         break_off(exchange, 0, "its answer has no version: it does not speak shadowcl's protocol");
     } else {
         exchange->response = response;
-        end(exchange, EXCHANGE_ANSWERED);
+        if (!exchange->until_closed)
+            end(exchange, EXCHANGE_ANSWERED);
     }
+}
+
+/* After the answer. */
+static void wait_for_close(struct exchange *exchange)
+{
+    char unused[64];
+    ssize_t count = recv(exchange->fd, unused, sizeof unused, MSG_DONTWAIT);
+    if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
+        end(exchange, EXCHANGE_ANSWERED);
 }
 
 static void start_body(struct exchange *exchange)
@@ -209,7 +219,9 @@ static size_t step(struct exchange *list, size_t count, struct pollfd *polls,
     for (size_t i = 0; i < count; i++) {
         if (list[i].end != EXCHANGE_PENDING || list[i].fd < 0 || !polls[i].revents)
             continue;
-        if (list[i].sent < size)
+        if (list[i].response)
+            wait_for_close(&list[i]);
+        else if (list[i].sent < size)
             send_some(&list[i], message, size);
         else
             receive_some(&list[i]);
@@ -222,6 +234,10 @@ static void give_up(struct exchange *list, size_t count, double timeout)
     for (size_t i = 0; i < count; i++) {
         if (list[i].end != EXCHANGE_PENDING)
             continue;
+        if (list[i].response) {
+            end(&list[i], EXCHANGE_ANSWERED);
+            continue;
+        }
         error_object(&list[i].error, "process %d", (int)list[i].peer->pid);
         if (interrupted) {
             error_set(&list[i].error, 0,
@@ -260,6 +276,8 @@ void exchange_run(struct exchange *list, size_t count, const control_request *re
     double until = text_clock() + timeout;
     for (size_t i = 0; i < count; i++) {
         list[i].fd = -1;
+        list[i].until_closed = request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND &&
+                               request->suspend->leave;
         if (!message || !polls)
             break_off(&list[i], ENOMEM, "the request could not be made");
     }

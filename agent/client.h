@@ -27,6 +27,7 @@ struct exchange {
     enum exchange_end end;
     control_response *response; /* owned; when answered */
     struct error error;         /* when not */
+    bool until_closed;          /* it ends when the process has closed the connection, not before */
     bool is_deserted;           /* its socket is there, and nobody listens any more */
     int fd;
     size_t sent;

@@ -29,8 +29,9 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t left = PTHREAD_COND_INITIALIZER;
-static bool running; /* guarded by lock */
-static bool away;    /* guarded by lock: without a socket, waiting to be woken */
+static bool running;    /* guarded by lock */
+static bool away;       /* guarded by lock: without a socket, waiting to be woken */
+static unsigned served; /* guarded by lock: connections that are open */
 static int listener = -1;
 static ino_t listener_inode;
 
@@ -133,6 +134,14 @@ static void send_answer(int connection, const Shadowcl__Control__Response *answe
     free(bytes);
 }
 
+static void count_served(int change)
+{
+    pthread_mutex_lock(&lock);
+    served += (unsigned)change;
+    pthread_cond_broadcast(&left);
+    pthread_mutex_unlock(&lock);
+}
+
 /* One connection, from request to answer. */
 static void *serve(void *data)
 {
@@ -149,6 +158,7 @@ static void *serve(void *data)
     if (attached >= 0)
         close(attached);
     close(job->connection);
+    count_served(-1);
     free(job);
     return NULL;
 }
@@ -162,8 +172,10 @@ static void accept_peer(int connection)
         job = malloc(sizeof *job);
     if (job)
         job->connection = connection;
+    count_served(1);
     if (!job || !thread_start(serve, job)) {
         close(connection);
+        count_served(-1);
         free(job);
     }
 }
@@ -308,6 +320,17 @@ void control_start(void)
     pthread_mutex_unlock(&lock);
 }
 
+/* CRIU would copy a connection that nobody has the other end of, and not know how to make it again.
+ * One is that by which it is asked for; its peer waits until it is closed. */
+static void wait_for_others(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_MS / 1000;
+    while (served > 1 && pthread_cond_timedwait(&left, &lock, &until) == 0)
+        continue;
+}
+
 int control_leave(struct error *err)
 {
     pthread_mutex_lock(&lock);
@@ -319,6 +342,7 @@ int control_leave(struct error *err)
         shutdown(listener, SHUT_RDWR); /* its thread wakes up */
         while (listener >= 0)
             pthread_cond_wait(&left, &lock);
+        wait_for_others();
     }
     pthread_mutex_unlock(&lock);
     return result;
@@ -328,6 +352,7 @@ int control_leave(struct error *err)
 void control_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
+    served = 0;
     pthread_cond_init(&left, NULL);
     wake_forked();
     log_brief(false);

@@ -44,7 +44,7 @@ MOST_TIMES = 16
 
 
 class Cases:
-    without_criu = {"leave"}
+    without_criu = {"leave", "leave_closes_first"}
 
     def __init__(self, setup, criu, times):
         self.setup = setup
@@ -136,6 +136,26 @@ class Cases:
             call(self.setup, "criu-hook", "resume", program.pid)
             self.expect_undisturbed(program)
             call(self.setup, "criu-hook", "resume", os.getpid(), code=3)
+
+    def case_leave_closes_first(self):
+        """Nor does it find a connection of ours that is about to be closed: it would copy that, and
+        wait for ever for its other end when it makes it again."""
+        slow = self.setup.bin.parent / "tests/live/criu/slow_close.so"
+        self.count += 1
+        words = [self.setup.bin / "sample-heat", *HEAT, STEPS * self.times]
+        with Program(self.setup, f"slow-{self.count}",
+                     ["sh", "-c", f'LD_PRELOAD="{slow}:$LD_PRELOAD" exec "$@"', "sh", *words],
+                     result=True) as program:
+            self.programs.append(program)
+            program.wait_until(0.1)
+            for _ in range(3):
+                call(self.setup, "criu-hook", "pause", program.pid)
+                left = [target for target in descriptors(program.pid)
+                        if target.startswith("socket:")]
+                expect(not left, f"it has left, and has {left}")
+                call(self.setup, "criu-hook", "resume", program.pid)
+                self.wait_for_state(program, "running")
+            check(self.expected(), program.finish())
 
     # CRIU by its own name.
 
