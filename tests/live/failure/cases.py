@@ -1107,28 +1107,49 @@ def device_too_small_now(build):
         cycle(machine, victim)
 
 
-TESTS = (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
-         kernel_past_deadline, call_past_deadline, capture_hangs, copy_up_fails_later,
-         copy_up_fails_behind_the_program, copy_down_fails_later, copy_never_ends,
-         copy_down_outlives_the_device, contents_go_up_while_programs_are_built,
-         prepared_for_a_file, damaged_while_suspended, other_image_while_suspended,
-         image_closed_while_suspended, child_of_a_suspended_one, little_memory_for_a_file,
-         released_while_written, rebuild_hangs, drain_never_returns, capture_never_returns, copy_to_a_file_never_returns,
-         copy_beforehand_never_returns, copy_behind_the_program_never_returns,
-         release_never_returns, rebuild_never_returns, never_returns_and_never_sleeps,
-         never_returns_again_and_again, many_cycles_after_a_hang, move_never_returns,
-         trial_build_never_returns, comparison_never_returns, log_disk_full,
-         disks_full, driver_missing, driver_does_not_start, driver_keeps_device,
-         retry_on_fresh_instance, looks_cost_no_instance, driver_lets_go_late, foreign_holder,
-         other_sort_of_node, other_sort_after_many_queues, gl_while_the_driver_starts, gl_later,
-         driver_opens_late, driver_opens_late_beside_gl, patterns_outlive_the_environment,
-         same_node_later, address_space_short, memory_short,
-         device_too_small_now)
+# Each is a test of its own for ctest.
+GROUPS = {
+    "gone": (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
+             device_too_small_now),
+    "late": (kernel_past_deadline, call_past_deadline, capture_hangs, rebuild_hangs),
+    "copies": (copy_up_fails_later, copy_up_fails_behind_the_program, copy_down_fails_later,
+               copy_never_ends, copy_down_outlives_the_device,
+               contents_go_up_while_programs_are_built),
+    "files": (prepared_for_a_file, damaged_while_suspended, other_image_while_suspended,
+              image_closed_while_suspended, child_of_a_suspended_one, little_memory_for_a_file,
+              released_while_written),
+    "release-stuck": (release_never_returns,),
+    "rebuild-stuck": (rebuild_never_returns,),
+    "capture-stuck": (drain_never_returns, capture_never_returns, copy_to_a_file_never_returns),
+    "copies-stuck": (copy_beforehand_never_returns, copy_behind_the_program_never_returns),
+    "builds-stuck": (trial_build_never_returns, comparison_never_returns),
+    "stuck": (never_returns_and_never_sleeps, never_returns_again_and_again,
+              many_cycles_after_a_hang, move_never_returns),
+    "drivers": (driver_missing, driver_does_not_start, driver_keeps_device,
+                retry_on_fresh_instance, looks_cost_no_instance, driver_lets_go_late),
+    "holders": (foreign_holder, other_sort_of_node, other_sort_after_many_queues,
+                gl_while_the_driver_starts, gl_later, driver_opens_late,
+                driver_opens_late_beside_gl, patterns_outlive_the_environment, same_node_later),
+    "shortage": (log_disk_full, disks_full, address_space_short, memory_short),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build")
+    parser.add_argument("--groups", action="store_true", help="lists them, and does nothing else")
+    parser.add_argument("--group", choices=GROUPS)
+    parser.add_argument("tests", nargs="*")
+    told = parser.parse_args()
+    if told.groups:
+        print(";".join(GROUPS))
+        return 0
+    if not told.build:
+        parser.error("--build is needed")
+    chosen = [told.group] if told.group else GROUPS
+    tests = [test for group in chosen for test in GROUPS[group]]
+    return 1 if run_all(tests, told.build, told.tests) else 0
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("tests", nargs="*")
-    told = parser.parse_args()
-    sys.exit(1 if run_all(TESTS, told.build, told.tests) else 0)
+    sys.exit(main())
