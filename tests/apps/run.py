@@ -29,7 +29,8 @@ def options():
                         help="suspend and resume N times (default: 5, long form 10)")
     parser.add_argument("--storm", type=int, metavar="N", nargs="?", const=200,
                         help="instead: under SHADOWCL_STORM, with at least N cycles (default: 200)")
-    parser.add_argument("--mapping", choices=("shared", "copy"), help="sets SHADOWCL_MAPPING")
+    parser.add_argument("--mapping", choices=("shared", "copy"), action="append",
+                        help="sets SHADOWCL_MAPPING; twice: the programs run with each of them")
     parser.add_argument("--short", action="store_true", help="the short form, a few minutes")
     parser.add_argument("--native", action="store_true",
                         help="only natively, twice: is the result the same without us?")
@@ -56,6 +57,7 @@ class Bench:
         self.given = given
         self.root = os.path.join(given.build, "apps")
         self.runtime_dir = runtime_dir
+        self.mapping = None  # of the row that is being made
         self.shadowcl = Shadowcl(given.build, runtime_dir)
 
     def run(self, program, variant, moments=(), native_seconds=0.0, storm=None):
@@ -99,8 +101,8 @@ class Bench:
             env[name] = value.format(home=home)
         if not native:
             env["SHADOWCL_RUNTIME_DIR"] = self.runtime_dir
-            if self.given.mapping:
-                env["SHADOWCL_MAPPING"] = self.given.mapping
+            if self.mapping:
+                env["SHADOWCL_MAPPING"] = self.mapping
         os.makedirs(env["POCL_CACHE_DIR"], exist_ok=True)
         return env
 
@@ -136,15 +138,24 @@ def native_of(bench, program, row):
     return None
 
 
-def row_of(bench, program):
-    row = {"program": program.name, "verdict": "equal", "notes": [], "cycles": []}
+def rows_of(bench, program):
+    """One for each mapping that is asked for, all compared with one native run."""
+    first = {"program": program.name, "verdict": "equal", "notes": [], "cycles": []}
     if not program.installed():
-        row.update(verdict="not installed", notes=[f"apt-get install {program.packages}"])
-        return row
-    native = native_of(bench, program, row)
-    if native and bench.given.storm:
+        return [first | {"verdict": "not installed", "notes": [f"apt-get install {program.packages}"]}]
+    native = native_of(bench, program, first)
+    if not native or bench.given.native:
+        return [first]
+    return [row_of(bench, program, native, first, mapping)
+            for mapping in bench.given.mapping or [None]]
+
+
+def row_of(bench, program, native, first, mapping):
+    row = first | {"mapping": mapping or "auto", "notes": [], "cycles": []}
+    bench.mapping = mapping
+    if bench.given.storm:
         storm(bench, program, native, row)
-    elif native and not bench.given.native:
+    else:
         cycles(bench, program, native, row)
     return row
 
@@ -241,13 +252,18 @@ def cell(part):
     return f"{part['result']}, {part['seconds']:.1f} s" if part else "-"
 
 
+def name_of(row):
+    return f"{row['program']}, {row['mapping']}" if "mapping" in row else row["program"]
+
+
 def milliseconds(cycles):
     return " ".join(f"{one.get('suspend_ms', 0):.0f}/{one.get('resume_ms', 0):.0f}" for one in cycles)
 
 
 def columns(given):
     """The heads of the table and what stands under each."""
-    first = [("program", lambda row: row["program"]), ("native", lambda row: cell(row.get("native")))]
+    first = [("program", lambda row: row["program"]), ("native", lambda row: cell(row.get("native"))),
+             ("mapping", lambda row: row.get("mapping", "-"))]
     made = [("cycles", lambda row: str(row.get("made", 0))), ("verdict", lambda row: row["verdict"])]
     if given.storm:
         return first + [("under storm", lambda row: cell(row.get("cycled"))),
@@ -269,7 +285,7 @@ def print_table(rows, given, stream):
             print("  ".join("-" * width for width in widths), file=stream)
     for row in rows:
         for note in row["notes"]:
-            print(f"{row['program']}: {note}", file=stream)
+            print(f"{name_of(row)}: {note}", file=stream)
 
 
 def exit_code(rows, given):
@@ -291,8 +307,9 @@ def main():
             if given.only and program.name not in given.only:
                 continue
             print(f"{program.name} …", file=sys.stderr, flush=True)
-            rows.append(row_of(bench, program))
-            print(f"{program.name}: {rows[-1]['verdict']}", file=sys.stderr, flush=True)
+            for row in rows_of(bench, program):
+                rows.append(row)
+                print(f"{name_of(row)}: {row['verdict']}", file=sys.stderr, flush=True)
     print_table(rows, given, sys.stderr if given.json == "-" else sys.stdout)
     if given.json:
         with (sys.stdout if given.json == "-" else open(given.json, "w")) as file:

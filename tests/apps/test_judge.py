@@ -10,7 +10,7 @@ import unittest
 
 from cycles import Moment
 from programs import Program
-from run import Bench, exit_code, row_of
+from run import Bench, exit_code, rows_of
 
 BUILD = None
 UNDER = '[ -n "$SHADOWCL_RUNTIME_DIR" ]'  # true under shadowcl alone
@@ -75,14 +75,17 @@ class Script(Program):
 
 
 class Judge(unittest.TestCase):
-    def verdict(self, script, moments=None):
+    def rows(self, script, moments=None, mapping=None):
         given = types.SimpleNamespace(build=BUILD, short=True, storm=None, native=False,
-                                      cycles=len(moments) + 1 if moments else 5, mapping=None,
+                                      cycles=len(moments) + 1 if moments else 5, mapping=mapping,
                                       allow_missing=True)
         with tempfile.TemporaryDirectory() as runtime_dir:
             bench = Bench(given, runtime_dir)
             bench.root = runtime_dir
-            row = row_of(bench, Script(script, moments))
+            return given, rows_of(bench, Script(script, moments))
+
+    def verdict(self, script, moments=None):
+        given, [row] = self.rows(script, moments)
         self.assertEqual(exit_code([row], given), int(row["verdict"] != "equal"), row)
         return row["verdict"]
 
@@ -94,6 +97,13 @@ class Judge(unittest.TestCase):
 
     def test_wrong_natively_too(self):
         self.assertEqual(self.verdict(f"{WRITER}; date +%N"), "native differs from native")
+
+    def test_wrong_in_one_mapping(self):
+        script = f'{WRITER}; [ "$SHADOWCL_MAPPING" = copy ] && echo more; true'
+        given, rows = self.rows(script, mapping=["shared", "copy"])
+        self.assertEqual([(row["mapping"], row["verdict"]) for row in rows],
+                         [("shared", "equal"), ("copy", "differs")])
+        self.assertEqual(exit_code(rows, given), 1)
 
     def test_fails(self):
         self.assertEqual(self.verdict(f"{WRITER}; {UNDER} && exit 3; true"), "failed")
