@@ -405,7 +405,8 @@ struct gift {
 
 static void give_back(struct leftover *leftover)
 {
-    ((struct gift *)leftover)->place = atomic_fetch_add(&given_back, 1) + 1;
+    ((struct gift *)leftover)->place = atomic_load(&given_back) + 1;
+    atomic_fetch_add(&given_back, 1);
 }
 
 static struct gift early = {.leftover.give_back = give_back},
