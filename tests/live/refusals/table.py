@@ -44,7 +44,9 @@ ROWS = {
     "a device that fails": {
         "copying its contents failed": (CASES, "copying its contents failed"),
         "has not come to an end": (CASES, "not come to an end with copying its contents in 2 s")},
-    "a driver of which a call": {
+    "a driver of which a call does not come back when": {
+        "has not come back from a call": (CASES, "has not come back from a call")},
+    "a driver of which a call does not come back before": {
         "has not come back from a call": (CASES, "has not come back from a call")},
     "a driver that stays loaded": {
         "no further instance": (RELEASE, "no further instance of it can be had")},
