@@ -540,8 +540,14 @@ static void test_call_in_a_call_is_part_of_it(void **state)
     assert_int_equal(atomic_load(&after), 0);
 }
 
+static atomic_bool all_there;
+
+/* (A thread has all signals blocked while it makes another, and what the first one blocks is not
+ * let in.) */
 static void *wait_for_one_that_hangs(void *hung)
 {
+    while (!atomic_load(&all_there))
+        pause_ms(1);
     return phase_run(step_for_ever, NULL, hung) == -1 ? hung : NULL;
 }
 
@@ -553,6 +559,7 @@ static void test_several_are_frozen_at_once(void **state)
     pthread_t threads[COUNT];
     for (int i = 0; i < COUNT; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, wait_for_one_that_hangs, &hung[i]), 0);
+    atomic_store(&all_there, true);
     for (int i = 0; i < COUNT; i++) {
         void *result;
         pthread_join(threads[i], &result);
