@@ -156,7 +156,7 @@ static void stand_back(struct gate_thread *self, void (*wait)(void))
 
 static void make_ready(struct gate_thread *self)
 {
-    if (self->registered)
+    if (gate_is_registered(self))
         return;
     /* Not yet on the list, so the closing side could not have seen the depth: stand back. */
     uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
@@ -182,7 +182,7 @@ void gate_renew_threads(void)
 {
     pthread_mutex_lock(&lock);
     for (struct gate_thread *t = threads; t; t = t->next)
-        t->registered = false;
+        __atomic_store_n(&t->registered, false, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&lock);
 }
 
@@ -199,7 +199,7 @@ bool gate_try_enter(const char *call)
         gate_leave();
         return false;
     }
-    if (!self->registered)
+    if (!gate_is_registered(self))
         register_thread(self);
     note_passing(self);
     if (depth == 0)
