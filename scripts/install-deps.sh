@@ -6,13 +6,14 @@ set -euo pipefail
 
 usage() {
     cat <<END
-usage: scripts/install-deps.sh [--apps] [--vm] [--bench] [--fuzz]
+usage: scripts/install-deps.sh [--apps] [--vm] [--bench] [--fuzz] [--aarch64]
 
 Installs what building, testing and the demonstration need (Debian 12; as root or with sudo).
   --apps  also the programs that tests/apps runs: hashcat, OpenCV, ffmpeg and others
   --vm    also what tests/vm needs: QEMU, and the tools that make a guest
   --bench also what scripts/bench.sh draws its plots with: gnuplot
   --fuzz  also what tests/fuzz/afl.sh needs: AFL++
+  --aarch64  also what scripts/aarch64.sh needs: a compiler for that, and QEMU's user mode
 END
 }
 
@@ -27,6 +28,7 @@ apps=(hashcat python3-pyopencl python-pyopencl-doc python3-mako python3-opencv p
 vm=(qemu-system-x86 mmdebstrap squashfs-tools busybox-static cpio kmod lz4 xz-utils zstd)
 bench=(gnuplot-nox)
 fuzz=(afl++)
+aarch64=(gcc-aarch64-linux-gnu mmdebstrap qemu-user-static)
 
 wanted=("${build[@]}" "${drivers[@]}" "${checks[@]}" "${tools[@]}")
 for argument; do
@@ -35,6 +37,7 @@ for argument; do
     --vm) wanted+=("${vm[@]}") ;;
     --bench) wanted+=("${bench[@]}") ;;
     --fuzz) wanted+=("${fuzz[@]}") ;;
+    --aarch64) wanted+=("${aarch64[@]}") ;;
     --help | -h) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
     esac
