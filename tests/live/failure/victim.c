@@ -267,6 +267,10 @@ static void *use_gl_soon(void *unused)
 static void peek(void)
 {
     struct stat by_name, by_fd;
+    if (!other_mapping) {
+        find(false, "the other node is not mapped");
+        return;
+    }
     need(stat(other_node, &by_name) || fstat(other_fd, &by_fd) ? -1 : 0, "stat");
     find(by_name.st_ino == by_fd.st_ino, "the other node is another file");
     find(((volatile unsigned char *)other_mapping)[1] == 0, "the other node's mapping");
@@ -419,7 +423,7 @@ int main(int argc, char **argv)
     char word[32];
     for (int i = 1; i < argc; i++)
         wish(&victim.wishes, argv[i]);
-    pthread_t thread;
+    pthread_t thread = pthread_self();
     if (at_start)
         need(pthread_create(&thread, NULL, use_gl_soon, NULL), "pthread_create");
     victim_make(&victim);
