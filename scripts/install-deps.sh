@@ -6,11 +6,12 @@ set -euo pipefail
 
 usage() {
     cat <<END
-usage: scripts/install-deps.sh [--apps] [--vm] [--bench] [--fuzz] [--aarch64]
+usage: scripts/install-deps.sh [--apps] [--vm] [--libvirt] [--bench] [--fuzz] [--aarch64]
 
 Installs what building, testing and the demonstration need (Debian 12; as root or with sudo).
   --apps  also the programs that tests/apps runs: hashcat, OpenCV, ffmpeg and others
   --vm    also what tests/vm needs: QEMU, and the tools that make a guest
+  --libvirt  also libvirt, for one of the long tests of tests/vm
   --bench also what scripts/bench.sh draws its plots with: gnuplot
   --fuzz  also what tests/fuzz/afl.sh needs: AFL++
   --aarch64  also what scripts/aarch64.sh needs: a compiler for that, and QEMU's user mode
@@ -26,6 +27,7 @@ tools=(python3 python3-jsonschema util-linux libcap2-bin procps git ca-certifica
 apps=(hashcat python3-pyopencl python-pyopencl-doc python3-mako python3-opencv python3-pytest
     python3-numpy ffmpeg gegl clpeak)
 vm=(qemu-system-x86 mmdebstrap squashfs-tools busybox-static cpio kmod lz4 xz-utils zstd)
+libvirt=(libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients)
 bench=(gnuplot-nox)
 fuzz=(afl++)
 aarch64=(gcc-aarch64-linux-gnu mmdebstrap qemu-user-static)
@@ -35,6 +37,7 @@ for argument; do
     case $argument in
     --apps) wanted+=("${apps[@]}") ;;
     --vm) wanted+=("${vm[@]}") ;;
+    --libvirt) wanted+=("${libvirt[@]}") ;;
     --bench) wanted+=("${bench[@]}") ;;
     --fuzz) wanted+=("${fuzz[@]}") ;;
     --aarch64) wanted+=("${aarch64[@]}") ;;

@@ -146,6 +146,9 @@ class Guest:
                 entry = tarfile.TarInfo(path)
                 entry.size, entry.mode = len(data), 0o755
                 tar.addfile(entry, io.BytesIO(data))
-        self.put("/tmp/tree.tar.gz", packed.getvalue())
+        self.unpack(packed.getvalue(), folder)
+
+    def unpack(self, packed, folder):
+        self.put("/tmp/tree.tar.gz", packed)
         self.run("mkdir", "-p", folder)
         self.run("tar", "-xzf", "/tmp/tree.tar.gz", "-C", folder)

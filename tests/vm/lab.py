@@ -9,20 +9,21 @@ import subprocess
 import tempfile
 import time
 
-from machine import Machine, load_uri
+from machine import KERNEL, Machine, load_uri
 from qmp import Timeout
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 HOME = "/opt/shadowcl"  # in the guest
 MIB = 1 << 20
+WARM_CACHE = "/var/cache/pocl"  # the kernels that are built
 # Everybody in the guest sees the device by way of the test driver and nothing else.
 ENVIRONMENT = {
     "PATH": f"{HOME}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "SHADOWCL_TEST_BAR": "1af4:1110",
     "SHADOWCL_DRIVERS": f"{HOME}/vendors",
     "OCL_ICD_VENDORS": f"{HOME}/vendors/testdriver.icd",
-    "POCL_CACHE_DIR": "/var/cache/pocl",
+    "POCL_CACHE_DIR": WARM_CACHE,
 }
 WARM_UP_TIME = 1200  # s, at most; a tenth of it where nothing else runs
 # Run before the guest is saved, until all have been suspended once: then their kernels are built,
@@ -46,6 +47,10 @@ def read(path):
         return file.read()
 
 
+class Skipped(Exception):
+    """What a scenario needs is not on this machine."""
+
+
 class Lab:
     def __init__(self, build, say=lambda text: None):
         self.build = os.path.abspath(build)
@@ -54,8 +59,8 @@ class Lab:
         os.environ["SHADOWCL_STATE_DIR"] = os.path.join(self.cache, "state")  # of vm-resume
         self.image = self.make_image()
         samples = [read(path) for path in sorted(glob.glob(f"{SOURCE}/samples/*.[ch]"))]
-        self.key = digest(os.path.basename(self.image), inspect.getsource(Machine.command), WARM_UP,
-                          ENVIRONMENT, read(f"{HERE}/guest/nbody.py"), *samples)
+        self.key = digest(os.path.basename(self.image), inspect.getsource(Machine.command), KERNEL,
+                          WARM_UP, ENVIRONMENT, read(f"{HERE}/guest/nbody.py"), *samples)
         self.saved = os.path.join(self.cache, f"warm-{self.key}")
         self.tree = None
 
@@ -79,6 +84,14 @@ class Lab:
                 self.tree[f"guest/{os.path.basename(path)}"] = read(path)
         return self.tree
 
+    def installed(self):
+        """What `cmake --install` puts into the guest's root, as a tar file."""
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["cmake", "--install", self.build, "--strip"], check=True, timeout=120,
+                           env=dict(os.environ, DESTDIR=folder), stdout=subprocess.DEVNULL)
+            return subprocess.run(["tar", "-cz", "--owner=0", "--group=0", "-C", folder,
+                                   *os.listdir(folder)], check=True, timeout=120, stdout=subprocess.PIPE).stdout
+
     def warm_guest(self):
         """Path of a saved guest."""
         if not os.path.exists(self.saved):
@@ -92,11 +105,25 @@ class Lab:
                 machine.unplug()
                 machine.remove_memory(bar)
                 machine.guest.run("rm", "-r", HOME)
-                for old in glob.glob(os.path.join(self.cache, "warm-*")):
+                for old in glob.glob(f"{self.cache}/warm-*") + glob.glob(f"{self.cache}/kernels-*"):
                     os.unlink(old)
                 machine.save(self.saved + ".part")
             os.rename(self.saved + ".part", self.saved)
         return self.saved
+
+    def kernels(self):
+        """The warm guest's built kernels as a tar file, for a guest that is not made from it."""
+        path = os.path.join(self.cache, f"kernels-{self.key}")
+        if not os.path.exists(path):
+            with Machine(self.image, "kernels", load_uri(self.warm_guest())) as machine:
+                machine.wait_status("running")
+                machine.guest.wait_ready()
+                machine.guest.run("tar", "-czf", "/tmp/kernels", "-C", WARM_CACHE, ".")
+                data = machine.guest.get("/tmp/kernels")
+            with open(path + ".part", "wb") as file:
+                file.write(data)
+            os.rename(path + ".part", path)
+        return read(path)
 
     def source(self, size=64 * MIB):
         """A warm guest with its programs and a GPU, as `machine.bars[0]`. Without one: size=0."""

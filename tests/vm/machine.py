@@ -15,6 +15,7 @@ from qmp import Qmp, Timeout
 
 QEMU = "qemu-system-x86_64"
 MEMORY = 1536  # MiB
+KERNEL = "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"
 GPU_PLACE, OTHER_PLACE = "0x8", "0x9"
 CANARY = b"shadowcl canary\n"
 PAGE = 4096
@@ -50,10 +51,11 @@ class Bar:
 
 
 class Machine:
-    """One QEMU process. `incoming` is where its state comes from: `defer`, or an exec: URI."""
+    """One QEMU process. `incoming` is where its state comes from: `defer`, or an exec: URI. `append`
+    is for the kernel's command line."""
 
-    def __init__(self, image, name, incoming=None):
-        self.image, self.name, self.incoming = image, name, incoming
+    def __init__(self, image, name, incoming=None, append=""):
+        self.image, self.name, self.incoming, self.append = image, name, incoming, append
         self.folder = tempfile.mkdtemp(prefix=f"shadowcl-vm-{name}-", dir="/dev/shm")
         self.process = self.qmp = self.guest = None
         self.bars = []
@@ -74,7 +76,7 @@ class Machine:
             "-display", "none", "-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "pc",
             "-smp", "2", "-m", str(MEMORY),
             "-kernel", f"{self.image}/vmlinux", "-initrd", f"{self.image}/initrd",
-            "-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on",
+            "-append", f"{KERNEL} {self.append}",
             "-chardev", f"file,id=console,path={self.path('console')}", "-serial", "chardev:console",
             "-drive", f"file={self.image}/root.squashfs,format=raw,if=none,id=root,readonly=on,"
                       "file.locking=off",

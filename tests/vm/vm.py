@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs scenarios in virtual machines. Exit code 0: all as it should be; 1: not; 2: wrong usage;
-77: this machine has no QEMU, or not what a guest is made from."""
+77: this machine has no QEMU, or not what a guest is made from, or nothing that the scenario needs."""
 import argparse
 import inspect
 import os
@@ -15,11 +15,12 @@ import traceback
 
 import core
 import faults
+import hosts
 import moves
-from lab import Lab
+from lab import Lab, Skipped
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODULES = (core, moves, faults)
+MODULES = (core, moves, faults, hosts)
 SKIPPED = 77
 
 
@@ -60,12 +61,15 @@ def run(name, scenario, lab):
     start = time.monotonic()
     try:
         scenario(lab)
+    except Skipped as reason:
+        print(f"== {name}: skipped: {reason}", flush=True)
+        return SKIPPED
     except Exception:
         traceback.print_exc()
         print(f"== {name}: FAILED after {time.monotonic() - start:.0f} s", flush=True)
-        return False
+        return 1
     print(f"== {name}: passed, {time.monotonic() - start:.0f} s", flush=True)
-    return True
+    return 0
 
 
 def main():
@@ -91,7 +95,8 @@ def main():
         if not given.scenario:
             return 0
     names = given.scenario or known
-    return 0 if all([run(name, known[name], lab) for name in names]) else 1
+    codes = {run(name, known[name], lab) for name in names}
+    return 1 if 1 in codes else min(codes)
 
 
 sys.exit(main())
