@@ -11,9 +11,10 @@ import time
 
 from core import USERS_OF_GPU, users_of_gpu
 from downtime import end_steady, steady
+from guest import GuestError
 from lab import ENVIRONMENT, MIB, Lab, last_step, wait_step
 from move import HEAT, Move
-from qmp import QmpError
+from qmp import QmpError, Timeout
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 STEPS = int(HEAT[-1])
@@ -165,7 +166,8 @@ def main():
         play(Lab(given.build, lambda text: print(f"  ... {text}", flush=True)))
     except KeyboardInterrupt:
         return 1
-    except (AssertionError, OSError, subprocess.SubprocessError) as problem:
+    except (AssertionError, GuestError, OSError, QmpError, Timeout,
+            subprocess.SubprocessError) as problem:
         notes = "\n".join(getattr(problem, "__notes__", []))
         print(f"\ndemo-vm: FAILED: {problem}\n{notes}", file=sys.stderr)
         return 1

@@ -168,7 +168,8 @@ def warm_up(guest):
             for name, command in WARM_UP.items()]
     for name, pid in zip(WARM_UP, pids):
         wait_step(guest, f"/tmp/{name}", pid, 1, timeout=WARM_UP_TIME)
-    guest.run("shadowcl", "suspend", "--all", env=ENVIRONMENT, timeout=WARM_UP_TIME)
+    guest.run("shadowcl", "suspend", "--all", "--deadline", str(WARM_UP_TIME // 2), env=ENVIRONMENT,
+              timeout=WARM_UP_TIME)
     guest.run("shadowcl", "resume", "--all", env=ENVIRONMENT, timeout=WARM_UP_TIME)
     guest.run("kill", *map(str, pids))
 
