@@ -20,6 +20,7 @@ packages=(
     python3-minimal python3-pyopencl python3-numpy
     libjansson4 libuv1 libprotobuf-c1                                  # what shadowcl needs
     kmod procps tini
+    systemd udev dbus                                                  # for a guest with services
 )
 kernel=linux-image-cloud-amd64
 # What the initrd loads to reach the root; the guest has no other modules.
@@ -132,7 +133,7 @@ build_initrd() {
     cp "$(command -v busybox)" "$tree/bin/busybox"
     cp "$here/guest/init" "$tree/init"
     chmod +x "$tree/init"
-    cp "$here/guest/server.py" "$tree/guest/"
+    cp "$here/guest/server.py" "$here/guest/shadowcl-test.service" "$tree/guest/"
     cp "$target/$kernel_key.kernel/modules"/* "$tree/modules/"
     (cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0) >"$work/initrd"
 }
@@ -154,7 +155,7 @@ key() { sha256sum | cut -c -16; }
 root_key=$({ echo "$suite ${packages[*]}" && declare -f sources build_root; } | key)
 kernel_key=$({ echo "$suite $kernel ${modules[*]}" && declare -f extract_kernel build_kernel; } | key)
 whole_key=$({ echo "$root_key $kernel_key" && declare -f build_initrd &&
-    cat "$here/guest/init" "$here/guest/server.py"; } | key)
+    cat "$here"/guest/{init,server.py,shadowcl-test.service}; } | key)
 
 [[ -e $target/$root_key.squashfs ]] || build_root
 [[ -e $target/$kernel_key.kernel ]] || build_kernel

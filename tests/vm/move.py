@@ -45,17 +45,19 @@ class Outcome:
 
 
 class Move:
-    """Two machines with everything around them. `here` has the guest, `there` is to get it."""
+    """Two machines with everything around them. `here` has the guest, `there` is to get it. One that
+    is given as `here` has its agent already, and its device."""
 
-    def __init__(self, lab, size=64 * MIB):
+    def __init__(self, lab, size=64 * MIB, here=None):
         self.lab = lab
         self.programs = []  # (name, pid, command) of those under shadowcl
-        self.here = lab.source(size)
+        self.here = here or lab.source(size)
         self.bar = self.here.bars[0]
         self.here.relay = Relay(self.here)
         self.there = None
         try:
-            self.here.guest.start("/tmp/agent", "/bin/sh", "-c", KEEPER, env=ENVIRONMENT)
+            if not here:
+                self.here.guest.start("/tmp/agent", "/bin/sh", "-c", KEEPER, env=ENVIRONMENT)
             self.destination()
         except BaseException as problem:
             self.__exit__(None, problem)

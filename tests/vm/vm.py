@@ -17,10 +17,11 @@ import core
 import faults
 import hosts
 import moves
+import services
 from lab import Lab, Skipped
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODULES = (core, moves, faults, hosts)
+MODULES = (core, moves, faults, services, hosts)
 SKIPPED = 77
 
 
