@@ -358,7 +358,8 @@ static bool copy_arg(struct kernel_arg *to, const struct kernel_arg *from)
 
 static void finish_arg(struct kernel_arg *arg)
 {
-    drop_own(arg);
+    if (has_own(arg))
+        drop_own(arg);
     arg->kind = ARG_UNSET;
 }
 
