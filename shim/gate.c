@@ -186,22 +186,31 @@ void gate_renew_threads(void)
     pthread_mutex_unlock(&lock);
 }
 
-bool gate_try_enter(const char *call)
+static bool try_enter_slowly(struct gate_thread *self, uint32_t depth, const char *call)
 {
-    struct gate_thread *self = &gate_self;
-    uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
-    if (depth == 0 && !self->registered)
-        register_thread(self);
-    atomic_store_explicit(&self->depth, depth + 1, memory_order_relaxed);
-    atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(atomic_load_explicit(&gate_state, memory_order_acquire) != 0, 0) &&
-        turned_away(self)) {
+    if (depth == 0)
+        make_ready(self);
+    if (turned_away(self)) {
         gate_leave();
         return false;
     }
     if (!gate_is_registered(self))
         register_thread(self);
     note_passing(self);
+    if (depth == 0)
+        self->call = call;
+    return true;
+}
+
+bool gate_try_enter(const char *call)
+{
+    struct gate_thread *self = &gate_self;
+    uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
+    atomic_store_explicit(&self->depth, depth + 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(!gate_is_registered(self), 0) ||
+        __builtin_expect(atomic_load_explicit(&gate_state, memory_order_acquire) != 0, 0))
+        return try_enter_slowly(self, depth, call);
     if (depth == 0)
         self->call = call;
     return true;

@@ -255,9 +255,8 @@ bool object_hold_alive(struct object *object, uint32_t generation)
     return true;
 }
 
-static void destroy(struct object *object)
+static inline __attribute__((always_inline)) void destroy(struct object *object)
 {
-    NOT_LEFT();
     static void (*const destroys[KIND_COUNT])(void *) = {
         [KIND_PLATFORM] = platform_destroy,
         [KIND_DEVICE] = device_destroy,
@@ -276,11 +275,21 @@ static void destroy(struct object *object)
     put_to_rest(object);
 }
 
+/* The same where the thread could be left in it, which would have done it by halves. */
+static void destroy_whole(struct object *object)
+{
+    NOT_LEFT();
+    destroy(object);
+}
+
 void object_end(struct object *object)
 {
     atomic_store_explicit(&object->kind, KIND_DYING, memory_order_release);
     if (gate_try_enter("the release of an object")) {
-        destroy(object);
+        if (__builtin_expect(phase_self != NULL, 0))
+            destroy_whole(object);
+        else
+            destroy(object);
         gate_leave();
         return;
     }
@@ -299,7 +308,7 @@ void object_reap(void)
     while ((object = atomic_exchange(&dying, NULL)))
         while (object) {
             struct object *next = object->next;
-            destroy(object);
+            destroy_whole(object);
             object = next;
         }
 }
