@@ -163,7 +163,6 @@ static void make_ready(struct gate_thread *self)
     atomic_store(&self->depth, 0);
     register_thread(self);
     atomic_store(&self->depth, depth);
-    atomic_thread_fence(memory_order_seq_cst);
 }
 
 void gate_enter_slowly(void)
