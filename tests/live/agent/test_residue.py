@@ -23,7 +23,7 @@ time.sleep(600)
 AWAY = """
 import ctypes, os, threading, time
 def wait():
-    ctypes.CDLL(None).prctl(15, f"shadowcl-{pipe[0]}".encode(), 0, 0, 0)
+    ctypes.CDLL(None).prctl(15, f"shadowcl-{pipe[1]}".encode(), 0, 0, 0)
     print("away", flush=True)
     time.sleep(600)
 pipe = os.pipe()
