@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_MESSAGE = 16 * 1024 * 1024, TICK_MS = 100, RECONNECT_MS = 10 };
+enum { MAX_MESSAGE = 16 * 1024 * 1024, TICK_MS = 100, RECONNECT_MS = 10, CLOSE_SECONDS = 3 };
 
 static volatile sig_atomic_t interrupted;
 
@@ -139,9 +139,18 @@ static void unpack(struct exchange *exchange)
         break_off(exchange, 0, "its answer has no version: it does not speak shadowcl's protocol");
     } else {
         exchange->response = response;
+        exchange->until = text_clock() + CLOSE_SECONDS;
         if (!exchange->until_closed)
             end(exchange, EXCHANGE_ANSWERED);
     }
+}
+
+/* A child may have been forked with the connection open. */
+static void wait_no_longer(struct exchange *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].end == EXCHANGE_PENDING && list[i].response && text_clock() >= list[i].until)
+            end(&list[i], EXCHANGE_ANSWERED);
 }
 
 /* After the answer. */
@@ -282,6 +291,7 @@ void exchange_run(struct exchange *list, size_t count, const control_request *re
             break_off(&list[i], ENOMEM, "the request could not be made");
     }
     while (message && polls && step(list, count, polls, message, size) > 0) {
+        wait_no_longer(list, count);
         if (text_clock() >= until || (interrupted && progress))
             break;
         if (progress)

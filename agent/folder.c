@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { MOST_LINKS = 8 };
+
 void folder_name(char out[PATH_MAX], const char *path)
 {
     snprintf(out, PATH_MAX, "%s", path);
@@ -85,12 +87,34 @@ static bool is_trusted_link(int dir, const char *name)
            !(folder.st_mode & (S_IWGRP | S_IWOTH));
 }
 
-static int enter(int dir, const char *name)
+static int enter(int dir, const char *name, int most_links);
+
+/* Where the link leads, name by name: on its way there may be links of others. */
+static int follow(int dir, const char *name, int most_links)
 {
-    int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    int fd = openat(dir, name, flags | O_NOFOLLOW);
+    char target[PATH_MAX], *rest;
+    ssize_t length = readlinkat(dir, name, target, sizeof target);
+    if (length < 0 || length == (ssize_t)sizeof target || most_links == 0) {
+        errno = ELOOP;
+        return -1;
+    }
+    target[length] = 0;
+    int at = openat(dir, *target == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (char *part = strtok_r(target, "/", &rest); at >= 0 && part;
+         part = strtok_r(NULL, "/", &rest)) {
+        int next = enter(at, part, most_links - 1), reason = errno;
+        close(at);
+        errno = reason;
+        at = next;
+    }
+    return at;
+}
+
+static int enter(int dir, const char *name, int most_links)
+{
+    int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && (errno == ENOTDIR || errno == ELOOP) && is_trusted_link(dir, name))
-        fd = openat(dir, name, flags);
+        fd = follow(dir, name, most_links);
     return fd;
 }
 
@@ -113,10 +137,10 @@ static void make_folder(int dir, const char *name, const struct folder_owner *ow
 /* Goes on from `dir`, which it closes. */
 static int go_to(int dir, const char *name, const struct folder_owner *make)
 {
-    int next = enter(dir, name);
+    int next = enter(dir, name, MOST_LINKS);
     if (next < 0 && errno == ENOENT && make) {
         make_folder(dir, name, make);
-        next = enter(dir, name);
+        next = enter(dir, name, MOST_LINKS);
     }
     int reason = errno;
     close(dir);

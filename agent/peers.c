@@ -39,8 +39,9 @@ static int connect_as(int fd, const struct sockaddr_un *address, uid_t user)
         return -1;
     int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
     int reason = errno;
+    /* To go on as that user would be worse than to end. */
     if (is_other && become(0) < 0)
-        return -1;
+        abort();
     errno = reason;
     return result;
 }
@@ -90,7 +91,7 @@ static int connect_first(struct peer *peer, const struct stat *status)
     if (geteuid() == 0 && status->st_uid != 0) {
         peer->as = status->st_uid;
         fd = peer_connect(peer);
-        if (fd >= 0 || (errno != EACCES && errno != EPERM))
+        if (fd >= 0 || (errno != EACCES && errno != EPERM && errno != EINVAL))
             return fd;
     }
     peer->as = PEER_AS_WE_ARE;
@@ -295,8 +296,21 @@ static struct runtime_dir *add_place(struct peers *peers, const char *path, int 
     return place;
 }
 
+static void finish_place(struct runtime_dir *place)
+{
+    close(place->fd);
+    free(place->path);
+    free(place);
+}
+
+/* Nothing was found there. */
+static void drop_last_place(struct peers *peers)
+{
+    finish_place(peers->places[--peers->num_places]);
+}
+
 /* A socket of `pid`, by its name; whose it is is asked nevertheless. One whose queue is full is
- * waited for, while `*patience` lasts: there may be many of them. */
+ * waited for, while `*patience` lasts, which is for all processes together. */
 static int try_one(struct peers *peers, const struct runtime_dir *place, pid_t pid,
                    const char *name, int *patience, struct error *err)
 {
@@ -310,12 +324,14 @@ static int try_one(struct peers *peers, const struct runtime_dir *place, pid_t p
         usleep(10000);
         who = identify(&peer, &status);
     }
+    if (who > 0)
+        refuse(&peer, EAGAIN, "no connection", "see whether its process is stopped or hangs");
     return who == 0 && peer.pid == pid ? add(peers, &peer, err) : 0;
 }
 
 /* Where the environment of this process says, which others may have filled: nobody else is spoken
  * to. */
-static int look_for(struct peers *peers, pid_t pid, struct error *err)
+static int look_for(struct peers *peers, pid_t pid, int *patience, struct error *err)
 {
     char path[PATH_MAX], start[32];
     struct error why = {0};
@@ -330,12 +346,14 @@ static int look_for(struct peers *peers, pid_t pid, struct error *err)
         return error_set(err, ENOMEM, "can't remember the processes");
     int length = snprintf(start, sizeof start, "%d-", (int)process_inner_pid(pid));
     DIR *stream = open_list(place, &why);
-    int result = 0, patience = FULL_QUEUE_TRIES;
+    int result = 0;
     for (struct dirent *entry; stream && result == 0 && (entry = readdir(stream));)
         if (is_socket(entry->d_name) && !strncmp(entry->d_name, start, (size_t)length))
-            result = try_one(peers, place, pid, entry->d_name, &patience, err);
+            result = try_one(peers, place, pid, entry->d_name, patience, err);
     if (stream)
         closedir(stream);
+    if (!peers->count || peers->list[peers->count - 1].dir != place)
+        drop_last_place(peers);
     return result;
 }
 
@@ -345,7 +363,7 @@ static bool is_ours(pid_t pid)
     return process_opencl(pid, library, sizeof library) & PROCESS_SHIM;
 }
 
-static int look_in_containers(struct peers *peers, struct error *err)
+static int look_in_containers(struct peers *peers, int *patience, struct error *err)
 {
     int result = 0;
     DIR *proc = opendir("/proc");
@@ -353,7 +371,7 @@ static int look_in_containers(struct peers *peers, struct error *err)
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
         if (isdigit((unsigned char)entry->d_name[0]) && !peers_have(peers, pid) &&
             place_is_contained(pid) && is_ours(pid))
-            result = look_for(peers, pid, err);
+            result = look_for(peers, pid, patience, err);
     }
     if (proc)
         closedir(proc);
@@ -364,11 +382,11 @@ static int look_elsewhere(struct peers *peers, const pid_t *pids, size_t num_pid
                           struct error *err)
 {
     const char *set = getenv("SHADOWCL_RUNTIME_DIR");
-    int result = 0;
+    int result = 0, patience = FULL_QUEUE_TRIES;
     for (size_t i = 0; result == 0 && i < num_pids; i++)
         if (!peers_have(peers, pids[i]) && is_ours(pids[i]))
-            result = look_for(peers, pids[i], err);
-    return num_pids || (set && *set) ? result : look_in_containers(peers, err);
+            result = look_for(peers, pids[i], &patience, err);
+    return num_pids || (set && *set) ? result : look_in_containers(peers, &patience, err);
 }
 
 int peers_scan(struct peers *peers, const pid_t *pids, size_t num_pids, struct error *err)
@@ -394,11 +412,8 @@ int peers_scan(struct peers *peers, const pid_t *pids, size_t num_pids, struct e
 void peers_finish(struct peers *peers)
 {
     runtime_dirs_close(&peers->dirs);
-    for (size_t i = 0; i < peers->num_places; i++) {
-        close(peers->places[i]->fd);
-        free(peers->places[i]->path);
-        free(peers->places[i]);
-    }
+    for (size_t i = 0; i < peers->num_places; i++)
+        finish_place(peers->places[i]);
     free(peers->places);
     free(peers->list);
     *peers = (struct peers){0};

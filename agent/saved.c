@@ -142,8 +142,11 @@ int saved_commit(const struct saved *saved, struct error *err)
 {
     error_object(err, "directory `%.100s`", saved->dir);
     if (folder_each(saved->fd, sync_file, err) < 0 || write_new(saved, err) < 0 ||
-        sync_folder(saved, ".", err) < 0 || sync_folder(saved, "..", err) < 0)
+        sync_folder(saved, ".", err) < 0)
         return -1;
+    /* Where the parent can't be read it can't be told to. */
+    if (folder_sync(saved->fd, "..") < 0 && errno != EACCES)
+        return error_set(err, errno, "bring it to the disk");
     if (renameat(saved->fd, new_name, saved->fd, SAVED_NAME) < 0)
         return error_set(err, errno, "write `%s`", SAVED_NAME);
     return sync_folder(saved, ".", err);

@@ -144,8 +144,12 @@ static void take_regular(const struct files *files, const Shadowcl__CriuFiles__R
         add_late(files, regular, path, is_written);
     if (file && is_written)
         json_object_set_new(file, "written", json_true());
+    struct stat status;
     if (file && regular->has_size)
         json_object_set_new(file, "size", json_integer((json_int_t)regular->size));
+    else if (file && is_written && lstat(path, &status) == 0 && S_ISREG(status.st_mode))
+        /* A log that is only appended to. */
+        json_object_set_new(file, "size", json_integer((json_int_t)status.st_size));
 }
 
 static void take_file(const uint8_t *bytes, size_t size, void *data)

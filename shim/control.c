@@ -38,7 +38,10 @@ static ino_t listener_inode;
 /* What a request's thread owns. */
 struct job {
     int connection;
+    struct job *next;
 };
+
+static struct job *jobs; /* guarded by lock */
 
 static bool transfer(int fd, void *data, size_t size, bool write_it)
 {
@@ -134,12 +137,28 @@ static void send_answer(int connection, const Shadowcl__Control__Response *answe
     free(bytes);
 }
 
-static void count_served(int change)
+static void begin_job(struct job *job)
 {
     pthread_mutex_lock(&lock);
-    served += (unsigned)change;
+    job->next = jobs;
+    jobs = job;
+    served++;
+    pthread_mutex_unlock(&lock);
+}
+
+static void end_job(struct job *job)
+{
+    pthread_mutex_lock(&lock);
+    close(job->connection);
+    for (struct job **at = &jobs; *at; at = &(*at)->next)
+        if (*at == job) {
+            *at = job->next;
+            break;
+        }
+    served--;
     pthread_cond_broadcast(&left);
     pthread_mutex_unlock(&lock);
+    free(job);
 }
 
 /* One connection, from request to answer. */
@@ -157,9 +176,7 @@ static void *serve(void *data)
         shadowcl__control__request__free_unpacked(request, NULL);
     if (attached >= 0)
         close(attached);
-    close(job->connection);
-    count_served(-1);
-    free(job);
+    end_job(job);
     return NULL;
 }
 
@@ -170,14 +187,14 @@ static void accept_peer(int connection)
         log_warn("control: a peer of another user is refused");
     else
         job = malloc(sizeof *job);
-    if (job)
-        job->connection = connection;
-    count_served(1);
-    if (!job || !thread_start(serve, job)) {
+    if (!job) {
         close(connection);
-        count_served(-1);
-        free(job);
+        return;
     }
+    job->connection = connection;
+    begin_job(job);
+    if (!thread_start(serve, job))
+        end_job(job);
 }
 
 static bool is_away(void)
@@ -348,11 +365,15 @@ int control_leave(struct error *err)
     return result;
 }
 
-/* The listening socket is the parent's: a child answers on one of its own. */
+/* The listening socket is the parent's: a child answers on one of its own. Its connections are,
+ * too: their peers wait until nobody has them open. */
 void control_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
     served = 0;
+    for (struct job *job = jobs; job; job = job->next)
+        close(job->connection);
+    jobs = NULL;
     pthread_cond_init(&left, NULL);
     wake_forked();
     log_brief(false);

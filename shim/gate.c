@@ -6,7 +6,7 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +17,7 @@
 #include "shim/log.h"
 #include "shim/owner.h"
 #include "shim/storm.h"
+#include "shim/thread.h"
 #include "state/queue.h"
 
 #define FLUSH_NS INT64_C(20000000)
@@ -171,9 +172,12 @@ void gate_enter_slowly(void)
     make_ready(self);
     if (struck_by_storm(self))
         stand_back(self, storm_cycle);
-    /* Drivers may have come while it waited. */
-    for (make_ready(self); turned_away(self); make_ready(self))
+    make_ready(self);
+    while (turned_away(self))
         stand_back(self, wait_until_open);
+    /* Drivers may have come while it waited; none do while it is inside. */
+    if (!gate_is_registered(self))
+        register_thread(self);
     note_passing(self);
 }
 
@@ -207,8 +211,8 @@ bool gate_try_enter(const char *call)
     uint32_t depth = atomic_load_explicit(&self->depth, memory_order_relaxed);
     atomic_store_explicit(&self->depth, depth + 1, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(!gate_is_registered(self), 0) ||
-        __builtin_expect(atomic_load_explicit(&gate_state, memory_order_acquire) != 0, 0))
+    if (__builtin_expect(atomic_load_explicit(&gate_state, memory_order_acquire) != 0, 0) ||
+        __builtin_expect(!gate_is_registered(self), 0))
         return try_enter_slowly(self, depth, call);
     if (depth == 0)
         self->call = call;
@@ -242,6 +246,29 @@ static int still_inside(pid_t tid, const char *call, struct error *err)
     return error_todo(err, "allow more time with --deadline, or try again later");
 }
 
+/* A driver may flush only once somebody else's wait has ended: nobody waits for that here, but
+ * beyond the deadline. */
+static atomic_bool flushing;
+static _Atomic pid_t flusher;
+
+static void *flush_all(void *unused)
+{
+    atomic_store(&flusher, (pid_t)syscall(SYS_gettid));
+    gate_lend();
+    gate_enter("the flush of queues");
+    queue_flush_all();
+    gate_leave();
+    gate_unlend();
+    atomic_store(&flushing, false);
+    return NULL;
+}
+
+static void flush_beside(void)
+{
+    if (!atomic_exchange(&flushing, true) && !thread_start(flush_all, NULL))
+        atomic_store(&flushing, false);
+}
+
 /* `flush`: who is inside may be waiting for a command that the driver need not begin before its
  * queue is flushed, and the thread that would do that waits at the gate (§5.15). */
 static int wait_empty(int64_t deadline, bool flush, struct error *err)
@@ -251,16 +278,15 @@ static int wait_empty(int64_t deadline, bool flush, struct error *err)
         char call[64] = "";
         pthread_mutex_lock(&lock);
         struct gate_thread *inside = find_inside();
-        pid_t tid = inside ? inside->tid : 0;
-        if (inside && inside->call)
-            strncpy(call, inside->call, sizeof call - 1);
+        pid_t tid = inside ? inside->tid : atomic_load(&flusher);
+        snprintf(call, sizeof call, "%s", inside && inside->call ? inside->call : "clFlush");
         pthread_mutex_unlock(&lock);
-        if (!inside)
+        if (!inside && !atomic_load(&flushing))
             return 0;
         if (now_ns() > deadline)
             return still_inside(tid, call, err);
         if (flush && now_ns() > next_flush) {
-            queue_flush_all();
+            flush_beside();
             next_flush = now_ns() + FLUSH_NS;
         }
         nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
@@ -349,6 +375,7 @@ void gate_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
     threads = NULL;
+    atomic_store(&flushing, false);
     gate_self.registered = gate_self.listed = false;
     atomic_store(&gate_self.depth, 0);
 }

@@ -38,8 +38,8 @@ struct gate_thread {
 extern OURS _Thread_local struct gate_thread gate_self __attribute__((tls_model("initial-exec")));
 extern OURS _Atomic uint32_t gate_state;
 
-/* Another thread takes it away with the gate closed only: who has come in since has seen that, or
- * sees the gate closed. (gcc takes an instruction more for an atomic load.) */
+/* Another thread takes it away with the gate closed only: who sees the gate open first, and looks
+ * at this then, has seen that. (gcc takes an instruction more for an atomic load.) */
 static inline bool gate_is_registered(const struct gate_thread *self)
 {
 #ifdef __SANITIZE_THREAD__
@@ -61,8 +61,8 @@ static inline void gate_enter(const char *call)
     atomic_signal_fence(memory_order_seq_cst);
     if (depth == 0)
         atomic_store_explicit(&self->call, call, memory_order_relaxed);
-    if (__builtin_expect(!gate_is_registered(self), 0) ||
-        __builtin_expect(atomic_load_explicit(&gate_state, memory_order_acquire) != 0, 0))
+    if (__builtin_expect(atomic_load_explicit(&gate_state, memory_order_acquire) != 0, 0) ||
+        __builtin_expect(!gate_is_registered(self), 0))
         gate_enter_slowly();
 }
 

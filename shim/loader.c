@@ -121,6 +121,8 @@ static void find_ready_thread(struct library *library)
 
 void loader_ready_thread(void)
 {
+    if (!atomic_load_explicit(&started, memory_order_acquire))
+        return;
     for (size_t i = 0; i < num_libraries; i++) {
         void (*ready)(void) = atomic_load(&libraries[i].ready_thread);
         if (ready)
@@ -202,6 +204,8 @@ static void close_instance(struct library *library)
             : NULL;
     if (pinned)
         dlclose(pinned);
+    /* Threads that come meanwhile must not call into what goes. */
+    void (*ready)(void) = atomic_exchange(&library->ready_thread, NULL);
     dlclose(library->handle);
     library->handle = NULL;
     void *still = library->space == LM_ID_BASE
@@ -209,8 +213,8 @@ static void close_instance(struct library *library)
                       : dlmopen(library->space, library->path, RTLD_LAZY | RTLD_NOLOAD);
     if (still)
         dlclose(still);
-    if (!still && !library->pin)
-        atomic_store(&library->ready_thread, NULL);
+    if (still || library->pin)
+        atomic_store(&library->ready_thread, ready);
     /* The first instance stays as it is: also when a later one has unloaded. */
     if (library->space == LM_ID_BASE)
         library->stale = library->had_device && still;

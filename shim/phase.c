@@ -285,7 +285,12 @@ int phase_run_or_leave(int (*act)(void *data), void *data, struct phase_place *h
                        struct phase **left)
 {
     const struct phase like = {.act = act, .data = data, .leaves = true};
-    return run_watched(&like, hung, left);
+    struct handlers handlers = handlers_keep();
+    int result = run_watched(&like, hung, left);
+    /* Those of the driver's compiler. */
+    if (*left)
+        handlers_restore(&handlers);
+    return result;
 }
 
 void phase_settle(struct phase *left, struct leftover *more)

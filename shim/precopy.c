@@ -428,5 +428,7 @@ void precopy_end(bool give_back_copiers)
 
 void precopy_forked(void)
 {
+    for (size_t i = 0; hand && i < hand->num_contexts; i++)
+        hand->contexts[i]->copying = false;
     hand = NULL;
 }

@@ -18,7 +18,7 @@ static struct unheard *first; /* guarded by lock, as the rest */
 static bool running, stopped, fresh;
 /* Held while a driver is asked: a fork, and the program's end, wait for that. */
 static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
-static bool kept_from_asking; /* by the thread that forks */
+static _Thread_local bool kept_from_asking; /* by this thread, which forks */
 
 static struct unheard *take_all(void)
 {

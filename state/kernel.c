@@ -45,12 +45,13 @@ void kernel_read_facts(const struct driver *driver, cl_kernel real, struct info_
     cl_uint num_args = 0;
     if (info_cache_find(info, CL_KERNEL_ATTRIBUTES))
         return;
-    take_attributes(driver, real, info);
     CALL(driver->clGetKernelInfo(real, CL_KERNEL_NUM_ARGS, sizeof num_args, &num_args, NULL));
-    for (cl_uint i = 0; i < num_args; i++)
-        for (size_t p = 0; p < sizeof params / sizeof *params; p++)
-            if (!take_arg(driver, real, i, params[p], info) && i == 0 && p == 0)
-                return;
+    bool tells = true;
+    for (cl_uint i = 0; i < num_args && tells; i++)
+        for (size_t p = 0; p < sizeof params / sizeof *params && tells; p++)
+            tells = take_arg(driver, real, i, params[p], info) || i > 0 || p > 0;
+    /* The last: they say that all has been read. */
+    take_attributes(driver, real, info);
 }
 
 /* A program made from its binary may have forgotten what it could tell of its kernels before. */

@@ -208,9 +208,14 @@ __attribute__((noinline)) static cl_int set_object(struct kernel *kernel, cl_uin
                                                        &object->real);
     if (err != CL_SUCCESS)
         return err;
+    /* It may be the same again, and held by this argument alone. */
+    struct object *before = arg->is_held ? arg->object : NULL;
+    arg->is_held = false;
     record_object(arg, object, object->generation);
     if (__builtin_expect(kernel->keeps != KEEPS_NOTHING, 0))
         keep_object(kernel, index, object);
+    if (__builtin_expect(before != NULL, 0))
+        object_drop(before);
     atomic_store_explicit(&kernel->noted, 0, memory_order_relaxed);
     return CL_SUCCESS;
 }

@@ -128,9 +128,9 @@ static int name_mem(const struct mem *mem, struct error *err)
 
 static int read_part(struct mem *mem, size_t at, size_t size, struct error *err)
 {
-    cl_int status = mem->object.driver->clEnqueueReadBuffer(
+    cl_int status = CALL(mem->object.driver->clEnqueueReadBuffer(
         mem->context->copier, mem_real(mem), CL_FALSE, at, size, (char *)mem->contents + at, 0,
-        NULL, context_copy(mem->context, size));
+        NULL, context_copy(mem->context, size)));
     return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadBuffer", status);
 }
 

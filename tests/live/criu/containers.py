@@ -4,10 +4,8 @@
 by root and by their own user, suspended, resumed and copied, and nobody else there is spoken to. All
 of it in a pid namespace with a /run of its own, so that `--all` means nobody else on this machine."""
 
-import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -253,83 +251,6 @@ class Containers(Cases):
         run_command(self.setup, "restore", directory, "--", *MORE[2:], "--root", root,
                     environment=NOWHERE, before=["unshare", "--mount", "sh", "-c", mounted, "sh"])
         check(self.expected(), program.answer())
-
-
-    def case_runc(self):
-        """A container engine that knows nothing of us calls CRIU, which is told of the plugin by its
-        environment alone."""
-        runc = shutil.which("runc", path=f"{os.environ['PATH']}:/usr/sbin")
-        if not runc:
-            skip("runc is not installed")
-        expected = self.expected()
-        bundle, work = self.directory(made=True), self.directory(made=True)
-        self.make_bundle(bundle, work)
-        found = {"PATH": f"{Path(self.criu).parent}:{os.environ['PATH']}",
-                 "CRIU_LIBS_DIR": str(self.plugins), **NOWHERE}
-
-        def engine(*words):
-            # By this shell, since its root is a mount that is to be there each time.
-            said = work.parent / "runc.log"
-            with open(said, "a") as log:
-                code = subprocess.run([runc, "--root", work.parent / "runc", *words], cwd=bundle,
-                                      env={**self.setup.environment, **found}, stdout=log,
-                                      stderr=log, stdin=subprocess.DEVNULL).returncode
-            return code, said.read_text()[-2000:]
-
-        subprocess.run(["mount", "--bind", "/", bundle / "rootfs"], check=True)
-        try:
-            code, said = engine("run", "--detach", "contained")
-            if code:
-                skip(f"runc runs nothing here: {said}")
-            self.wait_inside(work, 0.1, said)
-            copy, logs = self.directory(made=True), self.directory(made=True)
-            where = ["--image-path", copy, "--work-path", logs]
-            code, said = engine("checkpoint", *where, "contained")
-            log = (logs / "dump.log").read_text(errors="replace")
-            expect(code == 0, f"{said}{log[-2000:]}")
-            expect("has let go of its device" in log, "the plugin was not at work")
-            expect(not (work / "result").exists(), "it had come to its end")
-            code, said = engine("restore", "--detach", *where, "contained")
-            expect(code == 0, said)
-            self.wait_inside(work, 1, said)
-            end = time.monotonic() + 60
-            while not (work / "result").exists() or not (work / "out").read_text().endswith("\n"):
-                expect(time.monotonic() < end, "it gives no result")
-                time.sleep(0.05)
-            check(expected, ((work / "out").read_text(), (work / "result").read_bytes()))
-        finally:
-            engine("delete", "--force", "contained")
-            subprocess.run(["umount", "--lazy", bundle / "rootfs"])
-
-    def make_bundle(self, bundle, work):
-        """This machine's own files, with a /run of its own."""
-        (bundle / "rootfs").mkdir()
-        subprocess.run(["runc", "spec"], cwd=bundle, check=True)
-        spec = json.loads((bundle / "config.json").read_text())
-        words = [self.setup.bin / "shadowcl", "run", "--", self.setup.bin / "sample-heat",
-                 *(str(work / "result") if word == "RESULT" else word for word in HEAT),
-                 STEPS * self.times]
-        script = f'cd {work} && exec </dev/null >out 2>err && exec {" ".join(map(str, words))}'
-        kept = ("OCL_ICD_VENDORS", "SHADOWCL_DRIVERS", "POCL_CACHE_DIR", "HOME", "PATH")
-        spec["process"] |= {"terminal": False, "args": ["sh", "-c", script], "env": [
-            f"{name}={self.setup.environment[name]}" for name in kept]}
-        spec["process"].pop("rlimits", None)  # to raise them takes CAP_SYS_RESOURCE
-        spec["root"]["readonly"] = False
-        spec["linux"]["namespaces"] = [one for one in spec["linux"]["namespaces"]
-                                       if one["type"] != "network"]
-        spec["mounts"] += [{"destination": "/run", "type": "tmpfs", "source": "tmpfs",
-                            "options": ["mode=755"]}]
-        (bundle / "config.json").write_text(json.dumps(spec))
-
-    def wait_inside(self, work, fraction, said):
-        end = time.monotonic() + PATIENCE
-        while True:
-            text = (work / "err").read_text() if (work / "err").exists() else ""
-            steps = re.findall(r"^step (\d+) of (\d+)$", text, re.MULTILINE)
-            if steps and int(steps[-1][0]) >= fraction * int(steps[-1][1]):
-                return
-            expect(time.monotonic() < end, f"not at {fraction:.0%} yet: {text[-500:]}{said}")
-            time.sleep(0.01)
 
 
 def first_of(program):
