@@ -112,6 +112,22 @@ def call_past_deadline(build):
         cycle(machine, victim)
 
 
+def flush_past_deadline(build):
+    """A driver may flush only once somebody's wait for that queue has ended."""
+    with Machine(build) as machine, Victim(machine, *WISHES) as victim:
+        machine.set_faults("hang clFinish 1\nhang clFlush 1\n")
+        victim.say("join")
+        time.sleep(0.2)
+        start = time.monotonic()
+        victim.refused("running", "suspend", "--deadline", "0.5", object="thread",
+                       reason="at the deadline")
+        expect(time.monotonic() - start < 5, "the flush was waited for")
+        machine.set_faults("")
+        expect((said := victim.line()) == "ok", f"join: {said}")
+        victim.check("after the deadline")
+        cycle(machine, victim)
+
+
 def hang(machine, victim, call, verb, state, *arguments):
     """A driver's call that hangs in our own hands can't be interrupted: the verb is late, meanwhile
     the state can be seen and other requests are refused, and nothing is lost."""
@@ -1111,7 +1127,8 @@ def device_too_small_now(build):
 GROUPS = {
     "gone": (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
              device_too_small_now),
-    "late": (kernel_past_deadline, call_past_deadline, capture_hangs, rebuild_hangs),
+    "late": (kernel_past_deadline, call_past_deadline, flush_past_deadline, capture_hangs,
+             rebuild_hangs),
     "copies": (copy_up_fails_later, copy_up_fails_behind_the_program, copy_down_fails_later,
                copy_never_ends, copy_down_outlives_the_device,
                contents_go_up_while_programs_are_built),

@@ -190,7 +190,10 @@ static void test_contents_of_a_kept_argument(void **state)
         ok(clEnqueueReadBuffer(live.queue, out, CL_TRUE, 0, sizeof told, &told, 0, NULL, NULL));
         assert_int_equal(told, i);
         live_cycle();
+        if (i == 2) /* to what nobody else has */
+            ok(clSetKernelArg(kernel, 0, sizeof count, &count));
     }
+    assert_true(!kept || !num_gone);
     ok(clReleaseKernel(kernel));
     live_wait_for(&num_gone, 1);
     ok(clReleaseMemObject(out));
