@@ -79,6 +79,7 @@ class Walker:
         self.machine.set_faults(f"{fault}\nlog {self.calls}\n")
         code, answer = self.machine.shadowcl("suspend", self.victim.pid, *self.where_to)
         outcome = "suspend fails"
+        expect(self.calls.exists(), f"the driver was not called: {answer}")
         in_suspend = len(self.calls.read_text().splitlines())
         if code == 0:
             code, answer = self.machine.shadowcl("resume", self.victim.pid)
