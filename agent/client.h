@@ -27,8 +27,8 @@ struct exchange {
     enum exchange_end end;
     control_response *response; /* owned; when answered */
     struct error error;         /* when not */
-    bool until_closed;          /* it ends when the process has closed the connection, not before … */
-    double until;               /* … unless that takes longer than till then, once it has answered */
+    bool until_closed;          /* it ends when the process has closed the connection … */
+    double until;               /* … or at this time, once it has answered */
     bool is_deserted;           /* its socket is there, and nobody listens any more */
     int fd;
     size_t sent;
