@@ -138,7 +138,11 @@ void storm_forked(void)
 
 __attribute__((destructor)) static void say_how_often(void)
 {
-    if (config.storm)
-        log_info("storm: %llu cycles, %llu refused", (unsigned long long)cycles,
-                 (unsigned long long)refused);
+    if (!config.storm)
+        return;
+    pthread_mutex_lock(&lock);
+    uint64_t all = cycles, not_done = refused;
+    pthread_mutex_unlock(&lock);
+    log_info("storm: %llu cycles, %llu refused", (unsigned long long)all,
+             (unsigned long long)not_done);
 }
