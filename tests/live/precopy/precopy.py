@@ -167,13 +167,14 @@ def nothing_to_copy(build, work, driver):
     with Writer(build, work, driver, 64, 64, 20, 5, SHADOWCL_MAPPING="shared") as writer:
         for _ in range(3):
             said = writer.shadowcl("suspend", "--prepare")
-            assert said["captured_bytes"] == said["prepared_bytes"] == said["copied_bytes"] == 0, \
-                said
+            # What the program has mapped at that moment is copied all the same.
+            assert said["prepared_bytes"] == 0 and said["captured_bytes"] == said["copied_bytes"] \
+                and said["captured_bytes"] in (0, 64 << 10), said
             writer.shadowcl("resume")
             writer.say("check")
             writer.expect("right")
         writer.end()
-    return "nothing is copied, beforehand or later"
+    return "nothing is copied, beforehand or later, but for one buffer while it is mapped"
 
 
 def resident(pid, which):
