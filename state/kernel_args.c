@@ -199,6 +199,18 @@ __attribute__((noinline)) static void keep_object(struct kernel *kernel, cl_uint
     }
 }
 
+/* It may be the same object again, and held by this argument alone: the old one goes last. */
+__attribute__((noinline)) static void replace_held(struct kernel *kernel, cl_uint index,
+                                                   struct object *object)
+{
+    struct kernel_arg *arg = &kernel->args[index];
+    struct object *before = arg->object;
+    arg->is_held = false;
+    record_object(arg, object, object->generation);
+    keep_object(kernel, index, object);
+    object_drop(before);
+}
+
 /* What follows is in pieces that are not inlined: each saves the registers that it needs. */
 __attribute__((noinline)) static cl_int set_object(struct kernel *kernel, cl_uint index,
                                                    struct object *object)
@@ -208,14 +220,13 @@ __attribute__((noinline)) static cl_int set_object(struct kernel *kernel, cl_uin
                                                        &object->real);
     if (err != CL_SUCCESS)
         return err;
-    /* It may be the same again, and held by this argument alone. */
-    struct object *before = arg->is_held ? arg->object : NULL;
-    arg->is_held = false;
-    record_object(arg, object, object->generation);
-    if (__builtin_expect(kernel->keeps != KEEPS_NOTHING, 0))
-        keep_object(kernel, index, object);
-    if (__builtin_expect(before != NULL, 0))
-        object_drop(before);
+    if (__builtin_expect(arg->is_held, 0)) {
+        replace_held(kernel, index, object);
+    } else {
+        record_object(arg, object, object->generation);
+        if (__builtin_expect(kernel->keeps != KEEPS_NOTHING, 0))
+            keep_object(kernel, index, object);
+    }
     atomic_store_explicit(&kernel->noted, 0, memory_order_relaxed);
     return CL_SUCCESS;
 }
