@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "shim/gate.h"
 #include "shim/leave.h"
@@ -152,21 +151,11 @@ static void *work(void *data)
     return NULL;
 }
 
-static unsigned count_threads(const struct trial *trial)
-{
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-    if (count > TRIAL_THREADS)
-        count = TRIAL_THREADS;
-    if (count > (long)trial->count)
-        count = (long)trial->count;
-    return count < 1 ? 1 : (unsigned)count;
-}
-
 /* This thread is one of them. */
 static int work_together(struct trial *trial, struct error *err)
 {
     struct part parts[TRIAL_THREADS];
-    unsigned wanted = count_threads(trial), started = 1;
+    unsigned wanted = thread_count(trial->count, TRIAL_THREADS), started = 1;
     for (; started < wanted; started++) {
         parts[started] = (struct part){.trial = trial, .number = started};
         if (!thread_create(&parts[started].thread, work, &parts[started]))

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shim/gate.h"
 #include "shim/log.h"
@@ -83,16 +82,6 @@ static bool list_programs(struct object *const *objects, size_t count, struct wo
     return work->list;
 }
 
-static unsigned count_threads(const struct work *work)
-{
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-    if (count > BUILDS_THREADS)
-        count = BUILDS_THREADS;
-    if (count > (long)work->count)
-        count = (long)work->count;
-    return count < 1 ? 1 : (unsigned)count;
-}
-
 /* What the first program has to say that failed; a driver that hangs comes before that. */
 static int judge(const struct hand *hands, unsigned count, struct builds_hung *hung,
                  struct error *err)
@@ -138,7 +127,8 @@ int builds_make(struct object *const *objects, size_t count, bool **made, struct
     int64_t start = now_ns();
     int result = 0;
     *made = NULL;
-    unsigned wanted = list_programs(objects, count, &work) ? count_threads(&work) : 0;
+    unsigned wanted =
+        list_programs(objects, count, &work) ? thread_count(work.count, BUILDS_THREADS) : 0;
     if (wanted > 1 && (*made = calloc(count, sizeof **made))) {
         for (size_t i = 0; i < work.count; i++)
             (*made)[work.list[i]] = true;

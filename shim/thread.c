@@ -77,3 +77,13 @@ void thread_forked(void)
     for (size_t i = 0; i < MOST_KNOWN; i++)
         give_back(&places[i]);
 }
+
+unsigned thread_count(size_t pieces, unsigned most)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    if (count > (long)most)
+        count = (long)most;
+    if (count > (long)pieces)
+        count = (long)pieces;
+    return count < 1 ? 1 : (unsigned)count;
+}

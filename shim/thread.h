@@ -15,4 +15,8 @@ bool thread_start(void *(*run)(void *), void *data);
 bool thread_is_ours(pid_t tid);
 void thread_forked(void);
 
+/* How many threads to share so many pieces of work: one for each processor, `most` at most, and one
+ * at least. */
+unsigned thread_count(size_t pieces, unsigned most);
+
 #endif

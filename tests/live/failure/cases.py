@@ -932,12 +932,18 @@ def foreign_holder(build):
             victim.check("after the refusal")
 
 
+def plug_another_sort(machine):
+    """A device node that no OpenCL driver here opens."""
+    other = machine.work / "render0"
+    machine.plug(other)
+    machine.environment["SHADOWCL_DEVICE_NODES"] += f":{machine.work}/render*"
+    return other
+
+
 def other_sort_of_node(build):
     """The program opens or maps another sort of device while OpenCL runs: nothing is torn down."""
     with Machine(build) as machine:
-        other = machine.work / "render0"
-        machine.plug(other)
-        machine.environment["SHADOWCL_DEVICE_NODES"] += f":{machine.work}/render*"
+        other = plug_another_sort(machine)
         calls = machine.work / "calls"
         with Victim(machine, *WISHES, f"other={other}") as victim:
             for way in ("hold", "map"):
@@ -955,9 +961,7 @@ def other_sort_of_node(build):
 def other_sort_after_many_queues(build):
     """However much the program has made of what is watched, and as fast as it can."""
     with Machine(build) as machine:
-        other = machine.work / "render0"
-        machine.plug(other)
-        machine.environment["SHADOWCL_DEVICE_NODES"] += f":{machine.work}/render*"
+        other = plug_another_sort(machine)
         calls = machine.work / "calls"
         with Victim(machine, *WISHES, f"other={other}") as victim:
             victim.do("queues")

@@ -5,6 +5,7 @@ last while it stands still. The library itself compares what it takes for unwrit
 byte by byte (SHADOWCL_CHECK_WRITES); the program, at the end, everything."""
 
 import argparse
+import functools
 import contextlib
 import json
 import os
@@ -317,10 +318,19 @@ def end_of_suspend(writer, asking):
     return said
 
 
+def slow_when_told(test):
+    """For the one driver that is."""
+    @functools.wraps(test)
+    def on_that_one(build, work, driver):
+        if driver != "testdriver":
+            return "skipped: no driver that is slow when told to"
+        return test(build, work, driver)
+    return on_that_one
+
+
+@slow_when_told
 def nobody_waits_for_a_file(build, work, driver):
     """Who asked goes away in the middle of an object that takes seconds: that is noticed in it."""
-    if driver != "testdriver":
-        return "skipped: no driver that is slow when told to"
     with slowly_into_a_file(build, work, 1, 120) as (writer, asking):
         asking.kill()
         asking.wait()
@@ -332,10 +342,9 @@ def nobody_waits_for_a_file(build, work, driver):
     return f"{read} MiB of 120 were read"
 
 
+@slow_when_told
 def a_release_into_a_file(build, work, driver):
     """A buffer that the program releases while it is copied is given back to the driver then."""
-    if driver != "testdriver":
-        return "skipped: no driver that is slow when told to"
     with slowly_into_a_file(build, work, 1, 120) as (writer, asking):
         writer.say("drop")
         writer.expect("dropped")
@@ -375,33 +384,28 @@ def end_meanwhile(slow, build, work, pieces, mib):
     return f"{took:.0f} ms"
 
 
+@slow_when_told
 def a_fork_while_one_is_copied(build, work, driver):
-    if driver != "testdriver":
-        return "skipped: no driver that is slow when told to"
     return forks_meanwhile(slowly_into_a_file, build, work, 1, 120, 4)
 
 
+@slow_when_told
 def a_fork_while_many_are_copied(build, work, driver):
-    if driver != "testdriver":
-        return "skipped: no driver that is slow when told to"
     return forks_meanwhile(slowly_into_a_file, build, work, 100, 1, 4)
 
 
+@slow_when_told
 def a_fork_while_memory_is_filled(build, work, driver):
-    if driver != "testdriver":
-        return "skipped: no driver that is slow when told to"
     return forks_meanwhile(slowly_to_memory, build, work, 1, 448, 2)
 
 
+@slow_when_told
 def the_end_while_one_is_copied(build, work, driver):
-    if driver != "testdriver":
-        return "skipped: no driver that is slow when told to"
     return end_meanwhile(slowly_into_a_file, build, work, 1, 120)
 
 
+@slow_when_told
 def the_end_while_memory_is_filled(build, work, driver):
-    if driver != "testdriver":
-        return "skipped: no driver that is slow when told to"
     return end_meanwhile(slowly_to_memory, build, work, 1, 448)
 
 
