@@ -45,6 +45,8 @@ static void read_image(const Shadowcl__Image__Mem *message, struct image *image)
                                 .num_mip_levels = from->mip_levels,
                                 .num_samples = from->samples};
     image_layout(image, &format, &desc);
+    if (from->element)
+        image_pad(image, from->element);
 }
 
 /* Bytes of the whole image, unless that is no number. */
@@ -115,9 +117,10 @@ static int keep_properties(struct mem *mem, const Shadowcl__Image__Properties *p
 /* The same as in the shim: the driver does not get to see them. */
 static const char *refusal_of(const struct mem *mem)
 {
+    cl_image_format format = mem->image ? image_format(mem->image) : (cl_image_format){0};
     if (mem->type == CL_MEM_OBJECT_PIPE)
         return "what is in a pipe can't be read back";
-    if (mem->image && !mem->image->element)
+    if (mem->image && !image_element_size(&format))
         return "its image format is not one that we know";
     if (mem->image && mem->image->mip_levels > 1)
         return "the mip levels of an image are not carried";

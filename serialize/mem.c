@@ -27,6 +27,8 @@ static Shadowcl__Image__Image *save_image(struct scratch *scratch, const struct 
     to->told_row_pitch = told.row_pitch;
     to->told_slice_pitch = told.slice_pitch;
     to->told_size = told.size;
+    if (mem->image->element != image_element_size(&format))
+        to->element = mem->image->element;
     return to;
 }
 

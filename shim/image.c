@@ -98,28 +98,20 @@ static struct mem *make_shadow(const struct request *request, struct mem *parent
         mem_discard(mem);
         return NULL;
     }
-    if (!image.element)
+    if (!image.element) /* a driver's word on its size does not say how it lies in memory */
         mem->object.refusal = "its image format is not one that we know";
     if (request->desc->num_mip_levels > 1)
         mem->object.refusal = "the mip levels of an image are not carried";
     return mem;
 }
 
-/* Of a format that we don't know, so that mapping it finds room. */
-static void ask_element(struct mem *mem)
-{
-    size_t element = 0;
-    mem->object.driver->clGetImageInfo(mem_real(mem), CL_IMAGE_ELEMENT_SIZE, sizeof element,
-                                       &element, NULL);
-    image_set_element(mem, element);
-}
-
 static cl_int ask_driver(struct mem *mem)
 {
     const struct driver *driver = mem->object.driver;
     cl_mem real = mem_real(mem);
-    if (!mem->image->element)
-        ask_element(mem);
+    size_t element = image_real_element(mem);
+    if (element != mem->image->element)
+        image_set_element(mem, element);
     struct image_told told = {.row_pitch = mem->image->extent[0] * mem->image->element,
                               .size = mem->size};
     driver->clGetImageInfo(real, CL_IMAGE_ROW_PITCH, sizeof(size_t), &told.row_pitch, NULL);

@@ -42,6 +42,14 @@ cl_int image_make(struct mem *mem, const cl_image_format *format, const cl_image
     return status;
 }
 
+size_t image_real_element(const struct mem *mem)
+{
+    size_t element = 0;
+    cl_int status = mem->object.driver->clGetImageInfo(mem_real(mem), CL_IMAGE_ELEMENT_SIZE,
+                                                       sizeof element, &element, NULL);
+    return status == CL_SUCCESS && element ? element : mem->image->element;
+}
+
 cl_int image_rebuild(struct mem *mem)
 {
     cl_image_format format = image_format(mem->image);
@@ -50,7 +58,11 @@ cl_int image_rebuild(struct mem *mem)
     if (mem->type == CL_MEM_OBJECT_IMAGE2D && mem->parent &&
         mem->parent->type == CL_MEM_OBJECT_BUFFER && !desc.image_row_pitch)
         desc.image_row_pitch = image_told(mem).row_pitch;
-    return image_make(mem, &format, &desc, NULL);
+    cl_int status = image_make(mem, &format, &desc, NULL);
+    /* The contents are of pixels of another size then. */
+    if (status == CL_SUCCESS && image_real_element(mem) != mem->image->element)
+        status = CL_IMAGE_FORMAT_NOT_SUPPORTED;
+    return status;
 }
 
 cl_int image_capture(struct mem *mem)

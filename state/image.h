@@ -18,7 +18,9 @@ void image_layout(struct image *image, const cl_image_format *format, const cl_i
  * were given, and it names our parent. */
 cl_image_format image_format(const struct image *image);
 cl_image_desc image_desc(const struct mem *mem);
-/* Of a format that we don't know, as the driver says; what follows from it is set too. */
+/* As the driver says, of a format that we don't know or whose pixels it pads; what follows from it
+ * is set too. */
+void image_pad(struct image *image, size_t element);
 void image_set_element(struct mem *mem, size_t element);
 /* What the driver has said of the first real image. false without memory. */
 struct image_told image_told(const struct mem *mem);

@@ -156,16 +156,21 @@ void image_layout(struct image *image, const cl_image_format *format, const cl_i
     set_pitches(image, desc);
 }
 
+void image_pad(struct image *image, size_t element)
+{
+    bool tight_rows = image->row_pitch == image->extent[0] * image->element;
+    bool tight_slices = image->slice_pitch == image->row_pitch * image->extent[1];
+    image->element = in_8_bits((cl_uint)element);
+    if (tight_rows)
+        image->row_pitch = image->extent[0] * image->element;
+    if (tight_slices)
+        image->slice_pitch = image->row_pitch * image->extent[1];
+}
+
 void image_set_element(struct mem *mem, size_t element)
 {
-    struct image *image = mem->image;
-    size_t before = image->row_pitch;
-    image->element = in_8_bits((cl_uint)element);
-    if (!before)
-        image->row_pitch = image->extent[0] * image->element;
-    if (!image->slice_pitch)
-        image->slice_pitch = image->row_pitch * image->extent[1];
-    mem->size = image_tight_size(image);
+    image_pad(mem->image, element);
+    mem_resize(mem, image_tight_size(mem->image));
 }
 
 cl_image_format image_format(const struct image *image)

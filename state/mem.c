@@ -235,6 +235,13 @@ void mem_discard(struct mem *mem)
     object_discard(mem);
 }
 
+void mem_resize(struct mem *mem, size_t size)
+{
+    if (!mem->parent)
+        atomic_fetch_add_explicit(&total_bytes, (uint64_t)size - mem->size, memory_order_relaxed);
+    mem->size = size;
+}
+
 uint64_t mem_total_bytes(void)
 {
     return atomic_load_explicit(&total_bytes, memory_order_relaxed);

@@ -225,6 +225,8 @@ cl_uint mem_map_count(struct mem *mem);
 
 /* Bytes of all memory objects that have memory of their own. */
 uint64_t mem_total_bytes(void);
+/* One whose size was not known when it was created. */
+void mem_resize(struct mem *mem, size_t size);
 
 /* The flags that the driver is given; the application's are answered from the shadow. */
 cl_mem_flags mem_real_flags(const struct mem *mem);
@@ -273,5 +275,7 @@ cl_int image_make(struct mem *mem, const cl_image_format *format, const cl_image
                   const void *host_data);
 /* The same from what is remembered. */
 cl_int image_rebuild(struct mem *mem);
+/* Bytes of a pixel as the driver has them; without its answer as they were known. */
+size_t image_real_element(const struct mem *mem);
 
 #endif

@@ -116,7 +116,12 @@ static cl_mem create_image(cl_context context, const cl_mem_properties *properti
                            const cl_image_desc *desc, void *host_ptr, cl_int *errcode_ret)
 {
     static const cl_image_format plain_format = {CL_RGBA, CL_UNSIGNED_INT8};
+    static const cl_image_format four_channels = {CL_RGBA, CL_UNORM_INT8};
     cl_image_desc plain_desc = desc ? *desc : (cl_image_desc){0};
+    /* As drivers do whose hardware has no pixels of three bytes. */
+    if (format && format->image_channel_order == CL_sRGBx &&
+        format->image_channel_data_type == CL_UNORM_INT8)
+        format = &four_channels;
     if (desc && format && extras_of(context)) {
         if (format->image_channel_data_type == EXTRA_CHANNEL_TYPE)
             format = &plain_format;

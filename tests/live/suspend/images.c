@@ -156,6 +156,30 @@ static void test_every_type_and_format_comes_back(void **state)
         drop_one(&all[i]);
 }
 
+/* Of three channels that are told, and stored as four. */
+static void test_pixels_are_as_wide_as_the_driver_has_them(void **state)
+{
+    static const cl_image_format format = {CL_sRGBx, CL_UNORM_INT8};
+    struct one one = {0};
+    need_images();
+    live_need(make_one(&one, CL_MEM_OBJECT_IMAGE2D, &format, 11));
+    size_t row = 0;
+    cl_int err;
+    unsigned char *p = clEnqueueMapImage(live.queue, one.image, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE,
+                                         zero, one.region, &row, NULL, 0, NULL, NULL, &err);
+    made(p);
+    live_cycle();
+    size_t line = one.size / one.region[1];
+    for (size_t y = 0; y < one.region[1]; y++)
+        assert_memory_equal(p + y * row, one.bytes + y * line, line);
+    live_pattern(p, line, 12);
+    live_pattern(one.bytes, line, 12);
+    ok(clEnqueueUnmapMemObject(live.queue, one.image, p, 0, NULL, NULL));
+    live_cycle();
+    check_one(&one);
+    drop_one(&one);
+}
+
 static const cl_image_format rgba8 = {CL_RGBA, CL_UNSIGNED_INT8};
 
 static void test_image_begins_as_host_memory_with_pitches(void **state)
@@ -412,6 +436,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_type_and_format_comes_back),
+        cmocka_unit_test(test_pixels_are_as_wide_as_the_driver_has_them),
         cmocka_unit_test(test_image_begins_as_host_memory_with_pitches),
         cmocka_unit_test(test_image_from_a_buffer_shares_its_bytes),
         cmocka_unit_test(test_mapped_images_keep_pointer_and_writes),
