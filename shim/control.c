@@ -21,6 +21,7 @@
 #include "shim/control_socket.h"
 #include "shim/log.h"
 #include "shim/thread.h"
+#include "shim/trim.h"
 #include "shim/wake.h"
 
 #define PATIENCE_MS 2000
@@ -172,6 +173,9 @@ static void *serve(void *data)
     if (answer)
         send_answer(job->connection, answer);
     control_answer_free(answer);
+    if (request && request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND &&
+        !request->suspend->leave && checkpoint_state() == STATE_SUSPENDED)
+        trim_memory(); /* nobody waits for that */
     if (request)
         shadowcl__control__request__free_unpacked(request, NULL);
     if (attached >= 0)

@@ -15,6 +15,7 @@
 #include "shim/hold.h"
 #include "shim/loader.h"
 #include "shim/owner.h"
+#include "shim/trim.h"
 #include "state/mem.h"
 #include "state/staging.h"
 
@@ -181,6 +182,7 @@ static void add_usual_todo(struct error *err)
 static void leave(response *answer)
 {
     struct error err = {0};
+    trim_memory();
     answer->left = control_leave(&err) == 0;
     if (!answer->left)
         answer->error = failure_of(&err);
