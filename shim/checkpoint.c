@@ -28,6 +28,7 @@
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/svm.h"
+#include "state/tally.h"
 
 static _Atomic int state;
 
@@ -71,11 +72,21 @@ static void warn_of_times(struct object *object, struct report *report)
                 device->name);
 }
 
+static uint64_t bytes_to_capture(struct object *const *objects, size_t count)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += objects[i]->was == KIND_MEM ? mem_uncaptured_bytes((struct mem *)objects[i]) : 0;
+    return bytes;
+}
+
 /* With the gate closed and nothing running: reads all that the driver knows. */
 static int capture(struct object *const *objects, size_t count, int64_t deadline,
                    struct report *report, struct error *err)
 {
     int64_t start = now_ns();
+    if (!store_sink())
+        tally_begin(bytes_to_capture(objects, count));
     atomic_store(&state, STATE_CAPTURING);
     for (size_t i = 0; i < count; i++) {
         report->counts[objects[i]->was]++;
@@ -117,6 +128,13 @@ static void run_on(void)
     reap_late();
 }
 
+/* Nothing is on the device yet. */
+static void begin_rebuild(void)
+{
+    tally_begin(mem_total_bytes());
+    atomic_store(&state, STATE_REBUILDING);
+}
+
 /* The driver was let go and should not have been: back to running, or at least to a state from
  * which a resume can be tried. */
 static int undo_release(struct object *const *objects, size_t count, struct error *err)
@@ -124,7 +142,7 @@ static int undo_release(struct object *const *objects, size_t count, struct erro
     struct report ignored = {0};
     struct error why = {0};
     static const struct rebuild_wish back = {0};
-    atomic_store(&state, STATE_REBUILDING);
+    begin_rebuild();
     if (rebuild_all(&back, objects, count, &ignored, &why) == 0) {
         run_on();
     } else {
@@ -287,10 +305,10 @@ static int never_mind(void)
 }
 
 /* Closes the gate, and does what can be done then. */
-static int with_closed_gate(double deadline, const struct precopy_wish *wish,
-                            const struct store_wish *image,
-                            int (*act)(int64_t deadline, struct report *report, struct error *err),
-                            struct report *report, struct error *err)
+static int close_and_act(double deadline, const struct precopy_wish *wish,
+                         const struct store_wish *image,
+                         int (*act)(int64_t deadline, struct report *report, struct error *err),
+                         struct report *report, struct error *err)
 {
     int64_t start = now_ns();
     if (leave_refuse(err) != 0 || lazy_stop_by(deadline, err) != 0)
@@ -310,6 +328,17 @@ static int with_closed_gate(double deadline, const struct precopy_wish *wish,
     report->drain = ms_since(closing);
     int result = act(end, report, err);
     report->suspend = ms_since(start);
+    return result;
+}
+
+static int with_closed_gate(double deadline, const struct precopy_wish *wish,
+                            const struct store_wish *image,
+                            int (*act)(int64_t deadline, struct report *report, struct error *err),
+                            struct report *report, struct error *err)
+{
+    tally_begin(mem_total_bytes());
+    int result = close_and_act(deadline, wish, image, act, report, err);
+    tally_end();
     return result;
 }
 
@@ -430,7 +459,7 @@ static int resume(const struct resume_wish *wish, struct report *report, struct 
     int64_t start = now_ns();
     if (checkpoint_state() != STATE_SUSPENDED)
         return refuse_state("suspended", "suspend it first", err);
-    atomic_store(&state, STATE_REBUILDING);
+    begin_rebuild();
     gate_lend();
     int result = resume_closed(wish, report, err);
     gate_unlend();
@@ -438,6 +467,7 @@ static int resume(const struct resume_wish *wish, struct report *report, struct 
         atomic_store(&state, STATE_SUSPENDED);
     else
         follow_tell_running(wish->device);
+    tally_end();
     report->resume = ms_since(start);
     return result;
 }

@@ -17,7 +17,7 @@
 #include "shim/owner.h"
 #include "shim/trim.h"
 #include "state/mem.h"
-#include "state/staging.h"
+#include "state/tally.h"
 
 #define PROTOCOL 2               /* since 2 a check may be of a suspend */
 #define LONGEST_DEADLINE 86400.0 /* s */
@@ -348,6 +348,20 @@ static void add_image(response *answer, const struct report *report)
     answer->image->ms = report->image.ms;
 }
 
+/* How far it is, to a status in the middle of a suspend or a resume. */
+static void add_progress(response *answer)
+{
+    bool is_up = answer->state == SHADOWCL__CONTROL__STATE__REBUILDING;
+    uint64_t all = answer->device_bytes;
+    uint64_t left = tally_left() + (is_up ? answer->owed_bytes : 0);
+    uint64_t done = left < all ? all - left : 0;
+    if (!tally_is_on())
+        return;
+    if (tally_is_to_file())
+        done = stream_done() < all ? stream_done() : all;
+    *(is_up ? &answer->restored_bytes : &answer->captured_bytes) = done;
+}
+
 Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker,
                                             int attached)
 {
@@ -363,14 +377,14 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     answer->ending = result != 0 && owner_is_ending();
     answer->command = control_command();
     answer->device_bytes = mem_total_bytes();
-    /* A status in the middle of a capture tells how far it has come. */
-    answer->captured_bytes = checkpoint_state() == STATE_CAPTURING ? staging_used() + stream_done()
-                                                                   : report.captured_bytes;
+    answer->captured_bytes = report.captured_bytes;
     answer->copied_bytes = report.copied_bytes;
     answer->prepared_bytes = report.precopy.bytes;
     answer->prepare_rounds = report.precopy.rounds;
     /* To a status: what is still to go up. */
     answer->owed_bytes = report.owed_bytes ? report.owed_bytes : mem_owed_bytes();
+    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_STATUS)
+        add_progress(answer);
     add_devices(answer);
     size_t counts[KIND_COUNT];
     object_count(counts);

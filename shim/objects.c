@@ -12,6 +12,7 @@
 #include "state/kernel.h"
 #include "state/mem.h"
 #include "state/sampler.h"
+#include "state/tally.h"
 
 void object_describe(const struct object *object, char *text, size_t size)
 {
@@ -233,10 +234,7 @@ int objects_upload(struct object *object, struct error *err)
     if (object->was != KIND_MEM || !mem_has_contents(mem))
         return 0;
     IN_DRIVER_COPYING(library_of(object), object, mem->size);
-    int result = context_copier(mem->context, err);
-    if (result == 0)
-        result = mem_upload(mem, mem->context->copier, context_copy(mem->context, mem->size), err);
-    return name_object(object, result, err);
+    return name_object(object, mem_send_up(mem, err), err);
 }
 
 int objects_owe(struct object *object, struct error *err)
@@ -245,6 +243,7 @@ int objects_owe(struct object *object, struct error *err)
     if (object->was != KIND_MEM || !mem_can_owe(mem))
         return objects_upload(object, err);
     mem_owe(mem);
+    tally_done(mem->size);
     IN_DRIVER(library_of(object), object, false);
     return name_object(object, context_open_lifter(mem->context, err), err);
 }

@@ -25,6 +25,7 @@
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/straggler.h"
+#include "state/tally.h"
 
 #define PATIENCE_NS (30 * INT64_C(1000000000)) /* for what runs, in each round */
 #define SLICE_NS INT64_C(50000000)             /* slept at a time, for a limited rate */
@@ -347,6 +348,7 @@ static void copy_rounds(const struct precopy_wish *wish, struct report *report)
         int result = copy_round(&round, &err);
         report->precopy.bytes += round.bytes;
         report->precopy.rounds++;
+        tally_hold();
         if (result != 0 && !is_no_use(wish))
             report_warn(report, "not all could be copied beforehand: %s%s%s", err.object,
                         err.object[0] ? ": " : "", err.reason);

@@ -18,6 +18,7 @@
 #include "state/staging.h"
 #include "state/stream.h"
 #include "state/svm.h"
+#include "state/tally.h"
 
 struct rebuild {
     const struct rebuild_wish *wish;
@@ -52,6 +53,17 @@ static int bring_up(const struct rebuild *r)
     return result == 0 ? objects_finish_copies(r->objects, r->count, r->err) : -1;
 }
 
+/* Of all objects; what lies in the host's memory is there once they are made. */
+static uint64_t sum_contents(const struct rebuild *r)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct mem *mem = (const struct mem *)r->objects[i];
+        bytes += r->objects[i]->was == KIND_MEM && mem_has_contents(mem) ? mem->size : 0;
+    }
+    return bytes;
+}
+
 /* Those that come of a program take the longest, and no contents. */
 static int make_again(const struct rebuild *r, bool of_programs)
 {
@@ -66,8 +78,10 @@ static int make_again(const struct rebuild *r, bool of_programs)
 static int make_all_again(struct rebuild *r)
 {
     mem_owe_nothing();
-    if (make_again(r, false) != 0 || svm_check_rebuilt(r->err) != 0 ||
-        (!r->wish->lazy && send_up(r) != 0) ||
+    if (make_again(r, false) != 0 || svm_check_rebuilt(r->err) != 0)
+        return -1;
+    tally_begin(sum_contents(r));
+    if ((!r->wish->lazy && send_up(r) != 0) ||
         builds_make(r->objects, r->count, &r->made, &r->hung, r->err) != 0 ||
         make_again(r, true) != 0)
         return -1;

@@ -19,6 +19,7 @@
 #include "shim/owner.h"
 #include "shim/phase.h"
 #include "state/staging.h"
+#include "state/tally.h"
 
 static struct own_file file = {.fd = -1}; /* being written */
 static struct save saving;
@@ -246,6 +247,7 @@ int store_begin(const struct store_wish *wish, struct error *err)
     if (result == 0)
         result = image_writer_create(&saving.writer, file.fd, wish->compression, err);
     if (result == 0) {
+        tally_to_file();
         asker = wish->asker;
         image_writer_wait_until(saving.writer, asker_is_gone, NULL, 0);
         result = write_about(err);
@@ -383,4 +385,5 @@ void store_forked(void)
     saving = (struct save){0};
     reader = NULL;
     stream_forked();
+    tally_end();
 }

@@ -10,10 +10,12 @@
 #include "shim/gate.h"
 #include "shim/phase.h"
 #include "state/staging.h"
+#include "state/tally.h"
 
 #define MOST_COPIES 256 /* on the way at once */
 #define SPIN_NS 100000
 #define LONGEST_NS 1000000
+#define LOOK_NS 50000000 /* between two looks at what has ended, while more is enqueued */
 
 struct copies {
     struct leftover
@@ -22,9 +24,12 @@ struct copies {
     cl_command_queue copier;
     cl_command_queue made; /* a queue that is not the context's yet */
     unsigned count;
+    unsigned num_counted; /* of the first of them it is known that they have ended */
+    int64_t looked;       /* when that was found out, CLOCK_MONOTONIC */
     uint64_t bytes;
     bool stuck; /* some may be on their way yet: nobody waits for the driver again */
     cl_event events[MOST_COPIES + 2];
+    uint64_t sizes[MOST_COPIES + 2]; /* not counted yet (state/tally.h) */
 };
 
 static cl_command_queue make_queue(const struct context *context, cl_int *status)
@@ -58,17 +63,11 @@ static int open_copier(struct context *context, struct error *err)
     return open_queue(context, &context->copier, err);
 }
 
-int context_copier(struct context *context, struct error *err)
-{
-    if (!context->copier)
-        return open_copier(context, err);
-    return context->copies->count < MOST_COPIES ? 0 : context_finish_copies(context, err);
-}
-
 cl_event *context_copy(struct context *context, uint64_t bytes)
 {
     struct copies *copies = context->copies;
     copies->bytes += bytes;
+    copies->sizes[copies->count] = bytes;
     cl_event *event = &copies->events[copies->count++];
     *event = NULL;
     return event;
@@ -83,6 +82,35 @@ static cl_int status_of(const struct driver *driver, cl_event event, bool *unkno
                                               sizeof status, &status, NULL));
     *unknown |= code != CL_SUCCESS;
     return code == CL_SUCCESS ? status : code;
+}
+
+/* Some drivers copy while they take the command, and the first copies may have ended long before
+ * the last is enqueued: whoever asks how far it is shall know. Where copies are fast nobody asks.
+ */
+static void count_ended(struct context *context)
+{
+    struct copies *copies = context->copies;
+    bool unknown = false;
+    int64_t now = now_ns();
+    if (now - copies->looked < LOOK_NS)
+        return;
+    copies->looked = now;
+    for (unsigned i = copies->num_counted; i < copies->count; i++) {
+        cl_event event = copies->events[i];
+        if (event && status_of(context->object.driver, event, &unknown) > CL_COMPLETE)
+            return;
+        tally_done(event ? copies->sizes[i] : 0);
+        copies->sizes[i] = 0;
+        copies->num_counted++;
+    }
+}
+
+int context_copier(struct context *context, struct error *err)
+{
+    if (!context->copier)
+        return open_copier(context, err);
+    count_ended(context);
+    return context->copies->count < MOST_COPIES ? 0 : context_finish_copies(context, err);
 }
 
 /* Short waits are not made longer by much, and long ones cost little. */
@@ -109,8 +137,9 @@ static cl_int wait_for(const struct driver *driver, cl_event event, int64_t pati
     return status;
 }
 
-int copier_wait(const struct driver *driver, cl_event *events, size_t count, uint64_t bytes,
-                bool *late, struct error *err)
+/* `sizes`: what is counted once each has ended, or NULL. */
+static int wait_for_all(const struct driver *driver, cl_event *events, const uint64_t *sizes,
+                        size_t count, uint64_t bytes, bool *late, struct error *err)
 {
     /* A driver that takes longer than that, and than the slowest device would, hangs. */
     int64_t patience =
@@ -125,6 +154,7 @@ int copier_wait(const struct driver *driver, cl_event *events, size_t count, uin
             worst > CL_COMPLETE ? worst : wait_for(driver, events[i], patience, &unknown);
         if (worst == CL_COMPLETE || status > CL_COMPLETE)
             worst = status;
+        tally_done(sizes && status <= CL_COMPLETE ? sizes[i] : 0);
         cl_event event = events[i];
         events[i] = NULL;
         CALL_RELEASE(driver, clReleaseEvent, event);
@@ -143,10 +173,17 @@ int copier_wait(const struct driver *driver, cl_event *events, size_t count, uin
     return error_todo(err, "see whether the device still works");
 }
 
+int copier_wait(const struct driver *driver, cl_event *events, size_t count, uint64_t bytes,
+                bool *late, struct error *err)
+{
+    return wait_for_all(driver, events, NULL, count, bytes, late, err);
+}
+
 /* Whatever becomes of them. */
 static void forget_copies(struct copies *copies, const struct driver *driver)
 {
     copies->bytes = 0;
+    copies->num_counted = 0;
     while (copies->count) {
         cl_event event = copies->events[--copies->count];
         if (event)
@@ -174,9 +211,9 @@ int context_finish_copies(struct context *context, struct error *err)
     }
     IN_DRIVER_COPYING(context->object.driver->library, &context->object, copies->bytes);
     CALL(context->object.driver->clFlush(context->copier));
-    int result = copier_wait(context->object.driver, copies->events, copies->count, copies->bytes,
-                             &copies->stuck, err);
-    copies->count = 0;
+    int result = wait_for_all(context->object.driver, copies->events, copies->sizes, copies->count,
+                              copies->bytes, &copies->stuck, err);
+    copies->count = copies->num_counted = 0;
     copies->bytes = 0;
     return result;
 }

@@ -170,9 +170,9 @@ static inline void mem_wrote(struct mem *mem)
         atomic_store_explicit(&mem->written, true, memory_order_release);
 }
 
-/* --- Copies while the program runs (shim/precopy.c) --- */
-
 #define MEM_PART ((size_t)64 << 20) /* bytes of a buffer that are copied at once, at most */
+
+/* --- Copies while the program runs (shim/precopy.c) --- */
 
 /* Takes the note away: must the object be copied? */
 bool mem_precopy_takes(struct mem *mem);
@@ -206,6 +206,9 @@ bool mem_streams(const struct mem *mem);
 uint64_t mem_missing_bytes(void);
 /* Bytes that a capture will still copy. */
 uint64_t mem_capture_bytes(const struct mem *mem);
+/* Of which a capture has still to make sure, by a copy or, of what lies in the host's memory, not.
+ */
+uint64_t mem_uncaptured_bytes(const struct mem *mem);
 /* What it wants of staging memory. */
 uint64_t mem_staging_size(const struct mem *mem);
 
@@ -249,6 +252,9 @@ bool mem_has_contents(const struct mem *mem);
  * they were. Several threads may call it at once, for different objects; err->code is the driver's
  * error, or 0. */
 int mem_upload(struct mem *mem, cl_command_queue queue, cl_event *event, struct error *err);
+
+/* The same by the context's copier, a buffer in parts. */
+int mem_send_up(struct mem *mem, struct error *err);
 
 /* --- Contents that go up while the program runs (shim/lazy.c) --- */
 

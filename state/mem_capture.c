@@ -10,6 +10,7 @@
 #include "state/mem.h"
 #include "state/staging.h"
 #include "state/stream.h"
+#include "state/tally.h"
 #include "state/writable.h"
 
 struct stream_source *mem_source;
@@ -126,6 +127,12 @@ static int name_mem(const struct mem *mem, struct error *err)
                         (unsigned long long)mem->object.serial);
 }
 
+/* Of the part that begins at `at`. */
+static size_t part_size(const struct mem *mem, size_t at)
+{
+    return mem->size - at < MEM_PART ? mem->size - at : MEM_PART;
+}
+
 static int read_part(struct mem *mem, size_t at, size_t size, struct error *err)
 {
     cl_int status = CALL(mem->object.driver->clEnqueueReadBuffer(
@@ -136,8 +143,7 @@ static int read_part(struct mem *mem, size_t at, size_t size, struct error *err)
 
 int mem_precopy(struct mem *mem, size_t *at, struct error *err)
 {
-    size_t left = mem->size - *at;
-    size_t size = mem->image || left < MEM_PART ? left : MEM_PART;
+    size_t size = mem->image ? mem->size : part_size(mem, *at);
     if (!mem->contents)
         mem->contents = staging_take_reserved(mem->size);
     if (!mem->contents)
@@ -272,6 +278,11 @@ bool mem_store(struct mem *mem)
     return true;
 }
 
+uint64_t mem_uncaptured_bytes(const struct mem *mem)
+{
+    return mem->parent || is_copied(mem) ? 0 : mem->size;
+}
+
 uint64_t mem_capture_bytes(const struct mem *mem)
 {
     bool is_here = mem->parent || (mem->host && !atomic_load(&mem->maps));
@@ -332,10 +343,12 @@ int mem_capture(struct mem *mem, struct error *err)
         cl_int status = image_capture(mem);
         return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadImage", status);
     }
-    cl_int status = CALL(mem->object.driver->clEnqueueReadBuffer(
-        mem->context->copier, mem_real(mem), CL_FALSE, 0, mem->size, mem->contents, 0, NULL,
-        context_copy(mem->context, mem->size)));
-    return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadBuffer", status);
+    int result = 0;
+    for (size_t at = 0; at < mem->size && result == 0; at += MEM_PART)
+        result = context_copier(mem->context, err) == 0
+                     ? read_part(mem, at, part_size(mem, at), err)
+                     : -1;
+    return result;
 }
 
 void mem_land(struct mem *mem)
@@ -479,6 +492,14 @@ bool mem_has_contents(const struct mem *mem)
     return mem->stored || (!mem->parent && !mem->host && mem->contents);
 }
 
+static int write_part(struct mem *mem, size_t at, size_t size, struct error *err)
+{
+    cl_int status = mem->object.driver->clEnqueueWriteBuffer(
+        mem->context->copier, mem_real(mem), CL_FALSE, at, size, (char *)mem->contents + at, 0,
+        NULL, context_copy(mem->context, size));
+    return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
+}
+
 int mem_upload(struct mem *mem, cl_command_queue queue, cl_event *event, struct error *err)
 {
     if (mem->stored)
@@ -489,6 +510,19 @@ int mem_upload(struct mem *mem, cl_command_queue queue, cl_event *event, struct 
             : mem->object.driver->clEnqueueWriteBuffer(queue, mem_real(mem), CL_FALSE, 0, mem->size,
                                                        mem->contents, 0, NULL, event);
     return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
+}
+
+int mem_send_up(struct mem *mem, struct error *err)
+{
+    struct context *context = mem->context;
+    int result = context_copier(context, err);
+    if (result != 0 || mem->stored || mem->image)
+        return result == 0 ? mem_upload(mem, context->copier, context_copy(context, mem->size), err)
+                           : -1;
+    for (size_t at = 0; at < mem->size && result == 0; at += MEM_PART)
+        result =
+            context_copier(context, err) == 0 ? write_part(mem, at, part_size(mem, at), err) : -1;
+    return result;
 }
 
 bool mem_can_owe(const struct mem *mem)

@@ -13,6 +13,7 @@
 #include "state/copier.h"
 #include "state/image.h"
 #include "state/staging.h"
+#include "state/tally.h"
 
 #define SLOTS 8
 #define SETTLE_NS INT64_C(1000000000)
@@ -139,6 +140,8 @@ static int retire(struct slot *slot, struct error *err)
         result = give(slot, slot->sink, err);
     if (result == 0 && slot->to)
         memcpy(slot->to, bytes_of(slot), slot->size);
+    if (result == 0)
+        tally_done(slot->size);
     slot->driver = NULL;
     return result;
 }
@@ -400,6 +403,7 @@ static int image_up(struct mem *mem, struct stream_source *source, cl_command_qu
         result = get_piece(mem, piece.bytes, size, &at, slot, source, err);
         if (result == 0)
             result = copy_piece(mem, &piece, size, false, err);
+        tally_done(result == 0 ? size : 0);
     }
     free(piece.bytes);
     return result;
