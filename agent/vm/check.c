@@ -199,6 +199,7 @@ int side_check_guest(struct side *side, struct error *err)
         move->programs = is_running ? PROGRAMS_RUNNING : PROGRAMS_SUSPENDED;
         timeline_mark(&move->timeline, ROW_PROGRAMS, is_running ? "running" : "suspended");
         remember_devices(move, status);
+        contents_expect(&move->contents, status);
         snprintf(move->boot, sizeof move->boot, "%s", side->guest.boot);
     }
     look_at_driver(side, status);

@@ -4,6 +4,7 @@
 #ifndef SHADOWCL_AGENT_VM_MOVE_H
 #define SHADOWCL_AGENT_VM_MOVE_H
 
+#include "agent/vm/contents.h"
 #include "agent/vm/device.h"
 #include "agent/vm/guest.h"
 #include "agent/vm/options.h"
@@ -42,6 +43,7 @@ struct move {
     struct vm_options options;
     struct turns turns;
     struct timeline timeline;
+    struct contents contents;
     struct side source, destination;
     /* The machine that has the guest: only that one may run. Between the two there is no moment in
      * which both may: the destination runs when it is told to, and from then on the guest is its.

@@ -81,10 +81,13 @@ static void on_qmp_event(void *data, struct qmp *qmp, const char *event, const j
 static void on_guest_event(void *data, const char *event, const json_t *details)
 {
     struct side *side = data;
-    if (!strcmp(event, "progress"))
-        timeline_progress(&side->move->timeline,
-                          json_number_value(json_object_get(details, "bytes")),
-                          json_number_value(json_object_get(details, "of")));
+    struct move *move = side->move;
+    double done, of;
+    if (strcmp(event, "progress") != 0)
+        return;
+    contents_take(&move->contents, details);
+    contents_sum(&move->contents, &done, &of);
+    timeline_progress(&move->timeline, done, of);
 }
 
 static void on_tick(void *data)
@@ -151,6 +154,7 @@ void move_finish(struct move *move)
     finish_side(&move->source);
     finish_side(&move->destination);
     turns_finish(&move->turns);
+    contents_finish(&move->contents);
     json_decref(move->map);
     json_decref(move->limits);
     vm_options_finish(&move->options);
@@ -159,6 +163,7 @@ void move_finish(struct move *move)
 int move_phase(struct move *move, const struct phase *phase, struct error *err)
 {
     timeline_begin(&move->timeline, phase->name);
+    contents_forget(&move->contents);
     int result = phase->run(move, err);
     timeline_end(&move->timeline, result == 0);
     return result;

@@ -78,6 +78,7 @@ static int suspend(struct move *move, json_t *arguments, struct error *err)
     move->programs = PROGRAMS_SUSPENDED;
     move->on_meanwhile = false;
     mark_stop(move, answer);
+    contents_expect(&move->contents, answer);
     json_decref(answer);
     move_mark_programs(move, "suspended");
     return 0;

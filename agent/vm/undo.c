@@ -420,6 +420,7 @@ void move_undo(struct move *move)
     if (move->turns.stops)
         move_say_undoing();
     timeline_begin(&move->timeline, "undo");
+    contents_forget(&move->contents);
     choose_holder(move);
     bool is_done = undo_by_monitor(move) == 0 || do_without_monitor(move) == 0;
     const struct side *holder = move->holder;

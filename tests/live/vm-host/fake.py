@@ -408,6 +408,7 @@ class Agent:
             kernels = {"driver": "gpu", "nodes": ["/dev/dri/card0"]}
         devices = [{"address": "0000:00:05.0", **kernels}] if self.device() else []
         return {"state": self.state, "command": self.command, "devices": devices,
+                "bytes": self.bytes(),
                 "processes": [{"pid": 42, "state": self.state,
                                "devices": [{"platform": platform, "index": int(index)}]}]}
 
@@ -436,7 +437,7 @@ class Agent:
         if devices and not self.device():
             raise Refusal(f"device {devices[0]}: there is no such device here", "Refused")
         self.begin("suspend", "suspending")
-        stopped = self.cancelled.wait(self.world.suspend_time)
+        stopped = self.take_time(self.world.suspend_time)
         if stopped or self.residue or (self.lost_device and self.place == "gpu:0"):
             self.end("running")
             if stopped:
@@ -445,14 +446,14 @@ class Agent:
                           reason=self.residue or "its device is gone", todo="end it")
         self.end("suspended")
         total = 1e3 * self.world.suspend_time
-        return {"already": False, "bytes": 64,
+        return {"already": False, "bytes": self.bytes(),
                 "ms": {"still": total - 1e3 * self.world.ran_on, "total": total}}
 
     def do_resume(self, device=None, map=None, strict=False, hooks=True, devices=None):
         if self.state == "running":
             return {"already": True}
         self.begin("resume", "resuming")
-        time.sleep(0.02)
+        self.take_time(self.world.resume_time)
         place = device or (map or {}).get("42") or self.place
         if place in self.never:
             self.end("suspended")
@@ -470,6 +471,26 @@ class Agent:
         self.place, self.lost_device = place, False
         self.end("running")
         return {"already": False}
+
+    def bytes(self):
+        return sum(self.world.programs.values())
+
+    def tell(self, pid, share):
+        size = self.world.programs[pid]
+        phase = "capturing" if self.command == "suspend" else "rebuilding"
+        self.world.holder.port.send({
+            "event": "progress", "timestamp": {"seconds": 1, "microseconds": 2},
+            "data": {"id": self.command_id, "command": self.command, "phase": phase, "pid": pid,
+                     "bytes": int(size * share), "of": size}})
+
+    def take_time(self, seconds):
+        """So long a command is at work, and tells of its programs; True when it was withdrawn."""
+        pause = seconds / (len(self.world.told) + 1)
+        for pid, share in self.world.told:
+            if self.cancelled.wait(pause):
+                return True
+            self.tell(pid, share)
+        return self.cancelled.wait(pause)
 
     def begin(self, command, state):
         if self.command:
@@ -512,7 +533,9 @@ class World:
         self.disks_time = 0           # from there until the disks are let go
         self.unplug = 0.02  # seconds; None: never; "refused"
         self.migration_time = 0.1
-        self.suspend_time = 0.05
+        self.suspend_time, self.resume_time = 0.05, 0.02
+        self.programs = {42: 64 << 20}  # bytes of each on its device
+        self.told = ()                # (program, share) that a suspend and a resume tell of
         self.ends_with_all = False  # the source, when it has sent all
         self.ends_half_way = None   # seconds after `migrate`
         self.arrival_time = 0       # seconds from the end until the destination has taken it in

@@ -24,6 +24,11 @@ def call(ran, command):
     return [arguments for name, arguments in ran.world.agent.calls if name == command]
 
 
+def shown_in(ran):
+    """The lines of progress: phase, its time, its bar."""
+    return re.findall(r"\r\x1b\[K(\w[\w ]*?) +(\d+\.\d{3}) s  ([#.]*)", ran.stderr)
+
+
 class Move(Case):
     def test_phases_and_states(self):
         ran = run("--json")
@@ -45,7 +50,7 @@ class Move(Case):
         The line is written over by the next, and gone when the step is done."""
         ran = run(migration_time=1.0, terminal=True)
         self.check(ran, 0, **AT_DESTINATION)
-        shown = re.findall(r"\r\x1b\[K(\w[\w ]*?) +(\d+\.\d{3}) s  ([#.]*)", ran.stderr)
+        shown = shown_in(ran)
         times = [float(time) for phase, time, _ in shown if phase == "migrate"]
         self.assertEqual(times, sorted(times))
         self.assertTrue(3 <= len(times) <= 9 and 0.5 < times[-1] < 10, f"{shown}")
@@ -53,6 +58,28 @@ class Move(Case):
         self.assertEqual(set(bars), {9 * "#" + 15 * "."}, f"40 of 100 are over: {shown}")
         self.assertRegex(ran.stderr, r"\r\x1b\[Kmigrate +done +\d+\.\d{3} s\r\n")
         self.assertNotIn("\x1b", run().stderr)
+
+    def test_progress_of_programs(self):
+        """Of all programs together, though one is told of at a time."""
+        told = [(42, 0.5), (43, 0), (42, 1), (43, 0.5), (43, 1)]
+        ran = run(suspend_time=2.7, resume_time=2.7, programs={42: 10 << 20, 43: 90 << 20},
+                  told=told, terminal=True, has_limit=False)
+        self.check(ran, 0, **AT_DESTINATION)
+        for phase in ("suspend", "resume"):
+            bars = [bar for name, _, bar in shown_in(ran) if name == phase and bar]
+            full = [bar.count("#") for bar in bars]
+            self.assertEqual(list(dict.fromkeys(full)), [1, 2, 13, 24],
+                             f"{phase}: of 24, with 5, 10, 55 and 100 MiB of 100: {bars}")
+
+    def test_progress_without_a_measure(self):
+        """Nobody knows how far a guest is with letting a device go: its time is told."""
+        ran = run(unplug=0.5, plug_time=1, suspend_time=0.4, terminal=True)
+        self.check(ran, 0, **AT_DESTINATION)
+        for phase in ("unplug", "plug"):
+            lines = [(float(time), bar) for name, time, bar in shown_in(ran) if name == phase]
+            self.assertGreaterEqual(len(lines), 2, f"{phase}: {lines}")
+            self.assertEqual(lines, sorted(lines))
+            self.assertEqual({bar for _, bar in lines}, {""}, f"{phase}: {lines}")
 
     def test_times_add_up(self):
         """The programs stand still from their suspend to their resume, the copy in between."""
