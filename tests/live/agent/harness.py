@@ -4,6 +4,8 @@ against the schema, processes that answer as they are told and real ones.
 A test is called with: BUILD SCHEMA [CLASS.METHOD...]"""
 import json
 import os
+import pty
+import select
 import shutil
 import signal
 import socket
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tty
 import unittest
 import uuid
 
@@ -142,6 +145,47 @@ class Host:
                 self.events.append(value)
 
 
+class End:
+    """The host's end of a terminal, with the reading and writing of a socket."""
+
+    def __init__(self, link):
+        self.master, slave = pty.openpty()
+        self.path = os.ttyname(slave)
+        tty.setraw(slave)  # until the agent does: what we write early must not come back
+        os.close(slave)
+        os.set_blocking(self.master, False)
+        if os.path.lexists(link):
+            os.unlink(link)
+        os.symlink(self.path, link)
+
+    def recv(self, size, patience=PATIENCE):
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return os.read(self.master, size)
+            except BlockingIOError:
+                select.select([self.master], [], [], 0.2)
+            except OSError:  # nobody has the other end open yet
+                time.sleep(0.05)
+            if time.monotonic() > end:
+                raise Gone
+
+    def sendall(self, data, patience=PATIENCE):
+        end = time.monotonic() + patience
+        while data:
+            try:
+                data = data[os.write(self.master, data):]
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise Gone from None
+                select.select([], [self.master], [], 0.2)
+
+    def close(self):
+        if self.master >= 0:
+            os.close(self.master)
+        self.master = -1
+
+
 def as_user(user, command):
     if user is None:
         return command
@@ -176,6 +220,7 @@ class Case(unittest.TestCase):
         self.run = os.path.join(self.top, "run")
         self.hooks = os.path.join(self.top, "hooks")
         self.socket = os.path.join(self.top, "agent.sock")
+        self.link = os.path.join(self.top, "port")
         self.mark = os.path.join(self.run, f"suspended.{os.geteuid()}")
         self.log = os.path.join(self.top, "agent.log")
         os.mkdir(self.run)
@@ -247,6 +292,13 @@ class Case(unittest.TestCase):
 
     def host(self):
         host = Host.connect(self.socket)
+        self.hosts.append(host)
+        return host
+
+    def plug(self):
+        """The host's end of a new terminal, to which `link` leads from now on."""
+        end = End(self.link)
+        host = Host(end, end.sendall)
         self.hosts.append(host)
         return host
 

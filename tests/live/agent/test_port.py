@@ -1,57 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A character device as the channel: a terminal, whose other end comes and goes."""
 import os
-import pty
 import time
-import tty
 import uuid
 
-from harness import Case, Gone, Host, run_tests, wait_until
-
-
-class End:
-    """The host's end of a terminal, with the reading and writing of a socket."""
-
-    def __init__(self, link):
-        self.master, slave = pty.openpty()
-        self.path = os.ttyname(slave)
-        tty.setraw(slave)  # until the agent does: what we write early must not come back
-        os.close(slave)
-        if os.path.lexists(link):
-            os.unlink(link)
-        os.symlink(self.path, link)
-
-    def recv(self, size):
-        end = time.monotonic() + 20
-        while True:
-            try:
-                return os.read(self.master, size)
-            except OSError:  # nobody has the other end open yet
-                if time.monotonic() > end:
-                    raise Gone from None
-                time.sleep(0.05)
-
-    def sendall(self, data):
-        while data:
-            data = data[os.write(self.master, data):]
-
-    def close(self):
-        if self.master >= 0:
-            os.close(self.master)
-        self.master = -1
+from harness import Case, End, Host, run_tests, wait_until
 
 
 class Port(Case):
-    def setUp(self):
-        super().setUp()
-        self.link = os.path.join(self.top, "port")
-
-    def plug(self):
-        end = End(self.link)
-        host = Host(end, end.sendall)
-        self.hosts.append(host)
-        return host
-
     def greeting(self, host):
         value = host.message()
         self.assertIn("shadowcl", value)
