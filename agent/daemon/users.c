@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { MOST_USERS = 4096, MOST_PER_PROCESS = 64 };
+/* The kernel gives a page of such a file at a time, and looks its place up again for each piece. */
+enum { MOST_USERS = 4096, MOST_PER_PROCESS = 64, PIECE = 4096 };
 
 static const char *own_patterns(void)
 {
@@ -90,9 +92,11 @@ static void find_descriptors(struct users *users, const struct pci *pci, pid_t p
 
 static void find_mappings(struct users *users, const struct pci *pci, pid_t pid)
 {
-    char name[64], what[600];
+    char name[64], what[600], piece[PIECE];
     snprintf(name, sizeof name, "/proc/%d/maps", (int)pid);
     FILE *maps = fopen(name, "re");
+    if (maps)
+        setvbuf(maps, piece, _IOFBF, sizeof piece);
     char *line = NULL, last[512] = "";
     size_t room = 0, before = users->count;
     while (maps && getline(&line, &room, maps) > 0 && users->count - before < MOST_PER_PROCESS) {
@@ -127,6 +131,15 @@ static void name_process(struct users *users, size_t from, pid_t pid)
     }
 }
 
+/* A thread of the kernel's own, which is many a process on a small machine, or one that has ended:
+ * neither has a program, a descriptor or a mapping. */
+static bool has_nothing(pid_t pid)
+{
+    char name[64], target[8];
+    snprintf(name, sizeof name, "/proc/%d/exe", (int)pid);
+    return readlink(name, target, sizeof target) < 0 && errno == ENOENT;
+}
+
 static bool is_in(pid_t pid, const pid_t *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -138,10 +151,11 @@ static bool is_in(pid_t pid, const pid_t *list, size_t count)
 void users_find(struct users *users, const struct pci *pci, const pid_t *proved, size_t num_proved)
 {
     *users = (struct users){0};
+    pid_t own = getpid();
     DIR *proc = opendir("/proc");
     for (struct dirent *entry; proc && (entry = readdir(proc));) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (!isdigit((unsigned char)entry->d_name[0]) || pid == getpid())
+        if (!isdigit((unsigned char)entry->d_name[0]) || pid == own || has_nothing(pid))
             continue;
         size_t from = users->count;
         find_descriptors(users, pci, pid);
