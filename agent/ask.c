@@ -44,10 +44,11 @@ static bool is_ending(const struct report *report, enum exchange_end end)
     return !process_lives(report->pid);
 }
 
-void ask_status(struct report *list, size_t count)
+static void ask_state(struct report *list, size_t count, bool nodes)
 {
     control_request request = SHADOWCL__CONTROL__REQUEST__INIT;
     Shadowcl__Control__Status status = SHADOWCL__CONTROL__STATUS__INIT;
+    status.nodes = nodes;
     size_t asked, at = 0;
     struct exchange *exchanges = start(list, count, NULL, &asked);
     if (!exchanges)
@@ -72,6 +73,16 @@ void ask_status(struct report *list, size_t count)
     }
     exchange_finish(exchanges, asked);
     free(exchanges);
+}
+
+void ask_status(struct report *list, size_t count)
+{
+    ask_state(list, count, false);
+}
+
+void ask_nodes(struct report *list, size_t count)
+{
+    ask_state(list, count, true);
 }
 
 /* The answer was lost: what state did that leave the process in? */

@@ -22,6 +22,8 @@ struct ask_image {
 
 /* Who does not answer in time has the state "not answering" and has not failed. */
 void ask_status(struct report *list, size_t count);
+/* The same, and whose the device nodes are that each has open: the answer's `nodes`. */
+void ask_nodes(struct report *list, size_t count);
 /* Seconds; a process whose answer is lost is asked for its state. */
 void ask_suspend(struct report *list, size_t count, double deadline,
                  const struct ask_prepare *prepare, double timeout);

@@ -117,7 +117,7 @@ static double ms_since(double start)
 static int check_obstacles(const struct checkpoint *checkpoint, int what, struct error *err)
 {
     struct obstacles obstacles;
-    obstacles_find_settled(&obstacles, &checkpoint->group.tree, what);
+    obstacles_find_settled(&obstacles, &checkpoint->group.tree, what, NULL);
     int result = obstacles_refuse(&obstacles, err);
     obstacles_finish(&obstacles);
     return result;

@@ -5,6 +5,7 @@
 #include "agent/answer.h"
 #include "agent/criu.h"
 #include "agent/group.h"
+#include "agent/nodes.h"
 #include "agent/obstacles.h"
 #include "agent/saved.h"
 #include "agent/verbs.h"
@@ -15,6 +16,11 @@
 static void take_obstacle(json_t *list, const struct error *err)
 {
     json_array_append_new(list, answer_failure(err));
+}
+
+static void take_foreign(const struct error *err, void *data)
+{
+    take_obstacle(data, err);
 }
 
 static void add_silent(json_t *list, const struct report *report)
@@ -38,10 +44,10 @@ static void add_failed(json_t *list, const struct targets *targets)
     }
 }
 
-static void add_found(json_t *list, const struct tree *tree, int what)
+static void add_found(json_t *list, const struct group *group, int what)
 {
     struct obstacles obstacles;
-    obstacles_find_settled(&obstacles, tree, what);
+    obstacles_find_settled(&obstacles, &group->tree, what, &group->targets);
     for (size_t i = 0; i < obstacles.count; i++) {
         struct error err = {0};
         obstacles_name(&obstacles, i, &err);
@@ -60,7 +66,8 @@ static json_t *find_obstacles(const struct explain_wish *wish, struct criu *criu
     add_failed(list, &group->targets);
     if (group_check_children(group, wish->tree, &err) < 0)
         take_obstacle(list, &err);
-    add_found(list, &group->tree, obstacles_wanted(criu));
+    nodes_each_foreign(&group->targets, take_foreign, list);
+    add_found(list, group, obstacles_wanted(criu) | OBSTACLES_DEVICES);
     return list;
 }
 
@@ -82,6 +89,18 @@ static void print_obstacles(pid_t pid, const json_t *list, const struct criu *cr
         const json_t *one = json_array_get(list, i);
         printf("  %s: %s\n    to do: %s\n", text_of(one, "object"), text_of(one, "reason"),
                text_of(one, "todo"));
+    }
+}
+
+static void print_nodes(const json_t *nodes)
+{
+    if (json_array_size(nodes))
+        puts("Its driver has these open or mapped. Whether it lets go of them shows at the suspend "
+             "only:");
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const json_t *one = json_array_get(nodes, i);
+        printf("  process %d: %s\n", (int)json_integer_value(json_object_get(one, "pid")),
+               text_of(one, "what"));
     }
 }
 
@@ -117,6 +136,7 @@ static void print_pipes(const json_t *pipes)
 static void print_text(pid_t pid, const json_t *json, const struct criu *criu)
 {
     print_obstacles(pid, json_object_get(json, "obstacles"), criu);
+    print_nodes(json_object_get(json, "nodes"));
     print_pipes(json_object_get(json, "pipes"));
     print_files(json_object_get(json, "mapped"), "build_id",
                 "These must be the same where it is restored, or be put into the directory by "
@@ -136,6 +156,7 @@ static int describe(const struct explain_wish *wish, const struct group *group, 
         return -1;
     }
     json_object_set_new(saved.json, "obstacles", obstacles);
+    json_object_set_new(saved.json, "nodes", nodes_of_drivers(&group->targets));
     if (wish->json) {
         json_dumpf(saved.json, stdout, JSON_INDENT(2));
         putchar('\n');

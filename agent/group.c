@@ -109,7 +109,7 @@ int group_look(struct group *group, pid_t root, struct error *err)
 {
     if (read_tree(group, root, true, err) < 0 || look(group, err) < 0)
         return -1;
-    ask_status(group->targets.list, group->targets.count);
+    ask_nodes(group->targets.list, group->targets.count);
     note_resumes(group);
     return 0;
 }

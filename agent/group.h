@@ -17,8 +17,8 @@ struct group {
 int group_find(struct group *group, pid_t root, struct error *err);
 /* The same of one process without its children, unless `whole`. */
 int group_find_alone(struct group *group, pid_t root, bool whole, struct error *err);
-/* Finds the whole tree as it is, and wakes nobody. Those that listen, or should, are in `targets`;
- * one that can't be had has failed there. */
+/* Finds the whole tree as it is, and wakes nobody. Those that listen, or should, are in `targets`,
+ * and have been asked by ask_nodes(); one that can't be had has failed there. */
 int group_look(struct group *group, pid_t root, struct error *err);
 /* Refuses where there are child processes that are not to come along. */
 int group_check_children(const struct group *group, bool whole, struct error *err);

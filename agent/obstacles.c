@@ -2,6 +2,7 @@
 /* What stands against a copy by CRIU: see obstacles.h. */
 #include "agent/obstacles.h"
 
+#include "agent/nodes.h"
 #include "agent/process.h"
 #include "agent/sockets.h"
 #include "agent/text.h"
@@ -22,7 +23,8 @@ enum { MAX_SAID = 8, SETTLE_TRIES = 200, SETTLE_US = 10000 };
 struct search {
     struct obstacles *obstacles;
     int what;
-    struct unix_link *links; /* owned */
+    const struct targets *at_work; /* borrowed, or NULL */
+    struct unix_link *links;       /* owned */
     size_t num_links;
     struct tcp_link *connections; /* owned; of the process that is looked at */
     size_t num_connections;
@@ -95,6 +97,11 @@ static bool is_device(pid_t pid, const char *number)
     return stat(path, &status) == 0 && (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode));
 }
 
+static bool may_go(const struct search *search, pid_t pid, const char *number, const char *path)
+{
+    return search->at_work && nodes_may_go(search->at_work, pid, number, path);
+}
+
 /* The inode in "socket:[123]"; 0 for anything else. */
 static uint64_t socket_inode(const char *target)
 {
@@ -111,7 +118,7 @@ static void check_descriptor(pid_t pid, const char *number, const char *target, 
     else if (!strcmp(target, "anon_inode:[io_uring]"))
         add(search, pid, "descriptor %s is an io_uring, which CRIU can't copy", number);
     else if ((search->what & OBSTACLES_DEVICES) && target[0] == '/' && !is_plain_device(target) &&
-             is_device(pid, number))
+             is_device(pid, number) && !may_go(search, pid, number, target))
         add(search, pid, "descriptor %s is the device %s", number, target);
 }
 
@@ -139,7 +146,8 @@ static void check_mappings(struct search *search, pid_t pid)
             continue;
         mapped++;
         mapped[strcspn(mapped, "\n")] = 0;
-        if (is_plain_device(mapped) || !strncmp(mapped, "/dev/zero", 9) || !strcmp(mapped, last))
+        if (is_plain_device(mapped) || !strncmp(mapped, "/dev/zero", 9) || !strcmp(mapped, last) ||
+            may_go(search, pid, NULL, mapped))
             continue;
         snprintf(last, sizeof last, "%s", mapped);
         add(search, pid, "the device %s is mapped", mapped);
@@ -159,9 +167,10 @@ static bool shares_network(pid_t pid)
            own.st_ino == other.st_ino;
 }
 
-void obstacles_find(struct obstacles *obstacles, const struct tree *tree, int what)
+void obstacles_find(struct obstacles *obstacles, const struct tree *tree, int what,
+                    const struct targets *at_work)
 {
-    struct search search = {.obstacles = obstacles, .what = what};
+    struct search search = {.obstacles = obstacles, .what = what, .at_work = at_work};
     *obstacles = (struct obstacles){0};
     if ((what & OBSTACLES_UNIX) && shares_network(tree->pids[0]))
         search.num_links = sockets_list_unix(&search.links);
@@ -199,13 +208,14 @@ int obstacles_wanted(const struct criu *criu)
     return what;
 }
 
-void obstacles_find_settled(struct obstacles *obstacles, const struct tree *tree, int what)
+void obstacles_find_settled(struct obstacles *obstacles, const struct tree *tree, int what,
+                            const struct targets *at_work)
 {
-    obstacles_find(obstacles, tree, what);
+    obstacles_find(obstacles, tree, what, at_work);
     for (int i = 0; i < SETTLE_TRIES && obstacles->count; i++) {
         usleep(SETTLE_US);
         obstacles_finish(obstacles);
-        obstacles_find(obstacles, tree, what);
+        obstacles_find(obstacles, tree, what, at_work);
     }
 }
 

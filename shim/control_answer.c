@@ -133,6 +133,32 @@ static void add_residue(response *answer, const struct residue *residue)
     }
 }
 
+static void add_node(void *data, const struct node *node, const struct error *foreign)
+{
+    Shadowcl__Control__Nodes *nodes = data;
+    Shadowcl__Control__Node **list = realloc(nodes->list, (nodes->n_list + 1) * sizeof(void *));
+    if (list)
+        nodes->list = list;
+    Shadowcl__Control__Node *made =
+        list ? NEW(Shadowcl__Control__Node, shadowcl__control__node__init) : NULL;
+    if (!made)
+        return;
+    made->descriptor = node->fd;
+    made->path = strdup(node->path);
+    made->foreign = foreign ? failure_of(foreign) : NULL;
+    nodes->list[nodes->n_list++] = made;
+}
+
+static void add_nodes(response *answer)
+{
+    struct error err = {0};
+    answer->nodes = NEW(Shadowcl__Control__Nodes, shadowcl__control__nodes__init);
+    if (!answer->nodes || residue_tell(add_node, answer->nodes, &err) == 0)
+        return;
+    shadowcl__control__nodes__free_unpacked(answer->nodes, NULL);
+    answer->nodes = NULL;
+}
+
 /* The strings go over to the answer. */
 static void take_warnings(response *answer, struct report *report)
 {
@@ -397,6 +423,8 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     add_missing(answer, &findings);
     findings_finish(&findings);
     add_residue(answer, &report.residue);
+    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_STATUS && request->status->nodes)
+        add_nodes(answer);
     take_warnings(answer, &report);
     if (result != 0 && !err.todo[0])
         add_usual_todo(&err);

@@ -55,6 +55,9 @@ void residue_forked(void);
  * set. *unseen: among what is the drivers' is some that none was seen to open the
  * like of. */
 int residue_foreign(bool *unseen, struct error *err);
+/* Whose each of them is: `foreign` is what such a refusal would say of it, NULL of a driver's. */
+typedef void residue_taker(void *data, const struct node *node, const struct error *foreign);
+int residue_tell(residue_taker *take, void *data, struct error *err);
 
 /* Takes from an abandoned driver what it opened and did not close: a dummy is put over its
  * descriptors, PROT_NONE (or memory: residue_leave_all) over its mappings, and its threads that

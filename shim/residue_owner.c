@@ -204,6 +204,14 @@ static void refuse(const struct node *node, enum verdict verdict, struct error *
         refuse_unclear(err);
 }
 
+/* What is open, as it is now. With the lock. */
+static void look_again(void)
+{
+    /* In a call that is being watched, what is new may be the driver's. */
+    if (!inside)
+        look_meanwhile();
+}
+
 int residue_foreign(bool *unseen, struct error *err)
 {
     struct residue open;
@@ -213,9 +221,7 @@ int residue_foreign(bool *unseen, struct error *err)
     const struct node *found = NULL;
     enum verdict verdict = VERDICT_OURS;
     pthread_mutex_lock(&lock);
-    /* In a call that is being watched, what is new may be the driver's. */
-    if (!inside)
-        look_meanwhile();
+    look_again();
     for (size_t i = 0; i < open.count && !found; i++) {
         verdict = judge_node(&open.nodes[i]);
         if (verdict >= VERDICT_THEIRS)
@@ -227,6 +233,25 @@ int residue_foreign(bool *unseen, struct error *err)
     pthread_mutex_unlock(&lock);
     residue_finish(&open);
     return found ? -1 : 0;
+}
+
+int residue_tell(residue_taker *take, void *data, struct error *err)
+{
+    struct residue open;
+    if (residue_find(&open, err) != 0)
+        return -1;
+    pthread_mutex_lock(&lock);
+    look_again();
+    for (size_t i = 0; i < open.count; i++) {
+        struct error why = {0};
+        enum verdict verdict = judge_node(&open.nodes[i]);
+        if (verdict >= VERDICT_THEIRS)
+            refuse(&open.nodes[i], verdict, &why);
+        take(data, &open.nodes[i], verdict >= VERDICT_THEIRS ? &why : NULL);
+    }
+    pthread_mutex_unlock(&lock);
+    residue_finish(&open);
+    return 0;
 }
 
 /* Has a driver kept a node of that device that is its own beyond doubt? */

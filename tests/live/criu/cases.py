@@ -624,9 +624,7 @@ class Cases:
 
     def case_refuses_device(self):
         """Found when it has let go of its own: it goes on then."""
-        path = next((path for path in DEVICES if can_open(path)), None)
-        if not path:
-            skip(f"none of {', '.join(DEVICES)} can be opened")
+        path = need_device()
         self.refused_with(open(path, "rb", buffering=0), f"the device {path}")
 
     # What is only asked.
@@ -682,6 +680,53 @@ class Cases:
         other.close()
         said = call(self.setup, "checkpoint", "--explain", program.pid, code=1)
         expect("there is no such process" in said and "state: gone" in said, said)
+
+    def case_explain_device(self):
+        """One that no OpenCL driver opens, of a program that runs, and of one that is suspended."""
+        path = need_device()
+        file = open(path, "rb", buffering=0)
+        wanted = f"descriptor {file.fileno()} is the device {path}"
+        with self.start_with(file) as program:
+            program.wait_until(0.1)
+            for verb in ("suspend", "resume"):
+                text, answer = self.explained(program, code=1)
+                reasons = [obstacle["reason"] for obstacle in answer["obstacles"]]
+                expect(len(reasons) == 1 and wanted in reasons[0], f"{reasons}")
+                expect(f"{program.pid} can't be copied:" in text and answer["nodes"] == [], text)
+                call(self.setup, verb, program.pid)
+            self.expect_undisturbed(program)
+
+    def case_explain_nodes(self):
+        """Of the driver's own it is said that the suspend will show; one like them that it has not
+        opened stands against a copy."""
+        work = self.setup.work / "nodes"
+        work.mkdir()
+        self.setup = Setup(self.setup.bin.parent, "testdriver", "copy", work)
+        self.setup.environment["SHADOWCL_DEVICE_NODES"] = f"{work}/gpu*"
+        with self.heat() as program:
+            program.wait_until(0.1)
+            text, answer = self.explained(program)
+            expect("nothing stands against it" in text and "shows at the suspend only" in text, text)
+            held = [fd for fd, target in numbered(program.pid) if target == str(self.setup.node)]
+            expect(held, "its driver has nothing open: nothing is tested")
+            said = [f"fd {fd} -> {self.setup.node}" for fd in held]
+            expect(sorted(node["what"] for node in answer["nodes"]) ==
+                   sorted([*said, f"mapping of {self.setup.node}"]), f"{answer['nodes']}")
+            expect(all(f"process {program.pid}: {what}\n" in text for what in said), text)
+            call(self.setup, "suspend", program.pid)
+            _, answer = self.explained(program)
+            expect(answer["nodes"] == [] and answer["obstacles"] == [], f"{answer}")
+            call(self.setup, "resume", program.pid)
+            self.expect_undisturbed(program)
+        other = open(work / "gpu-other", "w+b", buffering=0)
+        number = other.fileno()
+        with self.start_with(other) as program:
+            program.wait_until(0.1)
+            _, answer = self.explained(program, code=1)
+            obstacle, = answer["obstacles"]
+            expect(obstacle["object"] == f"process {program.pid}: fd {number} -> {work}/gpu-other" and
+                   "no OpenCL driver opened it" in obstacle["reason"], f"{obstacle}")
+            self.expect_undisturbed(program)
 
     def case_explain_wakes_nobody(self):
         """One that has left its socket stays so."""
@@ -1237,6 +1282,14 @@ def open_io_uring():
     return Descriptor(number) if number >= 0 else None
 
 
+def need_device():
+    """A device's path, which can be opened."""
+    path = next((path for path in DEVICES if can_open(path)), None)
+    if not path:
+        skip(f"none of {', '.join(DEVICES)} can be opened")
+    return path
+
+
 def can_open(path):
     try:
         open(path, "rb", buffering=0).close()
@@ -1312,15 +1365,19 @@ def kept_in(directory, path):
     return next(file["kept"]["name"] for file in mapped(directory) if file["path"] == str(path))
 
 
-def descriptors(pid):
-    """What they are; one may be closed while we look."""
-    targets = []
+def numbered(pid):
+    """The numbers and what they are; one may be closed while we look."""
+    found = []
     for file in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            targets.append(os.readlink(file))
+            found.append((int(file.name), os.readlink(file)))
         except FileNotFoundError:
             pass
-    return targets
+    return found
+
+
+def descriptors(pid):
+    return [target for _, target in numbered(pid)]
 
 
 def threads(pid):
