@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "samples"))
-from read_image import Image  # noqa: E402
+from read_image import HEAD, HEADER, Image, checksum  # noqa: E402
 from samples import (Failure, MOST_TIMES, PATIENCE, Run, Setup, TooShort, check,  # noqa: E402
                      expect, run_long_enough, run_native)
 
@@ -148,6 +148,51 @@ def suspended(setup, sample, folder):
         return run.finish()
 
 
+def from_elsewhere(image):
+    """An image's bytes, as if another machine, or this one before it was booted, had written it:
+    the first record's text is another, and its two checksums are made right again."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    size = int.from_bytes(image[HEADER + 8:HEADER + 16], "little")
+    payload = image[HEADER + HEAD:HEADER + HEAD + size]
+    expect(payload.count(boot) == 1, "it does not say when its machine was booted")
+    payload = payload.replace(boot, bytes(48 + (byte == 48) if byte != 45 else 45 for byte in boot))
+    head = image[HEADER:HEADER + 16] + checksum(payload).to_bytes(8, "little")
+    own = checksum(head + HEADER.to_bytes(8, "little") + image[16:32]).to_bytes(8, "little")
+    return image[:HEADER] + head + own + payload + image[HEADER + HEAD + size:]
+
+
+def write_over(path, image):
+    """The same file: another one of that name is not the one that the process has open."""
+    with open(path, "r+b") as file:
+        file.write(image)
+        file.truncate()
+
+
+def written_over(setup, sample, folder):
+    """The file holds another image than the process's own: whose that is is said, and the process
+    stays suspended, with nothing lost once its own is back."""
+    image, other = folder / "a.image", folder / "b.image"
+    elsewhere = "of another machine or boot"
+    with Run(setup, sample, "written-over") as run:
+        run.wait_until(0.2)
+        ask(run, "save", run.pid, other)
+        run.wait_until(0.3)
+        run.check_suspended(ask(run, "suspend", run.pid, "--image", image, "--compress", "off"))
+        own = image.read_bytes()
+        for bytes_, far in ((other.read_bytes(), False), (from_elsewhere(other.read_bytes()), True)):
+            write_over(image, bytes_)
+            check_whole(setup, image)
+            answer = ask(run, "resume", run.pid, code=1)
+            reason = answer["error"]["reason"]
+            expect(answer["state"] == "suspended" and "another image has been written over it" in
+                   reason and f"of process {run.pid} `" in reason, f"resume: {answer}")
+            expect((elsewhere in reason) == far, f"it is {'' if far else 'not '}{elsewhere}: {reason}")
+            expect("own image back" in answer["error"]["todo"], f"resume: {answer}")
+        write_over(image, own)
+        run.resume()
+        return run.finish()
+
+
 def full_disk(setup, sample, folder):
     """There is room for a file, and not for what is to be in it."""
     if os.geteuid() != 0:
@@ -219,7 +264,7 @@ def run_all(setup, sample):
     """Runs everything, also after a failure; returns the number of failures."""
     native = run_long_enough(setup, sample)
     failures = 0
-    for case in (saved, suspended, full_disk, stalled):
+    for case in (saved, suspended, written_over, full_disk, stalled):
         begin = time.monotonic()
         try:
             native = run_case(setup, sample, case, native)
