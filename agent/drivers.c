@@ -6,12 +6,18 @@
 #include "agent/report.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MAX_WHY = 384 };
 
 static bool is_icd(const char *name)
 {
@@ -19,30 +25,104 @@ static bool is_icd(const char *name)
     return end && end != name && !strcmp(end, ".icd");
 }
 
+/* Why it is none; empty: it is one. */
+static _Noreturn void load(const char *library, int out)
+{
+    char why[MAX_WHY] = "";
+    int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd <= 2; fd++)
+        dup2(nowhere, fd);
+    void *handle = dlopen(library, RTLD_LAZY | RTLD_LOCAL);
+    if (!handle)
+        snprintf(why, sizeof why, "it can't be loaded: %s", dlerror());
+    else if (!dlsym(handle, "clGetExtensionFunctionAddress") &&
+             !dlsym(handle, "clIcdGetPlatformIDsKHR"))
+        snprintf(why, sizeof why, "it is no OpenCL driver (no clIcdGetPlatformIDsKHR)");
+    _exit(write(out, why, sizeof why) < 0);
+}
+
+/* In a process of its own: what a driver does when it is loaded stays there, be it its end. */
+static int check_library(const char *library, struct error *err)
+{
+    char why[MAX_WHY];
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return 0; /* it is found out when the program starts */
+    pid_t pid = fork();
+    if (pid == 0)
+        load(library, ends[1]);
+    close(ends[1]);
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    ssize_t length = pid > 0 ? read(ends[0], why, sizeof why) : 0;
+    close(ends[0]);
+    if (pid < 0)
+        return 0;
+    if (length != sizeof why)
+        return error_set(err, 0, "whoever loads it is ended by it");
+    return why[0] ? error_set(err, 0, "%.*s", MAX_WHY - 1, why) : 0;
+}
+
+static int check_icd(const char *path, struct error *err)
+{
+    char line[PATH_MAX] = "";
+    struct error why = {0};
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return error_set(err, errno, "it can't be read");
+    if (!fgets(line, sizeof line, file))
+        line[0] = 0;
+    fclose(file);
+    char *name = line + strspn(line, " \t");
+    name[strcspn(name, "\r\n")] = 0;
+    for (size_t end = strlen(name); end && strchr(" \t", name[end - 1]);)
+        name[--end] = 0;
+    if (!*name)
+        return error_set(err, 0, "its first line is not the name of a library");
+    if (strchr(name, '$') || check_library(name, &why) == 0)
+        return 0;
+    return error_set(err, 0, "of the library that it names: %s", why.reason);
+}
+
+/* One will do. */
 static int check_folder(const char *path, struct error *err)
 {
-    bool found = false;
+    bool found = false, failed = false;
     DIR *folder = opendir(path);
     if (!folder)
         return error_set(err, errno, "can't be read");
-    for (struct dirent *entry; !found && (entry = readdir(folder));)
-        found = is_icd(entry->d_name);
+    for (struct dirent *entry; !found && (entry = readdir(folder));) {
+        char file[PATH_MAX + NAME_MAX + 2];
+        struct error why = {0};
+        if (!is_icd(entry->d_name))
+            continue;
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        found = check_icd(file, &why) == 0;
+        if (!found && !failed)
+            error_set(err, 0, "no driver comes of this folder: `%s`: %s", entry->d_name,
+                      why.reason);
+        failed = true;
+    }
     closedir(folder);
-    return found ? 0 : error_set(err, 0, "no .icd file is in this folder");
+    return found ? 0 : failed ? -1 : error_set(err, 0, "no .icd file is in this folder");
 }
 
 static int check_one(const char *path, struct error *err)
 {
     struct stat status;
-    if (!strchr(path, '/') || strchr(path, '$')) /* the loader searches, and knows $ORIGIN */
+    bool is_path = strchr(path, '/') != NULL;
+    if (strchr(path, '$')) /* the loader knows $ORIGIN */
         return 0;
-    if (stat(path, &status) < 0)
+    int there = stat(path, &status);
+    if (there < 0 && (is_path || is_icd(path)))
         return error_set(err, errno, "it can't be used");
-    if (S_ISDIR(status.st_mode))
+    if (there == 0 && S_ISDIR(status.st_mode))
         return check_folder(path, err);
-    if (!is_icd(path) && !program_is_elf(path))
+    if (is_icd(path))
+        return check_icd(path, err);
+    if (is_path && !program_is_elf(path))
         return error_set(err, 0, "it is neither a library nor an .icd file");
-    return 0;
+    return check_library(path, err);
 }
 
 int drivers_check(const char *list, struct error *err)

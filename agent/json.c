@@ -124,12 +124,12 @@ static json_t *ps_element(const struct report *report)
 {
     const control_response *response = report->response;
     const char *line = response && response->command[0] ? response->command : report->command;
-    return json_pack("{s:i, s:o, s:I, s:o, s:s, s:o, s:o, s:o, s:o}", "pid", (int)report->pid,
-                     "inside", inside(report->pid), "uid", (json_int_t)report->uid, "command",
-                     answer_string(line), "state", report->state, "devices",
-                     answer_devices(response), "objects", objects(response), "device_bytes",
-                     whole(response ? response->device_bytes : 0), "owed_bytes",
-                     whole(response ? response->owed_bytes : 0));
+    return json_pack(
+        "{s:i, s:o, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "pid", (int)report->pid, "inside",
+        inside(report->pid), "uid", (json_int_t)report->uid, "command", answer_string(line),
+        "state", report->state, "devices", answer_devices(response), "objects", objects(response),
+        "device_bytes", whole(response ? response->device_bytes : 0), "owed_bytes",
+        whole(response ? response->owed_bytes : 0), "warnings", answer_warnings(response));
 }
 
 static void add_suspend(json_t *element, const control_response *response)

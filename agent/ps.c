@@ -168,6 +168,12 @@ static int print_rows(const struct report *list, size_t count)
     return fflush(stdout) ? EXIT_REFUSED : EXIT_DONE;
 }
 
+static void say_warnings(const struct targets *targets)
+{
+    for (size_t i = 0; i < targets->count; i++)
+        report_say_warnings(&targets->list[i]);
+}
+
 static void say_hints(const struct extras *extras, size_t covered)
 {
     if (!covered && !extras->count)
@@ -237,6 +243,7 @@ int verb_ps(int argc, char **argv)
         ask_status(targets.list, targets.count);
         targets.count = drop_gone(targets.list, targets.count);
         targets_each_uncovered(&targets.peers, add_uncovered, &extras);
+        say_warnings(&targets);
         say_hints(&extras, targets.count);
         if (extras.out_of_memory || append(&extras, &targets) < 0)
             report_error("ps", (error_set(&err, ENOMEM, "can't list the processes"), &err));

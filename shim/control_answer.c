@@ -15,6 +15,7 @@
 #include "shim/hold.h"
 #include "shim/loader.h"
 #include "shim/owner.h"
+#include "shim/skipped.h"
 #include "shim/trim.h"
 #include "state/mem.h"
 #include "state/tally.h"
@@ -166,6 +167,18 @@ static void take_warnings(response *answer, struct report *report)
     answer->warnings = report->warnings;
     report->num_warnings = 0;
     report->warnings = NULL;
+}
+
+/* To a status: drivers that the user has named, and that are not there. */
+static void add_skipped(response *answer)
+{
+    const char *const *lines;
+    size_t count = skipped_named(&lines);
+    answer->warnings = calloc(count + 1, sizeof(char *));
+    for (size_t i = 0; answer->warnings && i < count; i++) {
+        answer->warnings[answer->n_warnings] = strdup(lines[i]);
+        answer->n_warnings += answer->warnings[answer->n_warnings] != NULL;
+    }
 }
 
 static void add_suspend_times(response *answer, const struct report *report)
@@ -388,6 +401,14 @@ static void add_progress(response *answer)
     *(is_up ? &answer->restored_bytes : &answer->captured_bytes) = done;
 }
 
+static void add_to_status(response *answer, const Shadowcl__Control__Status *asked)
+{
+    add_progress(answer);
+    add_skipped(answer);
+    if (asked->nodes)
+        add_nodes(answer);
+}
+
 Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker,
                                             int attached)
 {
@@ -409,8 +430,6 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     answer->prepare_rounds = report.precopy.rounds;
     /* To a status: what is still to go up. */
     answer->owed_bytes = report.owed_bytes ? report.owed_bytes : mem_owed_bytes();
-    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_STATUS)
-        add_progress(answer);
     add_devices(answer);
     size_t counts[KIND_COUNT];
     object_count(counts);
@@ -423,9 +442,10 @@ Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *re
     add_missing(answer, &findings);
     findings_finish(&findings);
     add_residue(answer, &report.residue);
-    if (request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_STATUS && request->status->nodes)
-        add_nodes(answer);
-    take_warnings(answer, &report);
+    if (request->verb_case != SHADOWCL__CONTROL__REQUEST__VERB_STATUS)
+        take_warnings(answer, &report);
+    else
+        add_to_status(answer, request->status);
     if (result != 0 && !err.todo[0])
         add_usual_todo(&err);
     if (result != 0)

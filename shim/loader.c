@@ -21,6 +21,7 @@
 #include "shim/redirect.h"
 #include "shim/residue.h"
 #include "shim/silence.h"
+#include "shim/skipped.h"
 #include "shim/start.h"
 #include "shim/wait.h"
 
@@ -57,7 +58,7 @@ static _Thread_local bool starting; /* this thread is inside a driver's start */
 typedef cl_int get_platform_ids(cl_uint, cl_platform_id *, cl_uint *);
 typedef void *get_function(const char *);
 
-static get_platform_ids *find_entry(void *handle, const char *path)
+static get_platform_ids *find_entry(void *handle)
 {
     __extension__ get_function *function =
         (get_function *)dlsym(handle, "clGetExtensionFunctionAddress");
@@ -67,11 +68,7 @@ static get_platform_ids *find_entry(void *handle, const char *path)
      * were loaded first. */
     if (!entry || entry == clIcdGetPlatformIDsKHR)
         __extension__ entry = (get_platform_ids *)dlsym(handle, "clIcdGetPlatformIDsKHR");
-    if (entry == clIcdGetPlatformIDsKHR)
-        entry = NULL;
-    if (!entry)
-        log_warn("driver `%s`: not an OpenCL driver (no clIcdGetPlatformIDsKHR); skipped", path);
-    return entry;
+    return entry == clIcdGetPlatformIDsKHR ? NULL : entry;
 }
 
 static void *open_fresh(const char *path)
@@ -221,11 +218,24 @@ static void close_instance(struct library *library)
     library->had_device = false;
 }
 
-static cl_int start_driver(struct library *library, cl_platform_id *ids, cl_uint *count)
+static int start_driver(struct library *library, cl_platform_id *ids, cl_uint *count,
+                        struct error *err)
 {
     IN_DRIVER(library, NULL, false);
-    get_platform_ids *entry = find_entry(library->handle, library->path);
-    return entry ? entry(MOST_PLATFORMS, ids, count) : CL_INVALID_OPERATION;
+    get_platform_ids *entry = find_entry(library->handle);
+    if (!entry) {
+        error_set(err, 0, "it is no OpenCL driver (no clIcdGetPlatformIDsKHR)");
+        return error_todo(err, "name the library that the driver's own .icd file names");
+    }
+    cl_int status = entry(MOST_PLATFORMS, ids, count);
+    if (status == CL_SUCCESS && *count > 0) {
+        if (*count > MOST_PLATFORMS)
+            *count = MOST_PLATFORMS;
+        return 0;
+    }
+    error_set(err, 0, "it offers no platform (%d)", status);
+    return error_todo(err, "see whether its device is there and may be used, and whether it starts "
+                           "without shadowcl (`clinfo -l`)");
 }
 
 /* Loads the library and asks for its platforms. *count is 0 where there are none. */
@@ -237,22 +247,19 @@ static int open_library(struct library *library, cl_platform_id *ids, cl_uint *c
     error_object(err, "driver `%s`", library->path);
     bool watching = residue_enter(true);
     library->handle = open_instance(library);
-    cl_int status = CL_INVALID_OPERATION;
-    if (library->handle)
-        status = start_driver(library, ids, count);
+    int result = library->handle ? start_driver(library, ids, count, err) : -1;
     library->had_device = residue_leave(watching);
     if (!library->handle) {
         const char *why = dlerror();
-        return error_set(err, 0, "it can't be loaded: %s", why ? why : "no reason given");
+        error_set(err, 0, "it can't be loaded: %s", why ? why : "no reason given");
+        return error_todo(err, "see whether the file is there, is a library for this machine, and "
+                               "has all that it needs (`ldd`)");
     }
-    if (status == CL_SUCCESS && *count > 0) {
-        if (*count > MOST_PLATFORMS)
-            *count = MOST_PLATFORMS;
+    if (result == 0)
         return 0;
-    }
     close_instance(library);
     *count = 0;
-    return error_set(err, 0, "it offers no platform (%d)", status);
+    return -1;
 }
 
 static const cl_icd_dispatch *table_of(cl_platform_id id)
@@ -302,20 +309,33 @@ void *driver_extension(const struct driver *driver, const char *name)
     return driver->clGetExtensionFunctionAddressForPlatform(driver->platform, name);
 }
 
+static int check_platform(const struct library *library, const struct driver *driver)
+{
+    struct error err = {0};
+    error_object(&err, "driver `%s`", library->path);
+    if (driver->version < VERSION_1_2) {
+        error_set(&err, 0, "it has OpenCL %u.%u only, shadowcl needs 1.2", driver->version / 100,
+                  driver->version / 10 % 10);
+        error_todo(&err, "take another driver");
+    } else {
+        return 0;
+    }
+    skipped_add(&err);
+    return -1;
+}
+
 static void add_platform(struct library *library, unsigned place, cl_platform_id id)
 {
-    unsigned version = read_version(id);
-    if (version < 120) {
-        log_warn("driver `%s`: it has OpenCL %u.%u only, shadowcl needs 1.2; skipped",
-                 library->path, version / 100, version / 10 % 10);
-        return;
-    }
     struct driver *driver = calloc(1, sizeof *driver);
     if (!driver || num_platforms == MOST_PLATFORMS) {
         free(driver);
         return;
     }
-    fill_table(driver, id, version);
+    fill_table(driver, id, read_version(id));
+    if (check_platform(library, driver) != 0) {
+        free(driver);
+        return;
+    }
     driver->library = library;
     driver->place = place;
     struct platform *platform = platform_create(driver);
@@ -342,6 +362,14 @@ static void sort_platforms(void)
     }
 }
 
+static void skip_unread(const char *warning)
+{
+    struct error err = {0};
+    error_set(&err, 0, "%s", warning);
+    error_todo(&err, "see what is there, and what names it");
+    skipped_add(&err);
+}
+
 static void load_all(void)
 {
     struct icd_list list;
@@ -351,7 +379,7 @@ static void load_all(void)
         return;
     }
     for (size_t i = 0; i < list.num_warnings; i++)
-        log_warn("%s", list.warnings[i]);
+        skip_unread(list.warnings[i]);
     libraries = calloc(list.count + 1, sizeof *libraries);
     for (size_t i = 0; libraries && i < list.count; i++) {
         struct library *library = &libraries[num_libraries];
@@ -363,7 +391,7 @@ static void load_all(void)
         num_libraries++;
         err = (struct error){0};
         if (open_library(library, ids, &count, &err) != 0)
-            log_warn("%s: %s; skipped", err.object, err.reason);
+            skipped_add(&err);
         for (cl_uint j = 0; j < count; j++)
             add_platform(library, j, ids[j]);
     }

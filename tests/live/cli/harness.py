@@ -18,7 +18,7 @@ ROOT = os.geteuid() == 0
 needs_root = unittest.skipUnless(ROOT, "needs root to become another user")
 
 PS = {"pid", "inside", "uid", "command", "state", "devices", "objects", "device_bytes",
-      "owed_bytes"}
+      "owed_bytes", "warnings"}
 SUSPEND = {"pid", "state", "captured_bytes", "copied_bytes", "prepared_bytes", "prepare_rounds",
            "objects", "residue", "warnings", "ms", "image", "error"}
 IMAGE = {"file", "bytes", "contents_bytes", "zero_bytes", "equal_bytes", "ms"}

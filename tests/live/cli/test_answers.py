@@ -19,11 +19,19 @@ class Answers(Case):
             "command": "/usr/bin/hashcat -m 0 hashes", "state": "running",
             "devices": [{"platform": "Fake Platform", "name": "fake-gpu", "index": 0}],
             "objects": {"buffer": 40, "queue": 2}, "device_bytes": 13002342,
-            "owed_bytes": 0})
+            "owed_bytes": 0, "warnings": []})
         self.shadowcl("ps")
         self.expect(0, out=[r"PID +USER +COMMAND +STATE +DEVICES +OBJECTS +BYTES",
                             rf"{peer.pid} +\S+ +hashcat -m 0 hashes +running +Fake Platform:0 +42 "
                             r"+12.4 MiB"])
+
+    def test_ps_warnings(self):
+        peer = self.peer("status=warn")
+        for options in ((), ("--json",)):
+            self.shadowcl("ps", *options)
+            self.expect(0, rf"^shadowcl: {peer.pid} hashcat: warning: device has no fp16, the program")
+        element = [each for each in self.answer(PS) if each["pid"] == peer.pid][0]
+        self.equal(element["warnings"], ["device has no fp16, the program was told it has"])
 
     def test_ps_nobody(self):
         self.shadowcl("ps", "--json")

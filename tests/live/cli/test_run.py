@@ -54,12 +54,23 @@ class Run(Case):
         text = os.path.join(self.dir, "text.so")
         empty = os.path.join(self.dir, "empty")
         icd = os.path.join(self.dir, "one.icd")
+        bad = os.path.join(self.dir, "bad")
+        bad_icd = os.path.join(bad, "bad.icd")
+        broken = self.program("broken.so", read_file(FAKE_LIBRARY)[:2000])
         os.mkdir(empty)
-        for path, words in ((text, "no driver is here"), (icd, "libpocl.so.2")):
+        os.mkdir(bad)
+        for path, words in ((text, "no driver is here"), (icd, f" {FAKE_LIBRARY} \r"),
+                            (bad_icd, "libno-such-driver.so.1")):
             with open(path, "w", encoding="utf-8") as file:
                 file.write(words + "\n")
         for wrong, reason in (("/nowhere/driver.so", "No such file"), (text, "neither a library"),
-                              (empty, "no .icd file"), (f"{empty}:/nowhere/x.so", "no .icd file")):
+                              ("nowhere.icd", "No such file"), (empty, "no .icd file"),
+                              (f"{empty}:/nowhere/x.so", "no .icd file"),
+                              ("libno-such-driver.so.1", "can't be loaded: libno.*No such file"),
+                              ("libm.so.6", r"it is no OpenCL driver \(no clIcdGetPlatformIDsKHR"),
+                              (broken, "whoever loads it is ended by it|can't be loaded: .*broken.so"),
+                              (bad_icd, "of the library that it names: it can't be loaded: libno"),
+                              (bad, "`bad.icd`: of the library that it names: it can't be loaded")):
             self.shadowcl("run", "--drivers", wrong, "true")
             self.expect_refusal(f"driver `{wrong.split(':')[0]}`", reason, "--force")
             self.shadowcl("run", "true", env={"SHADOWCL_DRIVERS": wrong})
@@ -68,7 +79,7 @@ class Run(Case):
             self.expect(0, reason)
         self.shadowcl("run", "--drivers", f"/nowhere/x.so:{icd}:{empty}", "true")
         self.expect(0, "note: driver `/nowhere/x.so`", f"note: driver `{empty}`")
-        for right in (icd, f"{FAKE_LIBRARY}:{icd}:", "libpocl.so.2", "$ORIGIN/x/y.so", self.dir):
+        for right in (icd, f"{FAKE_LIBRARY}:{icd}:", "$ORIGIN/x/y.so", self.dir):
             self.shadowcl("run", "--drivers", right, "true")
             self.expect(0)
 
