@@ -53,7 +53,8 @@ void icd_sort_platforms(struct icd_platform *platforms, size_t count);
  * set, `count` when it names none. It changes no order. */
 size_t icd_default_platform(size_t count);
 
-/* OCL_ICD_ASSUME_ICD_EXTENSION: platforms are taken without cl_khr_icd among their extensions. */
+/* OCL_ICD_ASSUME_ICD_EXTENSION, set and not empty: platforms are taken without cl_khr_icd among
+ * their extensions. */
 bool icd_assume_extension(void);
 
 #endif

@@ -24,6 +24,7 @@
 #include "shim/skipped.h"
 #include "shim/start.h"
 #include "shim/wait.h"
+#include "state/query.h"
 
 #define MOST_PLATFORMS 64
 #define MOST_DOUBLED 10
@@ -309,6 +310,19 @@ void *driver_extension(const struct driver *driver, const char *name)
     return driver->clGetExtensionFunctionAddressForPlatform(driver->platform, name);
 }
 
+/* Loaders take a platform only where it says that it is made for them. */
+static bool is_for_loaders(const struct driver *driver)
+{
+    struct reply reply;
+    if (icd_assume_extension())
+        return true;
+    if (query_platform(driver, CL_PLATFORM_EXTENSIONS, &reply) != CL_SUCCESS)
+        return false;
+    bool found = strstr(reply.bytes, "cl_khr_icd") != NULL;
+    free(reply.bytes);
+    return found;
+}
+
 static int check_platform(const struct library *library, const struct driver *driver)
 {
     struct error err = {0};
@@ -317,6 +331,9 @@ static int check_platform(const struct library *library, const struct driver *dr
         error_set(&err, 0, "it has OpenCL %u.%u only, shadowcl needs 1.2", driver->version / 100,
                   driver->version / 10 % 10);
         error_todo(&err, "take another driver");
+    } else if (!is_for_loaders(driver)) {
+        error_set(&err, 0, "its platform does not report cl_khr_icd");
+        error_todo(&err, "set OCL_ICD_ASSUME_ICD_EXTENSION=1 to take it all the same");
     } else {
         return 0;
     }

@@ -15,7 +15,7 @@ LIBRARIES = PROGRAMS = ""
 DRIVERS = []
 SETTINGS = ("LD_PRELOAD", "LD_LIBRARY_PATH", "OCL_ICD_VENDORS", "OCL_ICD_FILENAMES",
             "OPENCL_VENDOR_PATH", "OCL_ICD_PLATFORM_SORT", "OCL_ICD_DEFAULT_PLATFORM",
-            "SHADOWCL_DRIVERS")
+            "OCL_ICD_ASSUME_ICD_EXTENSION", "SHADOWCL_DRIVERS")
 
 
 class Order(unittest.TestCase):
@@ -65,6 +65,26 @@ class Order(unittest.TestCase):
         self.assertNotEqual(first[-2:], second[-2:])
         for value in (str(len(DRIVERS) - 1), str(len(DRIVERS)), "first"):
             self.compare({"OCL_ICD_DEFAULT_PLATFORM": value})
+
+    def test_assumed_extension(self):
+        """A platform that does not say that it is made for loaders is taken where that is assumed."""
+        build = os.path.dirname(os.path.dirname(LIBRARIES))
+        node = os.path.join(self.folder.name, "gpu")
+        with open(node, "wb") as file:
+            file.truncate(16 << 20)
+        driver = {"OCL_ICD_VENDORS": os.path.join(build, "lib", "testdriver",
+                                                  "libshadowcl-testdriver.so"),
+                  "SHADOWCL_TEST_DEVICE": node, "SHADOWCL_DEVICE_NODES": node}
+        with_it = self.compare(driver)
+        self.assertEqual(with_it[:2], ["platforms 0: 1", "platform shadowcl test platform"])
+        driver["SHADOWCL_TEST_NO_ICD"] = "1"
+        for value, expected in ((None, "platforms -1001: 0"), ("", "platforms -1001: 0"),
+                                ("1", "platforms 0: 1"), ("debug", "platforms 0: 1")):
+            found = self.compare(driver if value is None else
+                                 driver | {"OCL_ICD_ASSUME_ICD_EXTENSION": value})
+            self.assertEqual(found[0], expected, value)
+            if expected == "platforms 0: 1":
+                self.assertEqual(found, with_it)
 
 
 if __name__ == "__main__":
