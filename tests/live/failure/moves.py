@@ -124,7 +124,8 @@ def all_is_named(build):
 
 
 def only_told(build):
-    """What the program asked for and does not use is a warning; with --strict a refusal."""
+    """What the program asked for and does not use is a warning; with --strict a refusal. Where it uses
+    it after all, it gets the specification's error, and has it again on a device that has it."""
     caps = "nofp64,noimages,nooutoforder,maxwg=64,mem=32M"
     words = ("double precision", "images", "largest work-group", "global memory")
     accept(build, caps, ("asks",), words)
@@ -133,8 +134,18 @@ def only_told(build):
                                 object="second GPU")
         expect(len(answer["warnings"]) >= len(words), f"all are named: {answer['warnings']}")
         victim.check("after the refusal")
+        victim.do("reach", "on the first GPU")
         victim.move("second GPU")
         victim.check("without --strict")
+        victim.do("overreach", "on the second GPU")
+        victim.check("after errors")
+        victim.suspend()
+        victim.resume()
+        victim.do("overreach", "resumed there")
+        victim.check("after errors, resumed")
+        victim.move("first GPU")
+        victim.do("reach", "on the first GPU again")
+        victim.check("on the first GPU again")
 
 
 def specs(build):
@@ -281,18 +292,21 @@ def pocl_and_oclgrind(build):
 
 def some_of_a_platform(build):
     """One of a platform's two devices lives with another driver: a context by type, which would have
-    both, has those that one driver can use. One that is gone is refused by name while it runs."""
+    both, has those that one driver can use, and both can't be named for one. One that is gone is refused by name while it runs."""
     settings = {"RUSTICL_ENABLE": "llvmpipe", "OCL_ICD_PLATFORM_SORT": "none",
                 "POCL_DEVICES": "pthread basic"}
     drivers = ":".join(library for library, _ in (POCL, ("libRusticlOpenCL.so.1", "rusticl")))
     with Machine(build, mapping="copy", drivers=drivers, environment=settings) as machine:
         with Victim(machine, "onechain") as victim:
             victim.do("fromtype", "before the move")
+            victim.do("together", "before the move")
             victim.move("rusticl:0")
             victim.do("fromtype", "after the move")
+            victim.do("apart", "after the move")
             victim.check("after the move")
             victim.move("0:0")
             victim.do("fromtype", "back again")
+            victim.do("together", "back again")
             victim.check("back again")
 
 

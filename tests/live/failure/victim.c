@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does on its standard input's word what an OpenCL program does: `step` computes, `check` compares
- * all that the device holds, `fromtype` makes a context by type, `load` a program from a binary,
- * `start` leaves a kernel running, `join` waits for it, `hold` opens the other file, `map` maps it
- * and closes it, `peek` looks whether it is still there, `letgo` ends that, `queues` makes very
- * many and releases them, `reuse` closes all descriptors and opens the other file many times,
- * `files` looks whether it still is, and empty, `fork` makes a child, which waits at the gate,
+ * all that the device holds, `fromtype` makes a context by type, `together` one of all the
+ * platform's devices, `apart` tries to where they live with several drivers, `load` a program from
+ * a binary, `start` leaves a kernel running, `join` waits for it, `hold` opens the other file,
+ * `map` maps it and closes it, `peek` looks whether it is still there, `letgo` ends that, `queues`
+ * makes very many and releases them, `reuse` closes all descriptors and opens the other file many
+ * times, `files` looks whether it still is, and empty, `fork` makes a child, which waits at the
+ * gate, `reach` uses what the device said that it has, `overreach` does so where that is not there,
  * `quit`. Each is answered with `ok`, or with what is
  * wrong. A chain of commands always waits for an unset event.
  *
@@ -186,6 +188,7 @@ static void check(struct victim *v)
     check_host(v);
     check_mapped(v);
     check_image(v);
+    find(!v->wishes.asks || victim_is_told_the_same(v), "what it was told of the device");
     find(clGetProgramInfo(v->program, CL_PROGRAM_IL, 0, NULL, NULL) == v->tells_il,
          "the answer about a program's IL");
     if (now.event) {
@@ -236,6 +239,22 @@ static void make_from_type(void)
     find(size > 0, "a context from a type has no device");
     need(clReleaseMemObject(buffer), "clReleaseMemObject");
     need(clReleaseContext(context), "clReleaseContext");
+}
+
+/* All of the platform's devices in one context. */
+static void make_of_all(cl_int wanted)
+{
+    cl_int err;
+    cl_platform_id platform;
+    cl_device_id devices[8];
+    cl_uint count;
+    need(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
+    need(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 8, devices, &count), "clGetDeviceIDs");
+    find(count > 1, "the platform has one device");
+    cl_context context = clCreateContext(NULL, count, devices, NULL, NULL, &err);
+    find(err == wanted, "a context of all devices");
+    if (context)
+        need(clReleaseContext(context), "clReleaseContext");
 }
 
 /* Somebody else in the program, GL say, comes to use a device. */
@@ -355,6 +374,16 @@ static void make_many_queues(struct victim *v)
     }
 }
 
+static void reach(struct victim *v, bool is_there)
+{
+    static char text[128];
+    const char *what;
+    cl_int code;
+    bool good = victim_reach(v, is_there, &what, &code);
+    snprintf(text, sizeof text, "%s: %d", what, code);
+    find(good, text);
+}
+
 static void obey(struct victim *v, const char *word)
 {
     wrong = NULL;
@@ -364,6 +393,10 @@ static void obey(struct victim *v, const char *word)
         check(v);
     else if (!strcmp(word, "fromtype"))
         make_from_type();
+    else if (!strcmp(word, "together"))
+        make_of_all(CL_SUCCESS);
+    else if (!strcmp(word, "apart"))
+        make_of_all(CL_INVALID_DEVICE);
     else if (!strcmp(word, "load"))
         find(v->wishes.later && victim_load(v, v->wishes.later), "there is no binary");
     else if (!strcmp(word, "start"))
@@ -380,6 +413,8 @@ static void obey(struct victim *v, const char *word)
         fork_one(v);
     else if (!strcmp(word, "queues"))
         make_many_queues(v);
+    else if (!strcmp(word, "reach") || !strcmp(word, "overreach"))
+        reach(v, !strcmp(word, "reach"));
     else if (!strcmp(word, "letgo"))
         let_other_go();
     else if (!strcmp(word, "join"))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An ordinary OpenCL program with a bit of everything, in two files: making it all (victim_make.c)
- * and working with it (victim.c). What the device should hold is computed on the host too. */
+/* An ordinary OpenCL program with a bit of everything, in three files: making it all
+ * (victim_make.c), working with it (victim.c), and what it was told (victim_told.c). What the
+ * device should hold is computed on the host too. */
 #ifndef SHADOWCL_TESTS_LIVE_FAILURE_VICTIM_H
 #define SHADOWCL_TESTS_LIVE_FAILURE_VICTIM_H
 
@@ -59,6 +60,12 @@ struct victim {
 /* Ends the program when `code` is an error. */
 void need(cl_int code, const char *what);
 void victim_make(struct victim *v);
+/* What a device is asked can be told again: it then counts for those who move the program. */
+void victim_ask(struct victim *v);
+bool victim_is_told_the_same(struct victim *v);
+/* Asks for what the device said that it has, and gets it (`is_there`), or for each the error that
+ * the specification names. False: not so; *what, and what came of it. */
+bool victim_reach(struct victim *v, bool is_there, const char **what, cl_int *code);
 /* A program from that file's binary, NULL where there is none. */
 cl_program victim_load(struct victim *v, const char *path);
 

@@ -212,25 +212,11 @@ static cl_kernel make_kernel(cl_program program, const char *name, cl_mem data)
     return kernel;
 }
 
-/* What it was told can be told again: it then counts for those who move it. */
-static void ask(struct victim *v)
-{
-    static const cl_device_info questions[] = {
-        CL_DEVICE_EXTENSIONS,          CL_DEVICE_IMAGE_SUPPORT,     CL_DEVICE_DOUBLE_FP_CONFIG,
-        CL_DEVICE_MAX_WORK_GROUP_SIZE, CL_DEVICE_GLOBAL_MEM_SIZE,   CL_DEVICE_MAX_MEM_ALLOC_SIZE,
-        CL_DEVICE_QUEUE_PROPERTIES,    CL_DEVICE_IMAGE2D_MAX_WIDTH,
-    };
-    static char answer[65536];
-    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
-        need(clGetDeviceInfo(v->device, questions[i], sizeof answer, answer, NULL),
-             "clGetDeviceInfo");
-}
-
 void victim_make(struct victim *v)
 {
     make_context(v);
     if (v->wishes.asks)
-        ask(v);
+        victim_ask(v);
     make_buffers(v);
     if (v->wishes.images)
         make_image(v);
