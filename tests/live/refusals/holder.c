@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Holds one object that can't be carried, or keeps the driver busy, beside a buffer. Says `ready`;
  * then, for each line that it is told: `drop` releases the object, `check` says whether the
- * buffer's bytes are right. As `hidden` it holds nothing, and says what it is told of that it
- * should not be. */
+ * buffer's bytes are right, `pass` has a native kernel enqueue the next one and end. As `hidden` it
+ * holds nothing, and says what it is told of that it should not be. */
 #include <CL/cl.h>
 #include <CL/cl_egl.h>
 #include <CL/cl_ext.h>
@@ -199,15 +199,29 @@ static void *make_calls(void *unused)
     return NULL;
 }
 
-/* Enqueues itself again, from inside the driver. */
-static void CL_CALLBACK run_again(void *args)
+static atomic_bool may_pass, has_passed;
+
+static void CL_CALLBACK run_last(void *args)
 {
-    usleep(1000);
-    if (!let_end && clEnqueueNativeKernel(beside, run_again, NULL, 0, 0, NULL, NULL, 0, NULL,
-                                          NULL) == CL_SUCCESS)
-        clFlush(beside);
-    else
-        ended = true;
+    ended = true;
+}
+
+/* Enqueues the next one from inside the driver, once it may. */
+static void CL_CALLBACK run_first(void *args)
+{
+    while (!may_pass)
+        usleep(1000);
+    expect(clEnqueueNativeKernel(beside, run_last, NULL, 0, 0, NULL, NULL, 0, NULL, NULL), "next");
+    expect(clFlush(beside), "clFlush");
+    has_passed = true;
+}
+
+static void pass(void)
+{
+    may_pass = true;
+    while (!has_passed)
+        usleep(1000);
+    puts("passed");
 }
 
 static void *start(void(CL_CALLBACK *kernel)(void *), cl_int *err)
@@ -230,7 +244,7 @@ static void *make_native(cl_int *err)
 
 static void *make_relay(cl_int *err)
 {
-    return start(run_again, err);
+    return start(run_first, err);
 }
 
 static cl_int end_native(void *unused)
@@ -335,6 +349,8 @@ int main(int argc, char **argv)
     while (fgets(line, sizeof line, stdin)) {
         if (!strcmp(line, "check\n")) {
             puts(check());
+        } else if (!strcmp(line, "pass\n")) {
+            pass();
         } else {
             expect(kind->release(object), "release");
             puts("dropped");

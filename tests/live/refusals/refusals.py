@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 # What is held: the object that the refusal names, and why.
@@ -25,11 +27,12 @@ REFUSALS = {
     "mips": ("image", "the mip levels of an image are not carried"),
     "format": ("image", "its image format is not one that we know"),
     "native": ("queue", "a native kernel or SVM free function of the program still runs"),
-    "relay": ("", "native kernel"),  # whether one runs at the deadline, or is about to, is chance
     "variables": ("program", "it has 4096 bytes of program-scope variables"),
 }
 # What shows only when it is waited for.
-UNFORESEEN = {"native", "relay"}
+UNFORESEEN = {"native"}
+# What is held while a native kernel enqueues the next, again and again.
+RELAY = ("", "its native kernels keep on enqueuing commands")
 # What is held on pocl, where it is asked to go, and why it can't.
 MOVES = {
     "svm": ("rusticl", "SVM allocation", "does not take memory that is not its driver's"),
@@ -38,10 +41,10 @@ MOVES = {
     "both": ("0:1,1:0", "context", "its devices can't be on two platforms"),
 }
 PATIENCE = 60
+DEADLINE = 1  # s
 
-
-def command(build, environment, verb, pid, *arguments):
-    done = subprocess.run([build / "bin/shadowcl", verb, "--json", *arguments, str(pid)],
+def command(build, environment, verb, *arguments):
+    done = subprocess.run([build / "bin/shadowcl", verb, "--json", *map(str, arguments)],
                           env=environment, capture_output=True, text=True, timeout=PATIENCE)
     return done.returncode, json.loads(done.stdout)[0]
 
@@ -52,6 +55,13 @@ def tell(holder, word, expected):
     answer = holder.stdout.readline().strip()
     if answer != expected:
         raise AssertionError(f"`{word}`: {answer!r} instead of {expected!r}")
+
+
+def write_faults(faults, text):
+    """Another file, so that counts start anew."""
+    fresh = faults.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.rename(faults)
 
 
 def on_testdriver(build, work, kind):
@@ -82,6 +92,9 @@ class Holder:
 
     def tell(self, word, expected):
         tell(self.process, word, expected)
+
+    def state(self):
+        return command(self.build, self.environment, "ps")[1]["state"]
 
     def does(self, state, verb, *arguments):
         code, answer = command(self.build, self.environment, verb, self.process.pid, *arguments)
@@ -127,14 +140,14 @@ def try_one(build, work, kind):
     return said
 
 
-def try_move(build, work, kind):
+def try_move(build, work, kind, mapping):
     """Refused while it runs; when it is suspended it stays so, and comes back where it was."""
     to, *wanted = MOVES[kind]
     (work / "cache").mkdir(exist_ok=True)
     settings = {"SHADOWCL_DRIVERS": "libpocl.so.2:libRusticlOpenCL.so.1",
                 "OCL_ICD_PLATFORM_SORT": "none", "RUSTICL_ENABLE": "llvmpipe",
                 "POCL_DEVICES": "pthread pthread", "POCL_MAX_PTHREAD_COUNT": "4",
-                "POCL_CACHE_DIR": str(work / "cache")}
+                "POCL_CACHE_DIR": str(work / "cache"), "SHADOWCL_MAPPING": mapping}
     with Holder(build, work, kind, settings) as holder:
         assert holder.first == "ready", f"it said {holder.first!r}"
         said = holder.refuses(wanted, "running", "move", "--device", to)
@@ -150,11 +163,44 @@ def try_move(build, work, kind):
     return said
 
 
-def many_devices(build, work):
+def relay(build, work):
+    """Everything that was there has ended at the deadline, but a native kernel has enqueued another
+    meanwhile. So that it is neither late nor early, the driver comes back from the first question
+    whether a command has ended only when the deadline is over; the next native kernel does not start
+    before it is told to."""
+    faults = work / "faults"
+    settings = on_testdriver(build, work, "relay") | {"SHADOWCL_TEST_FAULTS": str(faults)}
+    with Holder(build, work, "relay", settings) as holder:
+        assert holder.first == "ready", f"it said {holder.first!r}"
+        assert not holder.foretells(RELAY)
+        holder.tell("check", "right")
+        write_faults(faults, "stall 1\nhang clGetEventInfo 1\n")
+        with ThreadPoolExecutor() as pool:
+            end = time.monotonic() + DEADLINE
+            asked = pool.submit(holder.refuses, RELAY, "running", "suspend", "--deadline",
+                                str(DEADLINE))
+            while holder.state() != "draining":
+                assert not asked.done(), f"it did not hang: {asked.result()}"
+            holder.tell("pass", "passed")
+            time.sleep(max(0, end + 1 - time.monotonic()))
+            # (Slow enough that what has ended is known to have ended.)
+            write_faults(faults, "stall 1\nslow clGetEventInfo 200000\n")
+            said = asked.result()
+        write_faults(faults, "")
+        holder.tell("check", "right")
+        holder.tell("drop", "dropped")
+        holder.does("suspended", "suspend")
+        holder.does("running", "resume")
+        holder.tell("check", "right")
+        holder.end()
+    return said
+
+
+def many_devices(build, work, mapping):
     """Each of them has a place of its own, and all are counted."""
     (work / "cache").mkdir(exist_ok=True)
     settings = {"SHADOWCL_DRIVERS": "libpocl.so.2", "POCL_DEVICES": " ".join(["basic"] * 70),
-                "POCL_CACHE_DIR": str(work / "cache")}
+                "POCL_CACHE_DIR": str(work / "cache"), "SHADOWCL_MAPPING": mapping}
     with Holder(build, work, "all", settings) as holder:
         assert holder.first == "ready", f"it said {holder.first!r}"
         said = holder.refuses(("", "names 1 device, and the program uses 70"), "running", "move",
@@ -193,9 +239,13 @@ def too_old(build, work):
 
 def all_tests():
     yield from ((kind, lambda *where, kind=kind: try_one(*where, kind)) for kind in REFUSALS)
-    yield from ((f"{kind}-moved", lambda *where, kind=kind: try_move(*where, kind))
-                for kind in MOVES)
-    yield "many-devices", many_devices
+    for mapping in ("shared", "copy"):
+        yield from ((f"{kind}-moved-{mapping}",
+                     lambda *where, kind=kind, mapping=mapping: try_move(*where, kind, mapping))
+                    for kind in MOVES)
+        yield (f"many-devices-{mapping}",
+               lambda *where, mapping=mapping: many_devices(*where, mapping))
+    yield "relay", relay
     yield "hidden", hidden
     yield "too-old", too_old
 

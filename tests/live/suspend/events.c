@@ -3,7 +3,9 @@
  */
 #include "live.h"
 
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 static const cl_uint params[] = {CL_EVENT_COMMAND_QUEUE, CL_EVENT_CONTEXT, CL_EVENT_COMMAND_TYPE,
                                  CL_EVENT_REFERENCE_COUNT, CL_EVENT_COMMAND_EXECUTION_STATUS};
@@ -141,6 +143,48 @@ static void test_user_events_keep_their_status(void **state)
     assert_int_equal(status_of(events[0]), CL_COMPLETE);
     for (int i = 0; i < 3; i++)
         ok(clReleaseEvent(events[i]));
+}
+
+static atomic_bool let_go;
+
+static void CL_CALLBACK wait_to_be_let_go(cl_event event, cl_int status, void *data)
+{
+    called(event, status, data);
+    while (!let_go)
+        usleep(1000);
+}
+
+/* What it is called for has happened, but the program is still in another one. */
+static void test_callback_that_was_due_at_the_suspend(void **state)
+{
+    unsigned char fill = 7, expected[64];
+    cl_event events[2];
+    memset(expected, fill, sizeof expected);
+    cl_mem mem = live_buffer(64, NULL);
+    calls[0] = calls[1] = 0;
+    let_go = !live_shadowed(); /* a driver may call from the thread that everything waits for */
+    for (intptr_t i = 0; i < 2; i++) {
+        ok(clEnqueueFillBuffer(live.queue, mem, &fill, 1, 0, 64, 0, NULL, &events[i]));
+        ok(clSetEventCallback(events[i], CL_COMPLETE, i ? called : wait_to_be_let_go, (void *)i));
+        ok(clFlush(live.queue));
+        ok(clWaitForEvents(1, &events[i]));
+        if (!i)
+            live_wait_for(&calls[0], 1);
+    }
+    live_cycle();
+    if (live_shadowed())
+        assert_int_equal(calls[1], 0);
+    let_go = true;
+    live_wait_for(&calls[1], 1);
+    assert_ptr_equal(called_with, events[1]);
+    assert_int_equal(last_status, CL_COMPLETE);
+    live_cycle();
+    live_expect(mem, 0, expected, sizeof expected);
+    assert_int_equal(calls[0], 1);
+    assert_int_equal(calls[1], 1);
+    ok(clReleaseEvent(events[0]));
+    ok(clReleaseEvent(events[1]));
+    ok(clReleaseMemObject(mem));
 }
 
 static void test_callback_of_a_user_event(void **state)
@@ -316,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_completed_events_answer_as_before),
         cmocka_unit_test(test_callbacks_of_a_held_command_come_once),
         cmocka_unit_test(test_user_events_keep_their_status),
+        cmocka_unit_test(test_callback_that_was_due_at_the_suspend),
         cmocka_unit_test(test_callback_of_a_user_event),
         cmocka_unit_test(test_negative_status_travels_down_the_chain),
         cmocka_unit_test(test_commands_of_a_released_queue),

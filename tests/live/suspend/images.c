@@ -256,6 +256,30 @@ static void map_one(cl_mem_object_type type)
     drop_one(&one);
 }
 
+static void test_image_from_an_image_shares_its_pixels(void **state)
+{
+    const cl_image_format other = {CL_sRGBA, CL_UNORM_INT8};
+    const size_t region[3] = {24, 6, 1};
+    unsigned char bytes[24 * 6 * 4], seen[sizeof bytes];
+    cl_int err;
+    need_images();
+    live_pattern(bytes, sizeof bytes, 2);
+    cl_image_desc desc = desc_of(CL_MEM_OBJECT_IMAGE2D, NULL);
+    cl_mem image = clCreateImage(live.context, CL_MEM_COPY_HOST_PTR, &rgba8, &desc, bytes, &err);
+    made(image);
+    desc.mem_object = image;
+    cl_mem view = clCreateImage(live.context, 0, &other, &desc, NULL, &err);
+    live_need(view);
+    live_cycle();
+    ok(clEnqueueReadImage(live.queue, view, CL_TRUE, zero, region, 0, 0, seen, 0, NULL, NULL));
+    assert_memory_equal(seen, bytes, sizeof bytes);
+    ok(clReleaseMemObject(image));
+    live_cycle();
+    ok(clEnqueueReadImage(live.queue, view, CL_TRUE, zero, region, 0, 0, seen, 0, NULL, NULL));
+    assert_memory_equal(seen, bytes, sizeof bytes);
+    ok(clReleaseMemObject(view));
+}
+
 static void test_mapped_images_keep_pointer_and_writes(void **state)
 {
     need_images();
@@ -439,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_pixels_are_as_wide_as_the_driver_has_them),
         cmocka_unit_test(test_image_begins_as_host_memory_with_pitches),
         cmocka_unit_test(test_image_from_a_buffer_shares_its_bytes),
+        cmocka_unit_test(test_image_from_an_image_shares_its_pixels),
         cmocka_unit_test(test_mapped_images_keep_pointer_and_writes),
         cmocka_unit_test(test_several_maps_of_one_image),
         cmocka_unit_test(test_use_host_ptr_image),
