@@ -145,17 +145,20 @@ class Reach(unittest.TestCase):
                 self.assertEqual(file.read().splitlines()[:4], [
                     "constructor asks", "constructor: -1001, 0 platforms",
                     "clIcdGetPlatformIDsKHR asks", "clIcdGetPlatformIDsKHR: -1001, 0 platforms"])
-            os.unlink(said)
-            stormy = self.run_program(*sample, preload=[ours()], env=env | {"SHADOWCL_STORM": "20"})
-            self.assertEqual(stormy, plain)
-            with open(said, encoding="utf-8") as file:
-                lines = file.read().splitlines()
-            with open(log, encoding="utf-8") as file:
-                self.assertRegex(file.read(), r"storm: [1-9]\d* cycles, 0 refused")
-            # It has unloaded, and was started again in the middle of a resume.
-            self.assertIn("constructor: 0, 1 platforms", lines)
-            self.assertEqual(lines.count("constructor asks"),
-                             sum(line.startswith("constructor: ") for line in lines))
+            for mapping in ("shared", "copy"):
+                os.unlink(said)
+                os.unlink(log)
+                stormy = self.run_program(*sample, preload=[ours()], env=env | {
+                    "SHADOWCL_STORM": "20", "SHADOWCL_MAPPING": mapping})
+                self.assertEqual(stormy, plain)
+                with open(said, encoding="utf-8") as file:
+                    lines = file.read().splitlines()
+                with open(log, encoding="utf-8") as file:
+                    self.assertRegex(file.read(), r"storm: [1-9]\d* cycles, 0 refused")
+                # It has unloaded, and was started again in the middle of a resume.
+                self.assertIn("constructor: 0, 1 platforms", lines)
+                self.assertEqual(lines.count("constructor asks"),
+                                 sum(line.startswith("constructor: ") for line in lines))
 
     def assert_inner(self, *words):
         inner = os.path.join(PROGRAMS, "inner", "libreach-inner.so")
