@@ -218,12 +218,6 @@ cl_int CL_API_CALL clCreateSubDevices(cl_device_id id,
     return CL_SUCCESS;
 }
 
-bool device_has_no_clock(void)
-{
-    const char *clock = getenv("SHADOWCL_TEST_CLOCK");
-    return clock && !strcmp(clock, "none");
-}
-
 /* cl_ext_device_fission, with `extras`: equal parts and parts by counts, whose lists are as those
  * of OpenCL 1.2. */
 cl_int CL_API_CALL clCreateSubDevicesEXT(cl_device_id id,
@@ -258,29 +252,3 @@ cl_int CL_API_CALL clReleaseDeviceEXT(cl_device_id id)
     cl_int err = call_begin(CALL_clReleaseDeviceEXT, 0);
     return err == CL_SUCCESS ? pocl->clReleaseDevice(id) : err;
 }
-
-cl_ulong device_time_of(cl_ulong time)
-{
-    static _Atomic cl_ulong start;
-    cl_ulong none = 0;
-    const char *clock = getenv("SHADOWCL_TEST_CLOCK");
-    if (!clock || strcmp(clock, "restart") != 0)
-        return time;
-    atomic_compare_exchange_strong(&start, &none, time - 1000000);
-    return time - atomic_load(&start);
-}
-
-cl_int CL_API_CALL clGetDeviceAndHostTimer(cl_device_id id, cl_ulong *device_time,
-                                           cl_ulong *host_time)
-{
-    cl_int err = call_begin(CALL_clGetDeviceAndHostTimer, devices_of(id));
-    if (err == CL_SUCCESS && device_has_no_clock())
-        err = CL_INVALID_OPERATION;
-    if (err == CL_SUCCESS)
-        err = pocl->clGetDeviceAndHostTimer(id, device_time, host_time);
-    if (err == CL_SUCCESS)
-        *device_time = device_time_of(*device_time);
-    return err;
-}
-
-PASS(clGetHostTimer, (cl_device_id id, cl_ulong *host_time), (id, host_time), id)

@@ -234,6 +234,7 @@ bool queue_tells_times(cl_command_queue queue);
 
 /* What the device's clock says when pocl's says `time`: see SHADOWCL_TEST_CLOCK. */
 cl_ulong device_time_of(cl_ulong time);
+cl_ulong device_time_now(void);
 /* Is it `none`, a device that has no clock? */
 bool device_has_no_clock(void);
 
