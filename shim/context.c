@@ -45,6 +45,8 @@ static cl_int check_devices(const cl_context_properties *properties, cl_uint num
         if ((platform && device->platform != platform) || device->platform != first->platform ||
             device->object.driver != first->object.driver)
             return CL_INVALID_DEVICE;
+        if (!device_real(device))
+            return CL_DEVICE_NOT_AVAILABLE;
     }
     return CL_SUCCESS;
 }

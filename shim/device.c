@@ -94,6 +94,8 @@ EXPORT cl_int CL_API_CALL clGetDeviceAndHostTimer(cl_device_id device, cl_ulong 
         return CL_INVALID_DEVICE;
     GATE(clGetDeviceAndHostTimer);
     const struct driver *driver = shadow->object.driver;
+    if (!device_real(shadow))
+        return CL_OUT_OF_RESOURCES;
     if (!driver->clGetDeviceAndHostTimer)
         return CL_INVALID_OPERATION;
     cl_int err =
@@ -112,6 +114,8 @@ EXPORT cl_int CL_API_CALL clGetHostTimer(cl_device_id device, cl_ulong *host_tim
         return CL_INVALID_DEVICE;
     GATE(clGetHostTimer);
     const struct driver *driver = shadow->object.driver;
+    if (!device_real(shadow))
+        return CL_OUT_OF_RESOURCES;
     if (!driver->clGetHostTimer)
         return CL_INVALID_OPERATION;
     cl_int err = driver->clGetHostTimer(device_real(shadow), host_timestamp);
@@ -130,6 +134,8 @@ static cl_int create_sub_devices(cl_device_id in_device,
         return CL_INVALID_DEVICE;
     if (!properties || (!out_devices && !num_devices_ret) || (ext && out_devices && !room))
         return CL_INVALID_VALUE;
+    if (!device_real(device))
+        return CL_OUT_OF_RESOURCES;
     /* As for devices: the handles are the addresses of the shadow objects. */
     cl_int err = device_partition(device, properties, ext, (struct device **)out_devices, &count);
     if (err != CL_SUCCESS)

@@ -312,8 +312,10 @@ EXPORT cl_int CL_API_CALL clUnloadPlatformCompiler(cl_platform_id platform)
         return CL_INVALID_PLATFORM;
     NOT_CANCELLED();
     GATE(clUnloadPlatformCompiler);
+    /* A hint. Nothing is loaded of a platform that is not there. */
     const struct driver *driver = object->object.driver;
-    return driver->clUnloadPlatformCompiler(driver->platform);
+    return driver->clUnloadPlatformCompiler ? driver->clUnloadPlatformCompiler(driver->platform)
+                                            : CL_SUCCESS;
 }
 
 /* Deprecated by 1.2, a hint: for every platform. */

@@ -91,8 +91,8 @@ struct platform *platform_create(const struct driver *driver);
 /* One that an image tells of, not yet published: `driver` is an empty table, and it lists no
  * devices. NULL without memory. */
 struct platform *platform_load(const struct driver *driver, const char *name, const char *suffix);
-/* Makes the shadows of its root devices, once; thread-safe. A driver without devices is no error.
- */
+/* Makes the shadows of its root devices, once; thread-safe. A driver without devices is no error,
+ * and a platform that is not there has none until it is back. */
 cl_int platform_enumerate(struct platform *platform);
 /* The driver's root devices in the order of platform->devices: an array for the caller to free. */
 cl_int platform_list(const struct driver *driver, cl_device_id **list, cl_uint *count);

@@ -173,7 +173,8 @@ cl_int platform_enumerate(struct platform *platform)
 {
     cl_int err = CL_SUCCESS;
 
-    if (atomic_load_explicit(&platform->enumerated, memory_order_acquire))
+    /* One that did not come back with its driver may come later: it has no devices till then. */
+    if (atomic_load_explicit(&platform->enumerated, memory_order_acquire) || !platform->object.real)
         return CL_SUCCESS;
     pthread_mutex_lock(&enumerate_lock);
     if (!atomic_load_explicit(&platform->enumerated, memory_order_acquire) && busy != platform) {

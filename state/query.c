@@ -29,6 +29,8 @@ static cl_int finish(struct reply *reply, size_t room, cl_int err)
 cl_int query_platform(const struct driver *driver, cl_platform_info param, struct reply *reply)
 {
     *reply = (struct reply){0};
+    if (!driver->platform)
+        return CL_INVALID_PLATFORM;
     cl_int err = CALL(driver->clGetPlatformInfo(driver->platform, param, 0, NULL, &reply->size));
     if (err == CL_SUCCESS)
         err = make_room(reply);
@@ -45,6 +47,8 @@ cl_int query_device(const struct driver *driver, cl_device_id device, cl_device_
                     struct reply *reply)
 {
     *reply = (struct reply){0};
+    if (!device)
+        return CL_OUT_OF_RESOURCES;
     cl_int err = CALL(driver->clGetDeviceInfo(device, param, 0, NULL, &reply->size));
     if (err == CL_SUCCESS)
         err = make_room(reply);

@@ -13,7 +13,9 @@ struct reply {
 };
 
 /* The caller is inside the gate, or has closed it, with the driver loaded; frees reply->bytes. The
- * bytes are followed by a NUL, so that a string is one whatever the driver did. */
+ * bytes are followed by a NUL, so that a string is one whatever the driver did. A platform or
+ * device that is not there any more (its driver did not come back at the last resume, or without
+ * it) is an error. */
 cl_int query_platform(const struct driver *driver, cl_platform_info param, struct reply *reply);
 cl_int query_device(const struct driver *driver, cl_device_id device, cl_device_info param,
                     struct reply *reply);
