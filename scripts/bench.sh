@@ -47,9 +47,13 @@ for share in 5 10 20 40 80; do
     more="--mib 1024 --cycles 3 --share $share|--mib 64 --kib 256"
     benchmarks[pause-$share]="pause.py $more"
     benchmarks[pause-pocl-$share]="pause.py --driver pocl $more"
+    # The same of a program that always writes.
+    more="--pause 10 $more"
+    benchmarks[pause-on-$share]="pause.py $more"
+    benchmarks[pause-pocl-on-$share]="pause.py --driver pocl $more"
 done
 order=(instructions lines memory calls programs start objects processes
-    pause-{,pocl-}{5,10,20,40,80} beforehand rates rates-pocl lazy lazy-pocl prepare
+    pause-{,pocl-}{,on-}{5,10,20,40,80} beforehand rates rates-pocl lazy lazy-pocl prepare
     builds image save growth criu)
 
 short=

@@ -3,8 +3,10 @@
 """For how long a program stands still at a suspend, with and without --prepare, while it writes a
 share of its buffers in each round; beside what plain reads of that share take, by the same program,
 into memory that has been touched. And for how long from gate to gate, with the resume right behind
-the suspend: without any option, and with --prepare and --lazy. The driver is one with memory of its own: the test driver, or pocl
-with SHADOWCL_MAPPING=copy."""
+the suspend: without any option, and with --prepare and --lazy. With a pause between rounds that is
+longer than all copies nothing is left to copy when the gate closes; with a short one the program
+always writes, and about its share is left. The driver is one with memory of its own: the test
+driver, or pocl with SHADOWCL_MAPPING=copy."""
 
 import argparse
 import json
@@ -114,7 +116,8 @@ def main():
     met = ms["prepared"] <= limit
     if options.json:
         print(json.dumps({**machine(options.build), "driver": options.driver, "mib": options.mib,
-                          "kib": options.kib, "share": options.share, "medians": ms,
+                          "kib": options.kib, "share": options.share, "pause": options.pause,
+                          "medians": ms,
                           "limit_ms": limit, "met": met}, indent=2))
         return 0 if met else 1
     print(", ".join(f"{key}: {value}" for key, value in machine(options.build).items()))

@@ -197,7 +197,7 @@ def processes(results):
 
 def pauses(results):
     found = [read(results, path.stem) for path in results.glob("pause-*.json")]
-    return sorted(found, key=lambda data: (data["driver"], data["share"]))
+    return sorted(found, key=lambda data: (data["driver"], -data["pause"], data["share"]))
 
 
 def driver_name(data):
@@ -208,15 +208,17 @@ def pause_share(results):
     found = pauses(results)
     if not found:
         return None
-    rows = [[driver_name(d), f"{d['share']} %",
+    rows = [[driver_name(d), f"{d['share']} %", d["pause"],
              *(f"{d['medians'][key]:.1f}" for key in ("plain", "plain_release", "prepared",
-                                                      "prepared_release", "read")),
-             f"{d['limit_ms']:.1f}", "met" if d["met"] else "missed",
+                                                      "prepared_release")),
+             f"{d['medians']['rounds']:g}", f"{d['medians']['left']:.1%}",
+             f"{d['medians']['read']:.1f}", f"{d['limit_ms']:.1f}", "met" if d["met"] else "missed",
              *(f"{d['medians'][key]:.1f}" for key in ("plain_gates", "prepared_gates")),
              f"{d['load']:.1f}"]
             for d in found]
-    heads = ["driver", "written in a round", "standing still", "of it release", "with `--prepare`",
-             "of it release", "plain reads of that", "limit", "", "gate to gate",
+    heads = ["driver", "written in a round", "pause, ms", "standing still", "of it release",
+             "with `--prepare`", "of it release", "rounds", "left", "plain reads of that", "limit",
+             "", "gate to gate",
              "with `--prepare` and `--lazy`", "load"]
     what = f"{found[0]['mib']} MiB in buffers of {found[0]['kib']} KiB, ms."
     return f"{table(heads, rows)}\n\n{what}\n\n{conditions(found[0])}"
@@ -454,7 +456,9 @@ def lines_plot(title, labels, logscale, rows, columns, log_x_ticks=None):
 
 
 def plot_pause(results):
+    """Of the program that always writes: there something is left to copy."""
     found = [data for data in pauses(results) if data["driver"] == "pocl"]
+    found = [data for data in found if data["pause"] == found[-1]["pause"]]
     if len(found) < 2:
         return None
     first = found[0]
