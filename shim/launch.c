@@ -127,7 +127,7 @@ static void launch_wrote(const struct issue *to, const void *args)
 {
     const struct launch *launch = args;
     if (to->held)
-        kernel_args_wrote(launch->args);
+        kernel_args_wrote(launch->kernel, launch->args);
     else
         kernel_wrote(launch->kernel);
 }

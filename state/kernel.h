@@ -27,6 +27,7 @@ struct kernel_arg {
     bool is_read : 1;    /* __constant, or a read_only image: no kernel can write there */
     bool is_outside : 1; /* the value is at `outside`, where `room` bytes are */
     bool is_held : 1;    /* the object, by this argument */
+    bool leads_on : 1;   /* to pointers, by which the kernel may write other objects */
     uint32_t generation; /* of the object: who was meant, should the slot be used again */
     size_t size;
     union {
@@ -111,7 +112,8 @@ cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
 cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
                        const void *value);
 void kernel_note_writes(struct kernel *kernel);
-/* Notes what a launch with the kernel's arguments, or with these, may write: see mem_wrote. */
+/* Notes what a launch with the kernel's arguments, or with these, may write: see mem_wrote. Where
+ * the kernel may go by pointers that it finds in memory, that is all of the context's objects. */
 static inline void kernel_wrote(struct kernel *kernel)
 {
     /* Once for as long as no note is taken away and no argument is another object. */
@@ -119,7 +121,7 @@ static inline void kernel_wrote(struct kernel *kernel)
         atomic_load_explicit(&mem_notes_taken, memory_order_relaxed))
         kernel_note_writes(kernel);
 }
-void kernel_args_wrote(const struct kernel_args *args);
+void kernel_args_wrote(const struct kernel *kernel, const struct kernel_args *args);
 /* The memory object that an argument names, where that is still there; else NULL. */
 struct mem *kernel_arg_mem(const struct kernel_arg *arg);
 /* Has `need` look at each memory object that such a launch may use, until one fails. */

@@ -62,14 +62,25 @@ static bool is_only_read(struct kernel *kernel, cl_uint index)
     return space == CL_KERNEL_ARG_ADDRESS_CONSTANT || how == CL_KERNEL_ARG_ACCESS_READ_ONLY;
 }
 
+/* A pointer to pointers. (Of a struct that has some nobody tells.) */
+static bool is_of_pointers(struct kernel *kernel, cl_uint index)
+{
+    const struct info_entry *type =
+        info_cache_find(&kernel->info, kernel_info_key(CL_KERNEL_ARG_TYPE_NAME, index));
+    const char *name = type && type->size ? (const char *)type->bytes : "";
+    return strchr(name, '*') != strrchr(name, '*');
+}
+
 /* Asked once per kernel, when the first argument comes that could be a handle. */
 static void classify(struct kernel *kernel)
 {
     kernel_read_facts(kernel->object.driver, kernel_real(kernel), &kernel->info);
     for (cl_uint i = 0; i < kernel->num_args; i++)
         kernel->args[i].class = (uint8_t)class_of(kernel, i);
-    for (cl_uint i = 0; i < kernel->num_args; i++)
+    for (cl_uint i = 0; i < kernel->num_args; i++) {
         kernel->args[i].is_read = is_only_read(kernel, i);
+        kernel->args[i].leads_on = is_of_pointers(kernel, i);
+    }
     kernel->classified = true;
 }
 
@@ -293,13 +304,18 @@ cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer)
     err = record_bytes(arg, sizeof pointer, &pointer);
     if (err == CL_SUCCESS)
         arg->kind = ARG_SVM;
+    atomic_store_explicit(&kernel->noted, 0, memory_order_relaxed);
     return err;
 }
 
-static void note_writes(const struct kernel_arg *args, cl_uint count)
+/* Exec info is what a program says of a kernel that finds pointers in memory. */
+static void note_writes(const struct kernel *kernel, const struct kernel_arg *args,
+                        const struct kernel_exec *execs)
 {
-    const struct kernel_arg *end = args + count;
+    const struct kernel_arg *end = args + kernel->num_args;
+    bool anywhere = execs != NULL;
     for (const struct kernel_arg *arg = args; arg < end; arg++) {
+        anywhere |= arg->kind == ARG_SVM || arg->leads_on;
         if (arg->kind != ARG_OBJECT || arg->is_read)
             continue;
         struct mem *mem = (struct mem *)arg->object;
@@ -307,19 +323,21 @@ static void note_writes(const struct kernel_arg *args, cl_uint count)
             mem->object.generation == arg->generation && !(mem->flags & CL_MEM_READ_ONLY))
             mem_wrote(mem);
     }
+    if (anywhere)
+        atomic_fetch_add_explicit(&kernel->program->context->writes, 1, memory_order_release);
 }
 
 void kernel_note_writes(struct kernel *kernel)
 {
     /* Read first: a note that is taken away meanwhile is made again by the next launch. */
     uint64_t taken = atomic_load_explicit(&mem_notes_taken, memory_order_acquire);
-    note_writes(kernel->args, kernel->num_args);
+    note_writes(kernel, kernel->args, kernel->execs);
     atomic_store_explicit(&kernel->noted, taken, memory_order_relaxed);
 }
 
-void kernel_args_wrote(const struct kernel_args *args)
+void kernel_args_wrote(const struct kernel *kernel, const struct kernel_args *args)
 {
-    note_writes(args->args, args->count);
+    note_writes(kernel, args->args, args->execs);
 }
 
 struct mem *kernel_arg_mem(const struct kernel_arg *arg)
@@ -361,6 +379,7 @@ static bool copy_arg(struct kernel_arg *to, const struct kernel_arg *from)
 {
     to->class = from->class;
     to->is_read = from->is_read;
+    to->leads_on = from->leads_on;
     if (from->kind == ARG_BYTES || from->kind == ARG_SVM) {
         if (record_bytes(to, from->size, bytes_of(from)) != CL_SUCCESS)
             return false;
@@ -553,6 +572,7 @@ cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t 
         kernel->object.driver->clSetKernelExecInfo(kernel_real(kernel), param, size, value);
     if (err != CL_SUCCESS)
         return err;
+    atomic_store_explicit(&kernel->noted, 0, memory_order_relaxed);
     return record_exec(&kernel->execs, param, size, value) ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
 }
 

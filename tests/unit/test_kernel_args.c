@@ -20,6 +20,8 @@ static size_t given_size[NUM_ARGS];
 static bool given_null[NUM_ARGS];
 static cl_int answer;      /* of clSetKernelArg */
 static bool have_arg_info; /* argument 0 a buffer, 1 a sampler, 2 a long, 3 a typedef */
+static const char *buffer_type;
+static cl_kernel_arg_address_qualifier buffer_space;
 static int released;
 
 static cl_int CL_API_CALL fake_set_arg(cl_kernel kernel, cl_uint index, size_t size,
@@ -55,9 +57,9 @@ static cl_int CL_API_CALL fake_kernel_info(cl_kernel kernel, cl_kernel_info para
 static cl_int CL_API_CALL fake_arg_info(cl_kernel kernel, cl_uint index, cl_kernel_arg_info param,
                                         size_t size, void *value, size_t *size_ret)
 {
-    static const char *const types[] = {"int*", "sampler_t", "long", "mine"};
+    const char *const types[] = {buffer_type, "sampler_t", "long", "mine"};
     cl_kernel_arg_address_qualifier address =
-        index == 0 ? CL_KERNEL_ARG_ADDRESS_GLOBAL : CL_KERNEL_ARG_ADDRESS_PRIVATE;
+        index == 0 ? buffer_space : CL_KERNEL_ARG_ADDRESS_PRIVATE;
     if (!have_arg_info)
         return CL_KERNEL_ARG_INFO_NOT_AVAILABLE;
     if (param == CL_KERNEL_ARG_ADDRESS_QUALIFIER)
@@ -65,6 +67,11 @@ static cl_int CL_API_CALL fake_arg_info(cl_kernel kernel, cl_uint index, cl_kern
     if (param == CL_KERNEL_ARG_TYPE_NAME)
         return put(types[index], strlen(types[index]) + 1, value, size_ret);
     return put("", 1, value, size_ret);
+}
+
+static cl_int CL_API_CALL fake_set_svm(cl_kernel kernel, cl_uint index, const void *pointer)
+{
+    return CL_SUCCESS;
 }
 
 static uint64_t given_exec;
@@ -110,6 +117,7 @@ static struct driver driver = {
     .clSetKernelArg = fake_set_arg,
     .clGetKernelInfo = fake_kernel_info,
     .clGetKernelArgInfo = fake_arg_info,
+    .clSetKernelArgSVMPointer = fake_set_svm,
     .clSetKernelExecInfo = fake_set_exec,
     .clCreateKernel = fake_create_kernel,
     .clCreateBuffer = fake_create_buffer,
@@ -127,6 +135,8 @@ static struct kernel *kernel;
 static int setup(void **state)
 {
     have_arg_info = false;
+    buffer_type = "int*";
+    buffer_space = CL_KERNEL_ARG_ADDRESS_GLOBAL;
     answer = CL_SUCCESS;
     released = 0;
     memset(given, 0, sizeof given);
@@ -418,6 +428,71 @@ static void test_launch_notes_again_what_it_may_write(void **state)
     assert_true(object_release(other));
 }
 
+/* By a launch whose arguments are these, and by one of them that is held back. */
+static bool may_write_all(void)
+{
+    unsigned before = atomic_load(&context->writes);
+    kernel_wrote(kernel);
+    bool all = atomic_load(&context->writes) != before;
+    struct kernel_args *args = kernel_args_create(kernel);
+    assert_non_null(args);
+    before = atomic_load(&context->writes);
+    kernel_args_wrote(kernel, args);
+    assert_int_equal(atomic_load(&context->writes) != before, all);
+    kernel_args_destroy(args);
+    return all;
+}
+
+static void test_kernel_that_follows_pointers_may_write_all(void **state)
+{
+    const cl_bool yes = CL_TRUE;
+    const long number = 5;
+    struct mem *mem = new_mem();
+    have_arg_info = true;
+    assert_int_equal(set_handle(0, mem), CL_SUCCESS);
+    assert_int_equal(kernel_set_arg(kernel, 2, sizeof number, &number), CL_SUCCESS);
+    assert_false(may_write_all());
+    /* Each is noted though no note has been taken since the launch before. */
+    assert_int_equal(kernel_set_svm(kernel, 3, &number), CL_SUCCESS);
+    assert_true(may_write_all());
+    assert_int_equal(kernel_set_arg(kernel, 3, sizeof number, &number), CL_SUCCESS);
+    assert_int_equal(set_handle(0, mem), CL_SUCCESS);
+    assert_false(may_write_all());
+    assert_int_equal(
+        kernel_set_exec(kernel, CL_KERNEL_EXEC_INFO_SVM_FINE_GRAIN_SYSTEM, sizeof yes, &yes),
+        CL_SUCCESS);
+    assert_true(may_write_all());
+    assert_true(object_release(mem));
+}
+
+static void test_pointers_in_a_buffer_may_lead_anywhere(void **state)
+{
+    struct mem *mem = new_mem();
+    have_arg_info = true;
+    buffer_type = "int**";
+    assert_int_equal(set_handle(0, mem), CL_SUCCESS);
+    assert_true(may_write_all());
+    assert_true(object_release(mem));
+}
+
+/* Programs from binaries: many drivers say nothing of their arguments. */
+static void test_what_the_driver_says_nothing_of_is_written(void **state)
+{
+    for (int known = 0; known < 2; known++) {
+        struct mem *mem = new_mem();
+        have_arg_info = known;
+        buffer_space = CL_KERNEL_ARG_ADDRESS_CONSTANT;
+        struct kernel *fresh = kernel_create(program, "solve", (cl_kernel)0x1000);
+        assert_non_null(fresh);
+        object_publish(fresh);
+        assert_int_equal(kernel_set_arg(fresh, 0, sizeof mem, &mem), CL_SUCCESS);
+        kernel_wrote(fresh);
+        assert_int_equal(atomic_load(&mem->written), !known);
+        assert_true(object_release(fresh));
+        assert_true(object_release(mem));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +510,9 @@ int main(void)
         TEST(test_copy_keeps_exec_info_as_it_was),
         TEST(test_handle_in_the_place_of_a_long_value),
         TEST(test_launch_notes_again_what_it_may_write),
+        TEST(test_kernel_that_follows_pointers_may_write_all),
+        TEST(test_pointers_in_a_buffer_may_lead_anywhere),
+        TEST(test_what_the_driver_says_nothing_of_is_written),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, finish);

@@ -15,7 +15,10 @@
 #define MANY 24 /* buffers that keep the copying busy for a while */
 
 static const char *const source =
-    "kernel void put(global uchar *to, uchar value) { to[get_global_id(0)] = value; }\n";
+    "kernel void put(global uchar *to, uchar value) { to[get_global_id(0)] = value; }\n"
+    "kernel void keep(global uchar *to, global ulong *at) { at[0] = (ulong)to; }\n";
+static const char *const following = "kernel void follow(global uchar *global *at, uchar value)\n"
+                                     "{ at[0][get_global_id(0)] = value; }\n";
 
 static cl_mem busy[MANY];
 
@@ -303,6 +306,76 @@ static void test_the_program_s_own_memory_has_what_was_written_last(void **state
     ok(clReleaseMemObject(over_host));
 }
 
+/* How many reads the driver has been asked for since it was told to log. */
+static int count_reads(const char *log)
+{
+    char line[256];
+    int count = 0;
+    FILE *file = fopen(log, "r");
+    while (file && fgets(line, sizeof line, file))
+        count += !strcmp(line, "clEnqueueReadBuffer\n");
+    if (file)
+        fclose(file);
+    return count;
+}
+
+static char log_of_calls[400];
+static cl_kernel follower;
+
+/* The newest buffer is copied first: once the driver hangs at one of the old ones, what the kernel
+ * writes has been copied. */
+static void *launch_in_the_middle(void *unused)
+{
+    for (int i = 0; i < 10000 && count_reads(log_of_calls) < MANY; i++)
+        live_sleep(1);
+    live_launch(live.queue, follower, SIZE);
+    ok(clFinish(live.queue));
+    tell("");
+    return NULL;
+}
+
+/* The kernel has the one buffer, in which the other's address is. */
+static void test_writes_by_pointers_in_a_buffer_are_not_missed(void **state)
+{
+    pthread_t thread;
+    unsigned char bytes[SIZE];
+    char lines[480];
+    cl_int err;
+    cl_uchar value = 0x77;
+    const char *mapping = getenv("SHADOWCL_MAPPING"), *faults = getenv("SHADOWCL_TEST_FAULTS");
+    live_need(mapping && !strcmp(mapping, "copy"));
+    memset(bytes, 0x11, SIZE);
+    for (int i = 0; i < MANY; i++)
+        busy[i] = live_buffer(4096, NULL);
+    cl_mem at = live_buffer(8, NULL), to = live_buffer(SIZE, bytes);
+    cl_kernel keep = live_kernel(source, "keep");
+    cl_program program = live_program(following, "-cl-std=CL3.0 -cl-kernel-arg-info");
+    follower = clCreateKernel(program, "follow", &err);
+    made(follower);
+    ok(clSetKernelArg(keep, 0, sizeof to, &to));
+    ok(clSetKernelArg(keep, 1, sizeof at, &at));
+    ok(clSetKernelArg(follower, 0, sizeof at, &at));
+    ok(clSetKernelArg(follower, 1, sizeof value, &value));
+    live_launch(live.queue, keep, 1);
+    ok(clFinish(live.queue));
+    snprintf(log_of_calls, sizeof log_of_calls, "%s-log", faults);
+    unlink(log_of_calls);
+    snprintf(lines, sizeof lines, "hang clEnqueueReadBuffer %d\nlog %s\n", MANY, log_of_calls);
+    tell(lines);
+    assert_int_equal(pthread_create(&thread, NULL, launch_in_the_middle, NULL), 0);
+    live_cycle();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    memset(bytes, value, SIZE);
+    live_expect(to, 0, bytes, SIZE);
+    ok(clReleaseKernel(keep));
+    ok(clReleaseKernel(follower));
+    ok(clReleaseProgram(program));
+    ok(clReleaseMemObject(at));
+    ok(clReleaseMemObject(to));
+    for (int i = 0; i < MANY; i++)
+        ok(clReleaseMemObject(busy[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_forks_while_contents_are_copied),
         cmocka_unit_test(test_writes_to_images_and_to_images_of_buffers),
         cmocka_unit_test(test_the_program_s_own_memory_has_what_was_written_last),
+        cmocka_unit_test(test_writes_by_pointers_in_a_buffer_are_not_missed),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
