@@ -145,10 +145,13 @@ static struct stream_sink comparing = {sink_begin, sink_put, sink_compare};
 
 int store_compare(struct mem *mem, struct error *err)
 {
-    if (stream_finish(err) != 0 || stream_down(mem, &comparing, err) != 0 ||
-        stream_finish(err) != 0)
+    if (stream_finish(err) == 0 && stream_down(mem, &comparing, err) == 0 &&
+        stream_finish(err) == 0)
+        return 0;
+    if (err->object[0]) /* the file */
         return -1;
-    return 0;
+    return error_object(err, "%s %llu", mem->image ? "image" : "buffer",
+                        (unsigned long long)mem->object.serial);
 }
 
 /* The first line of a small file, "" where it can't be had. */

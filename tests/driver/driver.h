@@ -170,6 +170,8 @@ void contexts_notify(const char *text);
 /* mem.c */
 /* Forgets what pocl has not dropped yet: nobody tells us of it any more. */
 void mems_stop(void);
+/* Changes this byte of the oldest buffer or image, as no command has. */
+void mems_flip(size_t at);
 struct mem *mem_find(cl_mem id);
 cl_int mem_check_flags(cl_mem_flags flags, const void *host_ptr);
 cl_mem_flags mem_pocl_flags(cl_mem_flags flags);

@@ -29,14 +29,15 @@ enum action {
     NOTICE,
     SPOIL,
     AGAIN,
-    HANDLER
+    HANDLER,
+    FLIP
 };
 
 struct rule {
     enum action action;
     char name[256]; /* of the call, "*" for all; of the log; the node; what a notice says */
     long count;     /* calls until it acts; 0: it has */
-    long value;     /* the error; microseconds; milliseconds to linger */
+    long value;     /* the error; microseconds; milliseconds to linger; the byte to flip */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -79,6 +80,9 @@ static bool parse_rule(struct rule *rule, const char *line)
     rule->action = HANDLER;
     if (sscanf(line, "handler %255s %ld", rule->name, &rule->count) == 2)
         return true;
+    rule->action = FLIP;
+    if (sscanf(line, "flip %255s %ld %ld", rule->name, &rule->count, &rule->value) == 3)
+        return rule->value >= 0;
     rule->action = NOTICE;
     if (sscanf(line, "notice %ld %255[^\n]", &rule->count, rule->name) == 2)
         return true;
@@ -244,6 +248,7 @@ static void die_in_slow_call(void)
 struct doom {
     long microseconds;
     bool again;
+    long flip;                /* byte; -1: none */
     struct rule hang, notice; /* without a name: none */
 };
 
@@ -268,6 +273,8 @@ static cl_int decide(const char *name, struct doom *doom)
             spoiled = (cl_int)rule->value;
         if (rule->action == AGAIN && matches(rule, name) && rule->count > 0 && --rule->count == 0)
             doom->again = true;
+        if (rule->action == FLIP && matches(rule, name) && rule->count > 0 && --rule->count == 0)
+            doom->flip = rule->value;
         counted |= rule->action == UNPLUG || rule->action >= NOTICE;
         if (rule->action > SPIN || rule->count == 0 || !matches(rule, name))
             continue;
@@ -325,7 +332,7 @@ static void hang(const struct rule *rule)
 
 cl_int faults_apply(const char *name)
 {
-    struct doom doom = {.hang.name = ""};
+    struct doom doom = {.flip = -1, .hang.name = ""};
     if (!path)
         return CL_SUCCESS;
     pthread_mutex_lock(&lock);
@@ -340,6 +347,8 @@ cl_int faults_apply(const char *name)
     slow_calls--;
     if (doom.again)
         node_open_again(&devices[0]);
+    if (doom.flip >= 0)
+        mems_flip((size_t)doom.flip);
     if (*doom.notice.name)
         contexts_notify(doom.notice.name);
     return err;

@@ -54,6 +54,18 @@ void mems_stop(void)
     pthread_mutex_unlock(&lock);
 }
 
+void mems_flip(size_t at)
+{
+    struct mem *oldest = NULL;
+    pthread_mutex_lock(&lock);
+    for (struct mem *mem = mems; mem; mem = mem->next)
+        if (mem->device)
+            oldest = mem;
+    if (oldest)
+        mem_contents(oldest)[at] ^= 0xff;
+    pthread_mutex_unlock(&lock);
+}
+
 static void remember(struct mem *mem, cl_mem id)
 {
     mem->id = id;

@@ -206,6 +206,34 @@ static void test_a_spoiled_unmap_ends_with_its_error(void **state)
     unload(&s);
 }
 
+static void test_a_byte_of_the_oldest_buffer_is_flipped(void **state)
+{
+    struct setup s;
+    cl_mem mems[2];
+    unsigned char bytes[COUNT], before[COUNT];
+    cl_int err;
+    load(&s, DRIVER);
+    open_context(&s);
+    memset(before, 0x0f, sizeof before);
+    for (int i = 0; i < 2; i++) {
+        mems[i] = s.cl->clCreateBuffer(s.context, CL_MEM_COPY_HOST_PTR, COUNT, before, &err);
+        must(err);
+    }
+    tell("flip clFinish 2 5\n");
+    for (int i = 0; i < 3; i++)
+        must(s.cl->clFinish(s.queue));
+    for (int i = 0; i < 2; i++) {
+        must(s.cl->clEnqueueReadBuffer(s.queue, mems[i], CL_TRUE, 0, COUNT, bytes, 0, NULL, NULL));
+        if (i == 0)
+            before[5] = 0xf0;
+        assert_memory_equal(bytes, before, COUNT);
+        before[5] = 0x0f;
+        must(s.cl->clReleaseMemObject(mems[i]));
+    }
+    close_context(&s);
+    unload(&s);
+}
+
 const struct CMUnitTest fault_tests[] = {
     cmocka_unit_test_setup_teardown(test_the_nth_call_of_a_name_fails, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_loading_fails, test_begin, test_end),
@@ -217,6 +245,8 @@ const struct CMUnitTest fault_tests[] = {
                                     test_end),
     cmocka_unit_test_setup_teardown(test_a_notice_reaches_the_context, test_begin, test_end),
     cmocka_unit_test_setup_teardown(test_a_spoiled_unmap_ends_with_its_error, test_begin, test_end),
+    cmocka_unit_test_setup_teardown(test_a_byte_of_the_oldest_buffer_is_flipped, test_begin,
+                                    test_end),
     cmocka_unit_test_setup_teardown(test_calls_are_logged, test_begin, test_end),
 };
 const size_t num_fault_tests = sizeof fault_tests / sizeof *fault_tests;

@@ -60,13 +60,18 @@ class Writer:
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
 
-    def shadowcl(self, verb, *arguments, pid=True):
+    def ask(self, verb, *arguments, pid=True):
+        """The exit code, and what is answered of the program."""
         named = [str(self.process.pid)] if pid else []
         done = subprocess.run([self.build / "bin/shadowcl", verb, "--json", *arguments, *named],
                               env=self.environment, text=True, capture_output=True,
                               timeout=PATIENCE)
-        answer = [each for each in json.loads(done.stdout) if each["pid"] == self.process.pid][0]
-        assert done.returncode == 0, f"{verb}: {answer.get('error')}"
+        answers = json.loads(done.stdout)
+        return done.returncode, [each for each in answers if each["pid"] == self.process.pid][0]
+
+    def shadowcl(self, verb, *arguments, pid=True):
+        code, answer = self.ask(verb, *arguments, pid=pid)
+        assert code == 0, f"{verb}: {answer.get('error')}"
         return answer
 
     def end(self):
@@ -318,17 +323,17 @@ def end_of_suspend(writer, asking):
     return said
 
 
-def slow_when_told(test):
-    """For the one driver that is."""
+def on_the_test_driver(test):
+    """For the one that does what the control file says."""
     @functools.wraps(test)
     def on_that_one(build, work, driver):
         if driver != "testdriver":
-            return "skipped: no driver that is slow when told to"
+            return "skipped: no other driver does what it is told"
         return test(build, work, driver)
     return on_that_one
 
 
-@slow_when_told
+@on_the_test_driver
 def nobody_waits_for_a_file(build, work, driver):
     """Who asked goes away in the middle of an object that takes seconds: that is noticed in it."""
     with slowly_into_a_file(build, work, 1, 120) as (writer, asking):
@@ -342,7 +347,7 @@ def nobody_waits_for_a_file(build, work, driver):
     return f"{read} MiB of 120 were read"
 
 
-@slow_when_told
+@on_the_test_driver
 def a_release_into_a_file(build, work, driver):
     """A buffer that the program releases while it is copied is given back to the driver then."""
     with slowly_into_a_file(build, work, 1, 120) as (writer, asking):
@@ -384,34 +389,67 @@ def end_meanwhile(slow, build, work, pieces, mib):
     return f"{took:.0f} ms"
 
 
-@slow_when_told
+@on_the_test_driver
 def a_fork_while_one_is_copied(build, work, driver):
     return forks_meanwhile(slowly_into_a_file, build, work, 1, 120, 4)
 
 
-@slow_when_told
+@on_the_test_driver
 def a_fork_while_many_are_copied(build, work, driver):
     return forks_meanwhile(slowly_into_a_file, build, work, 100, 1, 4)
 
 
-@slow_when_told
+@on_the_test_driver
 def a_fork_while_memory_is_filled(build, work, driver):
     return forks_meanwhile(slowly_to_memory, build, work, 1, 448, 2)
 
 
-@slow_when_told
+@on_the_test_driver
 def the_end_while_one_is_copied(build, work, driver):
     return end_meanwhile(slowly_into_a_file, build, work, 1, 120)
 
 
-@slow_when_told
+@on_the_test_driver
 def the_end_while_memory_is_filled(build, work, driver):
     return end_meanwhile(slowly_to_memory, build, work, 1, 448)
 
 
-TESTS = [nobody_waits_for_a_file, a_release_into_a_file, a_fork_while_one_is_copied,
-         a_fork_while_many_are_copied, a_fork_while_memory_is_filled, the_end_while_one_is_copied,
-         the_end_while_memory_is_filled, memory_for_a_file, into_a_file, a_queue_is_never_empty,
+@on_the_test_driver
+def a_missed_write_is_told(build, work, driver):
+    """A byte changes that no command has written, between its copy and the end: the suspend is
+    refused by name, to memory and into a file, and the program has all that it had."""
+    faults, image, pieces = work / "faults", work / "image", 16
+    faults.write_text("")
+    told = []
+    with Writer(build, work, driver, pieces, 64, 0, 1000,
+                SHADOWCL_TEST_FAULTS=str(faults)) as writer:
+        for words, what in (((), "but byte 100 of 65536 has changed"),
+                            (("--image", str(image)), "but it has changed")):
+            # The oldest buffer is the one of constants. It and the pieces are read once each
+            # beforehand; the next read is already to compare.
+            faults.write_text(f"flip clEnqueueReadBuffer {pieces + 2} 100\n")
+            code, said = writer.ask("suspend", "--prepare", *words)
+            assert code == 1 and said["state"] == "running", said
+            error = said["error"]
+            assert error["object"].startswith("buffer "), error
+            assert error["reason"] == f"it was taken for unwritten, {what}", error
+            assert "a fault of shadowcl" in error["todo"], error
+            assert not image.exists(), "there is an image of it"
+            writer.say("check")
+            writer.expect("right")
+            said = writer.shadowcl("suspend", "--prepare", *words)
+            assert said["copied_bytes"] == 0, said
+            writer.shadowcl("resume")
+            writer.say("check")
+            writer.expect("right")
+            told.append(error["object"])
+        writer.end()
+    return f"refused for {told[0]} and {told[1]}"
+
+
+TESTS = [a_missed_write_is_told, nobody_waits_for_a_file, a_release_into_a_file,
+         a_fork_while_one_is_copied, a_fork_while_many_are_copied, a_fork_while_memory_is_filled,
+         the_end_while_one_is_copied, the_end_while_memory_is_filled, memory_for_a_file, into_a_file, a_queue_is_never_empty,
          nobody_waits, less_is_left, all_is_written_all_the_time, nothing_is_written,
          the_rate_is_limited, nothing_to_copy]
 
