@@ -447,7 +447,50 @@ def a_missed_write_is_told(build, work, driver):
     return f"refused for {told[0]} and {told[1]}"
 
 
-TESTS = [a_missed_write_is_told, nobody_waits_for_a_file, a_release_into_a_file,
+@contextlib.contextmanager
+def a_slow_device(build, work):
+    """Copies take 10 ms each, all of them twice as long as the program waits before it writes again."""
+    faults = work / "faults"
+    faults.write_text("slow clEnqueueReadBuffer 10000\n")
+    with Writer(build, work, "testdriver", 64, 16, 10, 300,
+                SHADOWCL_TEST_FAULTS=str(faults)) as writer:
+        yield writer
+
+
+def rounds_of(writer, *words):
+    """After the first round something is left."""
+    said = writer.shadowcl("suspend", *words)
+    writer.shadowcl("resume")
+    writer.say("check")
+    writer.expect("right")
+    assert said["prepare_rounds"] > 1 or said["copied_bytes"] > 0, f"nothing was left: {said}"
+    return said["prepare_rounds"]
+
+
+@on_the_test_driver
+def the_target_says_when_it_is_enough(build, work, driver):
+    """What is left would take some 100 ms: with more allowed one round is enough, with next to
+    nothing there are as many as help."""
+    with a_slow_device(build, work) as writer:
+        generous = rounds_of(writer, "--target-downtime", "60000")
+        strict = rounds_of(writer, "--target-downtime", "0.01")
+        assert generous == 1 and strict > 1, f"{generous} and {strict} rounds"
+        writer.end()
+    return f"one round, and {strict}"
+
+
+@on_the_test_driver
+def there_are_no_more_rounds_than_allowed(build, work, driver):
+    with a_slow_device(build, work) as writer:
+        for most in (1, 2):
+            rounds = rounds_of(writer, "--target-downtime", "0.01", "--max-rounds", str(most))
+            assert rounds == most, f"{rounds} rounds of {most}"
+        writer.end()
+    return "one, and two"
+
+
+TESTS = [a_missed_write_is_told, the_target_says_when_it_is_enough,
+         there_are_no_more_rounds_than_allowed, nobody_waits_for_a_file, a_release_into_a_file,
          a_fork_while_one_is_copied, a_fork_while_many_are_copied, a_fork_while_memory_is_filled,
          the_end_while_one_is_copied, the_end_while_memory_is_filled, memory_for_a_file, into_a_file, a_queue_is_never_empty,
          nobody_waits, less_is_left, all_is_written_all_the_time, nothing_is_written,
