@@ -9,12 +9,16 @@
 #include "shim/phase.h"
 
 struct straggler {
+    struct leftover leftover; /* of a thread that is in a call of the driver's with it */
     struct straggler *next;
     const struct driver *driver;
     /* Held: pocl frees a sub-device under its commands. NULL: a root device, which stays anyway,
      * and would else be one that the program uses. */
     struct device *device;
     cl_event last; /* the driver's */
+    /* By a thread that was left in that call: it stays, and nobody else asks, until that has come
+     * back. */
+    atomic_bool asked;
 };
 
 static struct straggler *_Atomic orphans; /* of contexts that are gone */
@@ -24,14 +28,25 @@ static _Atomic unsigned num_orphans;
  */
 static struct {
     struct straggler *first;
+    struct straggler *asked; /* the first, while the driver is asked about it */
     struct straggler *_Atomic *home;
 } in_hand;
 
-static bool has_ended(const struct straggler *straggler)
+static void come_back(struct leftover *leftover)
+{
+    atomic_store(&((struct straggler *)leftover)->asked, false);
+}
+
+static bool has_ended(struct straggler *straggler)
 {
     cl_int status = CL_COMPLETE;
+    if (atomic_load(&straggler->asked))
+        return false;
+    straggler->leftover.give_back = come_back;
+    phase_keeps(&straggler->leftover);
     CALL(straggler->driver->clGetEventInfo(straggler->last, CL_EVENT_COMMAND_EXECUTION_STATUS,
                                            sizeof status, &status, NULL));
+    phase_gave(&straggler->leftover);
     return status <= CL_COMPLETE;
 }
 
@@ -42,23 +57,34 @@ static void put(struct straggler *_Atomic *list, struct straggler *straggler)
         ;
 }
 
-static void take_in_hand(struct straggler *first, struct straggler *_Atomic *home)
+static void take_in_hand(struct straggler *first, struct straggler *asked,
+                         struct straggler *_Atomic *home)
 {
     if (!phase_self || !phase_self->leaves)
         return;
     in_hand.first = first;
+    in_hand.asked = asked;
     in_hand.home = home;
 }
 
 void straggler_put_back(void)
 {
     struct straggler *straggler = in_hand.first;
-    in_hand.first = NULL;
+    if (in_hand.asked)
+        atomic_store(&in_hand.asked->asked, true);
+    in_hand.first = in_hand.asked = NULL;
     while (straggler) {
         struct straggler *next = straggler->next;
         put(in_hand.home, straggler);
         straggler = next;
     }
+}
+
+static void finish(struct leftover *leftover)
+{
+    struct straggler *straggler = (struct straggler *)leftover;
+    object_drop(straggler->device);
+    free(straggler);
 }
 
 /* A thread that may be left is the one that waits for the count. */
@@ -67,9 +93,11 @@ static void drop(struct straggler *straggler, _Atomic unsigned *count)
     bool first = phase_self;
     if (first)
         atomic_fetch_sub(count, 1);
+    straggler->leftover.give_back = finish;
+    phase_keeps(&straggler->leftover);
     CALL_RELEASE(straggler->driver, clReleaseEvent, straggler->last);
-    object_drop(straggler->device);
-    free(straggler);
+    phase_gave(&straggler->leftover);
+    finish(&straggler->leftover);
     if (!first)
         atomic_fetch_sub(count, 1);
 }
@@ -82,9 +110,9 @@ static void sift(struct straggler *_Atomic *from, struct straggler *_Atomic *to,
     for (; straggler; straggler = next) {
         IN_DRIVER(straggler->driver->library, context, false);
         next = straggler->next;
-        take_in_hand(straggler, to);
+        take_in_hand(straggler, straggler, to);
         bool ended = has_ended(straggler);
-        take_in_hand(next, to);
+        take_in_hand(next, NULL, to);
         if (ended)
             drop(straggler, count);
         else
@@ -109,7 +137,7 @@ void straggler_add(struct queue *queue, cl_command_queue real)
     const struct driver *driver = queue->object.driver;
     _Atomic unsigned *count = &queue->context->num_stragglers;
     atomic_fetch_add(count, 1);
-    struct straggler *straggler = malloc(sizeof *straggler);
+    struct straggler *straggler = calloc(1, sizeof *straggler);
     if (!straggler ||
         driver->clEnqueueMarkerWithWaitList(real, 0, NULL, &straggler->last) != CL_SUCCESS) {
         free(straggler);

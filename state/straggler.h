@@ -17,7 +17,7 @@ bool straggler_orphans_ended(void);
 /* The context goes: what still runs is kept apart. */
 void straggler_finish(struct context *context);
 /* A thread has been left in a call of the above (shim/phase.h): what it had taken in hand is on its
- * list again. */
+ * list again. The one that the call is about stays there until the call has come back. */
 void straggler_put_back(void);
 
 #endif
