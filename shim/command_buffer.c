@@ -64,9 +64,9 @@ cl_int CL_API_CALL clFinalizeCommandBufferKHR(cl_command_buffer_khr command_buff
         return CL_INVALID_COMMAND_BUFFER_KHR;
     NOT_CANCELLED();
     GATE(clFinalizeCommandBufferKHR);
-    pthread_mutex_lock(&hold_lock);
+    pthread_mutex_lock(&command_buffer_lock);
     cl_int status = finalize(buffer);
-    pthread_mutex_unlock(&hold_lock);
+    pthread_mutex_unlock(&command_buffer_lock);
     return status;
 }
 

@@ -6,7 +6,6 @@
 
 #include "shim/cancel.h"
 #include "shim/gate.h"
-#include "shim/hold.h"
 #include "shim/launch.h"
 #include "state/command_buffer.h"
 
@@ -114,7 +113,7 @@ static struct recorded *keep(const struct recorded *like, const struct record *r
     return command;
 }
 
-/* With hold_lock, which keeps two recordings apart. */
+/* With command_buffer_lock. */
 static cl_int append(struct command_buffer *buffer, const struct record *record,
                      struct recorded *command)
 {
@@ -145,9 +144,9 @@ static cl_int record_in(struct command_buffer *buffer, const struct record *reco
     struct recorded *command = keep(like, record);
     if (!command)
         return CL_OUT_OF_HOST_MEMORY;
-    pthread_mutex_lock(&hold_lock);
+    pthread_mutex_lock(&command_buffer_lock);
     status = append(buffer, record, command);
-    pthread_mutex_unlock(&hold_lock);
+    pthread_mutex_unlock(&command_buffer_lock);
     if (status != CL_SUCCESS)
         recorded_destroy(command);
     return status;

@@ -27,6 +27,7 @@
 #include "shim/storm.h"
 #include "shim/thread.h"
 #include "shim/unheard.h"
+#include "state/command_buffer.h"
 #include "state/device.h"
 #include "state/program.h"
 #include "state/roster.h"
@@ -69,6 +70,7 @@ static void after_fork(void)
     loader_forked();
     gate_forked();
     hold_forked();
+    command_buffer_forked();
     lazy_forked();
     unheard_forked();
     ahead_forked();

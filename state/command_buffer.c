@@ -11,6 +11,13 @@
 #include "shim/phase.h"
 #include "state/query.h"
 
+pthread_mutex_t command_buffer_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void command_buffer_forked(void)
+{
+    pthread_mutex_init(&command_buffer_lock, NULL);
+}
+
 bool command_buffer_look_up(const struct driver *driver, struct command_buffer_calls *calls)
 {
 #define X(call)                                                                                    \

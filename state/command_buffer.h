@@ -5,6 +5,7 @@
 #define SHADOWCL_STATE_COMMAND_BUFFER_H
 
 #include <CL/cl_ext.h>
+#include <pthread.h>
 
 #include "state/kernel.h"
 #include "state/mem.h"
@@ -80,6 +81,10 @@ struct command_buffer {
     _Atomic bool finalized;
     _Atomic unsigned held; /* enqueues of it that are held back */
 };
+
+/* Keeps two recordings apart, while the driver gets them. */
+extern pthread_mutex_t command_buffer_lock;
+void command_buffer_forked(void);
 
 static inline struct command_buffer *command_buffer_check(cl_command_buffer_khr handle)
 {
