@@ -131,15 +131,18 @@ static cl_int enqueue_now(struct queue *queue, const struct command_type *type, 
     return err;
 }
 
-/* Holds the command unless, now that it is certain, it need not be held: then *held is false. */
+/* Holds the command unless, now that it is certain, it need not be held: then *held is false. The
+ * driver is asked without the lock, which others' commands want too, and code of the program's that
+ * runs inside the driver. */
 static cl_int enqueue_held(struct queue *queue, const struct command_type *type, void *args,
                            cl_uint num_waits, const cl_event *waits, struct event **event_ret,
                            bool *held)
 {
+    cl_int answer = type->ask ? type->ask(queue, args) : CL_SUCCESS;
     pthread_mutex_lock(&hold_lock);
     *held = hold_needed(queue, type, num_waits, waits);
-    cl_int err = CL_SUCCESS;
-    if (*held) {
+    cl_int err = *held ? answer : CL_SUCCESS;
+    if (*held && err == CL_SUCCESS) {
         struct event *event = event_create(queue->context, queue, type->type, EVENT_HELD);
         err = event ? hold_command(queue, type, args, num_waits, waits, event)
                     : CL_OUT_OF_HOST_MEMORY;

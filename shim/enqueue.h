@@ -42,8 +42,7 @@ struct command_type {
     cl_int (*issue)(const struct issue *to, void *args);
     /* Makes a copy of the arguments fit to be kept: holds the objects, copies arrays that the
      * application may change after the call, and what the kernel's arguments are now. NULL: nothing
-     * to do. What the driver would refuse is refused here (shim/ask.h). On an error nothing has
-     * been kept. */
+     * to do. With hold_lock: it calls no driver. On an error nothing has been kept. */
     cl_int (*keep)(struct queue *queue, void *args);
     /* Undoes keep, after the command was handed over or given up. May be NULL. */
     void (*drop)(void *args);
@@ -52,6 +51,9 @@ struct command_type {
     /* Has the contents of every object that the command uses brought up (lazy_need), after a resume
      * that did not wait for them. NULL: it uses none. */
     cl_int (*needs)(const struct issue *to, const void *args);
+    /* What the driver would refuse, of a command that may have to be held: it gets that later only
+     * (shim/ask.h). Changes nothing. NULL: there is nothing to be asked. */
+    cl_int (*ask)(struct queue *queue, void *args);
 };
 
 /* After such a resume: what `needs` says. */

@@ -18,7 +18,8 @@ struct event_callback {
     struct post post;
     struct unheard unheard;
     struct event_callback *next; /* in the event's list, oldest first; guarded by hold_lock */
-    struct event *event;         /* held */
+    struct event_callback *next_to_arm; /* of those that nobody else can come to */
+    struct event *event;                /* held */
     event_notify function;
     void *data;
     cl_int type;
@@ -103,10 +104,23 @@ static bool look(struct unheard *unheard)
     return true;
 }
 
-void event_arm_callbacks(struct event *event)
+struct event_callback *event_issued(struct event *event, cl_event real)
 {
-    for (struct event_callback *c = event->callbacks, *next; c; c = next) {
-        next = c->next;
+    struct event_callback *first = NULL, **last = &first;
+    event->object.real = real;
+    atomic_store_explicit(&event->place, EVENT_ISSUED, memory_order_release);
+    for (struct event_callback *c = event->callbacks; c; c = c->next) {
+        c->next_to_arm = NULL;
+        *last = c;
+        last = &c->next_to_arm;
+    }
+    return first;
+}
+
+void event_arm_callbacks(struct event *event, struct event_callback *first)
+{
+    for (struct event_callback *c = first, *next; c; c = next) {
+        next = c->next_to_arm;
         if (arm(event, c) == CL_SUCCESS)
             continue;
         atomic_fetch_add(&c->users, 1);
@@ -122,12 +136,13 @@ void event_post_callbacks(struct event *event)
         post_once(c, atomic_load(&event->status));
 }
 
-static cl_int add_callback(struct event *event, cl_int type, event_notify function, void *data)
+static struct event_callback *create_callback(struct event *event, cl_int type,
+                                              event_notify function, void *data)
 {
     struct event_callback *callback = calloc(1, sizeof *callback);
     if (!callback || !callback_prepare()) {
         free(callback);
-        return CL_OUT_OF_HOST_MEMORY;
+        return NULL;
     }
     callback->post.run = run_callback;
     callback->event = object_hold(event);
@@ -135,30 +150,35 @@ static cl_int add_callback(struct event *event, cl_int type, event_notify functi
     callback->data = data;
     callback->type = type;
     atomic_store(&callback->users, 1);
-    cl_int err = CL_SUCCESS;
+    return callback;
+}
+
+/* Puts it into the event's list. True: the driver has the event, and is to be told; else whoever
+ * gives the command to it tells it, or nobody has to. */
+static bool link_callback(struct event *event, struct event_callback *callback)
+{
     pthread_mutex_lock(&hold_lock);
+    enum event_place place = event_place(event);
     struct event_callback **last = &event->callbacks;
     while (*last)
         last = &(*last)->next;
     *last = callback;
-    switch (event_place(event)) {
-    case EVENT_UNSET: /* §5.11.1: a user event begins as submitted */
-        if (type == CL_SUBMITTED)
-            post_once(callback, CL_SUBMITTED);
-        break;
-    case EVENT_HELD:
-        break;
-    case EVENT_ISSUED:
-        err = arm(event, callback);
-        if (err != CL_SUCCESS)
-            *last = NULL;
-        break;
-    case EVENT_ENDED:
+    if (place == EVENT_UNSET && callback->type == CL_SUBMITTED)
+        post_once(callback, CL_SUBMITTED); /* §5.11.1: a user event begins as submitted */
+    else if (place == EVENT_ENDED)
         post_once(callback, atomic_load(&event->status));
-        break;
-    }
     pthread_mutex_unlock(&hold_lock);
+    return place == EVENT_ISSUED;
+}
+
+static cl_int add_callback(struct event *event, cl_int type, event_notify function, void *data)
+{
+    struct event_callback *callback = create_callback(event, type, function, data);
+    if (!callback)
+        return CL_OUT_OF_HOST_MEMORY;
+    cl_int err = link_callback(event, callback) ? arm(event, callback) : CL_SUCCESS;
     if (err != CL_SUCCESS) {
+        unlink_callback(callback);
         object_drop(event);
         callback_unref(callback);
     }

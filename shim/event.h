@@ -5,8 +5,13 @@
 
 #include "state/event.h"
 
-/* Tells the driver of the callbacks that wait for the event's real one; with hold_lock. */
-void event_arm_callbacks(struct event *event);
+struct event_callback;
+
+/* The driver has the event's command; with hold_lock. Returns the callbacks of which it is still to
+ * be told. */
+struct event_callback *event_issued(struct event *event, cl_event real);
+/* Tells it of them, without the lock: what it does in that call is its own affair. */
+void event_arm_callbacks(struct event *event, struct event_callback *first);
 /* Posts every callback that has not been posted: the event has ended. With hold_lock. */
 void event_post_callbacks(struct event *event);
 

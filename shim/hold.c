@@ -2,11 +2,11 @@
 /* Commands that are held back, and user events, which never reach the driver. See hold.h.
  *
  * A command depends only on events that were there before it, so one pass over the list in order
- * finds all that can go. The driver gets each without hold_lock: it may run a native kernel in that
- * very call, which enqueues commands and sets events. So another pass may come in between, by
- * whomever. What is `going` stands in the list till then, and keeps back all that has to come after
- * it; the thread that has given it to the driver finds that later. (The driver's callbacks never
- * want the lock.) */
+ * finds all that can go. The driver gets each, and is told of its callbacks, without hold_lock: it
+ * may run a native kernel in that very call, which enqueues commands and sets events. So another
+ * pass may come in between, by whomever. What is `going` stands in the list till then, and keeps
+ * back all that has to come after it; the thread that has given it to the driver finds that later.
+ * (The driver's callbacks never want the lock.) */
 #include "shim/hold.h"
 
 #include <stdlib.h>
@@ -147,6 +147,18 @@ static cl_int give(struct held *held, cl_event *real)
     return status;
 }
 
+/* The driver has the command; with the lock, but not while it is told of the event's callbacks. */
+static void note_issued(struct event *event, cl_event real)
+{
+    struct event_callback *callbacks = event_issued(event, real);
+    if (!callbacks)
+        return;
+    pthread_cond_broadcast(&moved);
+    pthread_mutex_unlock(&hold_lock);
+    event_arm_callbacks(event, callbacks);
+    pthread_mutex_lock(&hold_lock);
+}
+
 /* Takes it off the list, with the lock; in between it is let go. */
 static void hand_over(struct held *held)
 {
@@ -156,13 +168,10 @@ static void hand_over(struct held *held)
     cl_int status = give(held, &real);
     gate_note_late();
     pthread_mutex_lock(&hold_lock);
-    if (status == CL_SUCCESS) {
-        held->event->object.real = real;
-        atomic_store_explicit(&held->event->place, EVENT_ISSUED, memory_order_release);
-        event_arm_callbacks(held->event);
-    } else {
+    if (status == CL_SUCCESS)
+        note_issued(held->event, real);
+    else
         end_event(held->event, status);
-    }
     take_off(held);
     count--;
     atomic_fetch_sub(&held->queue->held, 1);

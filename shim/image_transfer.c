@@ -113,7 +113,8 @@ static const struct command_type read_image = {"clEnqueueReadImage",
                                                keep_transfer,
                                                drop_transfer,
                                                NULL,
-                                               transfer_needs};
+                                               transfer_needs,
+                                               NULL};
 
 static void wrote_image(const struct issue *to, const void *args)
 {
@@ -129,7 +130,8 @@ static const struct command_type write_image = {"clEnqueueWriteImage",
                                                 keep_transfer,
                                                 drop_transfer,
                                                 wrote_image,
-                                                transfer_needs};
+                                                transfer_needs,
+                                                NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueReadImage(cl_command_queue command_queue, cl_mem image,
                                              cl_bool blocking_read, const size_t *origin,
@@ -228,11 +230,17 @@ static cl_int copy_image_needs(const struct issue *to, const void *data)
     return lazy_need_both(args->source, args->target);
 }
 
-static const struct command_type copy_image = {
-    "clEnqueueCopyImage",      CL_COMMAND_COPY_IMAGE, 0,
-    sizeof(struct image_copy), check_copy_image,      issue_copy_image,
-    keep_copy_image,           drop_copy_image,       wrote_copy_image,
-    copy_image_needs};
+static const struct command_type copy_image = {"clEnqueueCopyImage",
+                                               CL_COMMAND_COPY_IMAGE,
+                                               0,
+                                               sizeof(struct image_copy),
+                                               check_copy_image,
+                                               issue_copy_image,
+                                               keep_copy_image,
+                                               drop_copy_image,
+                                               wrote_copy_image,
+                                               copy_image_needs,
+                                               NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyImage(cl_command_queue command_queue, cl_mem src_image,
                                              cl_mem dst_image, const size_t *src_origin,
@@ -298,11 +306,17 @@ static cl_int fill_image_needs(const struct issue *to, const void *args)
     return lazy_need(((const struct image_fill *)args)->image);
 }
 
-static const struct command_type fill_image = {
-    "clEnqueueFillImage",      CL_COMMAND_FILL_IMAGE, 0,
-    sizeof(struct image_fill), check_fill_image,      issue_fill_image,
-    keep_fill_image,           drop_fill_image,       wrote_fill_image,
-    fill_image_needs};
+static const struct command_type fill_image = {"clEnqueueFillImage",
+                                               CL_COMMAND_FILL_IMAGE,
+                                               0,
+                                               sizeof(struct image_fill),
+                                               check_fill_image,
+                                               issue_fill_image,
+                                               keep_fill_image,
+                                               drop_fill_image,
+                                               wrote_fill_image,
+                                               fill_image_needs,
+                                               NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueFillImage(cl_command_queue command_queue, cl_mem image,
                                              const void *fill_color, const size_t *origin,
@@ -351,7 +365,7 @@ static cl_int issue_to_image(const struct issue *to, void *data)
         args->region.at, to->num_waits, to->waits, to->event);
 }
 
-static cl_int keep_buffer_copy(struct queue *queue, void *data)
+static cl_int ask_buffer_copy(struct queue *queue, void *data)
 {
     const struct buffer_copy *args = data;
     const size_t *region = args->region.at;
@@ -361,9 +375,12 @@ static cl_int keep_buffer_copy(struct queue *queue, void *data)
     size_t size = region[0] * region[1] * region[2] * args->image->image->element;
     if (size > args->buffer->size || args->offset > args->buffer->size - size)
         return CL_INVALID_VALUE;
-    err = ask_alignment(queue, args->buffer);
-    if (err != CL_SUCCESS)
-        return err;
+    return ask_alignment(queue, args->buffer);
+}
+
+static cl_int keep_buffer_copy(struct queue *queue, void *data)
+{
+    const struct buffer_copy *args = data;
     object_hold(args->image);
     object_hold(args->buffer);
     return CL_SUCCESS;
@@ -400,7 +417,8 @@ static const struct command_type copy_image_to_buffer = {"clEnqueueCopyImageToBu
                                                          keep_buffer_copy,
                                                          drop_buffer_copy,
                                                          wrote_to_buffer,
-                                                         buffer_copy_needs};
+                                                         buffer_copy_needs,
+                                                         ask_buffer_copy};
 
 static const struct command_type copy_buffer_to_image = {"clEnqueueCopyBufferToImage",
                                                          CL_COMMAND_COPY_BUFFER_TO_IMAGE,
@@ -411,7 +429,8 @@ static const struct command_type copy_buffer_to_image = {"clEnqueueCopyBufferToI
                                                          keep_buffer_copy,
                                                          drop_buffer_copy,
                                                          wrote_to_image,
-                                                         buffer_copy_needs};
+                                                         buffer_copy_needs,
+                                                         ask_buffer_copy};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyImageToBuffer(
     cl_command_queue command_queue, cl_mem src_image, cl_mem dst_buffer, const size_t *src_origin,

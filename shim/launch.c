@@ -96,14 +96,15 @@ static bool is_empty(const struct launch *launch)
     return empty;
 }
 
+static cl_int launch_ask(struct queue *queue, void *args)
+{
+    cl_int status = launch_validate(args);
+    return status == CL_SUCCESS && is_empty(args) ? ask_empty(queue, launch_issue, args) : status;
+}
+
 static cl_int launch_keep(struct queue *queue, void *args)
 {
     struct launch *launch = args;
-    cl_int status = launch_validate(launch);
-    if (status == CL_SUCCESS && is_empty(launch))
-        status = ask_empty(queue, launch_issue, launch);
-    if (status != CL_SUCCESS)
-        return status;
     launch->args = kernel_args_create(launch->kernel);
     if (!launch->args)
         return CL_OUT_OF_HOST_MEMORY;
@@ -149,6 +150,7 @@ static const struct command_type ndrange = {
     .drop = launch_drop,
     .wrote = launch_wrote,
     .needs = launch_needs,
+    .ask = launch_ask,
 };
 
 static const struct command_type task = {
@@ -161,6 +163,7 @@ static const struct command_type task = {
     .drop = launch_drop,
     .wrote = launch_wrote,
     .needs = launch_needs,
+    .ask = launch_ask,
 };
 
 /* The same without a struct of arguments: see plain_enqueue. */

@@ -72,13 +72,15 @@ static cl_int map_buffer_check(struct queue *queue, void *data)
     return add_record(args);
 }
 
+static cl_int map_ask(struct queue *queue, void *data)
+{
+    return ask_alignment(queue, ((struct map *)data)->mem);
+}
+
 static cl_int map_keep(struct queue *queue, void *data)
 {
-    struct mem *mem = ((struct map *)data)->mem;
-    cl_int err = ask_alignment(queue, mem);
-    if (err == CL_SUCCESS)
-        object_hold(mem);
-    return err;
+    object_hold(((struct map *)data)->mem);
+    return CL_SUCCESS;
 }
 
 static void map_drop(void *data)
@@ -152,7 +154,8 @@ static const struct command_type map_buffer_type = {"clEnqueueMapBuffer",
                                                     map_keep,
                                                     map_drop,
                                                     NULL,
-                                                    map_needs};
+                                                    map_needs,
+                                                    map_ask};
 
 /* The pointer for the application, or what was recorded taken back. */
 static void *finish_map(struct map *args, cl_int err, cl_int *errcode_ret)
@@ -216,7 +219,8 @@ static const struct command_type map_image_type = {"clEnqueueMapImage",
                                                    map_keep,
                                                    map_drop,
                                                    NULL,
-                                                   map_needs};
+                                                   map_needs,
+                                                   map_ask};
 
 /* §5.3.6: those whose slice pitch must be asked for. */
 static bool has_slices(const struct mem *mem)
@@ -409,7 +413,8 @@ static const struct command_type unmap_type = {"clEnqueueUnmapMemObject",
                                                unmap_keep,
                                                unmap_drop,
                                                unmap_wrote,
-                                               unmap_needs};
+                                               unmap_needs,
+                                               NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueUnmapMemObject(cl_command_queue command_queue, cl_mem memobj,
                                                   void *mapped_ptr, cl_uint num_events_in_wait_list,

@@ -70,25 +70,27 @@ static cl_int rect_check(struct queue *queue, struct rect *args, bool write)
     return err == CL_SUCCESS ? transfer_check_access(args->buffer.mem, write) : err;
 }
 
-static cl_int rect_hold(struct queue *queue, struct rect *args)
+static cl_int ask_alignments(struct queue *queue, const struct rect *args)
 {
     cl_int err = ask_alignment(queue, args->buffer.mem);
-    if (err == CL_SUCCESS)
-        err = ask_alignment(queue, args->other.mem);
-    if (err != CL_SUCCESS)
-        return err;
+    return err == CL_SUCCESS ? ask_alignment(queue, args->other.mem) : err;
+}
+
+static cl_int rect_keep(struct queue *queue, void *data)
+{
+    struct rect *args = data;
     object_hold(args->buffer.mem);
     object_hold(args->other.mem);
     return CL_SUCCESS;
 }
 
 /* The pitches of the application's memory. */
-static cl_int rect_keep(struct queue *queue, void *data)
+static cl_int rect_ask(struct queue *queue, void *data)
 {
-    struct rect *args = data;
+    const struct rect *args = data;
     cl_int err = check_pitches(
         args->region, pitches_of(args->region, args->other_row_pitch, args->other_slice_pitch));
-    return err == CL_SUCCESS ? rect_hold(queue, args) : err;
+    return err == CL_SUCCESS ? ask_alignments(queue, args) : err;
 }
 
 static void rect_drop(void *data)
@@ -128,7 +130,8 @@ static const struct command_type read_rect_type = {"clEnqueueReadBufferRect",
                                                    rect_keep,
                                                    rect_drop,
                                                    NULL,
-                                                   rect_needs};
+                                                   rect_needs,
+                                                   rect_ask};
 
 EXPORT cl_int CL_API_CALL clEnqueueReadBufferRect(
     cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_read,
@@ -177,7 +180,8 @@ static const struct command_type write_rect_type = {"clEnqueueWriteBufferRect",
                                                     rect_keep,
                                                     rect_drop,
                                                     write_rect_wrote,
-                                                    rect_needs};
+                                                    rect_needs,
+                                                    rect_ask};
 
 EXPORT cl_int CL_API_CALL clEnqueueWriteBufferRect(
     cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_write,
@@ -234,9 +238,9 @@ static bool rows_meet(const size_t *region, struct pitches pitches, size_t apart
 }
 
 /* §5.2.3: within one buffer the pitches are the same and nothing overlaps. */
-static cl_int copy_rect_keep(struct queue *queue, void *data)
+static cl_int copy_rect_ask(struct queue *queue, void *data)
 {
-    struct rect *args = data;
+    const struct rect *args = data;
     const struct mem *from = args->buffer.mem, *to = args->other.mem;
     struct pitches pitches = pitches_of(args->region, args->row_pitch, args->slice_pitch);
     struct pitches other = pitches_of(args->region, args->other_row_pitch, args->other_slice_pitch);
@@ -247,7 +251,7 @@ static cl_int copy_rect_keep(struct queue *queue, void *data)
                                      start_of(to, args->other_origin, other));
     if (transfer_same_bytes(from, to) && alike && rows_meet(args->region, pitches, apart))
         return CL_MEM_COPY_OVERLAP;
-    return rect_hold(queue, args);
+    return ask_alignments(queue, args);
 }
 
 static cl_int copy_rect_issue(const struct issue *to, void *data)
@@ -270,10 +274,11 @@ static const struct command_type copy_rect_type = {"clEnqueueCopyBufferRect",
                                                    sizeof(struct rect),
                                                    copy_rect_check,
                                                    copy_rect_issue,
-                                                   copy_rect_keep,
+                                                   rect_keep,
                                                    rect_drop,
                                                    copy_rect_wrote,
-                                                   rect_needs};
+                                                   rect_needs,
+                                                   copy_rect_ask};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyBufferRect(cl_command_queue command_queue, cl_mem src_buffer,
                                                   cl_mem dst_buffer, const size_t *src_origin,

@@ -145,7 +145,8 @@ static const struct command_type svm_free_type = {"clEnqueueSVMFree",
                                                   keep_release,
                                                   drop_release,
                                                   NULL,
-                                                  release_needs};
+                                                  release_needs,
+                                                  NULL};
 
 EXPORT cl_int CL_API_CALL
 clEnqueueSVMFree(cl_command_queue command_queue, cl_uint num_svm_pointers, void *svm_pointers[],
@@ -204,6 +205,7 @@ static const struct command_type svm_migrate_type = {"clEnqueueSVMMigrateMem",
                                                      issue_migration,
                                                      keep_migration,
                                                      drop_migration,
+                                                     NULL,
                                                      NULL,
                                                      NULL};
 

@@ -33,7 +33,7 @@ static cl_int issue_copy(const struct issue *to, void *data)
                                           args->size, to->num_waits, to->waits, to->event);
 }
 
-static cl_int keep_copy(struct queue *queue, void *data)
+static cl_int ask_copy(struct queue *queue, void *data)
 {
     const struct svm_copy *args = data;
     uintptr_t a = (uintptr_t)args->target, b = (uintptr_t)args->source;
@@ -48,10 +48,11 @@ static const struct command_type svm_memcpy = {"clEnqueueSVMMemcpy",
                                                sizeof(struct svm_copy),
                                                check_copy,
                                                issue_copy,
-                                               keep_copy,
                                                NULL,
                                                NULL,
-                                               NULL};
+                                               NULL,
+                                               NULL,
+                                               ask_copy};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMMemcpy(cl_command_queue command_queue, cl_bool blocking_copy,
                                              void *dst_ptr, const void *src_ptr, size_t size,
@@ -86,17 +87,21 @@ static cl_int issue_fill(const struct issue *to, void *data)
         args->size, to->num_waits, to->waits, to->event);
 }
 
-static cl_int keep_fill(struct queue *queue, void *data)
+static cl_int ask_fill(struct queue *queue, void *data)
 {
     struct svm_fill *args = data;
     size_t step = args->pattern_size;
     if (!step || step > PATTERN_MAX || (step & (step - 1)) || args->size % step ||
         (uintptr_t)args->pointer % step)
         return CL_INVALID_VALUE;
-    cl_int err = args->size ? CL_SUCCESS : ask_empty(queue, issue_fill, args);
-    if (err == CL_SUCCESS)
-        memcpy(args->kept, args->pattern, step);
-    return err;
+    return args->size ? CL_SUCCESS : ask_empty(queue, issue_fill, args);
+}
+
+static cl_int keep_fill(struct queue *queue, void *data)
+{
+    struct svm_fill *args = data;
+    memcpy(args->kept, args->pattern, args->pattern_size);
+    return CL_SUCCESS;
 }
 
 static const struct command_type svm_memfill = {"clEnqueueSVMMemFill",
@@ -108,7 +113,8 @@ static const struct command_type svm_memfill = {"clEnqueueSVMMemFill",
                                                 keep_fill,
                                                 NULL,
                                                 NULL,
-                                                NULL};
+                                                NULL,
+                                                ask_fill};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMMemFill(cl_command_queue command_queue, void *svm_ptr,
                                               const void *pattern, size_t pattern_size, size_t size,
@@ -165,6 +171,7 @@ static const struct command_type svm_map_type = {"clEnqueueSVMMap",
                                                  keep_map,
                                                  NULL,
                                                  NULL,
+                                                 NULL,
                                                  NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueSVMMap(cl_command_queue command_queue, cl_bool blocking_map,
@@ -190,6 +197,7 @@ static const struct command_type svm_unmap_type = {"clEnqueueSVMUnmap",
                                                    sizeof(struct svm_map),
                                                    check_map,
                                                    issue_unmap,
+                                                   NULL,
                                                    NULL,
                                                    NULL,
                                                    NULL,

@@ -60,14 +60,18 @@ static cl_int linear_check(struct queue *queue, struct linear *args, bool write)
                         args->pointer, write);
 }
 
-static cl_int linear_keep(struct queue *queue, struct linear *args, ask_command *issue)
+static cl_int linear_ask(struct queue *queue, struct linear *args, ask_command *issue)
 {
     cl_int err = ask_alignment(queue, args->buffer.mem);
     if (err == CL_SUCCESS && !args->size)
         err = ask_empty(queue, issue, args);
-    if (err == CL_SUCCESS)
-        object_hold(args->buffer.mem);
     return err;
+}
+
+static cl_int linear_keep(struct queue *queue, void *args)
+{
+    object_hold(((struct linear *)args)->buffer.mem);
+    return CL_SUCCESS;
 }
 
 static void linear_drop(void *args)
@@ -93,9 +97,9 @@ static cl_int read_issue(const struct issue *to, void *data)
                                            to->waits, to->event);
 }
 
-static cl_int read_keep(struct queue *queue, void *args)
+static cl_int read_ask(struct queue *queue, void *args)
 {
-    return linear_keep(queue, args, read_issue);
+    return linear_ask(queue, args, read_issue);
 }
 
 static const struct command_type read_type = {"clEnqueueReadBuffer",
@@ -104,10 +108,11 @@ static const struct command_type read_type = {"clEnqueueReadBuffer",
                                               sizeof(struct linear),
                                               read_check,
                                               read_issue,
-                                              read_keep,
+                                              linear_keep,
                                               linear_drop,
                                               NULL,
-                                              linear_needs};
+                                              linear_needs,
+                                              read_ask};
 
 /* The same without a struct of arguments: see plain_enqueue. */
 static inline cl_int read_plainly(const struct plain_enqueue *plain, cl_mem handle,
@@ -155,9 +160,9 @@ static void write_wrote(const struct issue *to, const void *args)
     mem_wrote(((const struct linear *)args)->buffer.mem);
 }
 
-static cl_int write_keep(struct queue *queue, void *args)
+static cl_int write_ask(struct queue *queue, void *args)
 {
-    return linear_keep(queue, args, write_issue);
+    return linear_ask(queue, args, write_issue);
 }
 
 static const struct command_type write_type = {"clEnqueueWriteBuffer",
@@ -166,10 +171,11 @@ static const struct command_type write_type = {"clEnqueueWriteBuffer",
                                                sizeof(struct linear),
                                                write_check,
                                                write_issue,
-                                               write_keep,
+                                               linear_keep,
                                                linear_drop,
                                                write_wrote,
-                                               linear_needs};
+                                               linear_needs,
+                                               write_ask};
 
 static inline cl_int write_plainly(const struct plain_enqueue *plain, cl_mem handle,
                                    cl_bool blocking, size_t offset, size_t size,
@@ -239,7 +245,7 @@ static cl_int copy_issue(const struct issue *to, void *data)
         args->destination_offset, args->size, to->num_waits, to->waits, to->event);
 }
 
-static cl_int copy_keep(struct queue *queue, void *data)
+static cl_int copy_ask(struct queue *queue, void *data)
 {
     struct copy *args = data;
     size_t from = args->source.mem->origin + args->source_offset;
@@ -252,8 +258,12 @@ static cl_int copy_keep(struct queue *queue, void *data)
         err = ask_alignment(queue, args->destination.mem);
     if (err == CL_SUCCESS && !args->size)
         err = ask_empty(queue, copy_issue, args);
-    if (err != CL_SUCCESS)
-        return err;
+    return err;
+}
+
+static cl_int copy_keep(struct queue *queue, void *data)
+{
+    struct copy *args = data;
     object_hold(args->source.mem);
     object_hold(args->destination.mem);
     return CL_SUCCESS;
@@ -279,7 +289,8 @@ static const struct command_type copy_type = {"clEnqueueCopyBuffer",
                                               copy_keep,
                                               copy_drop,
                                               copy_wrote,
-                                              copy_needs};
+                                              copy_needs,
+                                              copy_ask};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyBuffer(cl_command_queue command_queue, cl_mem src_buffer,
                                               cl_mem dst_buffer, size_t src_offset,
@@ -331,14 +342,18 @@ static cl_int fill_issue(const struct issue *to, void *data)
         args->pattern_size, args->offset, args->size, to->num_waits, to->waits, to->event);
 }
 
-static cl_int fill_keep(struct queue *queue, void *data)
+static cl_int fill_ask(struct queue *queue, void *data)
 {
     struct fill *args = data;
     cl_int err = ask_alignment(queue, args->buffer.mem);
     if (err == CL_SUCCESS && !args->size)
         err = ask_empty(queue, fill_issue, args);
-    if (err != CL_SUCCESS)
-        return err;
+    return err;
+}
+
+static cl_int fill_keep(struct queue *queue, void *data)
+{
+    struct fill *args = data;
     memcpy(args->kept, args->pattern, args->pattern_size);
     args->pattern = NULL;
     object_hold(args->buffer.mem);
@@ -364,7 +379,8 @@ static const struct command_type fill_type = {"clEnqueueFillBuffer",
                                               fill_keep,
                                               fill_drop,
                                               fill_wrote,
-                                              fill_needs};
+                                              fill_needs,
+                                              fill_ask};
 
 EXPORT cl_int CL_API_CALL clEnqueueFillBuffer(cl_command_queue command_queue, cl_mem buffer,
                                               const void *pattern, size_t pattern_size,
@@ -472,7 +488,8 @@ static const struct command_type migrate_type = {"clEnqueueMigrateMemObjects",
                                                  migrate_keep,
                                                  migrate_drop,
                                                  migrate_wrote,
-                                                 migrate_needs};
+                                                 migrate_needs,
+                                                 NULL};
 
 EXPORT cl_int CL_API_CALL clEnqueueMigrateMemObjects(
     cl_command_queue command_queue, cl_uint num_mem_objects, const cl_mem *mem_objects,

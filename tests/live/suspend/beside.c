@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A driver's call that takes long holds up nobody but who has made it: not those who have commands
+ * held back. The test driver is told to hang (SHADOWCL_TEST_FAULTS). */
+#include "live.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SIZE 4096
+
+static char calls[512]; /* a file: what the driver was called with since it was told something */
+
+static void tell(const char *lines)
+{
+    char fresh[512];
+    const char *path = getenv("SHADOWCL_TEST_FAULTS");
+    assert_non_null(path);
+    snprintf(fresh, sizeof fresh, "%s.new", path ? path : "");
+    snprintf(calls, sizeof calls, "%s.calls", path ? path : "");
+    unlink(calls);
+    FILE *file = fopen(fresh, "w");
+    assert_non_null(file);
+    fprintf(file, "%slog %s\n", lines, calls);
+    fclose(file);
+    assert_int_equal(rename(fresh, path ? path : ""), 0);
+}
+
+/* Until somebody is in that call. */
+static void wait_for_call(const char *name)
+{
+    char line[128] = "", wanted[128];
+    snprintf(wanted, sizeof wanted, "%s\n", name);
+    for (int i = 0; i < 5000; i++) {
+        FILE *file = fopen(calls, "r");
+        while (file && fgets(line, sizeof line, file))
+            if (strcmp(line, wanted) == 0)
+                i = 5000;
+        if (file)
+            fclose(file);
+        live_sleep(2);
+    }
+    assert_string_equal(line, wanted);
+}
+
+static cl_event user_event(void)
+{
+    cl_int err;
+    cl_event event = clCreateUserEvent(live.context, &err);
+    made(event);
+    return event;
+}
+
+static cl_command_queue make_queue(void)
+{
+    cl_int err;
+    cl_command_queue queue = clCreateCommandQueue(live.context, live.device, 0, &err);
+    made(queue);
+    return queue;
+}
+
+/* One who is in a call of the driver's, and what it came to. */
+struct caller {
+    cl_int (*act)(void *data);
+    void *data;
+    pthread_t thread;
+    _Atomic int over;
+    cl_int result;
+};
+
+static void *call(void *data)
+{
+    struct caller *caller = data;
+    caller->result = caller->act(caller->data);
+    caller->over = 1;
+    return NULL;
+}
+
+static void start(struct caller *caller, cl_int (*act)(void *data), void *data)
+{
+    *caller = (struct caller){.act = act, .data = data};
+    assert_int_equal(pthread_create(&caller->thread, NULL, call, caller), 0);
+}
+
+static void end(struct caller *caller, cl_int expected)
+{
+    assert_int_equal(pthread_join(caller->thread, NULL), 0);
+    assert_int_equal(caller->result, expected);
+}
+
+/* Everything that wants the lock of held commands: a command is held, has a callback, and goes. */
+static cl_int hold_and_let_go(void *unused)
+{
+    cl_command_queue queue = make_queue();
+    cl_event gate = user_event(), done;
+    cl_int err = clEnqueueMarkerWithWaitList(queue, 1, &gate, &done);
+    if (err == CL_SUCCESS)
+        err = clSetUserEventStatus(gate, CL_COMPLETE);
+    if (err == CL_SUCCESS)
+        err = clWaitForEvents(1, &done);
+    clReleaseEvent(done);
+    clReleaseEvent(gate);
+    clReleaseCommandQueue(queue);
+    return err;
+}
+
+/* While somebody is in that call, which he makes by `act`; what that comes to. */
+static void expect_not_held_up(const char *name, cl_int (*act)(void *data), void *data,
+                               cl_int expected)
+{
+    char line[128];
+    struct caller slow, other;
+    snprintf(line, sizeof line, "hang %s 1\n", name);
+    tell(line);
+    start(&slow, act, data);
+    wait_for_call(name);
+    start(&other, hold_and_let_go, NULL);
+    live_wait_for(&other.over, 1);
+    assert_int_equal(slow.over, 0);
+    tell("");
+    end(&slow, expected);
+    end(&other, CL_SUCCESS);
+}
+
+struct copy {
+    cl_mem from, to;
+    cl_event gate;
+};
+
+/* A command on nothing, of which the driver is asked at once where it gets it later. */
+static cl_int copy_nothing(void *data)
+{
+    const struct copy *copy = data;
+    return clEnqueueCopyBuffer(live.queue, copy->from, copy->to, 0, 0, 0, copy->gate ? 1 : 0,
+                               copy->gate ? &copy->gate : NULL, NULL);
+}
+
+static void test_question_holds_up_nobody(void **state)
+{
+    struct copy copy = {live_buffer(SIZE, NULL), live_buffer(SIZE, NULL), NULL};
+    cl_int answer = copy_nothing(&copy);
+    copy.gate = user_event();
+    expect_not_held_up("clCreateCommandQueue", copy_nothing, &copy, answer);
+    live_cycle();
+    ok(clSetUserEventStatus(copy.gate, CL_COMPLETE));
+    ok(clFinish(live.queue));
+    ok(clReleaseEvent(copy.gate));
+    ok(clReleaseMemObject(copy.from));
+    ok(clReleaseMemObject(copy.to));
+}
+
+static _Atomic int num_told;
+
+static void CL_CALLBACK count_told(cl_event event, cl_int status, void *data)
+{
+    atomic_fetch_add(&num_told, 1);
+}
+
+static cl_int listen_to(void *event)
+{
+    return clSetEventCallback(event, CL_COMPLETE, count_told, NULL);
+}
+
+static void test_callback_holds_up_nobody(void **state)
+{
+    cl_event done;
+    atomic_store(&num_told, 0);
+    ok(clEnqueueMarkerWithWaitList(live.queue, 0, NULL, &done));
+    expect_not_held_up("clSetEventCallback", listen_to, done, CL_SUCCESS);
+    live_wait_for(&num_told, 1);
+    ok(clReleaseEvent(done));
+}
+
+static cl_int let_go(void *gate)
+{
+    return clSetUserEventStatus(gate, CL_COMPLETE);
+}
+
+/* Two of one event, which are told to the driver one after the other; a third comes meanwhile. */
+static void test_callbacks_at_a_hand_over_hold_up_nobody(void **state)
+{
+    cl_event gate = user_event(), done;
+    struct caller slow, other;
+    atomic_store(&num_told, 0);
+    ok(clEnqueueMarkerWithWaitList(live.queue, 1, &gate, &done));
+    ok(listen_to(done));
+    ok(listen_to(done));
+    live_cycle();
+    tell("hang clSetEventCallback 1\n");
+    start(&slow, let_go, gate);
+    wait_for_call("clSetEventCallback");
+    start(&other, hold_and_let_go, NULL);
+    live_wait_for(&other.over, 1);
+    ok(clWaitForEvents(1, &done));
+    ok(listen_to(done));
+    live_wait_for(&num_told, 1);
+    assert_int_equal(slow.over, 0);
+    tell("");
+    end(&slow, CL_SUCCESS);
+    end(&other, CL_SUCCESS);
+    live_wait_for(&num_told, 3);
+    live_cycle();
+    live_sleep(20);
+    assert_int_equal(num_told, 3);
+    ok(clReleaseEvent(done));
+    ok(clReleaseEvent(gate));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_question_holds_up_nobody),
+        cmocka_unit_test(test_callback_holds_up_nobody),
+        cmocka_unit_test(test_callbacks_at_a_hand_over_hold_up_nobody),
+    };
+    return cmocka_run_group_tests(tests, live_setup, live_teardown);
+}
