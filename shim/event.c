@@ -78,17 +78,15 @@ static cl_int arm(struct event *event, struct event_callback *callback)
     return err;
 }
 
-/* Has its moment come? A command that has failed is past all of them. */
-static bool is_due(struct event_callback *callback, cl_int *status)
+bool event_has_come_to(struct event *event, cl_int type, cl_int *status)
 {
-    struct event *event = callback->event;
     *status = atomic_load(&event->status);
     if (event_place(event) != EVENT_ISSUED)
         return true;
     return event->object.driver->clGetEventInfo(event_real(event),
                                                 CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof *status,
                                                 status, NULL) == CL_SUCCESS &&
-           *status <= callback->type;
+           *status <= type;
 }
 
 static bool look(struct unheard *unheard)
@@ -96,7 +94,7 @@ static bool look(struct unheard *unheard)
     struct event_callback *callback =
         (struct event_callback *)((char *)unheard - offsetof(struct event_callback, unheard));
     cl_int status;
-    if (!is_due(callback, &status))
+    if (!event_has_come_to(callback->event, callback->type, &status))
         return false;
     post_once(callback, status);
     object_drop(callback->event);

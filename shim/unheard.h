@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Callbacks of events that the driver was to make and would not take, when their command was handed
- * over and nobody was there to be told of the error: a thread of ours looks at the events instead.
- * It is there only while there are any. */
+/* Callbacks of events that the driver was to make and would not take, where nobody is there to be
+ * told of the error: those of a command that was handed over, and ours of an unmap. A thread of
+ * ours looks at the events instead. It is there only while there are any. */
 #ifndef SHADOWCL_SHIM_UNHEARD_H
 #define SHADOWCL_SHIM_UNHEARD_H
 

@@ -29,6 +29,8 @@ struct mapping {
     uint32_t generation;
 };
 
+#define MAP_WRITES (CL_MAP_WRITE | CL_MAP_WRITE_INVALIDATE_REGION)
+
 typedef void(CL_CALLBACK *mem_destructor)(cl_mem mem, void *data);
 
 struct mem_callback {

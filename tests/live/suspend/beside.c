@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A driver's call that takes long holds up nobody but who has made it: not those who have commands
- * held back. The test driver is told to hang (SHADOWCL_TEST_FAULTS). */
+ * held back, nor who unmaps what the driver will not tell the end of. The test driver is told to
+ * hang (SHADOWCL_TEST_FAULTS). */
 #include "live.h"
 
 #include <pthread.h>
@@ -209,12 +210,89 @@ static void test_callbacks_at_a_hand_over_hold_up_nobody(void **state)
     ok(clReleaseEvent(gate));
 }
 
+struct unmap {
+    cl_mem mem;
+    unsigned char *at;
+    cl_event first, done;
+};
+
+static cl_int unmap(void *data)
+{
+    struct unmap *it = data;
+    return clEnqueueUnmapMemObject(live.queue, it->mem, it->at, 1, &it->first, &it->done);
+}
+
+static void expect_map_count(cl_mem mem, cl_uint expected)
+{
+    cl_uint count = 99;
+    for (int i = 0; i < 2500 && count != expected; i++) {
+        ok(clGetMemObjectInfo(mem, CL_MEM_MAP_COUNT, sizeof count, &count, NULL));
+        live_sleep(2);
+    }
+    assert_int_equal(count, expected);
+}
+
+static const unsigned char nine = 9;
+
+/* Behind a kernel that does not begin; the driver takes no callback. With `fails` the unmap is
+ * carried out in no way, and the region stays mapped. */
+static void unmap_unheard(bool fails, bool cycle)
+{
+    static const char *source = "kernel void put(global uchar *x) { x[get_global_id(0)] = 7; }";
+    unsigned char bytes[SIZE];
+    char lines[256];
+    cl_int err;
+    struct caller caller;
+    live_pattern(bytes, SIZE, 50);
+    struct unmap it = {.mem = live_buffer(SIZE, bytes)};
+    cl_mem other = live_buffer(64, NULL);
+    cl_kernel kernel = live_kernel(source, "put");
+    ok(clSetKernelArg(kernel, 0, sizeof other, &other));
+    it.at = clEnqueueMapBuffer(live.queue, it.mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, SIZE, 0,
+                               NULL, NULL, &err);
+    made(it.at);
+    memset(it.at + 100, nine, 1000);
+    snprintf(lines, sizeof lines, "stall 1\nfail clSetEventCallback 1 -6\n%s",
+             fails ? "spoil clEnqueueUnmapMemObject 1 -5\nspoil clEnqueueWriteBuffer 1 -5\n" : "");
+    tell(lines);
+    live_launch(live.queue, kernel, 64);
+    ok(clEnqueueMarkerWithWaitList(live.queue, 0, NULL, &it.first));
+    start(&caller, unmap, &it);
+    live_wait_for(&caller.over, 1);
+    tell("");
+    end(&caller, CL_SUCCESS);
+    if (cycle)
+        live_cycle();
+    expect_map_count(it.mem, fails);
+    if (fails)
+        ok(clEnqueueUnmapMemObject(live.queue, it.mem, it.at, 0, NULL, NULL));
+    expect_map_count(it.mem, 0);
+    memset(bytes + 100, nine, 1000);
+    live_expect(it.mem, 0, bytes, SIZE);
+    live_cycle();
+    live_expect(it.mem, 0, bytes, SIZE);
+    ok(clReleaseEvent(it.first));
+    ok(clReleaseEvent(it.done));
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseMemObject(other));
+    ok(clReleaseMemObject(it.mem));
+}
+
+static void test_unmap_whose_end_is_not_told_does_not_wait(void **state)
+{
+    unmap_unheard(false, false);
+    unmap_unheard(false, true);
+    unmap_unheard(true, false);
+    unmap_unheard(true, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_question_holds_up_nobody),
         cmocka_unit_test(test_callback_holds_up_nobody),
         cmocka_unit_test(test_callbacks_at_a_hand_over_hold_up_nobody),
+        cmocka_unit_test(test_unmap_whose_end_is_not_told_does_not_wait),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
