@@ -130,8 +130,10 @@ cl_int kernel_needs(const struct kernel *kernel, const struct kernel_arg *args,
 /* Have all arguments been set, to what is still there? */
 bool kernel_args_set(const struct kernel *kernel);
 /* Does the driver hold what kernels' arguments name, against the specification? Found out once per
- * context, by a kernel and a buffer of our own; `index` is an argument that takes a buffer. */
-enum keeps_args kernel_ask_keeps(const struct kernel *kernel, cl_uint index);
+ * context, by a kernel and a buffer or image of our own; `index` is an argument that takes `like`.
+ */
+enum keeps_args kernel_ask_keeps(const struct kernel *kernel, cl_uint index,
+                                 const struct mem *like);
 /* A copy that holds the objects, those that are still there; NULL without memory. */
 struct kernel_args *kernel_args_create(const struct kernel *kernel);
 void kernel_args_destroy(struct kernel_args *args);

@@ -201,8 +201,8 @@ __attribute__((noinline)) static void keep_object(struct kernel *kernel, cl_uint
     if (kernel->keeps == KEEPS_UNKNOWN) {
         const struct mem *mem = object->was == KIND_MEM ? (const struct mem *)object : NULL;
         kernel->keeps = atomic_load(&kernel->program->context->keeps);
-        if (kernel->keeps == KEEPS_UNKNOWN && mem && mem->type == CL_MEM_OBJECT_BUFFER)
-            kernel->keeps = kernel_ask_keeps(kernel, index);
+        if (kernel->keeps == KEEPS_UNKNOWN && mem && mem->type != CL_MEM_OBJECT_PIPE)
+            kernel->keeps = kernel_ask_keeps(kernel, index, mem);
     }
     if (kernel->keeps == KEEPS_ALL) {
         object_hold(object);

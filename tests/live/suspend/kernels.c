@@ -200,6 +200,102 @@ static void test_contents_of_a_kept_argument(void **state)
     live_need(kept);
 }
 
+/* In a context of its own, in which no kernel has been given anything yet. */
+struct place {
+    cl_context context;
+    cl_command_queue queue;
+    cl_kernel kernel;
+};
+
+static void make_place(struct place *place, const char *text, const char *name)
+{
+    cl_int err;
+    place->context = clCreateContext(NULL, 1, &live.device, NULL, NULL, &err);
+    made(place->context);
+    place->queue = clCreateCommandQueue(place->context, live.device, 0, &err);
+    made(place->queue);
+    cl_program program = clCreateProgramWithSource(place->context, 1, &text, NULL, &err);
+    made(program);
+    ok(clBuildProgram(program, 1, &live.device, NULL, NULL, NULL));
+    place->kernel = clCreateKernel(program, name, &err);
+    made(place->kernel);
+    ok(clReleaseProgram(program));
+}
+
+static void drop_place(struct place *place)
+{
+    ok(clReleaseKernel(place->kernel));
+    ok(clReleaseCommandQueue(place->queue));
+    ok(clReleaseContext(place->context));
+}
+
+/* Is what the program has released right after clSetKernelArg there yet? */
+static bool is_kept(const struct place *place, cl_mem mem)
+{
+    num_gone = 0;
+    ok(clSetMemObjectDestructorCallback(mem, gone, NULL));
+    ok(clSetKernelArg(place->kernel, 0, sizeof mem, &mem));
+    ok(clReleaseMemObject(mem));
+    live_sleep(50);
+    return !num_gone;
+}
+
+static bool keeps_buffers(void)
+{
+    cl_int err;
+    struct place place;
+    make_place(&place, source, "put");
+    cl_mem mem = clCreateBuffer(place.context, 0, 64, NULL, &err);
+    made(mem);
+    bool kept = is_kept(&place, mem);
+    drop_place(&place);
+    live_wait_for(&num_gone, 1);
+    return kept;
+}
+
+/* A kernel that takes no buffers keeps its images where the driver's kernels keep buffers. */
+static void test_kernel_keeps_its_images_as_the_driver_does(void **state)
+{
+    static const char *text =
+        "kernel void turn(read_only image2d_t from, write_only image2d_t to)\n"
+        "{ int2 at = (int2)(get_global_id(0), get_global_id(1));\n"
+        "  write_imageui(to, at.yx, read_imageui(from, at)); }\n";
+    const cl_image_format format = {CL_R, CL_UNSIGNED_INT32};
+    const cl_image_desc desc = {
+        .image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 8, .image_height = 8};
+    const size_t origin[3] = {0}, region[3] = {8, 8, 1}, items[2] = {8, 8};
+    cl_bool has_images = CL_FALSE;
+    cl_uint told[64], turned[64] = {0};
+    cl_int err;
+    struct place place;
+    ok(clGetDeviceInfo(live.device, CL_DEVICE_IMAGE_SUPPORT, sizeof has_images, &has_images, NULL));
+    live_need(has_images);
+    bool kept = keeps_buffers();
+    make_place(&place, text, "turn");
+    live_pattern(told, sizeof told, 60);
+    cl_mem from = clCreateImage(place.context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, &format,
+                                &desc, told, &err);
+    made(from);
+    cl_mem to = clCreateImage(place.context, CL_MEM_WRITE_ONLY, &format, &desc, NULL, &err);
+    made(to);
+    assert_int_equal(is_kept(&place, from), kept);
+    live_cycle();
+    ok(clSetKernelArg(place.kernel, 1, sizeof to, &to));
+    for (int i = 0; kept && i < 2; i++) {
+        ok(clEnqueueNDRangeKernel(place.queue, place.kernel, 2, NULL, items, NULL, 0, NULL, NULL));
+        ok(clEnqueueReadImage(place.queue, to, CL_TRUE, origin, region, 0, 0, turned, 0, NULL,
+                              NULL));
+        for (int j = 0; j < 64; j++)
+            assert_int_equal(turned[j], told[j % 8 * 8 + j / 8]);
+        live_cycle();
+    }
+    assert_int_equal(num_gone, !kept);
+    drop_place(&place);
+    live_wait_for(&num_gone, 1);
+    ok(clReleaseMemObject(to));
+    live_need(kept);
+}
+
 static void test_unset_argument_stays_unset(void **state)
 {
     cl_uint value = 3;
@@ -280,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_number_equal_to_a_released_handle),
         cmocka_unit_test(test_arguments_changed_right_after_the_enqueue),
         cmocka_unit_test(test_kernel_keeps_its_arguments_as_the_driver_does),
+        cmocka_unit_test(test_kernel_keeps_its_images_as_the_driver_does),
         cmocka_unit_test(test_contents_of_a_kept_argument),
         cmocka_unit_test(test_unset_argument_stays_unset),
         cmocka_unit_test(test_kernel_answers_stay),
