@@ -14,9 +14,10 @@ struct build_device {
     struct info_cache info; /* CL_PROGRAM_BUILD_* and CL_PROGRAM_BINARY_TYPE */
     struct blob binary;     /* owned; once `fetched` */
     struct blob here;       /* owned; of a foreign build: from the device it is on now */
-    /* Owned, both: made for a device of that identity, before a move there (program_ahead.h). */
+    /* Owned, all: made for a device of that identity, before a move there (program_ahead.h). */
     struct blob ahead;
     char *ahead_for;
+    char *ahead_kernels;
 };
 
 /* What is known of one kernel of a built program. A program made from a binary may not tell it. */

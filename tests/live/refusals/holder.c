@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Holds one object that can't be carried, or keeps the driver busy, beside a buffer. Says `ready`;
  * then, for each line that it is told: `drop` releases the object, `check` says whether the
- * buffer's bytes are right, `pass` has a native kernel enqueue the next one and end. As `hidden` it
- * holds nothing, and says what it is told of that it should not be. */
+ * buffer's bytes are right, `pass` has a native kernel enqueue the next one and end, `late` makes a
+ * kernel of a program that is held. As `hidden` it holds nothing, and says what it is told of that
+ * it should not be. */
 #include <CL/cl.h>
 #include <CL/cl_egl.h>
 #include <CL/cl_ext.h>
@@ -166,8 +167,8 @@ static void *make_program(cl_int *err)
     return program;
 }
 
-/* Of a program that can be built without double precision, but has not this kernel there. */
-static void *make_kernel(cl_int *err)
+/* One that can be built without double precision, but has not all kernels there. */
+static void *make_parted(cl_int *err)
 {
     static const char *source = "kernel void nothing(void) {}\n"
                                 "#ifdef cl_khr_fp64\n"
@@ -176,6 +177,12 @@ static void *make_kernel(cl_int *err)
     cl_program program = clCreateProgramWithSource(context, 1, &source, NULL, err);
     if (*err == CL_SUCCESS)
         *err = clBuildProgram(program, 1, &device, NULL, NULL, NULL);
+    return program;
+}
+
+static void *make_kernel(cl_int *err)
+{
+    cl_program program = make_parted(err);
     return *err == CL_SUCCESS ? clCreateKernel(program, "precise", err) : NULL;
 }
 
@@ -276,6 +283,7 @@ static const struct kind {
     {"native", make_native, end_native},
     {"relay", make_relay, end_native},
     {"kernel", make_kernel, (cl_int(*)(void *))clReleaseKernel},
+    {"parted", make_parted, (cl_int(*)(void *))clReleaseProgram},
     {"variables", make_program, (cl_int(*)(void *))clReleaseProgram},
 };
 
@@ -351,6 +359,10 @@ int main(int argc, char **argv)
             puts(check());
         } else if (!strcmp(line, "pass\n")) {
             pass();
+        } else if (!strcmp(line, "late\n")) {
+            clCreateKernel(object, "precise", &err);
+            expect(err, "clCreateKernel");
+            puts("made");
         } else {
             expect(kind->release(object), "release");
             puts("dropped");

@@ -37,9 +37,14 @@ RELAY = ("", "its native kernels keep on enqueuing commands")
 MOVES = {
     "svm": ("rusticl", "SVM allocation", "does not take memory that is not its driver's"),
     "part": ("rusticl", "sub-device", "can't be divided in this way"),
-    "kernel": ("rusticl", "kernel `precise`", "the driver answers -46 when it is made again"),
+    "kernel": ("rusticl", "kernel `precise`", "it can't be made for"),
     "both": ("0:1,1:0", "context", "its devices can't be on two platforms"),
 }
+# What is said otherwise of what is suspended.
+RESUMES = {"kernel": ("kernel `precise`", "the driver answers -46 when it is made again")}
+TWO = {"SHADOWCL_DRIVERS": "libpocl.so.2:libRusticlOpenCL.so.1",
+       "OCL_ICD_PLATFORM_SORT": "none", "RUSTICL_ENABLE": "llvmpipe",
+       "POCL_DEVICES": "pthread pthread", "POCL_MAX_PTHREAD_COUNT": "4"}
 PATIENCE = 60
 DEADLINE = 1  # s
 
@@ -119,6 +124,14 @@ class Holder:
             assert thing["todo"], thing
         return len(answer["missing"]) == 1
 
+    def foretells_move(self, wanted, device):
+        """The driver is not let go to find out."""
+        code, answer = command(self.build, self.environment, "check", self.process.pid,
+                               "--device", device)
+        assert code == 1 and answer["state"] == "running", f"check: {code}: {answer}"
+        assert any(wanted[0] in thing["object"] and wanted[1] in thing["reason"] and thing["todo"]
+                   for thing in answer["missing"]), answer["missing"]
+
     def end(self):
         self.process.stdin.close()
         assert self.process.wait(PATIENCE) == 0
@@ -144,17 +157,16 @@ def try_move(build, work, kind, mapping):
     """Refused while it runs; when it is suspended it stays so, and comes back where it was."""
     to, *wanted = MOVES[kind]
     (work / "cache").mkdir(exist_ok=True)
-    settings = {"SHADOWCL_DRIVERS": "libpocl.so.2:libRusticlOpenCL.so.1",
-                "OCL_ICD_PLATFORM_SORT": "none", "RUSTICL_ENABLE": "llvmpipe",
-                "POCL_DEVICES": "pthread pthread", "POCL_MAX_PTHREAD_COUNT": "4",
-                "POCL_CACHE_DIR": str(work / "cache"), "SHADOWCL_MAPPING": mapping}
+    settings = TWO | {"POCL_CACHE_DIR": str(work / "cache"), "SHADOWCL_MAPPING": mapping}
     with Holder(build, work, kind, settings) as holder:
         assert holder.first == "ready", f"it said {holder.first!r}"
         said = holder.refuses(wanted, "running", "move", "--device", to)
         holder.tell("check", "right")
+        if kind == "kernel":
+            holder.foretells_move(wanted, to)
         holder.does("suspended", "suspend")
         # (Of SVM and parts a failed query can't be told from a lack.)
-        holder.refuses(wanted, "suspended", "resume", "--device", to,
+        holder.refuses(RESUMES.get(kind, wanted), "suspended", "resume", "--device", to,
                        final=True if kind == "both" else None)
         holder.does("running", "resume")
         holder.tell("check", "right")
@@ -191,6 +203,19 @@ def relay(build, work):
         holder.tell("drop", "dropped")
         holder.does("suspended", "suspend")
         holder.does("running", "resume")
+        holder.tell("check", "right")
+        holder.end()
+    return said
+
+
+def late_kernel(build, work):
+    """Made after the program was built for the other device, where it is not."""
+    (work / "cache").mkdir(exist_ok=True)
+    with Holder(build, work, "parted", TWO | {"POCL_CACHE_DIR": str(work / "cache")}) as holder:
+        assert holder.first == "ready", f"it said {holder.first!r}"
+        holder.does("running", "prepare", "--device", "rusticl")
+        holder.tell("late", "made")
+        said = holder.refuses(MOVES["kernel"][1:], "running", "move", "--device", "rusticl")
         holder.tell("check", "right")
         holder.end()
     return said
@@ -245,6 +270,7 @@ def all_tests():
                     for kind in MOVES)
         yield (f"many-devices-{mapping}",
                lambda *where, mapping=mapping: many_devices(*where, mapping))
+    yield "late-kernel", late_kernel
     yield "relay", relay
     yield "hidden", hidden
     yield "too-old", too_old

@@ -130,6 +130,7 @@ REFUSED = {
         "does not take memory": (REFUSALS, "does not take memory that is not its driver's")},
     "a program that can't be built": {
         "it can't be built for": (MOVES, "can't be built"),
+        "it can't be made for": (REFUSALS, "it can't be made for"),
         "when it is made again": (REFUSALS, "the driver answers -46 when it is made again")},
     "sub-buffers that the other": {
         "it begins at byte": (MOVES, "it begins at byte 8192 of its buffer")},
