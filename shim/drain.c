@@ -25,7 +25,7 @@ struct markers {
 
 static int give_up(struct error *err)
 {
-    pid_t native = gate_lent_thread();
+    pid_t native = gate_lent_thread(ANY_LENDING);
     if (native)
         error_set(
             err, 0,
@@ -187,7 +187,8 @@ int drain_queues(struct object *const *objects, size_t count, const struct patie
 int drain_native(const struct patience *patience, struct error *err)
 {
     int result = 0;
-    for (long pause = 2000; result == 0 && gate_lent_thread();)
+    uint64_t latest = gate_lendings();
+    for (long pause = 2000; result == 0 && gate_lent_thread(latest);)
         result = wait_a_little(&pause, patience, err);
     if (result != 0)
         error_object(err, "a native kernel");

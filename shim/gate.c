@@ -31,6 +31,7 @@ static pthread_key_t key;           /* its destructor takes a thread off the lis
 static bool have_key;
 static struct gate_thread *_Atomic closer; /* who has closed it last, or stands in for that */
 static _Atomic bool passed;
+static _Atomic uint64_t lendings;
 static void (*on_first_thread)(void); /* read by that thread alone; NULL: it has come already */
 
 int64_t now_ns(void)
@@ -326,6 +327,8 @@ void gate_lend(void)
     struct gate_thread *self = &gate_self;
     if (!self->registered)
         register_thread(self);
+    if (atomic_load(&self->lent) == 0)
+        atomic_store(&self->lending, atomic_fetch_add(&lendings, 1) + 1);
     atomic_fetch_add(&self->lent, 1);
 }
 
@@ -352,12 +355,17 @@ void gate_come_back(void)
     atomic_store(&self->left, false);
 }
 
-pid_t gate_lent_thread(void)
+uint64_t gate_lendings(void)
+{
+    return atomic_load(&lendings);
+}
+
+pid_t gate_lent_thread(uint64_t up_to)
 {
     pid_t tid = 0;
     pthread_mutex_lock(&lock);
     for (struct gate_thread *t = threads; t && !tid; t = t->next)
-        if (t != &gate_self && t->lent && !t->left)
+        if (t != &gate_self && t->lent && !t->left && atomic_load(&t->lending) <= up_to)
             tid = t->tid;
     pthread_mutex_unlock(&lock);
     return tid;

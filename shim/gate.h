@@ -28,6 +28,7 @@ struct gate_thread {
     bool listed;
     /* > 0: runs the application's code inside the driver, so many times: passes a closed gate. */
     _Atomic uint32_t lent;
+    _Atomic uint64_t lending; /* which of all lendings that is */
     pid_t tid;
     /* In a call of the driver's that is waited for no more; it touches nothing of ours after it. */
     atomic_bool left;
@@ -108,8 +109,12 @@ bool gate_has_passed(void);
 /* For a thread that is inside with the gate closed, since it ran such code on the way, and has
  * given the driver another command since. */
 void gate_note_late(void);
-/* Another thread that runs the application's code inside the driver now, 0: none. */
-pid_t gate_lent_thread(void);
+/* Another thread that runs the application's code inside the driver now, and began to with that
+ * lending or an earlier one; 0: none. */
+pid_t gate_lent_thread(uint64_t up_to);
+/* The latest. */
+uint64_t gate_lendings(void);
+#define ANY_LENDING UINT64_MAX
 
 /* With the gate closed: every thread becomes ready for the drivers again, when it comes next. */
 void gate_renew_threads(void);

@@ -206,6 +206,17 @@ static void *make_calls(void *unused)
     return NULL;
 }
 
+/* Enqueues itself again, from inside the driver. */
+static void CL_CALLBACK run_again(void *args)
+{
+    usleep(1000);
+    if (!let_end && clEnqueueNativeKernel(beside, run_again, NULL, 0, 0, NULL, NULL, 0, NULL,
+                                          NULL) == CL_SUCCESS)
+        clFlush(beside);
+    else
+        ended = true;
+}
+
 static atomic_bool may_pass, has_passed;
 
 static void CL_CALLBACK run_last(void *args)
@@ -254,6 +265,11 @@ static void *make_relay(cl_int *err)
     return start(run_first, err);
 }
 
+static void *make_endless(cl_int *err)
+{
+    return start(run_again, err);
+}
+
 static cl_int end_native(void *unused)
 {
     let_end = true;
@@ -282,6 +298,7 @@ static const struct kind {
     {"format", make_format, (cl_int(*)(void *))clReleaseMemObject},
     {"native", make_native, end_native},
     {"relay", make_relay, end_native},
+    {"endless", make_endless, end_native},
     {"kernel", make_kernel, (cl_int(*)(void *))clReleaseKernel},
     {"parted", make_parted, (cl_int(*)(void *))clReleaseProgram},
     {"variables", make_program, (cl_int(*)(void *))clReleaseProgram},

@@ -27,12 +27,13 @@ REFUSALS = {
     "mips": ("image", "the mip levels of an image are not carried"),
     "format": ("image", "its image format is not one that we know"),
     "native": ("queue", "a native kernel or SVM free function of the program still runs"),
+    "endless": ("a native kernel", "its native kernels keep on enqueuing commands"),
     "variables": ("program", "it has 4096 bytes of program-scope variables"),
 }
 # What shows only when it is waited for.
-UNFORESEEN = {"native"}
+UNFORESEEN = {"native", "endless"}
 # What is held while a native kernel enqueues the next, again and again.
-RELAY = ("", "its native kernels keep on enqueuing commands")
+RELAY = ("a native kernel", "its native kernels keep on enqueuing commands")
 # What is held on pocl, where it is asked to go, and why it can't.
 MOVES = {
     "svm": ("rusticl", "SVM allocation", "does not take memory that is not its driver's"),
