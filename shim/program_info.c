@@ -23,22 +23,31 @@ static cl_int answer_il(const struct program *program, struct answer to)
     return info_bytes(to, il ? program->origin->text : NULL, il ? program->origin->size : 0);
 }
 
-static cl_int fetch(struct program *program)
+/* Those of *build, whatever comes after it. A step that is going on is waited for, as drivers do.
+ */
+static cl_int fetch(struct program *program, struct build **build)
 {
-    if (atomic_load(&atomic_load(&program->build)->fetched) == 2)
+    *build = atomic_load(&program->build);
+    if (atomic_load(&(*build)->fetched) == 2)
         return CL_SUCCESS;
     NOT_CANCELLED();
     GATE(clGetProgramInfo);
-    return program_fetch(program);
+    program_begin_fetch(program);
+    *build = atomic_load(&program->build);
+    cl_int status = program_fetch(program);
+    program_end_step(program);
+    return status;
 }
 
 static cl_int answer_sizes(struct program *program, struct answer to)
 {
     size_t total = program->num_devices * sizeof(size_t);
-    cl_int status = to.value && to.size < total ? CL_INVALID_VALUE : fetch(program);
+    struct build *build;
+    if (to.value && to.size < total)
+        return CL_INVALID_VALUE;
+    cl_int status = fetch(program, &build);
     if (status != CL_SUCCESS)
         return status;
-    struct build *build = atomic_load(&program->build);
     unsigned char *sizes = to.value; /* which need not be aligned */
     for (cl_uint i = 0; i < build->num_devices && sizes; i++)
         memcpy(sizes + i * sizeof(size_t), &build->devices[i].binary.size, sizeof(size_t));
@@ -53,10 +62,10 @@ static cl_int answer_binaries(struct program *program, struct answer to)
     size_t total = program->num_devices * sizeof(unsigned char *);
     if (to.value && to.size < total)
         return CL_INVALID_VALUE;
-    cl_int status = to.value ? fetch(program) : CL_SUCCESS;
+    struct build *build = atomic_load(&program->build);
+    cl_int status = to.value ? fetch(program, &build) : CL_SUCCESS;
     if (status != CL_SUCCESS)
         return status;
-    struct build *build = atomic_load(&program->build);
     const unsigned char *pointers = to.value; /* which need not be aligned */
     for (cl_uint i = 0; i < build->num_devices && pointers; i++) {
         const struct blob *binary = &build->devices[i].binary;

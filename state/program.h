@@ -143,7 +143,9 @@ void build_forget_here(struct build *build);
 
 /* Waits until no other thread is at a step of the program. */
 void program_begin_step(struct program *program);
-void program_end_step(struct program *program);
+/* The same for who takes binaries while the program runs: they must not be another step's. */
+void program_begin_fetch(struct program *program);
+void program_end_step(struct program *program); /* of either */
 bool program_is_building(struct program *program);
 /* In a forked child. */
 void program_turn_forked(void);

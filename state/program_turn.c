@@ -10,18 +10,35 @@ static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 /* Another in a forked child: steps of threads that are not there are no steps. */
 static _Atomic unsigned process = 1;
 
+#define FETCHING (1u << 31)
+
 bool program_is_building(struct program *program)
 {
     return atomic_load(&program->building) == atomic_load(&process);
 }
 
-void program_begin_step(struct program *program)
+static bool is_taken(struct program *program)
+{
+    return (atomic_load(&program->building) & ~FETCHING) == atomic_load(&process);
+}
+
+static void begin(struct program *program, unsigned what)
 {
     pthread_mutex_lock(&lock);
-    while (program_is_building(program))
+    while (is_taken(program))
         pthread_cond_wait(&ended, &lock);
-    atomic_store(&program->building, atomic_load(&process));
+    atomic_store(&program->building, atomic_load(&process) | what);
     pthread_mutex_unlock(&lock);
+}
+
+void program_begin_step(struct program *program)
+{
+    begin(program, 0);
+}
+
+void program_begin_fetch(struct program *program)
+{
+    begin(program, FETCHING);
 }
 
 void program_end_step(struct program *program)

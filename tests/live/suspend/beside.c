@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A driver's call that takes long holds up nobody but who has made it: not those who have commands
- * held back, nor who unmaps what the driver will not tell the end of. The test driver is told to
- * hang (SHADOWCL_TEST_FAULTS). */
+ * held back, nor who unmaps what the driver will not tell the end of, nor who asks about a program
+ * that is being built. The test driver is told to hang (SHADOWCL_TEST_FAULTS). */
 #include "live.h"
 
 #include <pthread.h>
@@ -286,6 +286,83 @@ static void test_unmap_whose_end_is_not_told_does_not_wait(void **state)
     unmap_unheard(true, true);
 }
 
+/* A program that is built again while others ask about it. */
+static cl_program program;
+
+static cl_int build_again(void *options)
+{
+    return clBuildProgram(program, 1, &live.device, options, NULL, NULL);
+}
+
+static cl_build_status build_status(void)
+{
+    cl_build_status status = 99;
+    ok(clGetProgramBuildInfo(program, live.device, CL_PROGRAM_BUILD_STATUS, sizeof status, &status,
+                             NULL));
+    return status;
+}
+
+static char two[] = "-DX=2";
+
+/* What it was stays what is told, but for the status; and nobody waits. */
+static void test_questions_do_not_wait_for_a_build(void **state)
+{
+    static const char *source = "kernel void f(global int *x) { *x = X; }";
+    char text[256] = "";
+    size_t num_kernels = 0;
+    struct caller builder;
+    program = live_program(source, "-DX=1");
+    cl_kernel other = live_kernel("kernel void g(global int *x, int y) { *x = y; }", "g");
+    tell("hang clBuildProgram 1\n");
+    start(&builder, build_again, two);
+    wait_for_call("clBuildProgram");
+    assert_int_equal(build_status(), CL_BUILD_IN_PROGRESS);
+    ok(clGetProgramBuildInfo(program, live.device, CL_PROGRAM_BUILD_OPTIONS, sizeof text, text,
+                             NULL));
+    assert_string_equal(text, "-DX=1");
+    ok(clGetProgramInfo(program, CL_PROGRAM_NUM_KERNELS, sizeof num_kernels, &num_kernels, NULL));
+    assert_int_equal(num_kernels, 1);
+    ok(clGetProgramInfo(program, CL_PROGRAM_KERNEL_NAMES, sizeof text, text, NULL));
+    assert_string_equal(text, "f");
+    ok(clGetProgramInfo(program, CL_PROGRAM_SOURCE, sizeof text, text, NULL));
+    assert_string_equal(text, source);
+    ok(clGetKernelArgInfo(other, 1, CL_KERNEL_ARG_NAME, sizeof text, text, NULL));
+    assert_string_equal(text, "y");
+    assert_int_equal(builder.over, 0);
+    tell("");
+    end(&builder, CL_SUCCESS);
+    assert_int_equal(build_status(), CL_BUILD_SUCCESS);
+    ok(clGetProgramBuildInfo(program, live.device, CL_PROGRAM_BUILD_OPTIONS, sizeof text, text,
+                             NULL));
+    assert_string_equal(text, two);
+    ok(clReleaseKernel(other));
+    ok(clReleaseProgram(program));
+}
+
+static cl_int ask_size(void *size)
+{
+    return clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof(size_t), size, NULL);
+}
+
+/* They are those from before it, or those from after it. */
+static void test_binaries_that_are_asked_for_when_it_is_built_again(void **state)
+{
+    size_t size = 0;
+    struct caller builder, asker;
+    program = live_program("kernel void f(global int *x) { *x = X; }", "-DX=1");
+    tell("hang clGetProgramInfo 1\n");
+    start(&asker, ask_size, &size);
+    wait_for_call("clGetProgramInfo");
+    start(&builder, build_again, two);
+    for (int i = 0; i < 100 && !builder.over; i++)
+        live_sleep(5);
+    tell("");
+    end(&asker, CL_SUCCESS);
+    end(&builder, CL_SUCCESS);
+    assert_true(size > 0);
+    ok(clReleaseProgram(program));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +370,8 @@ int main(void)
         cmocka_unit_test(test_callback_holds_up_nobody),
         cmocka_unit_test(test_callbacks_at_a_hand_over_hold_up_nobody),
         cmocka_unit_test(test_unmap_whose_end_is_not_told_does_not_wait),
+        cmocka_unit_test(test_questions_do_not_wait_for_a_build),
+        cmocka_unit_test(test_binaries_that_are_asked_for_when_it_is_built_again),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
