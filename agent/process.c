@@ -179,7 +179,9 @@ int process_variable(pid_t pid, const char *name, char *value, size_t size)
 
 const char *process_user(uid_t uid, char *out, size_t size)
 {
-    const struct passwd *user = getpwuid(uid);
+    char room[16384];
+    struct passwd entry, *user = NULL;
+    getpwuid_r(uid, &entry, room, sizeof room, &user);
     if (user)
         text_clean(out, size, user->pw_name);
     else
