@@ -3,6 +3,7 @@
 #include "agent/away.h"
 
 #include "agent/place.h"
+#include "agent/process.h"
 #include "agent/runtime_dir.h"
 
 #include <ctype.h>
@@ -122,16 +123,19 @@ bool away_is(pid_t pid)
 }
 
 /* Told no directory, it goes by its environment, as when it started: that may be its user's own, in
- * which nobody else could listen. */
+ * which nobody else could listen. But it may be a copy on a machine where that is not its own. */
 static bool stays_in_place(pid_t pid)
 {
     struct error ignored = {0};
+    struct stat status;
     const char *set = getenv("SHADOWCL_RUNTIME_DIR");
     char path[PATH_MAX];
     int fd = set && *set ? -1 : place_open(pid, path, &ignored);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
+    if (fd < 0)
+        return false;
+    bool stays = fstat(fd, &status) == 0 && process_may_write(pid, &status);
+    close(fd);
+    return stays;
 }
 
 /* Where it is to listen. "": in its usual directory, where that is none that we have a name for. */

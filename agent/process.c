@@ -177,6 +177,64 @@ int process_variable(pid_t pid, const char *name, char *value, size_t size)
     return is_known ? found : -1;
 }
 
+/* What a process is when it opens files. */
+struct credentials {
+    uid_t user;
+    gid_t group;
+    bool in_group; /* of the file's */
+    bool above;    /* permissions don't count: CAP_DAC_OVERRIDE */
+};
+
+static bool names_group(const char *list, gid_t group)
+{
+    char *end;
+    for (;; list = end) {
+        unsigned long one = strtoul(list, &end, 10);
+        if (end == list)
+            return false;
+        if (one == group)
+            return true;
+    }
+}
+
+/* The last of the four numbers is that for files (proc(5)). */
+static bool read_credentials(pid_t pid, gid_t group, struct credentials *its)
+{
+    enum { DAC_OVERRIDE = 1 };
+    unsigned long long capabilities = 0;
+    unsigned found = 0;
+    char *line = NULL;
+    size_t room = 0;
+    FILE *file = open_proc(pid, "status");
+    *its = (struct credentials){0};
+    while (file && getline(&line, &room, file) > 0) {
+        found += sscanf(line, "Uid: %*u %*u %*u %u", &its->user) == 1;
+        found += sscanf(line, "Gid: %*u %*u %*u %u", &its->group) == 1;
+        found += sscanf(line, "CapEff: %llx", &capabilities) == 1;
+        if (!strncmp(line, "Groups:", strlen("Groups:")))
+            its->in_group = names_group(line + strlen("Groups:"), group);
+    }
+    free(line);
+    if (file)
+        fclose(file);
+    its->in_group = its->in_group || its->group == group;
+    its->above = capabilities >> DAC_OVERRIDE & 1;
+    return found == 3;
+}
+
+bool process_may_write(pid_t pid, const struct stat *folder)
+{
+    struct credentials its;
+    mode_t wanted = S_IWOTH | S_IXOTH;
+    if (!read_credentials(pid, folder->st_gid, &its) || its.above)
+        return true;
+    if (its.user == folder->st_uid)
+        wanted = S_IWUSR | S_IXUSR;
+    else if (its.in_group)
+        wanted = S_IWGRP | S_IXGRP;
+    return (folder->st_mode & wanted) == wanted;
+}
+
 const char *process_user(uid_t uid, char *out, size_t size)
 {
     char room[16384];

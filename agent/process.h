@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 enum {
@@ -41,6 +42,8 @@ int process_open_flags(pid_t pid, const char *number);
 /* A variable of the environment that it was started with: 1. 0, and "": it has none of that name.
  * -1, and "": it has a longer one, or can't be looked into. */
 int process_variable(pid_t pid, const char *name, char *value, size_t size);
+/* May it make files in such a directory, by the directory's mode? True where that can't be told. */
+bool process_may_write(pid_t pid, const struct stat *folder);
 /* The name of a user, or the number. */
 const char *process_user(uid_t uid, char *out, size_t size);
 

@@ -2,10 +2,11 @@
 """What the command writes into a process that says it waits to be woken (agent/away.h): into the
 pipe at which it waits, and into nothing else, whatever the process says of itself."""
 import os
+import shlex
 import subprocess
 import sys
 
-from harness import Case, read_file, run_tests
+from harness import NOBODY, Case, needs_root, read_file, run_tests
 
 NUMBER = 7
 TRIES = 60
@@ -44,6 +45,48 @@ sys.stdin.read()
         self.resume(process, 0)
         lines = eval(process.stdout.readline()).decode().split("\n")
         self.equal(lines, ["resume ", os.path.realpath(self.dir), ""])
+
+    def told_directory(self, owner):
+        """What a program of another user is told, whose environment names a directory of `owner`."""
+        its = os.path.join(self.dir, "its")
+        os.mkdir(its)
+        os.chown(its, owner, owner)
+        os.chmod(self.dir, 0o755)
+        program = NAME + f"""
+os.setgroups([])
+os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
+os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # its files in /proc are its own, as if it had been started so
+ours, its = os.pipe()
+os.dup2(its, {NUMBER})
+print("ready", flush=True)
+print(os.read(ours, 4096).decode().split("\\n")[1])
+"""
+        python = ["env", f"SHADOWCL_RUNTIME_DIR={its}", sys.executable, "-c", program]
+        script = f"""mount -t tmpfs -o mode=0755 none /run && mkfifo /run/out || exit 77
+{shlex.join(python)} >/run/out &
+exec </run/out
+read ready
+{self.tree}/bin/shadowcl criu-hook resume $! || exit 1
+cat
+"""
+        env = {name: value for name, value in os.environ.items() if name != "SHADOWCL_RUNTIME_DIR"}
+        self.ran = subprocess.run(["unshare", "-m", "sh", "-c", script], env=env, text=True,
+                                  capture_output=True, timeout=60)
+        if self.ran.returncode == 77 or "unshare failed" in self.ran.stderr:
+            self.skipTest("needs to mount")
+        self.expect(0)
+        return self.ran.stdout.strip()
+
+    @needs_root
+    def test_directory_of_its_own(self):
+        """It is told none: it listens where it did."""
+        self.equal(self.told_directory(NOBODY), "")
+
+    @needs_root
+    def test_directory_that_it_may_not_write_to(self):
+        """As a copy may find it on another machine: it is told the machine's."""
+        self.equal(self.told_directory(0), "/run/shadowcl")
 
     def test_pipe_that_it_only_reads(self):
         """Somebody else's, who has not let it write there."""
