@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "shim/config.h"
@@ -20,18 +22,35 @@ static bool is_device_node(const char *path)
     return node_name_matches(path, config.device_nodes);
 }
 
-static int add_node(struct residue *out, struct node node, const char *path, struct error *err)
+bool identity_same(const struct identity *a, const struct identity *b)
 {
+    return a->device == b->device && a->inode == b->inode && (a->device || a->inode);
+}
+
+static int add_node(void *data, const struct node *node, struct error *err)
+{
+    struct residue *out = data;
     struct node *nodes = realloc(out->nodes, (out->count + 1) * sizeof *nodes);
     if (nodes)
         out->nodes = nodes;
-    node.path = strdup(path);
-    if (!nodes || !node.path) {
-        free(node.path);
+    char *path = strdup(node->path);
+    if (!nodes || !path) {
+        free(path);
         return error_set(err, ENOMEM, "list the open device nodes");
     }
-    out->nodes[out->count++] = node;
+    nodes[out->count] = *node;
+    nodes[out->count++].path = path;
     return 0;
+}
+
+static void identify(struct node *node)
+{
+    struct stat s;
+    if (fstat(node->fd, &s) != 0)
+        return;
+    node->file = node->of = (struct identity){s.st_dev, s.st_ino};
+    if (S_ISCHR(s.st_mode) || S_ISBLK(s.st_mode))
+        node->of = (struct identity){s.st_rdev, 0};
 }
 
 static int visit_descriptor(int directory, const char *name, residue_visitor *visit, void *data,
@@ -42,7 +61,11 @@ static int visit_descriptor(int directory, const char *name, residue_visitor *vi
     if (length < 0)
         return 0;
     target[length] = 0;
-    return is_device_node(target) ? visit(data, atoi(name), target, err) : 0;
+    if (!is_device_node(target))
+        return 0;
+    struct node node = {.fd = atoi(name), .path = target};
+    identify(&node);
+    return visit(data, &node, err);
 }
 
 int residue_visit(residue_visitor *visit, void *data, struct error *err)
@@ -65,9 +88,17 @@ int residue_visit(residue_visitor *visit, void *data, struct error *err)
     return result;
 }
 
-static int add_descriptor(void *out, int fd, const char *path, struct error *err)
+/* START-END RIGHTS OFFSET MAJOR:MINOR INODE PATH */
+static bool read_mapping(char *line, struct node *node)
 {
-    return add_node(out, (struct node){.fd = fd}, path, err);
+    unsigned major, minor;
+    *node = (struct node){.fd = -1, .path = strchr(line, '/')};
+    if (!node->path || !is_device_node(node->path) ||
+        sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*s %*s %x:%x %" SCNu64, &node->start, &node->end,
+               &major, &minor, &node->file.inode) != 5)
+        return false;
+    node->file.device = makedev(major, minor);
+    return true;
 }
 
 static int find_mappings(struct residue *out, struct error *err)
@@ -78,12 +109,10 @@ static int find_mappings(struct residue *out, struct error *err)
     char text[1024];
     int result = 0;
     while (result == 0 && fgets(text, sizeof text, maps)) {
-        struct node node = {.fd = -1};
+        struct node node;
         text[strcspn(text, "\n")] = 0;
-        char *path = strchr(text, '/');
-        if (path && is_device_node(path) &&
-            sscanf(text, "%" SCNxPTR "-%" SCNxPTR, &node.start, &node.end) == 2)
-            result = add_node(out, node, path, err);
+        if (read_mapping(text, &node))
+            result = add_node(out, &node, err);
     }
     fclose(maps);
     return result;
@@ -92,7 +121,7 @@ static int find_mappings(struct residue *out, struct error *err)
 int residue_find(struct residue *out, struct error *err)
 {
     *out = (struct residue){0};
-    if (residue_visit(add_descriptor, out, err) == 0 && find_mappings(out, err) == 0)
+    if (residue_visit(add_node, out, err) == 0 && find_mappings(out, err) == 0)
         return 0;
     residue_finish(out);
     return -1;

@@ -10,11 +10,22 @@
 
 #include "shim/error.h"
 
+/* Of a file, or of a device. Two that are not known are never the same. */
+struct identity {
+    uint64_t device, inode;
+};
+
+bool identity_same(const struct identity *a, const struct identity *b);
+
 /* One open descriptor or one mapping of a device node. */
 struct node {
     int fd;               /* -1: a mapping */
     uintptr_t start, end; /* of the mapping */
     char *path;           /* owned; as /proc has it */
+    /* That stays, whatever becomes of the name, which is `… (deleted)` once the device has gone. */
+    struct identity file;
+    /* Which device: a node's number, or (a file that stands for one) the file; not of a mapping. */
+    struct identity of;
 };
 
 struct report;

@@ -4,8 +4,6 @@
  * because memory is short. */
 #include "shim/residue_known.h"
 
-#include <sys/stat.h>
-
 #include "shim/config.h"
 #include "shim/log.h"
 #include "shim/node_names.h"
@@ -24,29 +22,6 @@ static uint64_t sort_bit(const char *path)
 {
     int sort = node_name_sort(path, config.device_nodes);
     return sort < 0 ? 0 : UINT64_C(1) << (sort < 63 ? sort : 63);
-}
-
-static uint64_t hash(const char *path)
-{
-    uint64_t value = 0xcbf29ce484222325; /* FNV-1a */
-    while (*path)
-        value = (value ^ (unsigned char)*path++) * 0x100000001b3;
-    return value;
-}
-
-static struct identity identify(int fd)
-{
-    struct stat s;
-    if (fstat(fd, &s) != 0)
-        return (struct identity){0, 0};
-    if (S_ISCHR(s.st_mode) || S_ISBLK(s.st_mode))
-        return (struct identity){s.st_rdev, 0};
-    return (struct identity){s.st_dev, s.st_ino};
-}
-
-bool identity_same(const struct identity *a, const struct identity *b)
-{
-    return a->device == b->device && a->inode == b->inode && (a->device || a->inode);
 }
 
 bool known_device(const struct identity *of)
@@ -70,27 +45,26 @@ static void note_opened(const struct known *known, const char *path)
         devices[num_devices++] = known->of;
 }
 
-struct known *known_find(int fd, const char *path)
+struct known *known_find(const struct node *node)
 {
-    uint64_t wanted = hash(path);
     for (size_t i = 0; i < num_nodes; i++)
-        if (nodes[i].fd == fd && nodes[i].path == wanted)
+        if (nodes[i].fd == node->fd && identity_same(&nodes[i].file, &node->file))
             return &nodes[i];
     return NULL;
 }
 
-static int note_descriptor(void *data, int fd, const char *path, struct error *err)
+static int note_descriptor(void *data, const struct node *node, struct error *err)
 {
     const enum origin *origin = data;
-    struct known *known = known_find(fd, path);
+    struct known *known = known_find(node);
     if (!known) {
         if (num_nodes == MOST_KNOWN)
             return error_set(err, 0, "more than %d device nodes are open", MOST_KNOWN);
         known = &nodes[num_nodes++];
         *known =
-            (struct known){.fd = fd, .origin = *origin, .path = hash(path), .of = identify(fd)};
+            (struct known){.fd = node->fd, .origin = *origin, .file = node->file, .of = node->of};
         if (*origin >= ORIGIN_BESIDE)
-            note_opened(known, path);
+            note_opened(known, node->path);
     }
     known->open = true;
     return 0;

@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
+
+#include "shim/residue.h"
 
 /* What is known of a descriptor. */
 enum origin {
@@ -15,30 +16,22 @@ enum origin {
     ORIGIN_CALL,     /* in such a call, and only the driver ran */
 };
 
-/* Which device it is of; a node's number, or (a file that stands for one) the file. */
-struct identity {
-    uint64_t device, inode;
-};
-
 struct known {
     int fd;
     enum origin origin;
     bool open;     /* at the last look */
     bool suspect;  /* others than drivers may have opened it: their libraries were there */
     bool outlived; /* the drivers had let go of what they do let go, and it was still there */
-    uint64_t path; /* hash of it */
-    struct identity of;
+    struct identity file, of; /* as struct node has them */
 };
-
-bool identity_same(const struct identity *a, const struct identity *b);
 
 /* What is open now and was not known is of this origin. *added: how many that is. */
 bool known_look(enum origin origin, size_t *added);
 /* Of the last that were added: */
 void known_suspect(size_t added);
 void known_alone(size_t added); /* what came beside other threads did not: none ran */
-/* As the last look knows it; NULL for what it does not. */
-struct known *known_find(int fd, const char *path);
+/* As the last look knows it; NULL for what it does not, and for mappings. */
+struct known *known_find(const struct node *node);
 /* Has a driver opened a node of that device; of that sort? */
 bool known_device(const struct identity *of);
 bool known_sort(const char *path);

@@ -17,7 +17,8 @@
 #define MOST_WATCHED 64
 #define LOOK_SHARE 64 /* of the time since the last look, at most this part is spent on looks */
 
-/* All guarded by lock, as is what residue_known.h has. Mappings go by the path of a descriptor. */
+/* All guarded by lock, as is what residue_known.h has. Mappings go by a descriptor of their file.
+ */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned watched;
 static int64_t next_look;  /* of a call that need not be watched; now_ns */
@@ -153,10 +154,10 @@ static enum verdict judge(const struct known *known, const char *path)
     return known->outlived || known->suspect ? VERDICT_UNCLEAR : VERDICT_LIKELY;
 }
 
-/* As the last look knows it. A mapping goes with the descriptors of its path. */
+/* As the last look knows it. A mapping goes with the descriptors of its file. */
 static enum verdict judge_node(const struct node *node)
 {
-    const struct known *known = node->fd >= 0 ? known_find(node->fd, node->path) : NULL;
+    const struct known *known = known_find(node);
     if (known)
         return judge(known, node->path);
     return known_sort(node->path) || config.node_owner == OWNER_DRIVER ? VERDICT_LIKELY
@@ -166,7 +167,7 @@ static enum verdict judge_node(const struct node *node)
 /* Whether it is the driver's own after all, the user may know, but for what was there before. */
 static void refuse_theirs(const struct node *node, struct error *err)
 {
-    const struct known *known = node->fd >= 0 ? known_find(node->fd, node->path) : NULL;
+    const struct known *known = known_find(node);
     bool before = known && known->origin == ORIGIN_BEFORE;
     error_set(err, 0,
               "no OpenCL driver opened it: GL, Vulkan, CUDA, VA-API or the program itself holds "
@@ -259,7 +260,7 @@ static bool is_kept(const struct identity *of, const struct residue *residue)
 {
     for (size_t i = 0; i < residue->count; i++) {
         const struct node *node = &residue->nodes[i];
-        const struct known *known = node->fd >= 0 ? known_find(node->fd, node->path) : NULL;
+        const struct known *known = known_find(node);
         if (known && identity_same(&known->of, of) && judge(known, node->path) == VERDICT_OURS)
             return true;
     }
@@ -268,12 +269,19 @@ static bool is_kept(const struct identity *of, const struct residue *residue)
 
 static bool is_drivers(const struct node *node, const struct residue *residue)
 {
-    const struct known *known = known_find(node->fd, node->path);
+    const struct known *known = known_find(node);
     if (!known)
         return false;
     enum verdict verdict = judge(known, node->path);
     return verdict == VERDICT_OURS ||
            (verdict == VERDICT_LIKELY && known_device(&known->of) && is_kept(&known->of, residue));
+}
+
+/* Between a look at the one and a look at the other the name may have changed; and a file system
+ * may have other numbers for a mapping than for a descriptor. */
+static bool is_same_file(const struct node *a, const struct node *b)
+{
+    return identity_same(&a->file, &b->file) || strcmp(a->path, b->path) == 0;
 }
 
 /* A mapping is the driver's when it alone has the node open. */
@@ -282,7 +290,7 @@ static bool is_drivers_mapping(const struct node *node, const struct residue *re
     bool any = false;
     for (size_t i = 0; i < residue->count; i++) {
         const struct node *other = &residue->nodes[i];
-        if (other->fd < 0 || strcmp(other->path, node->path) != 0)
+        if (other->fd < 0 || !is_same_file(other, node))
             continue;
         if (!is_drivers(other, residue))
             return false;
@@ -310,8 +318,7 @@ void residue_let_go(const struct residue *left)
     pthread_mutex_lock(&lock);
     clean = !left->count && !gave_up;
     for (size_t i = 0; i < left->count; i++) {
-        struct known *known =
-            left->nodes[i].fd >= 0 ? known_find(left->nodes[i].fd, left->nodes[i].path) : NULL;
+        struct known *known = known_find(&left->nodes[i]);
         if (known)
             known->outlived = true;
     }

@@ -3,9 +3,10 @@
 #ifndef SHADOWCL_SHIM_RESIDUE_VISIT_H
 #define SHADOWCL_SHIM_RESIDUE_VISIT_H
 
-#include "shim/error.h"
+#include "shim/residue.h"
 
-typedef int residue_visitor(void *data, int fd, const char *path, struct error *err);
+/* What the node has is borrowed. */
+typedef int residue_visitor(void *data, const struct node *node, struct error *err);
 
 /* Calls `visit` for each descriptor of a device node; allocates nothing (opendir would). */
 int residue_visit(residue_visitor *visit, void *data, struct error *err);

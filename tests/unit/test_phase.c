@@ -310,7 +310,10 @@ static void test_signal_that_the_program_has_taken_stays_its_own(void **state)
 static void test_memory_is_put_over_a_mapping_that_is_used_yet(void **state)
 {
     char *memory = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    struct node node = {-1, (uintptr_t)memory, (uintptr_t)memory + 4096, "/dev/dri/card0"};
+    struct node node = {.fd = -1,
+                        .start = (uintptr_t)memory,
+                        .end = (uintptr_t)memory + 4096,
+                        .path = "/dev/dri/card0"};
     int ends[2];
     assert_ptr_not_equal(memory, MAP_FAILED);
     assert_int_equal(pipe(ends), 0);

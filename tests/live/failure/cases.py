@@ -73,6 +73,30 @@ def other_device_gone(build):
         victim.check("with the first device gone")
 
 
+def gone_while_released(build):
+    """The device goes when the driver is just to let go, which then keeps what is mapped, and the
+    node under another name: it is known by that it is the same file, and taken."""
+    with Machine(build, mapping="shared", **TWO) as machine, Victim(machine, *WISHES) as victim:
+        cycle(machine, victim)
+        node, calls = machine.nodes[0], machine.work / "calls"
+        away = node.with_name("gpu0-away")
+        machine.set_faults(f"hang clReleaseKernel 1\nlog {calls}\n")
+        with ThreadPoolExecutor(1) as pool:
+            suspended = pool.submit(victim.suspend)
+            text = wait_for_calls(calls, lambda text: text.endswith("clReleaseKernel\n"))
+            node.rename(away)
+            away.unlink()
+            machine.set_faults("")
+            suspended.result()
+        expect("clReleaseKernel" in text, f"nothing is released: {text}")
+        expect(not victim.held(node), f"held: {victim.held(node)}")
+        victim.refused("suspended", "resume", object="first GPU")
+        victim.resume("--device", "second GPU")
+        victim.check("on the second device")
+        cycle(machine, victim, node=1)
+        victim.quit()
+
+
 def gone_while_running(build):
     """What was on it can't be had: the suspend is refused. It comes back with its contents."""
     with Machine(build) as machine, Victim(machine, *WISHES) as victim:
@@ -1129,8 +1153,8 @@ def device_too_small_now(build):
 
 # Each is a test of its own for ctest.
 GROUPS = {
-    "gone": (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone, gone_while_running,
-             device_too_small_now),
+    "gone": (many_replugs, gone_for_good, gone_so_elsewhere, other_device_gone,
+             gone_while_released, gone_while_running, device_too_small_now),
     "late": (kernel_past_deadline, call_past_deadline, flush_past_deadline, capture_hangs,
              rebuild_hangs),
     "copies": (copy_up_fails_later, copy_up_fails_behind_the_program, copy_down_fails_later,
