@@ -2,10 +2,10 @@
 /* The program's signal handlers: see handlers.h. */
 #include "shim/handlers.h"
 
-#include <dlfcn.h>
+#include <link.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/auxv.h>
+#include <stdint.h>
 
 struct handlers handlers_keep(void)
 {
@@ -15,14 +15,29 @@ struct handlers handlers_keep(void)
     return kept;
 }
 
-/* A function of the executable is no driver's handler. */
+struct search {
+    uintptr_t address;
+    bool found;
+};
+
+/* The executable comes first, and that alone is looked at. */
+static int look_into(struct dl_phdr_info *info, size_t size, void *data)
+{
+    struct search *search = data;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++)
+        search->found |= info->dlpi_phdr[i].p_type == PT_LOAD &&
+                         search->address - info->dlpi_addr - info->dlpi_phdr[i].p_vaddr <
+                             info->dlpi_phdr[i].p_memsz;
+    return 1;
+}
+
+/* A function of the executable is no driver's handler. (dladdr takes the dynamic loader's lock,
+ * which a thread that was left in a driver may have.) */
 static bool in_executable(void (*function)(int))
 {
-    Dl_info entry, info;
-    if (!dladdr((void *)getauxval(AT_ENTRY), &entry))
-        return false;
-    __extension__ const void *address = (const void *)function;
-    return dladdr(address, &info) && info.dli_fbase == entry.dli_fbase;
+    struct search search = {.address = (uintptr_t)function};
+    dl_iterate_phdr(look_into, &search);
+    return search.found;
 }
 
 void handlers_restore(const struct handlers *kept)

@@ -16,6 +16,7 @@
 #include "shim/gate.h"
 #include "shim/handlers.h"
 #include "shim/icd.h"
+#include "shim/linking.h"
 #include "shim/log.h"
 #include "shim/phase.h"
 #include "shim/redirect.h"
@@ -25,6 +26,7 @@
 #include "shim/start.h"
 #include "shim/wait.h"
 #include "state/query.h"
+#include "shim/watch.h"
 
 #define MOST_PLATFORMS 64
 #define MOST_DOUBLED 10
@@ -72,20 +74,23 @@ static get_platform_ids *find_entry(void *handle)
     return entry == clIcdGetPlatformIDsKHR ? NULL : entry;
 }
 
-static void *open_fresh(const char *path)
+static void *open_fresh(struct library *library)
 {
     KEEP_HANDLERS();
-    return dlmopen(LM_ID_NEWLM, path, RTLD_LAZY | RTLD_LOCAL);
+    return LINKING(library, LINKING_IN,
+                   dlmopen(LM_ID_NEWLM, library->path, RTLD_LAZY | RTLD_LOCAL));
 }
 
 /* Where the last one was. Of other namespaces only one that has stayed can be used, or one that we
  * keep. */
-static void *open_again(const struct library *library)
+static void *open_again(struct library *library)
 {
     if (library->space == LM_ID_BASE)
-        return redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_LOCAL);
-    return dlmopen(library->space, library->path,
-                   RTLD_LAZY | (library->pin ? RTLD_LOCAL : RTLD_NOLOAD));
+        return LINKING(library, LINKING_IN,
+                       redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_LOCAL));
+    return LINKING(library, LINKING_IN,
+                   dlmopen(library->space, library->path,
+                           RTLD_LAZY | (library->pin ? RTLD_LOCAL : RTLD_NOLOAD)));
 }
 
 /* After one that hangs all others are in a namespace that there is no other way back to: a driver
@@ -136,7 +141,7 @@ static void *open_instance(struct library *library)
     if (!handle && !library->stale && !library->hung)
         handle = open_again(library);
     if (!handle && (library->stale || library->hung || !base))
-        handle = open_fresh(library->path);
+        handle = open_fresh(library);
     if (handle && dlinfo(handle, RTLD_DI_LMID, &library->space) != 0)
         library->space = LM_ID_BASE;
     if (handle && library->hung)
@@ -165,7 +170,7 @@ static bool will_stay(const struct library *library)
     return false;
 }
 
-/* Not closed: somebody is in it. */
+/* Not closed: somebody is in it, or in the dynamic loader. */
 static void close_eyes(struct library *library)
 {
     residue_give_up();
@@ -181,7 +186,7 @@ static void close_instance(struct library *library)
     if (!library->handle)
         return;
     atomic_fetch_add(&library->instance, 1);
-    if (atomic_load(&library->left)) {
+    if (atomic_load(&library->left) || linking_is_stuck()) {
         close_eyes(library);
         return;
     }
@@ -204,7 +209,7 @@ static void close_instance(struct library *library)
         dlclose(pinned);
     /* Threads that come meanwhile must not call into what goes. */
     void (*ready)(void) = atomic_exchange(&library->ready_thread, NULL);
-    dlclose(library->handle);
+    LINKING(library, LINKING_OUT, dlclose(library->handle));
     library->handle = NULL;
     void *still = library->space == LM_ID_BASE
                       ? redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_NOLOAD)
@@ -443,6 +448,7 @@ void loader_start(void)
 void loader_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
+    linking_forked();
     /* A driver's threads are the parent's only: the child of a suspended process, which can be
      * resumed on its own (unless its contents are in a file), takes an instance of its own. */
     for (size_t i = 0; i < num_libraries; i++)
@@ -515,10 +521,55 @@ bool loader_come_back(struct library *library, unsigned instance)
     return true;
 }
 
+static int refuse_exhausted(const struct library *library, const char *why, struct error *err)
+{
+    error_object(err, "driver `%s`", library->path);
+    error_set(err, 0,
+              "it stays in memory once loaded, and no further instance of it can be "
+              "had: %s",
+              why);
+    return error_todo(err, "start the program anew, with `shadowcl run` (it makes room for more "
+                           "instances) if it was not");
+}
+
+struct opening {
+    struct library *library;
+    void *handle;
+    char why[300];
+};
+
+static int open_next(void *data)
+{
+    struct opening *opening = data;
+    opening->handle = open_fresh(opening->library);
+    const char *why = opening->handle ? NULL : dlerror();
+    snprintf(opening->why, sizeof opening->why, "%s", why ? why : "no reason given");
+    return 0;
+}
+
+/* An instance that is not used yet; NULL, and err, where there can be none. */
+static void *have_next(struct library *library, struct error *err)
+{
+    struct opening opening = {.library = library};
+    struct phase_place hung;
+    if (linking_refuse(err) != 0)
+        return NULL;
+    phase_run(open_next, &opening, &hung);
+    if (hung.library) {
+        residue_give_up();
+        watch_describe(&hung, err);
+        error_todo(err, "try again once they have come back; see whether the device still works");
+    } else if (!opening.handle) {
+        refuse_exhausted(library, opening.why, err);
+    }
+    return opening.handle;
+}
+
 bool loader_fresh(struct library *library)
 {
+    struct error ignored = {0};
     if (!library->fresh)
-        library->fresh = open_fresh(library->path);
+        library->fresh = have_next(library, &ignored);
     return library->fresh != NULL;
 }
 
@@ -565,45 +616,37 @@ int loader_check_nodes(struct error *err)
     return 0;
 }
 
-static int refuse_exhausted(const struct library *library, struct error *err)
-{
-    const char *why = dlerror();
-    error_object(err, "driver `%s`", library->path);
-    error_set(err, 0,
-              "it stays in memory once loaded, and no further instance of it can be "
-              "had: %s",
-              why ? why : "no reason given");
-    return error_todo(err, "start the program anew, with `shadowcl run` (it makes room for more "
-                           "instances) if it was not");
-}
-
 int loader_prepare(struct error *err)
 {
     /* The gate is open: they may be on their way, and come without a device to begin with. */
     if (!atomic_load_explicit(&started, memory_order_acquire))
         return 0;
+    if (linking_refuse(err) != 0)
+        return -1;
     for (size_t i = 0; i < num_libraries; i++) {
         struct library *library = &libraries[i];
         if (!library->handle || library->fresh)
             continue;
         if (!atomic_load(&library->left) && !(library->had_device && will_stay(library)))
             continue;
-        library->fresh = open_fresh(library->path);
+        library->fresh = have_next(library, err);
         if (!library->fresh)
-            return refuse_exhausted(library, err);
+            return -1;
     }
     return 0;
 }
 
 int loader_spare(struct error *err)
 {
+    if (linking_refuse(err) != 0)
+        return -1;
     for (size_t i = 0; i < num_libraries; i++) {
         struct library *library = &libraries[i];
         if (library->handle || !library->fresh || library->spare)
             continue;
-        library->spare = open_fresh(library->path);
+        library->spare = have_next(library, err);
         if (!library->spare)
-            return refuse_exhausted(library, err);
+            return -1;
     }
     return 0;
 }

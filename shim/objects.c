@@ -224,7 +224,7 @@ int objects_rebuild(struct object *object, struct error *err)
 {
     follow_driver(object);
     IN_DRIVER_AT(((struct phase_place){library_of(object), object, objects_need_program(object),
-                                       bytes_of(object)}));
+                                       bytes_of(object), LINKING_NOT}));
     return name_object(object, rebuild(object, err), err);
 }
 

@@ -28,7 +28,8 @@ _Thread_local struct phase *phase_self __attribute__((tls_model("initial-exec"))
 static struct phase_place place_of(struct phase *phase)
 {
     return (struct phase_place){atomic_load(&phase->library), atomic_load(&phase->object),
-                                atomic_load(&phase->slow), atomic_load(&phase->bytes)};
+                                atomic_load(&phase->slow), atomic_load(&phase->bytes),
+                                (enum phase_linking)atomic_load(&phase->linking)};
 }
 
 struct phase_place phase_enter(struct phase_place place)
@@ -43,6 +44,7 @@ struct phase_place phase_enter(struct phase_place place)
     atomic_store(&self->object, place.object);
     atomic_store(&self->slow, place.slow);
     atomic_store(&self->bytes, place.bytes);
+    atomic_store(&self->linking, place.linking);
     atomic_store(&self->library, place.library);
     return before;
 }
@@ -150,6 +152,12 @@ struct quiet {
     int64_t ns;
 };
 
+/* Not frozen: others need what it may have. */
+static bool is_to_be_left(struct phase *phase)
+{
+    return phase->leaves || atomic_load(&phase->linking) != LINKING_NOT;
+}
+
 /* What it does with locks of ours, or waits for elsewhere, is not the driver's silence. */
 static void look(struct phase *phase, struct quiet *quiet)
 {
@@ -160,7 +168,7 @@ static void look(struct phase *phase, struct quiet *quiet)
     uint32_t beats = atomic_load(&phase->beats);
     uint64_t calls = atomic_load(&phase->calls);
     bool silent = beats == quiet->beats && !atomic_load(&phase->own);
-    if (phase->leaves)
+    if (is_to_be_left(phase))
         silent = silent && (calls & 1) && calls == quiet->calls;
     quiet->ns = silent ? quiet->ns + (slept < LOOK_NS ? slept : LOOK_NS) : 0;
     quiet->beats = beats;
@@ -195,10 +203,10 @@ static bool give_up(struct phase *phase, uint32_t beats, struct phase_place *pla
     return given_up;
 }
 
-/* Unless it has just come back. */
+/* Unless it has just come back, or gone in. */
 static bool leave_there(struct phase *phase, uint64_t calls, struct phase_place *place)
 {
-    if (!atomic_compare_exchange_strong(&phase->calls, &calls, calls | PHASE_LEFT))
+    if (!(calls & 1) || !atomic_compare_exchange_strong(&phase->calls, &calls, calls | PHASE_LEFT))
         return false;
     *place = place_of(phase);
     gate_leave_behind(phase->gate);
@@ -214,8 +222,8 @@ static bool wait_for(struct phase *phase, struct phase_place *place)
         *place = place_of(phase);
         if (!place->library || quiet.ns < (int64_t)phase_patience(place) * 1000000000)
             continue;
-        if (phase->leaves ? leave_there(phase, quiet.calls, place)
-                          : give_up(phase, quiet.beats, place))
+        if (is_to_be_left(phase) ? leave_there(phase, quiet.calls, place)
+                                 : give_up(phase, quiet.beats, place))
             return false;
         quiet.ns = 0; /* to be tried again */
     }
@@ -233,11 +241,14 @@ int phase_run_here(int (*act)(void *data), void *data)
     return result;
 }
 
-/* The thread has its stack and the struct for ever. */
-static void forget_frozen(struct phase *phase, const struct handlers *handlers)
+/* One that is frozen has its stack and the struct for ever. */
+static void forget(struct phase *phase, const struct handlers *handlers)
 {
-    gate_forget(phase->gate);
     handlers_restore(handlers);
+    if (atomic_load(&phase->calls) & PHASE_LEFT)
+        phase_settle(phase, NULL);
+    else
+        gate_forget(phase->gate);
 }
 
 /* *phase: one that was given up; NULL: none was. */
@@ -273,11 +284,11 @@ static int run_watched(const struct phase *like, struct phase_place *hung, struc
 int phase_run(int (*act)(void *data), void *data, struct phase_place *hung)
 {
     const struct phase like = {.act = act, .data = data};
-    struct phase *frozen;
+    struct phase *given_up;
     struct handlers handlers = handlers_keep();
-    int result = run_watched(&like, hung, &frozen);
-    if (frozen)
-        forget_frozen(frozen, &handlers);
+    int result = run_watched(&like, hung, &given_up);
+    if (given_up)
+        forget(given_up, &handlers);
     return result;
 }
 

@@ -3,8 +3,8 @@
  * stops that thread only. Who waits for it looks for signs of life; without any for so long as a
  * driver may take for a call (SHADOWCL_CALL_PATIENCE), its end is no longer waited for. An instance
  * of the driver that is given up has the thread frozen in it (shim/freeze.h). One that the program
- * goes on using must have its locks back when the call ends after all: the thread is left there,
- * and goes no further than to the end of that call (CALL). */
+ * goes on using must have its locks back when the call ends after all, as must the dynamic loader:
+ * the thread is left there, and goes no further than to the end of that call (CALL). */
 #ifndef SHADOWCL_SHIM_PHASE_H
 #define SHADOWCL_SHIM_PHASE_H
 
@@ -21,6 +21,13 @@ struct gate_thread;
 struct library;
 struct object;
 
+/* With the dynamic loader's lock held, in code of the library's. */
+enum phase_linking {
+    LINKING_NOT,
+    LINKING_IN,  /* its constructors, in dlopen */
+    LINKING_OUT, /* its destructors, in dlclose */
+};
+
 /* Where the thread is: in calls of a driver, or in our own code (no library). */
 struct phase_place {
     struct library *library;
@@ -28,6 +35,7 @@ struct phase_place {
     const struct object *object;
     bool slow;      /* programs are built */
     uint64_t bytes; /* that one call may copy */
+    enum phase_linking linking;
 };
 
 /* What a thread that was left gives back to the driver when it has come out of its call after all:
@@ -51,6 +59,7 @@ struct phase {
     const struct object *_Atomic object;
     atomic_bool slow;
     _Atomic uint64_t bytes;
+    _Atomic int linking;    /* enum phase_linking */
     _Atomic uint32_t own;   /* > 0: holds locks of ours, so many deep: not to be frozen */
     _Atomic uint32_t frost; /* enum frost, of shim/freeze.c */
     _Atomic uint32_t ended;
@@ -139,11 +148,11 @@ void phase_leave(const struct phase_place *before);
 
 /* Until the scope's end, calls of this library are made: the thread may be frozen in them. */
 #define IN_DRIVER(library, object, slow)                                                           \
-    IN_DRIVER_AT(((struct phase_place){library, object, slow, 0}))
+    IN_DRIVER_AT(((struct phase_place){library, object, slow, 0, LINKING_NOT}))
 
 /* The same, with calls that may copy so many bytes each before they return. */
 #define IN_DRIVER_COPYING(library, object, bytes)                                                  \
-    IN_DRIVER_AT(((struct phase_place){library, object, false, bytes}))
+    IN_DRIVER_AT(((struct phase_place){library, object, false, bytes, LINKING_NOT}))
 
 #define IN_DRIVER_AT(place)                                                                        \
     __attribute__((cleanup(phase_leave), unused)) const struct phase_place place_before =          \

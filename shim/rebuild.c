@@ -8,6 +8,7 @@
 #include "shim/gate.h"
 #include "shim/handlers.h"
 #include "shim/lazy.h"
+#include "shim/linking.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
 #include "shim/placement.h"
@@ -139,6 +140,8 @@ int rebuild_all(const struct rebuild_wish *wish, struct object *const *objects, 
 {
     struct rebuild r = {wish, objects, count, report, err, false, NULL, {0}};
     bool hung;
+    if (linking_refuse(err) != 0)
+        return -1;
     int result = watched(bring_back, &r, &hung, err);
     free(r.made);
     if (result == 0)

@@ -2,6 +2,7 @@
 /* Letting the drivers go: see release.h. */
 #include "shim/release.h"
 
+#include "shim/linking.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
 #include "shim/residue_take.h"
@@ -35,8 +36,9 @@ bool release_all(struct object *const *objects, size_t count, struct report *rep
             break;
         any = true;
         stream_abandon();
-        report_warn(report, "%s: %s, when it was to let go: it was abandoned", err.object,
-                    err.reason);
+        report_warn(
+            report, "%s: %s, when it was to let go: it was abandoned%s", err.object, err.reason,
+            linking_is_stuck() ? "; the program can't be resumed until they have come back" : "");
     }
     return any;
 }

@@ -2,6 +2,7 @@
 /* Giving up a driver that hangs: see watch.h. */
 #include "shim/watch.h"
 
+#include "shim/linking.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
 #include "shim/phase.h"
@@ -24,8 +25,13 @@ void watch_describe(const struct phase_place *place, struct error *err)
         object_describe(place->object, err->object, sizeof err->object);
     else
         error_object(err, "driver `%s`", loader_path(place->library));
-    error_set(err, 0, "the driver `%s` has not come back from a call in %lu s",
-              loader_path(place->library), phase_patience(place));
+    const char *path = loader_path(place->library);
+    unsigned long patience = phase_patience(place);
+    if (place->linking == LINKING_NOT)
+        error_set(err, 0, "the driver `%s` has not come back from a call in %lu s", path, patience);
+    else
+        error_set(err, 0, "the driver `%s` %s in %lu s", path, linking_describe(place->linking),
+                  patience);
 }
 
 static bool is_among(const struct phase_place *places, unsigned count, const struct library *one)
@@ -43,6 +49,9 @@ int watch_give_up(const struct phase_place *places, unsigned count, struct error
     for (unsigned i = 0; i < count; i++)
         if (!is_among(places, i, places[i].library))
             abandon(&places[i]);
+    if (linking_is_stuck())
+        return error_todo(err, "no driver can be loaded until they have come back: then try again; "
+                               "see whether the device still works");
     return error_todo(err, "try again: the next instance of the driver is a fresh one; see whether "
                            "the device still works");
 }

@@ -322,12 +322,17 @@ static void spin(void)
     } while (now.tv_sec - start.tv_sec < HANG_SECONDS);
 }
 
+static void hang_while_told(const char *name)
+{
+    for (int i = 0; i < HANG_SECONDS * 200 && told_to_hang(name); i++)
+        sleep_microseconds(5000);
+}
+
 static void hang(const struct rule *rule)
 {
     if (rule->action == SPIN)
         spin();
-    for (int i = 0; i < HANG_SECONDS * 200 && told_to_hang(rule->name); i++)
-        sleep_microseconds(5000);
+    hang_while_told(rule->name);
 }
 
 cl_int faults_apply(const char *name)
@@ -352,6 +357,31 @@ cl_int faults_apply(const char *name)
     if (*doom.notice.name)
         contexts_notify(doom.notice.name);
     return err;
+}
+
+void faults_stand(const char *name)
+{
+    bool found = false;
+    if (!path)
+        return;
+    pthread_mutex_lock(&lock);
+    refresh();
+    for (unsigned i = 0; i < num_rules; i++) {
+        struct rule *rule = &rules[i];
+        if (rule->action != HANG || strcmp(rule->name, name) != 0 || rule->count == 0)
+            continue;
+        found |= --rule->count == 0;
+        save_counts();
+    }
+    pthread_mutex_unlock(&lock);
+    if (found)
+        hang_while_told(name);
+}
+
+__attribute__((constructor)) static void stand_at_once(void)
+{
+    faults_start();
+    faults_stand("constructor");
 }
 
 /* Is there such a line in the file? *value: what it says. */

@@ -30,6 +30,7 @@ static int start(void)
 
 __attribute__((destructor)) static void stop(void)
 {
+    faults_stand("destructor");
     stall_stop();
     nodes_settle();
     landing_close(&dispatch);

@@ -482,6 +482,38 @@ static void test_left_thread_is_not_at_the_gate(void **state)
     wait_for_gifts(1);
 }
 
+static int say_when_let_back(void)
+{
+    int result = call_back_when(&let_back);
+    atomic_fetch_add(&given_back, 1);
+    return result;
+}
+
+static int hang_in_constructors(void *unused)
+{
+    IN_DRIVER_AT(((struct phase_place){LIBRARY, NULL, false, 0, LINKING_IN}));
+    CALL(say_when_let_back());
+    atomic_fetch_add(&after, 1);
+    return RESULT;
+}
+
+/* Where all others are frozen: the dynamic loader's lock must come back. */
+static void test_thread_in_constructors_is_left(void **state)
+{
+    struct phase_place hung;
+    atomic_store(&let_back, 0);
+    atomic_store(&given_back, 0);
+    atomic_store(&after, 0);
+    assert_int_equal(phase_run(hang_in_constructors, NULL, &hung), -1);
+    assert_ptr_equal(hung.library, LIBRARY);
+    assert_int_equal(hung.linking, LINKING_IN);
+    assert_int_equal(gate_lent_thread(), 0);
+    atomic_store(&let_back, 1);
+    wait_for_gifts(1);
+    pause_ms(100);
+    assert_int_equal(atomic_load(&after), 0);
+}
+
 static void test_only_calls_are_left(void **state)
 {
     expect_not_left(sleep_in_driver);
@@ -605,6 +637,7 @@ int main(void)
 #endif
         cmocka_unit_test(test_left_thread_goes_no_further),
         cmocka_unit_test(test_left_thread_is_not_at_the_gate),
+        cmocka_unit_test(test_thread_in_constructors_is_left),
         cmocka_unit_test(test_only_calls_are_left),
         cmocka_unit_test(test_many_short_calls_are_not_left),
         cmocka_unit_test(test_what_must_not_be_done_by_halves_is_waited_for),

@@ -554,27 +554,29 @@ REBUILDS = ("load", "clGetDeviceIDs", "clCreateContext", "clCreateBuffer", "clBu
             "clEnqueueWriteBuffer", "clGetEventInfo", "clReleaseCommandQueue")
 
 
-def suspend_stuck(machine, victim, fault):
+def suspend_stuck(machine, victim, fault, what="a call in 2 s", stays=False):
     """A call never comes back when the driver is let go: the suspend is done all the same, and the
     device can be unplugged."""
     machine.set_faults(fault)
     start = time.monotonic()
     answer = victim.suspend()
     expect(time.monotonic() - start < 50, f"{fault}: the call was waited for")
-    expect("has not come back from a call in 2 s" in " ".join(answer["warnings"]),
+    expect(f"has not come back from {what}" in " ".join(answer["warnings"]),
            f"{fault}: no warning: {answer}")
     expect(not victim.held(machine.nodes[0]), f"{fault}: held: {victim.held(machine.nodes[0])}")
-    machine.set_faults("")
+    if not stays:
+        machine.set_faults("")
 
 
-def resume_stuck(machine, victim, fault):
+def resume_stuck(machine, victim, fault, what="a call", stays=False):
     """A call never comes back when all is made again: it stays suspended, and holds nothing."""
     machine.set_faults(fault)
     start = time.monotonic()
-    victim.refused("suspended", "resume", reason="has not come back from a call")
+    victim.refused("suspended", "resume", reason=f"has not come back from {what}")
     expect(time.monotonic() - start < 50, f"{fault}: the call was waited for")
     expect(not victim.held(machine.nodes[0]), f"{fault}: held: {victim.held(machine.nodes[0])}")
-    machine.set_faults("")
+    if not stays:
+        machine.set_faults("")
 
 
 def come_back(machine, victim, when):
@@ -701,6 +703,77 @@ def rebuild_never_returns(build):
             come_back(machine, victim, f"{call} had not come back")
             cycle(machine, victim)
             victim.quit()
+
+
+def is_in_it_yet(machine, victim, state, verb, *words):
+    """At once: nothing can be loaded now."""
+    start = time.monotonic()
+    victim.refused(state, verb, *words, object=str(machine.driver.name), reason="is in it yet")
+    expect(time.monotonic() - start < 2, f"{verb}: it is not refused at once")
+
+
+def come_back_at_last(machine, victim, when):
+    """The load or unload is about to come back."""
+    end = time.monotonic() + 20
+    machine.set_faults("")
+    while True:
+        code, answer = machine.shadowcl("resume", victim.pid)
+        if code == 0:
+            break
+        expect("is in it yet" in answer["error"]["reason"], answer)
+        expect(time.monotonic() < end, "what was let go has not come back")
+        time.sleep(0.05)
+    expect(machine.canary_lives(machine.nodes[0]), "the canary of the device is dead")
+    victim.check(when)
+
+
+def constructors_never_return(build):
+    """They have the dynamic loader's lock: the resume is given up, and can be tried again once they
+    have come back."""
+    with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
+            Victim(machine, *WISHES) as victim:
+        victim.suspend()
+        resume_stuck(machine, victim, "hang constructor 1\n",
+                     "its constructors, in `dlopen`, in 2 s", stays=True)
+        for verb, words in (("resume", ()), ("check", ("--device", "0"))):
+            is_in_it_yet(machine, victim, "suspended", verb, *words)
+        machine.swap(machine.nodes[0])
+        come_back_at_last(machine, victim, "the constructors have come back")
+        cycle(machine, victim)
+        victim.quit()
+
+
+def constructors_of_the_next_never_return(build):
+    """Of the instance for the resume, which is had before anything is let go: the program runs on."""
+    with Machine(build, variant="nodelete", mapping="copy", environment=IMPATIENT) as machine, \
+            Victim(machine, *WISHES) as victim:
+        machine.set_faults("hang constructor 1\n")
+        start = time.monotonic()
+        victim.refused("running", "suspend", reason="its constructors, in `dlopen`, in 2 s")
+        expect(time.monotonic() - start < 50, "the constructors were waited for")
+        # (Its driver would load kernels for a check, and wait.)
+        for verb, words in (("suspend", ()), ("save", (machine.work / "image",))):
+            is_in_it_yet(machine, victim, "running", verb, *words)
+        machine.set_faults("")
+        suspend_at_last(victim)
+        expect(not victim.held(machine.nodes[0]), f"held: {victim.held(machine.nodes[0])}")
+        come_back(machine, victim, "the constructors have come back")
+        cycle(machine, victim)
+        victim.quit()
+
+
+def destructors_never_return(build):
+    """All had been let go by then: the suspend is done, and nothing is held. A driver can be loaded
+    once they have come back."""
+    with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
+            Victim(machine, *WISHES) as victim:
+        suspend_stuck(machine, victim, "hang destructor 1\n",
+                      "its destructors, in `dlclose`, in 2 s", stays=True)
+        is_in_it_yet(machine, victim, "suspended", "resume")
+        machine.swap(machine.nodes[0])
+        come_back_at_last(machine, victim, "the destructors have come back")
+        cycle(machine, victim)
+        victim.quit()
 
 
 def never_returns_and_never_sleeps(build):
@@ -1168,6 +1241,8 @@ GROUPS = {
     "capture-stuck": (drain_never_returns, capture_never_returns, copy_to_a_file_never_returns),
     "copies-stuck": (copy_beforehand_never_returns, copy_behind_the_program_never_returns),
     "builds-stuck": (trial_build_never_returns, comparison_never_returns),
+    "loads-stuck": (constructors_never_return, constructors_of_the_next_never_return,
+                    destructors_never_return),
     "stuck": (never_returns_and_never_sleeps, never_returns_again_and_again,
               many_cycles_after_a_hang, move_never_returns),
     "drivers": (driver_missing, driver_does_not_start, driver_keeps_device,

@@ -116,6 +116,10 @@ REFUSED = {
         "has not come back from a call": (CASES, "has not come back from a call")},
     "a driver of which a call does not come back before": {
         "has not come back from a call": (CASES, "has not come back from a call")},
+    "a driver that does not come back from": {
+        "its constructors, in": (CASES, "its constructors, in `dlopen`, in 2 s"),
+        "its destructors, in": (CASES, "its destructors, in `dlclose`, in 2 s"),
+        "is in it yet": (CASES, 'reason="is in it yet"')},
     "a driver that stays loaded": {
         "no further instance": (RELEASE, "no further instance of it can be had")},
     "too little memory": {
