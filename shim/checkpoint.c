@@ -161,8 +161,8 @@ static int undo_release(struct object *const *objects, size_t count, struct erro
 static int list_all(struct object ***objects, size_t *count, struct error *err)
 {
     *count = 0;
-    object_reap();
-    /* Also those that a thread is just dropping: they have something of the driver's, too. */
+    /* Also those that have been dropped since the gate is closed, or are just being: they have
+     * something of the driver's, too, which it gets back with all the rest. */
     *objects = object_list(true, count);
     if (*objects)
         return 0;

@@ -25,8 +25,8 @@
 #include "shim/skipped.h"
 #include "shim/start.h"
 #include "shim/wait.h"
-#include "state/query.h"
 #include "shim/watch.h"
+#include "state/query.h"
 
 #define MOST_PLATFORMS 64
 #define MOST_DOUBLED 10

@@ -270,7 +270,6 @@ static int check_closed(void *data)
 {
     const struct comparison *c = data;
     size_t count = 0;
-    object_reap();
     struct object **objects = object_list(false, &count);
     if (!objects)
         return error_set(c->err, 0, "no memory for the list of objects");

@@ -17,7 +17,6 @@
 static int look_at_objects(struct findings *findings, struct error *err)
 {
     size_t count = 0;
-    object_reap();
     struct object **objects = object_list(true, &count);
     if (!objects)
         return error_set(err, 0, "no memory for the list of objects");

@@ -282,10 +282,18 @@ static void destroy_whole(struct object *object)
     destroy(object);
 }
 
+/* The thread passes the closed gate, but the program stands still: a driver that does not come back
+ * must not keep it so. */
+static bool is_to_wait(void)
+{
+    return __builtin_expect(phase_self != NULL, 0) && phase_self->leaves &&
+           (atomic_load(&gate_state) & GATE_CLOSED);
+}
+
 void object_end(struct object *object)
 {
     atomic_store_explicit(&object->kind, KIND_DYING, memory_order_release);
-    if (gate_try_enter("the release of an object")) {
+    if (!is_to_wait() && gate_try_enter("the release of an object")) {
         if (__builtin_expect(phase_self != NULL, 0))
             destroy_whole(object);
         else
@@ -308,7 +316,7 @@ void object_reap(void)
     while ((object = atomic_exchange(&dying, NULL)))
         while (object) {
             struct object *next = object->next;
-            destroy_whole(object);
+            destroy(object);
             object = next;
         }
 }
@@ -320,7 +328,7 @@ bool object_any_dying(void)
 
 void object_reap_late(void)
 {
-    if (!atomic_load(&dying) || !gate_try_enter("the release of objects"))
+    if (!atomic_load(&dying) || is_to_wait() || !gate_try_enter("the release of objects"))
         return;
     object_reap();
     gate_leave();

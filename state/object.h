@@ -140,9 +140,9 @@ static inline bool object_alive(const struct object *object, uint32_t generation
 bool object_hold_alive(struct object *object, uint32_t generation);
 
 /* Destroys those whose last hold was dropped while the gate was closed. The caller either is inside
- * the gate or has closed it. */
+ * the gate, or has closed it and has no driver: one that does not come back is waited for. */
 void object_reap(void);
-/* The same once the gate is open again, for those dropped since object_reap: never waits. */
+/* The same once the gate is open again; never waits for that. */
 void object_reap_late(void);
 bool object_any_dying(void);
 

@@ -776,6 +776,32 @@ def destructors_never_return(build):
         victim.quit()
 
 
+def dropped_and_never_released(build):
+    """The program drops a buffer, and a queue that has a command yet, while the gate is closed: the
+    driver gets them back with all the others, and is given up there."""
+    for call in ("clReleaseMemObject", "clReleaseCommandQueue"):
+        with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
+                Victim(machine, *WISHES) as victim:
+            cycle(machine, victim)
+            machine.set_faults("stall 1\n")
+            victim.do("spare")
+            with ThreadPoolExecutor(1) as pool:
+                suspended = pool.submit(suspend_stuck, machine, victim, f"stall 1\nhang {call} 1\n")
+                wait_for_state(victim, "draining")
+                victim.do("drop")
+                machine.set_faults(f"hang {call} 1\n")
+                suspended.result()
+            come_back(machine, victim, f"{call} had not come back")
+            cycle(machine, victim)
+            victim.quit()
+
+
+def wait_for_state(victim, state):
+    end = time.monotonic() + 20
+    while (seen := victim.state()) != state:
+        expect(time.monotonic() < end, f"the state is {seen}, not {state}")
+
+
 def never_returns_and_never_sleeps(build):
     """It is in the allocator most of the time, whose lock must not be frozen with it."""
     for call, verb in (("clReleaseMemObject", "suspend"), ("clCreateBuffer", "resume")):
@@ -1243,6 +1269,7 @@ GROUPS = {
     "builds-stuck": (trial_build_never_returns, comparison_never_returns),
     "loads-stuck": (constructors_never_return, constructors_of_the_next_never_return,
                     destructors_never_return),
+    "drops-stuck": (dropped_and_never_released,),
     "stuck": (never_returns_and_never_sleeps, never_returns_again_and_again,
               many_cycles_after_a_hang, move_never_returns),
     "drivers": (driver_missing, driver_does_not_start, driver_keeps_device,

@@ -2,11 +2,12 @@
 /* Does on its standard input's word what an OpenCL program does: `step` computes, `check` compares
  * all that the device holds, `fromtype` makes a context by type, `together` one of all the
  * platform's devices, `apart` tries to where they live with several drivers, `load` a program from
- * a binary, `start` leaves a kernel running, `join` waits for it, `hold` opens the other file,
- * `map` maps it and closes it, `peek` looks whether it is still there, `letgo` ends that, `queues`
- * makes very many and releases them, `reuse` closes all descriptors and opens the other file many
- * times, `files` looks whether it still is, and empty, `fork` makes a child, which waits at the
- * gate, `reach` uses what the device said that it has, `overreach` does so where that is not there,
+ * a binary, `start` leaves a kernel running, `join` waits for it, `spare` makes a buffer and a
+ * queue with a kernel, `drop` releases these two, `hold` opens the other file, `map` maps it and
+ * closes it, `peek` looks whether it is still there, `letgo` ends that, `queues` makes very many
+ * and releases them, `reuse` closes all descriptors and opens the other file many times, `files`
+ * looks whether it still is, and empty, `fork` makes a child, which waits at the gate, `reach` uses
+ * what the device said that it has, `overreach` does so where that is not there,
  * `quit`. Each is answered with `ok`, or with what is
  * wrong. A chain of commands always waits for an unset event.
  *
@@ -209,6 +210,26 @@ static void start(struct victim *v)
     need(clFlush(v->first), "clFlush");
 }
 
+/* A buffer, and a queue with a kernel. */
+static void make_spare(struct victim *v)
+{
+    cl_int err;
+    const int nothing = 0;
+    v->spare = clCreateBuffer(v->context, 0, COUNT * sizeof(int), NULL, &err);
+    need(err, "clCreateBuffer");
+    v->spare_queue = clCreateCommandQueue(v->context, v->device, 0, &err);
+    need(err, "clCreateCommandQueue");
+    need(clSetKernelArg(v->add, 1, sizeof nothing, &nothing), "clSetKernelArg");
+    launch(v, v->spare_queue, v->add, COUNT, NULL, &v->spare_event);
+    need(clFlush(v->spare_queue), "clFlush");
+}
+
+static void drop_spare(struct victim *v)
+{
+    need(clReleaseMemObject(v->spare), "clReleaseMemObject");
+    need(clReleaseCommandQueue(v->spare_queue), "clReleaseCommandQueue");
+}
+
 /* One of all the platform's devices, by their type; each that it has can be used. */
 static void make_from_type(void)
 {
@@ -401,6 +422,10 @@ static void obey(struct victim *v, const char *word)
         find(v->wishes.later && victim_load(v, v->wishes.later), "there is no binary");
     else if (!strcmp(word, "start"))
         start(v);
+    else if (!strcmp(word, "spare"))
+        make_spare(v);
+    else if (!strcmp(word, "drop"))
+        drop_spare(v);
     else if (!strcmp(word, "hold") || !strcmp(word, "map"))
         use_other(!strcmp(word, "hold"));
     else if (!strcmp(word, "peek"))

@@ -48,6 +48,11 @@ struct victim {
     cl_kernel add, scale, look, twice;
     int *pointer; /* to what is mapped of `mapped`: its second half */
     struct ended ended;
+    /* Made at the word `spare`, and released at `drop`; the event, of a command in that queue, is
+     * kept. */
+    cl_mem spare;
+    cl_command_queue spare_queue;
+    cl_event spare_event;
     /* Waited for by a kernel on the third queue, and so by a read on the second. */
     cl_event gun, shot;
     int *late; /* what that read gives */
