@@ -6,14 +6,18 @@
 #include <string.h>
 
 #include "shim/ahead.h"
+#include "shim/beside.h"
 #include "shim/compatible.h"
 #include "shim/compatible_image.h"
+#include "shim/config.h"
 #include "shim/gate.h"
+#include "shim/handlers.h"
 #include "shim/leave.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
 #include "shim/phase.h"
 #include "shim/reap.h"
+#include "shim/residue_take.h"
 #include "shim/trial.h"
 #include "state/context.h"
 
@@ -62,6 +66,53 @@ static void enumerate_all(void)
     for (cl_uint i = 0; i < count; i++)
         if (platforms[i]->object.real)
             loader_enumerate(platforms[i]);
+}
+
+/* The first of those whose devices are not known; NULL: there is none. */
+static const struct platform *find_unknown(void)
+{
+    cl_uint count;
+    struct platform **platforms = loader_platforms(&count);
+    for (cl_uint i = 0; i < count; i++)
+        if (platforms[i]->object.real && !atomic_load(&platforms[i]->enumerated))
+            return platforms[i];
+    return NULL;
+}
+
+static atomic_bool asking; /* a driver is being asked for its devices */
+
+/* Inside the gate: a driver that does not answer holds up no more than if the program had asked. */
+static void ask_all(void)
+{
+    sigset_t before;
+    KEEP_HANDLERS();
+    node_let_signals_in(&before);
+    if (gate_try_enter("clGetDeviceIDs")) {
+        enumerate_all();
+        gate_leave();
+    }
+    atomic_store(&asking, false);
+}
+
+/* For the first time: while the program runs. */
+static int enumerate_beforehand(struct error *err)
+{
+    const struct platform *platform = find_unknown();
+    if (!platform || (!atomic_exchange(&asking, true) && beside_run(ask_all)))
+        return 0;
+    if (!(platform = find_unknown()))
+        return 0;
+    const char *path = loader_path(platform->object.driver->library);
+    error_object(err, "driver `%s`", path);
+    error_set(err, 0, "the driver `%s` has not come back with its list of devices in %lu s", path,
+              config.call_patience);
+    return error_todo(err, "the program runs on: once the call has come back, try again; see "
+                           "whether the device still works");
+}
+
+void placement_forked(void)
+{
+    atomic_store(&asking, false);
 }
 
 /* One SPEC for each device in use, in order; one SPEC alone will do for one device. */
@@ -285,9 +336,10 @@ int placement_compare(int64_t deadline, const char *specs, bool strict, struct t
     const struct leave_job job = {
         .act = check_closed, .data = &comparison, .clean = image_target_leave};
     bool left;
-    if (leave_refuse(err) != 0)
+    int64_t start = now_ns();
+    if (leave_refuse(err) != 0 || enumerate_beforehand(err) != 0)
         return -1;
-    if (gate_close(deadline, err) != 0) {
+    if (gate_close(deadline + now_ns() - start, err) != 0) {
         reap_late();
         return -1;
     }

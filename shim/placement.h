@@ -35,4 +35,6 @@ int placement_check(int64_t deadline, const char *specs, bool strict, bool keep,
 int placement_survey(const char *specs, bool strict, struct object *const *objects, size_t count,
                      struct findings *findings, struct report *report, struct error *err);
 
+void placement_forked(void);
+
 #endif

@@ -21,6 +21,7 @@
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/owner.h"
+#include "shim/placement.h"
 #include "shim/precopy.h"
 #include "shim/residue.h"
 #include "shim/store.h"
@@ -81,6 +82,7 @@ static void after_fork(void)
     residue_forked();
     thread_forked();
     leave_forked();
+    placement_forked();
     platform_reset();
     svm_forked();
     recipe_forked();

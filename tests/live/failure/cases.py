@@ -802,6 +802,28 @@ def wait_for_state(victim, state):
         expect(time.monotonic() < end, f"the state is {seen}, not {state}")
 
 
+def first_list_never_returns(build):
+    """Of a driver's devices, of which the program has never asked: it runs on, and is suspended once
+    the call has come back."""
+    with Machine(build, drivers="libpocl.so.2", environment=IMPATIENT) as machine:
+        machine.environment["SHADOWCL_DRIVERS"] += f":{machine.driver}"
+        machine.environment["OCL_ICD_PLATFORM_SORT"] = "none"  # else each is asked for its devices
+        machine.environment["SHADOWCL_TEST_DEVICE"] = str(machine.nodes[0])
+        with Victim(machine, *WISHES) as victim:
+            for verb in ("check", "prepare", "move"):
+                machine.set_faults("hang clGetDeviceIDs 1\n")
+                start = time.monotonic()
+                victim.refused("running", verb, "--device", "1:0",
+                               object=str(machine.driver.name), reason="its list of devices")
+                expect(time.monotonic() - start < 50, f"{verb}: the call was waited for")
+                victim.check(f"{verb}: while the list is not there")
+            victim.refused("running", "suspend", "--deadline", "1", reason="clGetDeviceIDs")
+            machine.set_faults("")
+            victim.check("the list has come")
+            cycle_of_driver(victim)
+            victim.quit()
+
+
 def never_returns_and_never_sleeps(build):
     """It is in the allocator most of the time, whose lock must not be frozen with it."""
     for call, verb in (("clReleaseMemObject", "suspend"), ("clCreateBuffer", "resume")):
@@ -1269,7 +1291,7 @@ GROUPS = {
     "builds-stuck": (trial_build_never_returns, comparison_never_returns),
     "loads-stuck": (constructors_never_return, constructors_of_the_next_never_return,
                     destructors_never_return),
-    "drops-stuck": (dropped_and_never_released,),
+    "drops-stuck": (dropped_and_never_released, first_list_never_returns),
     "stuck": (never_returns_and_never_sleeps, never_returns_again_and_again,
               many_cycles_after_a_hang, move_never_returns),
     "drivers": (driver_missing, driver_does_not_start, driver_keeps_device,

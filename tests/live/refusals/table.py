@@ -119,7 +119,8 @@ REFUSED = {
     "a driver that does not come back from": {
         "its constructors, in": (CASES, "its constructors, in `dlopen`, in 2 s"),
         "its destructors, in": (CASES, "its destructors, in `dlclose`, in 2 s"),
-        "is in it yet": (CASES, 'reason="is in it yet"')},
+        "is in it yet": (CASES, 'reason="is in it yet"'),
+        "its list of devices": (CASES, "its list of devices")},
     "a driver that stays loaded": {
         "no further instance": (RELEASE, "no further instance of it can be had")},
     "too little memory": {
