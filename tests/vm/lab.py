@@ -15,6 +15,7 @@ from qmp import Timeout
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 HOME = "/opt/shadowcl"  # in the guest
+TEST_DRIVER = f"{HOME}/lib/testdriver/libshadowcl-testdriver.so"
 MIB = 1 << 20
 WARM_CACHE = "/var/cache/pocl"  # the kernels that are built
 # Everybody in the guest sees the device by way of the test driver and nothing else.
@@ -73,8 +74,7 @@ class Lab:
     def programs(self):
         """What goes into the guest, by path in its /opt/shadowcl; without debug information."""
         if self.tree is None:
-            self.tree = {"vendors/testdriver.icd":
-                         f"{HOME}/lib/testdriver/libshadowcl-testdriver.so\n".encode()}
+            self.tree = {"vendors/testdriver.icd": f"{TEST_DRIVER}\n".encode()}
             paths = [f"{self.build}/bin/{name}" for name in
                      ("shadowcl", "shadowcl-agent", "refusals-holder")]
             paths += glob.glob(f"{self.build}/bin/sample-*") + glob.glob(f"{self.build}/lib/**/*.so*", recursive=True)

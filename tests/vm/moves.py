@@ -2,11 +2,12 @@
 """Moves that go well."""
 import os
 
-from lab import MIB, last_step
+from lab import ENVIRONMENT, MIB, TEST_DRIVER, last_step
 from machine import CANARY, load_uri
 from move import FILTER, HEAT, NBODY, Move, wait_step_or_end
 
 LONG_HEAT = ["sample-heat", "--steps", "12000"]
+POCL = "Portable Computing Language:0"
 
 
 def one_move(lab):
@@ -66,20 +67,29 @@ def there_and_back(lab):
 
 
 def meanwhile(lab):
-    """While the machine's memory travels the program goes on, on a device inside the guest."""
+    """While the machine's memory travels the program goes on, on pocl inside the guest."""
     lab.reference(*LONG_HEAT)
-    names = {"SHADOWCL_TEST_DEVICE": "/dev/shm/inside", "SHADOWCL_TEST_NAME": "passed through:inside"}
     with Move(lab) as move:
-        move.here.guest.run("truncate", "-s", "64M", "/dev/shm/inside")
-        pid = move.start("heat", LONG_HEAT, steps=100, env=names)
-        process = move.begin("--timeout", "120", "--meanwhile", "inside", "--bandwidth", "80M")
+        guest = move.here.guest
+        guest.put("/tmp/vendors/a-testdriver.icd", f"{TEST_DRIVER}\n".encode())  # the first of two
+        guest.run("cp", "/etc/OpenCL/vendors/pocl.icd", "/tmp/vendors/")
+        pid = move.start("heat", LONG_HEAT, steps=100, env={"SHADOWCL_DRIVERS": "/tmp/vendors"})
+        assert POCL not in devices(guest), devices(guest)
+        process = move.begin("--timeout", "120", "--meanwhile", POCL, "--bandwidth", "80M")
         move.wait_seen(move.here.relay, "migrate", process)
-        before = last_step(move.here.guest, "/tmp/heat")
-        wait_step_or_end(move.here.guest, "heat", pid, before + 20, 60)
+        assert POCL in devices(guest), devices(guest)
+        before = last_step(guest, "/tmp/heat")
+        wait_step_or_end(guest, "heat", pid, before + 20, 60)
         assert move.here.status() == "running", "the machine had moved before the program went on"
         move.moved(move.end(process))
         assert move.bar.touched() > 0, "it was not resumed on the new device"
+        assert POCL not in devices(move.here.guest), devices(move.here.guest)
         move.finish()
+
+
+def devices(guest):
+    """What the programs run on."""
+    return guest.run("shadowcl", "ps", env=ENVIRONMENT).out
 
 
 def saved_to_disk(lab):
