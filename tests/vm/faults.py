@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves that fail, each in its own way: the programs go on where it is possible, their contents are
 right, and the message says what is the matter."""
+import re
 import time
 
 from lab import ENVIRONMENT, last_step, wait_step
 from move import HEAT, Move
 from qmp import Timeout
+from relay import Relay
 
 # So slow that there is time to disturb it.
 SLOWLY = ("--bandwidth", "20M")
@@ -25,12 +27,17 @@ def begin(lab, steps=100):
 def half_way(move):
     """A migration of which a part has been sent."""
     process = move.begin("--timeout", "120", *SLOWLY)
+    wait_half_way(move, process)
+    return process
+
+
+def wait_half_way(move, process):
     move.wait_seen(move.here.relay, "migrate", process)
     end = time.monotonic() + 60
     while True:
         info = move.here.qmp.execute("query-migrate")
         if info.get("ram", {}).get("transferred", 0) > 10 << 20:
-            return process
+            return
         if process.poll() is not None or time.monotonic() > end:
             raise AssertionError(f"no part of it was sent: {info} {move.end(process)}")
         time.sleep(0.05)
@@ -152,27 +159,117 @@ def device_del_refused(lab):
         move.finish()
 
 
+class Blows:
+    """The agent dies, again and again, in one move: each time when a command of `vm-migrate` has come
+    to the monitor or the agent of one side, before it goes on, or when the test says so. What is
+    named is the phase, and the state that the next agent is to find."""
+
+    # For the side, and the end of it: command, phase, state.
+    AT = {
+        ("here", "agent"): [("status", "check", "running"), ("suspend", "suspend", "running")],
+        ("here", "qmp"): [("device_del", "unplug", "suspended")],
+        ("there", "agent"): [("ping", "find agent", "suspended"), ("device-wait", "plug", "suspended"),
+                             ("status", "verify", "running")],
+        ("there", "qmp"): [("device_add", "plug", "suspended")],
+    }
+
+    def __init__(self, move):
+        self.move, self.fallen, self.problem = move, [], None
+        self.agents = {"here": Relay(move.here, "agent"), "there": Relay(move.there, "agent")}
+        self.machines = {"here": move.here, "there": move.there}
+        for (side, channel), moments in self.AT.items():
+            relay = self.agents[side] if channel == "agent" else self.machines[side].relay
+            relay.on_command = self.watch(relay, side, {moment[0]: moment for moment in moments})
+
+    def close(self):
+        for relay in self.agents.values():
+            relay.close()
+
+    def watch(self, relay, side, moments):
+        def look(message):
+            moment = moments.pop(message.get("execute"), None)
+            try:
+                if moment and moment[0] == "device-wait":
+                    # One that waits for what never comes is at work when the next is answered.
+                    wait = {"execute": "device-wait", "arguments": {"device": "ffff"}}
+                    relay.ask(dict(wait, id="never"), {"execute": "ping", "id": "after"})
+                if moment:
+                    self.strike(side, *moment[1:])
+            except Exception as problem:  # shown when the move has ended
+                self.problem = problem
+        return look
+
+    def strike(self, side, phase, state):
+        """At the one agent that has been started since the last."""
+        started = len(self.fallen) + 1
+        machine = self.machines[side]
+        machine.guest.shell(f"until [ $(grep -c ': started, state' /tmp/agent.err) -eq {started} ]; "
+                            "do sleep 0.05; done; pkill -KILL -x shadowcl-agent", timeout=60)
+        self.fallen.append((phase, state))
+        self.move.lab.say(f"killed: {phase}, {state}")
+
+    def wait_log(self, side, words, timeout=60):
+        """Until the agent has said this, since the move began."""
+        self.machines[side].guest.shell(f"until grep -q '{words}' /tmp/agent.err; do sleep 0.05; done",
+                                        timeout=timeout)
+
+    def found(self, guest):
+        """In which state each agent has found the programs, the first one too."""
+        log = guest.get("/tmp/agent.err").decode()
+        for life in re.split(r": started, state .*", log)[:-1]:
+            before = re.findall(r"an agent before ended while (\w+)", life)
+            yield before[-1] if before else "running"
+
+
+def held_up(machine, *rules):
+    """The test driver's faults, of a program that was started with this file."""
+    machine.guest.put("/tmp/faults", "".join(f"{rule}\n" for rule in rules).encode())
+
+
 def agent_killed(lab):
     """The agent is killed in each phase, and started again: the move goes on."""
-    moments = (r"prepare: done", r"state: suspending", r"state: suspended",
-               r"state: resuming", r"state: running, was resuming")
-    heat = ["sample-heat", "--steps", "10000"]
-    lab.reference(*heat)
+    lab.reference(*HEAT)
     with Move(lab) as move:
-        move.start("heat", heat, steps=100)
-        for moment in moments:
-            lab.say(f"killed at `{moment}`")
-            move.destination()
-            # It looks at what the agent says from now on, travels along, and strikes once.
-            killer = (f"tail -n 0 -f /tmp/agent.err | grep -q -m 1 '{moment}'; "
-                      "pkill -KILL -x shadowcl-agent")
-            pid = move.here.guest.start("/tmp/killer", "/bin/sh", "-c", killer)
-            time.sleep(1)
-            outcome = move.migrate()
-            move.moved(outcome)
-            move.alive()
-            assert move.here.guest.wait(pid, "the killer", 20) == 0
+        held_up(move.here)
+        move.start("heat", HEAT, steps=100, env={"SHADOWCL_TEST_FAULTS": "/tmp/faults"})
+        blows = Blows(move)
+        try:
+            outcome = strike_throughout(move, blows)
+        finally:
+            blows.close()
+        assert not blows.problem, f"{blows.problem} {outcome}"
+        move.moved(outcome)
+        move.alive()
+        found = list(blows.found(move.here.guest))
+        assert found == ["running"] + [state for _, state in blows.fallen], f"{found} {blows.fallen}"
+        phases = list(dict.fromkeys(phase for phase, _ in blows.fallen))
+        assert phases == ["check", "suspend", "unplug", "migrate", "find agent", "plug", "resume",
+                          "verify"], blows.fallen
+        assert len(blows.fallen) == 10, blows.fallen
         move.finish()
+
+
+def strike_throughout(move, blows):
+    """A move; what is not a command's moment is struck at here."""
+    here, there = move.here, move.there
+    held_up(here, "hang clReleaseContext 1")
+    process = move.begin("--timeout", "120", "--unplug-timeout", "60", *SLOWLY,
+                         "--agent", blows.agents["here"].path,
+                         "--destination-agent", blows.agents["there"].path)
+    blows.wait_log("here", "state: suspending")
+    blows.strike("here", "suspend", "suspending")
+    held_up(here)
+    wait_half_way(move, process)
+    blows.strike("here", "migrate", "suspended")
+    held_up(here, "hang clCreateContext 1")
+    info = here.qmp.execute("query-migrate")
+    assert info["status"] == "active" and here.status() == "running", f"it had moved: {info}"
+    here.qmp.execute("migrate-set-parameters", max_bandwidth=1 << 33)
+    move.wait_seen(blows.agents["there"], "resume", process)
+    blows.wait_log("there", "state: resuming")
+    blows.strike("there", "resume", "resuming")
+    held_up(there)
+    return move.end(process)
 
 
 def hook_fails(lab):

@@ -15,8 +15,8 @@ from relay import Relay
 HEAT = ["sample-heat", "--steps", "4000"]
 NBODY = ["python3", f"{HOME}/guest/nbody.py", "--steps", "600"]
 FILTER = ["sample-filter", "--repeat", "30"]
-# In place of systemd: an agent that dies is started again.
-KEEPER = "while :; do shadowcl-agent; sleep 0.2; done"
+# In place of systemd: an agent that dies is started again. The pids of all that were started are kept.
+KEEPER = "while :; do shadowcl-agent & echo $! >>/tmp/agents; wait $!; sleep 0.2; done"
 
 
 class Outcome:
@@ -175,6 +175,14 @@ class Move:
     def canaries(self):
         bar = self.bar
         assert bar.intact() and bar.intact(bar.size - PAGE, bar.size), "the canaries are gone"
+
+    def is_first_agent(self):
+        """The agent that was started first is still there, and no other one ever was."""
+        guest = self.here.guest
+        started = guest.get("/tmp/agents").split()
+        lives = guest.run("pgrep", "-x", "shadowcl-agent", check=False).out.split()
+        assert len(started) == 1 and [started[0].decode()] == lives, \
+            f"agents were started as {started}, and {lives} is there"
 
     def finish(self):
         """All programs end well, with the bytes of undisturbed runs."""

@@ -11,12 +11,14 @@ POCL = "Portable Computing Language:0"
 
 
 def one_move(lab):
-    """One program, one move."""
+    """One program, one move; the agent moves as it is."""
     lab.reference(*HEAT)
     with Move(lab) as move:
         move.start("heat", HEAT, steps=100)
+        move.is_first_agent()
         move.moved(move.migrate())
         move.finish()
+        move.is_first_agent()
 
 
 def three_programs(lab):
@@ -64,6 +66,7 @@ def there_and_back(lab):
             move.moved(move.migrate())
             move.alive()
         move.finish()
+        move.is_first_agent()
 
 
 def meanwhile(lab):
@@ -85,6 +88,7 @@ def meanwhile(lab):
         assert move.bar.touched() > 0, "it was not resumed on the new device"
         assert POCL not in devices(move.here.guest), devices(move.here.guest)
         move.finish()
+        move.is_first_agent()
 
 
 def devices(guest):

@@ -1,26 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stands between `shadowcl vm-migrate` and a machine's monitor. It does what the owner of an ivshmem
-device has to do (its memory goes and comes with it: QEMU 7.2 would send it on even when the device
-is gone, and the destination would refuse it), and makes faults when it is told to."""
+"""Stands between `shadowcl vm-migrate` and a machine's monitor, or the port of the agent in its guest.
+It does what the owner of an ivshmem device has to do (its memory goes and comes with it: QEMU 7.2
+would send it on even when the device is gone, and the destination would refuse it), and makes faults
+when it is told to."""
 import json
 import os
 import socket
 import threading
+import time
 
-from qmp import QmpError
+from qmp import QmpError, Timeout
 
 
 class Relay:
     """`on_command(message)` may return an answer (`{"return": {}}`): then QEMU never hears of the
     command. `on_event(event)` may return False: then nobody hears of the event."""
 
-    def __init__(self, machine):
-        self.machine = machine
-        self.path = machine.path("relay")
+    def __init__(self, machine, channel="qmp"):
+        self.machine, self.channel = machine, channel
+        self.path = machine.path(f"relay-{channel}")
         self.seen = []  # names of commands and events, in order
+        self.answered = []  # ids of commands
         self.on_command = lambda message: None
         self.on_event = lambda event: True
-        self.client = None
+        self.client = self.monitor = None
         self.lock = threading.Lock()
         if os.path.exists(self.path):
             os.unlink(self.path)
@@ -46,11 +49,11 @@ class Relay:
                 return
             monitor = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                monitor.connect(self.machine.path("qmp"))
+                monitor.connect(self.machine.path(self.channel))
             except OSError:
                 client.close()
                 continue
-            self.client = client
+            self.client, self.monitor = client, monitor
             for source, target, look in ((client, monitor, self.command), (monitor, client, self.answer)):
                 threading.Thread(target=self.carry, args=(source, target, look), daemon=True).start()
 
@@ -65,7 +68,7 @@ class Relay:
                 break
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                if look(json.loads(line)) if line.strip() else True:
+                if goes_on(look, line):
                     self.send(target, line + b"\n")
         for end in (source, target):
             try:
@@ -85,6 +88,16 @@ class Relay:
         if self.client:
             self.send(self.client, json.dumps(message).encode() + b"\n")
 
+    def ask(self, *messages, timeout=60):
+        """Commands of our own, with ids; the last of them is answered when this returns."""
+        for message in messages:
+            self.send(self.monitor, json.dumps(message).encode() + b"\n")
+        end = time.monotonic() + timeout
+        while messages[-1]["id"] not in self.answered:
+            if time.monotonic() > end:
+                raise Timeout(f"waited {timeout} s for the answer to {messages[-1]}")
+            time.sleep(0.01)
+
     def command(self, message):
         name = message.get("execute", "")
         self.seen.append(name)
@@ -100,6 +113,8 @@ class Relay:
         return True
 
     def answer(self, message):
+        if "id" in message:
+            self.answered.append(message["id"])
         if "event" not in message:
             return True
         self.seen.append(message["event"])
@@ -117,3 +132,12 @@ class Relay:
                 pass
             if command == "object-del":
                 self.machine.wait_until_forgotten(bar)
+
+
+def goes_on(look, line):
+    """A line that an agent could not end is nothing to look at."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return True
+    return look(message)
