@@ -3,12 +3,16 @@
 import time
 
 from downtime import ask
-from lab import MIB
-from machine import Machine
-from move import Move
+from lab import ENVIRONMENT, HOME, MIB, WARM_CACHE, last_step
+from machine import CANARY, Machine
+from move import HEAT, Move
+from page import block, lines, quoted
 from qmp import Timeout, dial
 
 UNIT = "shadowcl-agent.service"
+SYSTEMD = "shadowcl.init=systemd no_timer_check"
+# shadowcl as it is installed; of what the tests put into the guest the samples alone.
+INSTALLED = dict(ENVIRONMENT, PATH=f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{HOME}/bin")
 BOOT_TIME = 300  # s, at most
 ANSWER_TIME = 120
 # Lets all users open the device, which only root may enable; and does what the hook of samples/ does
@@ -27,19 +31,32 @@ done
 HOOK_PATH = "/etc/shadowcl/hooks.d/50-rights"
 
 
-def boot(lab, append="shadowcl.init=systemd no_timer_check"):
-    """A guest with systemd, a device, and shadowcl as it is installed."""
-    machine = Machine(lab.image, "source", append=append)
+def boot(lab, machine):
+    """Until a guest with systemd is up; with shadowcl as it is installed, and programs."""
+    guest = machine.guest
+    guest.wait_ready(BOOT_TIME)
+    state = guest.run("systemctl", "is-system-running", "--wait", check=False,
+                      timeout=BOOT_TIME).out.strip()
+    lab.say(f"systemd: {state} {guest.run('systemctl', '--failed', '--plain', '-q').out.strip()}")
+    assert guest.shell("cat /proc/1/comm").out == "systemd\n"
+    install(lab, guest)
+
+
+def install(lab, guest):
+    """As `cmake --install` does; and programs of which the kernels are built."""
+    guest.unpack(lab.installed(), "/")
+    guest.put_tree(lab.programs(), HOME)
+    guest.unpack(lab.kernels(), WARM_CACHE)
+    guest.run("chmod", "-R", "a+rwX", WARM_CACHE)
+
+
+def with_device(lab, size=64 * MIB):
+    """Such a guest, and a device that a hook opens to all."""
+    machine = Machine(lab.image, "source", append=SYSTEMD)
     try:
-        guest = machine.guest
-        guest.wait_ready(BOOT_TIME)
-        state = guest.run("systemctl", "is-system-running", "--wait", check=False,
-                          timeout=BOOT_TIME).out.strip()
-        lab.say(f"systemd: {state} {guest.run('systemctl', '--failed', '--plain', '-q').out.strip()}")
-        assert guest.shell("cat /proc/1/comm").out == "systemd\n"
-        guest.unpack(lab.installed(), "/")
-        machine.plug(machine.add_memory(64 * MIB))
-        guest.put(HOOK_PATH, HOOK.encode(), mode=0o755)
+        boot(lab, machine)
+        machine.plug(machine.add_memory(size))
+        machine.guest.put(HOOK_PATH, HOOK.encode(), mode=0o755)
     except BaseException as problem:
         machine.__exit__(None, problem)
         raise
@@ -104,11 +121,17 @@ def enable(lab, machine):
     guest = machine.guest
     found = guest.run("systemd-analyze", "verify", "--man=no", UNIT)
     assert not found.out and not found.err, str(found)
-    guest.run("systemctl", "daemon-reload")
-    guest.run("systemctl", "enable", "--now", "shadowcl-agent")
+    *built, installed, reload, enabled = lines(block("cmake --install"))
+    assert len(built) == 2 and installed == "sudo cmake --install build", built
+    for command in (reload, enabled):
+        guest.shell(command.removeprefix("sudo "))
     assert guest.run("systemctl", "is-enabled", UNIT).out == "enabled\n"
     answers(machine)
-    lab.say(guest.run("systemctl", "status", "--no-pager", "--lines=20", UNIT).out)
+    status = guest.shell(quoted("systemctl status shadowcl-agent")).out
+    lab.say(status)
+    assert quoted(r"active \(running\)") in status, status
+    said = guest.shell(quoted("journalctl -u shadowcl-agent")).out
+    assert quoted("started, state running") in said, said
 
 
 def marked(guest, folders):
@@ -116,25 +139,48 @@ def marked(guest, folders):
             if guest.run("test", "-s", f"{each}/suspended.0", check=False).code == 0]
 
 
+def start_two(move, user):
+    """One program of root's, one of this user's, whose runtime directory is that of his login."""
+    move.here.guest.run(HOOK_PATH, "return", env={"SHADOWCL_DEVICES": "0000:00:08.0"})
+    move.here.guest.run("rm", "/tmp/hooks")
+    move.start("heat", HEAT, env=INSTALLED)
+    move.start("of-user", HEAT, env=dict(INSTALLED, XDG_RUNTIME_DIR=f"/run/user/{user}"), user=user)
+    shown = move.here.guest.run("shadowcl", "ps", env=INSTALLED).out
+    assert shown.count("sample-heat") == 2 and f"user{user}" in shown, shown
+
+
+def stand_still(move):
+    return [last_step(move.here.guest, f"/tmp/{name}") for name, _, _ in move.programs]
+
+
 def systemd(lab):
     """The agent is a service: it gets its port, comes back when it is killed, also while the machine
-    is suspended, and its restrictions keep it from no mark, and its hooks from no device."""
-    with Move(lab, here=boot(lab)) as move:
+    is suspended, and its restrictions keep it from no program, whosesoever, from no mark, and its
+    hooks from no device."""
+    lab.reference(*HEAT)
+    with Move(lab, here=with_device(lab)) as move:
         guest = move.here.guest
         before = add_user(guest, 1000)
         enable(lab, move.here)
         folders = [before, add_user(guest, 1001), "/run/shadowcl"]
         kill(move.here)
-        suspended = move.half("vm-suspend", "--timeout", "120", "--unplug-timeout", "60")
+        start_two(move, 1000)
+        suspended = move.half("vm-suspend", "--timeout", "120", "--unplug-timeout", "60",
+                              "--deadline", "90")
         assert suspended.code == 0 and suspended.state() == {
             "guest": "virtual machine", "device": "nowhere", "programs": "suspended"}, str(suspended)
         assert marked(guest, folders) == folders, f"{marked(guest, folders)}\n{journal(guest)}"
+        stopped = stand_still(move)
         kill(move.here)
         assert marked(guest, folders) == folders, f"{marked(guest, folders)}\n{journal(guest)}"
+        assert stand_still(move) == stopped, "they go on without their device"
+        move.bar.fill(CANARY)  # what was not kept is lost
         move.here.qmp.execute("object-add", **move.bar.backend)
         resumed = move.half("vm-resume", "--timeout", "120")
         assert resumed.code == 0 and resumed.answer["ok"], str(resumed)
         assert marked(guest, folders) == [], f"{marked(guest, folders)}\n{journal(guest)}"
         ran = guest.get("/tmp/hooks").decode().split()
         assert ran == ["release", "return"], f"{ran}\n{journal(guest)}"
+        move.alive()
+        move.finish()
         lab.say(f"the journal has:\n{journal(guest)}")
