@@ -145,6 +145,13 @@ class Move:
         assert outcome.code == 0, str(outcome)
         assert outcome.answer["ok"] and outcome.state() == {
             "guest": "destination", "device": "plugged", "programs": "running"}, str(outcome)
+        self.arrived()
+        took = outcome.answer["downtime_ms"]
+        self.lab.say(f"moved: the programs stood still for {took['programs']:.0f} ms, "
+                     f"the machine for {took['vm_by_qemu']} ms")
+
+    def arrived(self):
+        """The guest is on the other machine."""
         self.bar.fill(b"\xee")  # a GPU that is away
         old, self.here, self.there = self.here, self.there, None
         old.relay.close()
@@ -152,9 +159,6 @@ class Move:
         self.bar = self.new_bar
         self.here.guest.wait_ready()
         self.canaries()
-        took = outcome.answer["downtime_ms"]
-        self.lab.say(f"moved: the programs stood still for {took['programs']:.0f} ms, "
-                     f"the machine for {took['vm_by_qemu']} ms")
 
     def stayed(self, outcome, *words):
         """It failed with these words, and everything is as it was."""
