@@ -38,20 +38,13 @@ static int number_of(pid_t pid, const char *thread)
     return (int)strtol(digits, NULL, 10);
 }
 
-/* The thread that waits is none of the program's own. */
-static bool has_threads(const char *folder)
-{
-    struct stat status;
-    return stat(folder, &status) == 0 && status.st_nlink != 3; /* `.`, `..`, each of them */
-}
-
 /* Of the thread that waits; -1 where none does. */
 static int find_number(pid_t pid)
 {
     char path[64];
     int number = -1;
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    DIR *threads = has_threads(path) ? opendir(path) : NULL;
+    DIR *threads = opendir(path);
     for (struct dirent *entry; threads && number < 0 && (entry = readdir(threads));)
         if (isdigit((unsigned char)entry->d_name[0]))
             number = number_of(pid, entry->d_name);
