@@ -188,10 +188,17 @@ def processes(results):
     data = read(results, "processes")
     if not data:
         return None
+    used = {"suspend_cpu_ms": "a suspend's processor time of all programs, ms",
+            "suspend_agent_cpu_ms": "of the agent, ms",
+            "resume_cpu_ms": "a resume's of all programs, ms",
+            "resume_agent_cpu_ms": "of the agent, ms"}
+    if "suspend_cpu_ms" not in data["results"][0]:  # of a run before these were measured
+        used = {}
     rows = [[r["programs"], f"{r['copied_bytes'] / MIB:.0f}", f"{r['suspend_ms']:.0f}",
-             f"{r['slowest_ms']:.0f}", f"{r['resume_ms']:.0f}"] for r in data["results"]]
+             f"{r['slowest_ms']:.0f}", f"{r['resume_ms']:.0f}",
+             *(f"{r[name]:.0f}" for name in used)] for r in data["results"]]
     heads = ["programs", "copied, MiB", "suspend, ms", "slowest program's own part, ms",
-             "resume, ms"]
+             "resume, ms", *used.values()]
     return f"{table(heads, rows)}\n\n{conditions(data)}"
 
 
