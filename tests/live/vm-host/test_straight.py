@@ -72,14 +72,13 @@ class Move(Case):
                              f"{phase}: of 24, with 5, 10, 55 and 100 MiB of 100: {bars}")
 
     def test_progress_without_a_measure(self):
-        """Nobody knows how far a guest is with letting a device go: its time is told."""
-        ran = run(unplug=0.5, plug_time=1, suspend_time=0.4, terminal=True)
+        """Nobody knows how far a QEMU is with a device that comes: its time is told."""
+        ran = run(plug_time=1, terminal=True)
         self.check(ran, 0, **AT_DESTINATION)
-        for phase in ("unplug", "plug"):
-            lines = [(float(time), bar) for name, time, bar in shown_in(ran) if name == phase]
-            self.assertGreaterEqual(len(lines), 2, f"{phase}: {lines}")
-            self.assertEqual(lines, sorted(lines))
-            self.assertEqual({bar for _, bar in lines}, {""}, f"{phase}: {lines}")
+        lines = [(float(time), bar) for name, time, bar in shown_in(ran) if name == "plug"]
+        self.assertGreaterEqual(len(lines), 3, lines)
+        self.assertEqual(lines, sorted(lines))
+        self.assertEqual({bar for _, bar in lines}, {""}, lines)
 
     def test_times_add_up(self):
         """The programs stand still from their suspend to their resume, the copy in between."""
