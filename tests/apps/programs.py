@@ -20,6 +20,7 @@ PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.execu
 class Program:
     """What a program is unless it says otherwise."""
     name = packages = None
+    does = None         # in a few words, for the table in docs/
     needs_time = False  # its moments are fractions of the native run's time, in the short form too
     timeout = 1800.0    # seconds without the cycles, at least: machines can be busy
     computes = True     # it has OpenCL objects, not only questions
@@ -74,6 +75,7 @@ def need(run, code=0):
 class Hashcat(Program):
     """Cracks MD5 (one long kernel run) or, in the long form, phpass too (many short ones)."""
     name, packages, storm = "hashcat", "hashcat", 25
+    does = "finds the password of an MD5 hash"
     secret, mask = "hx7q2zpk", "?l?l?d?l?d?l?lk"
 
     def environment(self):
@@ -109,6 +111,7 @@ class Hashcat(Program):
 class HashcatSlow(Hashcat):
     """phpass: thousands of short kernel runs, each round's state kept in device memory."""
     name = "hashcat-phpass"
+    does = "finds the password of a phpass hash"
 
     def installed(self):
         return shutil.which("hashcat") is not None
@@ -147,6 +150,7 @@ class PythonScript(Program):
 
 class PyopenclArray(PythonScript):
     name, packages, module = "pyopencl", "python3-pyopencl python3-mako", "pyopencl, mako"
+    does = "a script of ours: arrays, reductions, scans, kernels"
     reads = "^stage read 1$"
 
     def command(self, work):
@@ -157,6 +161,7 @@ class PyopenclArray(PythonScript):
 class PyopenclSuite(Program):
     """pyopencl's own tests of arrays; Debian ships them with the documentation's examples."""
     name, packages = "pyopencl-suite", "python3-pyopencl python-pyopencl-doc python3-pytest python3-mako"
+    does = "its own tests of arrays"
     keeps = False  # each test releases what it made; that they pass shows that it was there
     tests = "/usr/share/doc/python-pyopencl-doc/examples/test_array.py"
     # These build so many kernels that they take most of the time.
@@ -195,6 +200,7 @@ class PyopenclSuite(Program):
 
 class Opencv(PythonScript):
     name, packages, module, storm = "opencv", "python3-opencv", "cv2", 60
+    does = "its T-API: filters, shapes and algebra on pictures and matrices"
 
     def environment(self):
         # Without it OpenCV looks for a GPU only.
@@ -206,6 +212,7 @@ class Opencv(PythonScript):
 
 class Ffmpeg(Program):
     name, packages, storm = "ffmpeg", "ffmpeg", 40
+    does = "blurs, sharpens, convolves, erodes and turns the frames of a film"
     filters = ("format=yuv420p,hwupload,avgblur_opencl=sizeX=3,unsharp_opencl,"
                "convolution_opencl=0m=0 -1 0 -1 5 -1 0 -1 0,erosion_opencl,transpose_opencl=dir=clock,"
                "hwdownload,format=yuv420p")
@@ -245,6 +252,7 @@ class Gegl(Program):
     with an empty home each, 15 runs gave three different pictures. It keeps its choices in a file;
     all runs after the first get that of the first."""
     name, packages, storm, needs_time = "gegl", "gegl", 1, True
+    does = "blurs a picture and takes its noise away"
     chain = ("snn-mean radius=6 pairs=1 bilateral-filter blur-radius=6 motion-blur-linear length=20 "
              "box-blur radius=8 noise-reduction iterations=8")
     choices = os.path.join("home", ".cache", "babl", "babl-fishes")
@@ -288,6 +296,7 @@ class Gegl(Program):
 class Clpeak(Program):
     """Its numbers are times and can't be the same; the lines that it prints are."""
     name, packages, storm = "clpeak", "clpeak", 200
+    does = "measures bandwidths and latencies, to its end"
 
     def command(self, work):
         return ["clpeak", "-p", "0"] + (["--kernel-latency", "--global-bandwidth",
@@ -311,6 +320,7 @@ class Clinfo(Program):
     """Every property of every platform and device. Under shadowcl only extensions and platforms
     below OpenCL 1.2 may be missing, and the loader is another."""
     name, packages, computes, storm = "clinfo", "clinfo", False, 1
+    does = "lists all properties of all devices"
     ours = re.compile(r"ICD|OCL_ICD|ICDL|LOADER|EXTENSIONS(_WITH_VERSION)?\b|SUFFIX", re.I)
     # Properties of an extension's own, gone when the extension is filtered.
     owned = {"cl_khr_command_buffer": "COMMAND_BUFFER", "cl_khr_il_program": "IL_VERSION"}

@@ -35,6 +35,8 @@ def options():
     parser.add_argument("--native", action="store_true",
                         help="only natively, twice: is the result the same without us?")
     parser.add_argument("--json", metavar="FILE", help="writes the table to FILE (`-`: standard output)")
+    parser.add_argument("--markdown", metavar="FILE",
+                        help="also writes it to FILE for people, a line for each program")
     parser.add_argument("--allow-missing", action="store_true",
                         help="a program that is not installed is no failure")
     given = parser.parse_args()
@@ -288,6 +290,25 @@ def print_table(rows, given, stream):
             print(f"{name_of(row)}: {note}", file=stream)
 
 
+def markdown_of(name, does, rows):
+    """One line for all mappings of a program: how many cycles, when, and what came of it."""
+    when = dict.fromkeys(one["moment"] for row in rows for one in row["cycles"]
+                         if not one.get("error") and not one.get("ended"))
+    made = ", ".join(f"{row.get('made', 0)} ({row.get('mapping', 'not run')})" for row in rows)
+    verdicts = sorted({row["verdict"] for row in rows})
+    result = rows[0]["native"]["result"] if rows[0].get("native") else "-"
+    return f"| {name} | {does} | {made} | {', '.join(when) or '-'} | {result} | {', '.join(verdicts)} |"
+
+
+def print_markdown(rows, given, stream):
+    print("| program | what it does | cycles (mapping) | when | result | against native |\n"
+          "|---|---|---|---|---|---|", file=stream)
+    for program in all_programs(given.short, bool(given.storm)):
+        own = [row for row in rows if row["program"] == program.name]
+        if own:
+            print(markdown_of(program.name, program.does, own), file=stream)
+
+
 def exit_code(rows, given):
     verdicts = {row["verdict"] for row in rows}
     if verdicts - {"equal", "not installed"} or not rows:
@@ -311,6 +332,9 @@ def main():
                 rows.append(row)
                 print(f"{name_of(row)}: {row['verdict']}", file=sys.stderr, flush=True)
     print_table(rows, given, sys.stderr if given.json == "-" else sys.stdout)
+    if given.markdown:
+        with open(given.markdown, "w", encoding="utf-8") as file:
+            print_markdown(rows, given, file)
     if given.json:
         with (sys.stdout if given.json == "-" else open(given.json, "w")) as file:
             json.dump(rows, file, indent=2)

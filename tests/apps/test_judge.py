@@ -10,7 +10,7 @@ import unittest
 
 from cycles import Moment
 from programs import Program
-from run import Bench, exit_code, rows_of
+from run import Bench, exit_code, markdown_of, rows_of
 
 BUILD = None
 UNDER = '[ -n "$SHADOWCL_RUNTIME_DIR" ]'  # true under shadowcl alone
@@ -104,6 +104,9 @@ class Judge(unittest.TestCase):
         self.assertEqual([(row["mapping"], row["verdict"]) for row in rows],
                          [("shared", "equal"), ("copy", "differs")])
         self.assertEqual(exit_code(rows, given), 1)
+        self.assertRegex(markdown_of("script", "writes", rows),
+                         r"^\| script \| writes \| 4 \(shared\), 4 \(copy\) \| at once \| \d+ lines \w+ \| "
+                         r"differs, equal \|$")
 
     def test_fails(self):
         self.assertEqual(self.verdict(f"{WRITER}; {UNDER} && exit 3; true"), "failed")
