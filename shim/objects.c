@@ -185,9 +185,11 @@ static void follow_driver(struct object *object)
 /* A root device that nothing of the program's uses may be gone. */
 static int rebuild_device(struct device *device, struct error *err)
 {
-    if (!device->partition && atomic_load(&device->object.holds) <= 1)
-        return 0;
-    return device_rebuild(device, err);
+    bool idle = !device->partition && atomic_load(&device->object.holds) <= 1;
+    if (!idle || device_real(device))
+        return device_rebuild(device, err);
+    device_lose(device);
+    return 0;
 }
 
 static int rebuild(struct object *object, struct error *err)

@@ -232,7 +232,8 @@ static void go_on_counting(struct device *device)
     struct timer *timer = &device->device_timer;
     cl_ulong now, host, last = atomic_load(&timer->last);
     atomic_store(&timer->floor, last);
-    bool read = driver->clGetDeviceAndHostTimer && driver->version >= 210 &&
+    bool read = last && device_real(device) && driver->clGetDeviceAndHostTimer &&
+                driver->version >= 210 &&
                 driver->clGetDeviceAndHostTimer(device_real(device), &now, &host) == CL_SUCCESS;
     if (read)
         timer_go_on(timer, now);
@@ -291,6 +292,11 @@ int device_rebuild(struct device *device, struct error *err)
     device->rebuilt_on = identity;
     go_on_counting(device);
     return 0;
+}
+
+void device_lose(struct device *device)
+{
+    go_on_counting(device);
 }
 
 void device_release(struct device *device)

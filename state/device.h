@@ -169,6 +169,8 @@ const char *device_captured_on(const struct device *device);
 /* Of a program that runs, or has just been rebuilt: what the device is that it is on. */
 const char *device_lives_on(const struct device *device);
 int device_rebuild(struct device *device, struct error *err);
+/* Instead of that, where it is not there: its clock will be another one. */
+void device_lose(struct device *device);
 void device_release(struct device *device);
 
 #endif

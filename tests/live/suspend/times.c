@@ -112,6 +112,27 @@ static void test_times_never_run_backwards(void **state)
     ok(clReleaseCommandQueue(profiled));
 }
 
+/* Between two jobs nothing of the program's is on the device. */
+static void test_times_go_on_without_a_context(void **state)
+{
+    cl_int err;
+    live_need(!has_no_clock());
+    for (int round = 0; round < 4; round++) {
+        profiled = clCreateCommandQueue(live.context, live.device, CL_QUEUE_PROFILING_ENABLE, &err);
+        made(profiled);
+        cl_mem buffer = live_buffer(4096, NULL);
+        ok(clReleaseEvent(times_of_one(buffer)));
+        ok(clReleaseEvent(times_of_one(buffer)));
+        ok(clReleaseMemObject(buffer));
+        ok(clReleaseCommandQueue(profiled));
+        live_teardown(state);
+        live_cycle();
+        if (round % 2)
+            live_cycle();
+        live_setup(state);
+    }
+}
+
 static cl_ulong time_of(cl_event event, cl_profiling_info which)
 {
     cl_ulong time = 0;
@@ -198,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_times_never_run_backwards),
+        cmocka_unit_test(test_times_go_on_without_a_context),
         cmocka_unit_test(test_order_is_not_that_of_asking),
         cmocka_unit_test(test_device_without_times_is_named),
         cmocka_unit_test(test_clock_that_nothing_tells_is_named),
