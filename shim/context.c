@@ -25,6 +25,15 @@ static cl_int named_platform(const cl_context_properties *properties, struct pla
     return *platform ? CL_SUCCESS : CL_INVALID_PLATFORM;
 }
 
+/* After a move two of them may have become one. (The same one twice is one, §4.4.) */
+static bool is_twice(struct device *const *devices, cl_uint last)
+{
+    for (cl_uint i = 0; i < last; i++)
+        if (devices[i] != devices[last] && device_real(devices[i]) == device_real(devices[last]))
+            return true;
+    return false;
+}
+
 /* The devices are of one driver, and of the platform that the properties name. */
 static cl_int check_devices(const cl_context_properties *properties, cl_uint num_devices,
                             const cl_device_id *devices)
@@ -47,6 +56,8 @@ static cl_int check_devices(const cl_context_properties *properties, cl_uint num
             return CL_INVALID_DEVICE;
         if (!device_real(device))
             return CL_DEVICE_NOT_AVAILABLE;
+        if (is_twice((struct device *const *)devices, i))
+            return CL_INVALID_DEVICE;
     }
     return CL_SUCCESS;
 }
@@ -96,15 +107,18 @@ EXPORT cl_context CL_API_CALL clCreateContext(
     return context;
 }
 
-/* After a move, devices of one platform may live with several drivers: those that live with the
- * first one's stay in the list. */
+/* After a move, devices of one platform may live with several drivers, or several with one: those
+ * that live with the first one's stay in the list, the first of them that are one. */
 static cl_uint keep_one_driver(struct device **devices, cl_uint count)
 {
     cl_uint kept = 0;
-    for (cl_uint i = 0; i < count; i++)
-        if (device_real(devices[i]) &&
-            (kept == 0 || devices[i]->object.driver == devices[0]->object.driver))
-            devices[kept++] = devices[i];
+    for (cl_uint i = 0; i < count; i++) {
+        if (!device_real(devices[i]) ||
+            (kept && devices[i]->object.driver != devices[0]->object.driver))
+            continue;
+        devices[kept] = devices[i];
+        kept += !is_twice(devices, kept);
+    }
     return kept;
 }
 

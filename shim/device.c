@@ -67,6 +67,8 @@ EXPORT cl_int CL_API_CALL clGetDeviceIDs(cl_platform_id platform, cl_device_type
         return err;
     /* A handle is the address of its shadow object. */
     cl_uint count = platform_select(shadow, device_type, (struct device **)devices, num_entries);
+    for (cl_uint i = 0; devices && i < count && i < num_entries; i++)
+        device_note((struct device *)devices[i], DEVICE_TOLD);
     if (num_devices)
         *num_devices = count;
     return count ? CL_SUCCESS : CL_DEVICE_NOT_FOUND;

@@ -19,44 +19,8 @@
 #include "shim/reap.h"
 #include "shim/residue_take.h"
 #include "shim/trial.h"
+#include "shim/used.h"
 #include "state/context.h"
-
-/* The program's root devices in use, in order of creation. */
-struct used {
-    size_t count;
-    struct device **devices; /* owned, with room for all that there are */
-    struct device **targets; /* owned */
-};
-
-static bool is_used(const struct object *object)
-{
-    const struct device *device = (const struct device *)object;
-    return object->was == KIND_DEVICE && !device->partition && atomic_load(&object->holds) > 1;
-}
-
-static int find_used(struct used *used, struct object *const *objects, size_t count,
-                     struct error *err)
-{
-    used->devices = calloc(count + 1, sizeof *used->devices);
-    used->targets = calloc(count + 1, sizeof *used->targets);
-    if (!used->devices || !used->targets)
-        return error_set(err, 0, "no memory for the list of devices");
-    for (size_t i = 0; i < count; i++)
-        if (is_used(objects[i]))
-            used->devices[used->count++] = (struct device *)objects[i];
-    return 0;
-}
-
-static void finish_used(struct used *used)
-{
-    free(used->devices);
-    free(used->targets);
-}
-
-static struct device *place_of(struct device *device)
-{
-    return device->place ? device->place : device;
-}
 
 /* All platforms' devices have to be known for a SPEC to name one. */
 static void enumerate_all(void)
@@ -115,65 +79,6 @@ void placement_forked(void)
     atomic_store(&asking, false);
 }
 
-/* One SPEC for each device in use, in order; one SPEC alone will do for one device. */
-static int find_targets(const char *specs, struct used *used, struct error *err)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < used->count; i++)
-        used->targets[i] = place_of(used->devices[i]);
-    if (!specs || !*specs)
-        return 0;
-    char *copy = strdup(specs), *rest = copy, *spec;
-    int result = copy ? 0 : error_set(err, 0, "no memory for `%s`", specs);
-    while (result == 0 && (spec = strsep(&rest, ","))) {
-        struct device *target = device_find(spec, err);
-        if (!target)
-            result = -1;
-        else if (count < used->count)
-            used->targets[count] = target;
-        count++;
-    }
-    free(copy);
-    /* One that uses none goes on wherever it is told to. */
-    if (result == 0 && used->count && count != used->count) {
-        error_set(err, 0, "`%s` names %zu device%s, and the program uses %zu", specs, count,
-                  count == 1 ? "" : "s", used->count);
-        error_todo(err, "name one device for each that it uses, separated by commas");
-        result = error_final(err);
-    }
-    return result;
-}
-
-/* One that lived elsewhere and was then used there itself shares its place with that one. */
-static bool are_together(const struct used *used, size_t i, size_t j)
-{
-    return used->targets[i] == place_of(used->devices[i]) &&
-           used->targets[j] == place_of(used->devices[j]);
-}
-
-static int check_targets(const struct used *used, struct error *err)
-{
-    for (size_t i = 0; i < used->count; i++) {
-        const struct device *target = used->targets[i];
-        for (size_t j = 0; j < i; j++)
-            if (used->targets[j] == target && !are_together(used, i, j)) {
-                error_object(err, "device `%s`", target->name);
-                error_set(err, 0, "two of the program's devices can't become the same one");
-                error_todo(err, "name different devices");
-                return error_final(err);
-            }
-        /* (One that lives elsewhere has a real handle, and none of its own once it is gone.) */
-        if (target->own || (target->object.real && target == place_of(used->devices[i])))
-            continue;
-        const char *why = loader_why(target->platform);
-        error_object(err, "device `%s`", target->name);
-        error_set(err, 0, "%s", why ? why : "its driver does not find it any more");
-        return error_todo(err, "bring the device back, or resume on another one with --device "
-                               "(see `shadowcl ps` and clinfo)");
-    }
-    return 0;
-}
-
 static const struct device *target_of(const struct used *used, const struct device *device)
 {
     while (device->parent)
@@ -212,12 +117,13 @@ static int check_contexts(const struct used *used, struct object *const *objects
     return 0;
 }
 
-static void place_all(const struct used *used)
+static void place_all(const struct used *used, struct object *const *objects, size_t count)
 {
-    for (size_t i = 0; i < used->count; i++) {
-        used->devices[i]->before = used->devices[i]->place;
+    for (size_t i = 0; i < count; i++)
+        if (objects[i]->was == KIND_DEVICE)
+            ((struct device *)objects[i])->before = ((struct device *)objects[i])->place;
+    for (size_t i = 0; i < used->count; i++)
         used->devices[i]->place = used->targets[i] == used->devices[i] ? NULL : used->targets[i];
-    }
 }
 
 /* Has another device come where it was? By what it says of itself: its driver takes the one for the
@@ -236,37 +142,60 @@ static int compare_changed(const struct used *used, bool strict, struct object *
     for (size_t i = 0; i < used->count; i++) {
         struct device *from = used->devices[i], *to = used->targets[i];
         IN_DRIVER(to->platform->object.driver->library, &from->object, false);
-        if ((to != place_of(from) || is_another(from, to)) &&
+        if ((to != device_place(from) || is_another(from, to)) &&
             compatible(from, to, to->own, false, strict, objects, count, report, NULL, err) != 0)
             return -1;
     }
     return 0;
 }
 
+/* Nothing is on them: one that would lack something stays, and nothing is refused for it. */
+static void compare_idle(const struct used *used, bool running, bool strict, struct report *report)
+{
+    for (size_t i = 0; i < used->count; i++) {
+        struct device *from = used->devices[i], *to = used->targets[i];
+        struct error why = {0};
+        IN_DRIVER(to->platform->object.driver->library, &from->object, false);
+        if (to == device_place(from) ||
+            compatible(from, to, to->own, running, strict, NULL, 0, report, NULL, &why) == 0)
+            continue;
+        report_warn(report, "device `%s` stays where it was: %s", from->name, why.reason);
+        used->targets[i] = device_place(from);
+    }
+}
+
+/* Where the SPECs say, if it is there. */
+static int aim(struct used *used, const char *specs, struct object *const *objects, size_t count,
+               struct report *report, struct error *err)
+{
+    enumerate_all();
+    int result = used_find(used, specs && *specs, objects, count, err);
+    if (result == 0)
+        result = used_aim(used, specs, report, err);
+    return result == 0 ? used_check(used, err) : -1;
+}
+
 int placement_choose(const char *specs, bool strict, struct object *const *objects, size_t count,
                      struct report *report, struct error *err)
 {
     struct used used = {0};
-    enumerate_all();
-    int result = find_used(&used, objects, count, err);
-    if (result == 0)
-        result = find_targets(specs, &used, err);
-    if (result == 0)
-        result = check_targets(&used, err);
+    int result = aim(&used, specs, objects, count, report, err);
     if (result == 0)
         result = check_contexts(&used, objects, count, NULL, err);
-    if (result == 0)
+    if (result == 0 && used.idle)
+        compare_idle(&used, false, strict, report);
+    else if (result == 0)
         result = compare_changed(&used, strict, objects, count, report, err);
     if (result == 0)
-        place_all(&used);
-    finish_used(&used);
+        place_all(&used, objects, count);
+    used_finish(&used);
     return result;
 }
 
 void placement_undo(struct object *const *objects, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (is_used(objects[i]))
+        if (objects[i]->was == KIND_DEVICE)
             ((struct device *)objects[i])->place = ((struct device *)objects[i])->before;
 }
 
@@ -279,7 +208,7 @@ static int compare_all(const struct used *used, bool all, bool strict,
     int result = check_contexts(used, objects, count, findings, err);
     for (size_t i = 0; i < used->count && result == 0; i++) {
         struct device *from = used->devices[i], *to = used->targets[i];
-        if (!all && to == place_of(from))
+        if (!all && to == device_place(from))
             continue;
         IN_DRIVER(to->platform->object.driver->library, &from->object, false);
         result = compatible(from, to, to->own, trial->running, strict, objects, count, report,
@@ -303,16 +232,13 @@ struct comparison {
 static int compare_objects(const struct comparison *c, struct object *const *objects, size_t count)
 {
     struct used used = {0};
-    enumerate_all();
-    int result = find_used(&used, objects, count, c->err);
-    if (result == 0)
-        result = find_targets(c->specs, &used, c->err);
-    if (result == 0)
-        result = check_targets(&used, c->err);
-    if (result == 0)
+    int result = aim(&used, c->specs, objects, count, c->report, c->err);
+    if (result == 0 && used.idle)
+        compare_idle(&used, c->trial->running, c->strict, c->report);
+    else if (result == 0)
         result = compare_all(&used, false, c->strict, objects, count, c->trial, c->findings,
                              c->report, c->err);
-    finish_used(&used);
+    used_finish(&used);
     return result;
 }
 
@@ -415,18 +341,18 @@ int placement_survey(const char *specs, bool strict, struct object *const *objec
     struct used used = {0};
     struct trial trial = {.all = findings};
     enumerate_all();
-    int result = find_used(&used, objects, count, err);
+    int result = used_find(&used, false, objects, count, err);
     if (result == 0)
-        result = specs && *specs ? find_targets(specs, &used, err) : find_all_alike(&used, err);
+        result = specs && *specs ? used_aim(&used, specs, report, err) : find_all_alike(&used, err);
     if (result == 0)
-        result = check_targets(&used, err);
+        result = used_check(&used, err);
     if (result == 0)
         result = compare_all(&used, true, strict, objects, count, &trial, findings, report, err);
     if (result == 0)
         result = trial_run(&trial, findings, err);
     trial_finish(&trial);
     if (result == 0)
-        place_all(&used);
-    finish_used(&used);
+        place_all(&used, objects, count);
+    used_finish(&used);
     return result;
 }

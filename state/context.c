@@ -117,6 +117,8 @@ struct context *context_load(struct device *const *devices, cl_uint num_devices,
 struct context *context_create(struct device *const *devices, cl_uint num_devices,
                                const cl_context_properties *properties)
 {
+    for (cl_uint i = 0; i < num_devices; i++)
+        device_note(devices[i], DEVICE_HAD_CONTEXT);
     return context_load(devices, num_devices, properties, shares_memory(devices, num_devices));
 }
 

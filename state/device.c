@@ -95,6 +95,15 @@ void device_discard(struct device *device)
     object_discard(device);
 }
 
+void device_note(struct device *device, enum device_known known)
+{
+    while (device->parent)
+        device = device->parent;
+    uint8_t before = atomic_load_explicit(&device->known, memory_order_relaxed);
+    while (before < known && !atomic_compare_exchange_weak(&device->known, &before, (uint8_t)known))
+        ;
+}
+
 void device_destroy(void *object)
 {
     finish(object);

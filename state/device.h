@@ -39,15 +39,23 @@ struct partition {
     struct device *parts[];                   /* NULL: released */
 };
 
+/* What the program has had of a root device. */
+enum device_known {
+    DEVICE_UNKNOWN,
+    DEVICE_TOLD,        /* its handle */
+    DEVICE_HAD_CONTEXT, /* a context on it, or on a part of it */
+};
+
 struct device {
     struct object object;
     struct platform *platform;
     struct device *parent; /* held; NULL for a root device */
     struct info_cache info;
     cl_device_type type;
-    cl_uint index;   /* among the platform's root devices, or the partition's parts */
-    bool is_default; /* the driver's CL_DEVICE_TYPE_DEFAULT */
-    bool same;       /* since the last rebuild: on a device like the one it was captured on */
+    cl_uint index;         /* among the platform's root devices, or the partition's parts */
+    _Atomic uint8_t known; /* enum device_known */
+    bool is_default;       /* the driver's CL_DEVICE_TYPE_DEFAULT */
+    bool same;             /* since the last rebuild: on a device like the one it was captured on */
     struct partition *partition; /* shared by its parts; NULL for a root device */
     char *name;                  /* owned */
     char
@@ -121,6 +129,8 @@ struct device *device_create(struct platform *platform, struct device *parent, c
 struct device *device_load(struct platform *platform, struct device *parent, const char *name,
                            const char *identity, const char *captured_on);
 void device_discard(struct device *device);
+/* The program has had this of it, or of its root device. */
+void device_note(struct device *device, enum device_known known);
 /* Gives a root device the real handle and the driver of the device where it lives. */
 void device_settle(struct device *device);
 /* What a real device is, in the form of device->identity; owned by the caller, NULL without memory.

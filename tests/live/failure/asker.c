@@ -3,7 +3,9 @@
  * it has not asked before: `list` finds the devices; `there`: all of it is answered; `unplugged`:
  * the device's questions end with an error; `gone`: the platform's too; `unlisted`: it has no
  * devices; `type CODE` makes a context by type, which ends with that; `open` makes a context on the
- * first device, and a buffer in it; `step` computes there and compares; `close`; `quit`. */
+ * first device, and a buffer in it; `step` computes there and compares; `close`; `order` asks the
+ * first device whether it has queues out of order; `last` makes a context on the last one; `two`:
+ * on the first and the last together; `quit`. */
 #include <CL/cl.h>
 
 #include <stdbool.h>
@@ -134,6 +136,21 @@ static void close_context(void)
     GOOD(clReleaseContext(context));
 }
 
+static void ask_order(void)
+{
+    cl_command_queue_properties can = 0;
+    GOOD(clGetDeviceInfo(devices[0], CL_DEVICE_QUEUE_PROPERTIES, sizeof can, &can, NULL));
+}
+
+static void make_on(const char *what, cl_uint count, const cl_device_id *those, cl_int expected)
+{
+    cl_int err;
+    cl_context made = clCreateContext(NULL, count, those, NULL, NULL, &err);
+    expect(what, err, expected);
+    if (made)
+        GOOD(clReleaseContext(made));
+}
+
 static void act(const char *word)
 {
     if (!strcmp(word, "list"))
@@ -154,6 +171,13 @@ static void act(const char *word)
         open_context();
     else if (!strcmp(word, "step"))
         step();
+    else if (!strcmp(word, "order"))
+        ask_order();
+    else if (!strcmp(word, "last"))
+        make_on("the last", 1, &devices[num_devices - 1], CL_SUCCESS);
+    else if (!strcmp(word, "two"))
+        make_on("two in one", 2, (cl_device_id[]){devices[0], devices[num_devices - 1]},
+                CL_INVALID_DEVICE);
     else if (!strcmp(word, "close"))
         close_context();
     else

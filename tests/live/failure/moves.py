@@ -349,6 +349,63 @@ def nothing_in_use(build):
         victim.check("nothing is in use")
 
 
+def between_two_jobs(build):
+    """It has released all that it had, and goes on where it was sent when it begins anew: its old
+    device has gone by then."""
+    with Machine(build, devices=3, names=(*NAMES, "third GPU")) as machine, \
+            Victim(machine, program="asker") as victim:
+        for word in ("list", "open", "step", "close"):
+            victim.do(word)
+        victim.move("second GPU")
+        machine.nodes[0].unlink()
+        for word in ("open", "step"):
+            victim.do(word, "moved")
+        victim.suspend()
+        victim.resume()
+        for word in ("step", "close"):
+            victim.do(word, "suspended there")
+        victim.suspend()
+        machine.plug(machine.nodes[0])
+        machine.nodes[1].unlink()
+        victim.refused("suspended", "resume", "--device", "second GPU", object="second GPU")
+        victim.resume("--device", "first GPU")
+        for word in ("open", "step", "close"):
+            victim.do(word, "resumed on the first")
+        code, answer = machine.shadowcl("move", victim.pid, "--device", "first GPU,third GPU")
+        expect(code == 0 and "device `first GPU` stays where it was" in str(answer["warnings"]),
+               f"move to two: {answer}")
+        for word in ("open", "step"):
+            victim.do(word, "stayed")
+
+
+def before_its_first_job(build):
+    """It knows three devices, and has had none: whichever it takes is where it was sent."""
+    with Machine(build, devices=3, names=(*NAMES, "third GPU")) as machine, \
+            Victim(machine, program="asker") as victim:
+        victim.do("list")
+        victim.suspend()
+        machine.nodes[0].unlink()
+        machine.nodes[2].unlink()
+        victim.resume("--device", "second GPU")
+        for word in ("open", "step", "last", "type 0", "two", "step"):
+            victim.do(word)
+        victim.suspend()
+        victim.resume()
+        victim.do("step")
+
+
+def idle_stays_where_less_is_there(build):
+    """With --strict: it was told of more. That is a warning, since nothing is on it."""
+    with two(build, "nooutoforder") as machine, Victim(machine, program="asker") as victim:
+        for word in ("list", "order", "open", "step", "close"):
+            victim.do(word)
+        answer = victim.move("second GPU", "--strict")
+        expect("device `first GPU` stays where it was" in str(answer["warnings"]), f"{answer}")
+        machine.nodes[1].unlink()
+        for word in ("open", "step"):
+            victim.do(word, "where it was")
+
+
 def two_of_its_devices_in_one_place(build):
     """Moved to a device that the program then uses itself."""
     with Machine(build, devices=2, names=("first GPU", "second GPU")) as machine, \
@@ -409,7 +466,7 @@ def what_was_not_answered_may_be_there(build):
 
 
 TESTS = (what_is_lacking_is_lacking_for_good, what_was_not_answered_may_be_there, nothing_in_use,
-         two_of_its_devices_in_one_place, less_memory, no_images, small_images, no_such_format,
+         between_two_jobs, before_its_first_job, idle_stays_where_less_is_there, two_of_its_devices_in_one_place, less_memory, no_images, small_images, no_such_format,
          no_doubles, small_work_groups, in_order_only, other_alignment, no_priorities,
          all_is_named, only_told, specs, binaries_follow, comes_back_by_its_binary, loaded_binary,
          stranger_where_it_is, pocl_and_rusticl, linked_from_binaries, pocl_and_oclgrind,
