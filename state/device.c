@@ -9,6 +9,7 @@
 #include "state/query.h"
 
 /* What changes while a device runs: never frozen. */
+#define PROFILING_TIMER_OFFSET_AMD 0x4036
 #define GLOBAL_FREE_MEMORY_AMD 0x4039
 
 static char *platform_text(const struct driver *driver)
@@ -150,6 +151,17 @@ static cl_int own_info(struct device *device, cl_device_info param, struct answe
     }
 }
 
+/* What added to the device's clock gives the wall's; the program sees that clock by ours. */
+static void correct_offset(struct device *device, struct reply *reply)
+{
+    cl_ulong offset;
+    if (reply->size != sizeof offset)
+        return;
+    memcpy(&offset, reply->bytes, sizeof offset);
+    offset -= (cl_ulong)atomic_load(&device_clock(device)->offset);
+    memcpy(reply->bytes, &offset, sizeof offset);
+}
+
 static void prepare(struct device *device, cl_device_info param, struct reply *reply)
 {
     switch (param) {
@@ -159,9 +171,17 @@ static void prepare(struct device *device, cl_device_info param, struct reply *r
     case CL_DEVICE_EXTENSIONS_WITH_VERSION:
         reply_filter_versions(reply, device->object.driver);
         break;
+    case PROFILING_TIMER_OFFSET_AMD:
+        correct_offset(device, reply);
+        break;
     default:
         reply_translate(reply, device->platform, device->object.driver);
     }
+}
+
+static bool is_changing(cl_device_info param)
+{
+    return param == PROFILING_TIMER_OFFSET_AMD || param == GLOBAL_FREE_MEMORY_AMD;
 }
 
 bool device_info_known(struct device *device, cl_device_info param)
@@ -182,7 +202,7 @@ cl_int device_info(struct device *device, cl_device_info param, struct answer to
     if (err != CL_SUCCESS)
         return err;
     prepare(device, param, &reply);
-    if (param == GLOBAL_FREE_MEMORY_AMD) {
+    if (is_changing(param)) {
         err = info_bytes(to, reply.bytes, reply.size);
     } else {
         entry = info_cache_add(&device->info, param, reply.bytes, reply.size);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Of pocl's extensions those that need no functions; what needs some is not wrapped and not
  * reported.
@@ -107,6 +108,17 @@ static cl_int answer_sizes(struct device *device, cl_device_id id, size_t space,
     return err;
 }
 
+/* cl_amd_device_attribute_query: from the device's clock to the wall's. */
+#define PROFILING_TIMER_OFFSET_AMD 0x4036
+
+static cl_ulong time_offset(void)
+{
+    struct timespec now;
+    cl_ulong device = device_time_now();
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (cl_ulong)now.tv_sec * 1000000000 + (cl_ulong)now.tv_nsec - device;
+}
+
 /* What is one 64-bit number and ours to say. */
 static bool number(struct device *device, cl_device_id id, cl_device_info param, cl_ulong *value)
 {
@@ -114,6 +126,9 @@ static bool number(struct device *device, cl_device_id id, cl_device_info param,
     case CL_DEVICE_TYPE:
         *value = CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_DEFAULT;
         return true;
+    case PROFILING_TIMER_OFFSET_AMD:
+        *value = time_offset();
+        return !device_has_no_clock();
     case CL_DEVICE_GLOBAL_MEM_SIZE:
         *value = device_size(device);
         return true;

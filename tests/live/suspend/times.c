@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static cl_command_queue profiled;
 static cl_ulong latest;
@@ -133,6 +134,45 @@ static void test_times_go_on_without_a_context(void **state)
     }
 }
 
+static cl_ulong wall_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (cl_ulong)now.tv_sec * 1000000000 + (cl_ulong)now.tv_nsec;
+}
+
+/* cl_amd_device_attribute_query: what makes an event's times those of the wall clock. */
+#define PROFILING_TIMER_OFFSET_AMD 0x4036
+
+static void test_offset_is_that_of_the_clock(void **state)
+{
+    cl_ulong offset = 0;
+    cl_int err;
+    live_need(clGetDeviceInfo(live.device, PROFILING_TIMER_OFFSET_AMD, sizeof offset, &offset,
+                              NULL) == CL_SUCCESS);
+    profiled = clCreateCommandQueue(live.context, live.device, CL_QUEUE_PROFILING_ENABLE, &err);
+    made(profiled);
+    cl_mem buffer = live_buffer(4096, NULL);
+    for (int round = 0; round < 3; round++) {
+        const cl_ulong slack = 1000000; /* between the driver's looks at two clocks */
+        cl_ulong before = wall_clock();
+        cl_event event = times_of_one(buffer);
+        cl_ulong after = wall_clock();
+        ok(clGetDeviceInfo(live.device, PROFILING_TIMER_OFFSET_AMD, sizeof offset, &offset, NULL));
+        cl_ulong end = end_of(event) + offset;
+        if (end + slack < before || end > after + slack)
+            fail_msg("round %d: the command ends at %llu, and is made from %llu to %llu", round,
+                     (unsigned long long)end, (unsigned long long)before,
+                     (unsigned long long)after);
+        ok(clReleaseEvent(event));
+        live_suspend();
+        live_sleep(50); /* which the device's clock, as it was told, does not see */
+        live_resume();
+    }
+    ok(clReleaseMemObject(buffer));
+    ok(clReleaseCommandQueue(profiled));
+}
+
 static cl_ulong time_of(cl_event event, cl_profiling_info which)
 {
     cl_ulong time = 0;
@@ -220,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_times_never_run_backwards),
         cmocka_unit_test(test_times_go_on_without_a_context),
+        cmocka_unit_test(test_offset_is_that_of_the_clock),
         cmocka_unit_test(test_order_is_not_that_of_asking),
         cmocka_unit_test(test_device_without_times_is_named),
         cmocka_unit_test(test_clock_that_nothing_tells_is_named),
