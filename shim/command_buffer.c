@@ -215,6 +215,8 @@ cl_int CL_API_CALL clGetCommandBufferInfoKHR(cl_command_buffer_khr command_buffe
     switch (param_name) {
     case CL_COMMAND_BUFFER_QUEUES_KHR:
         return info_value(to, (cl_command_queue)buffer->queue);
+    case CL_COMMAND_BUFFER_CONTEXT_KHR:
+        return info_value(to, (cl_context)buffer->queue->context);
     case CL_COMMAND_BUFFER_NUM_QUEUES_KHR:
         return info_value(to, (cl_uint)1);
     case CL_COMMAND_BUFFER_REFERENCE_COUNT_KHR:

@@ -10,6 +10,14 @@
 #include "state/kernel.h"
 #include "state/mem.h"
 
+/* The newest version of which all is here: 0.9.4 brought clCommandSVMMemcpyKHR and
+ * clCommandSVMMemFillKHR, and 0.9.5 gave all that record another parameter. */
+#define COMMAND_BUFFER_NEWEST CL_MAKE_VERSION(0, 9, 3)
+
+#ifndef CL_COMMAND_BUFFER_CONTEXT_KHR /* since 0.9.2 */
+#define CL_COMMAND_BUFFER_CONTEXT_KHR 0x1299
+#endif
+
 /* All of the extension's functions. */
 #define COMMAND_BUFFER_CALLS(X)                                                                    \
     X(clCreateCommandBufferKHR)                                                                    \

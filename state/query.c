@@ -91,15 +91,18 @@ uint64_t reply_number(const void *bytes, size_t size)
     return large + middle + small;
 }
 
+static bool is_command_buffer(const char *name, size_t length)
+{
+    static const char *const versioned = CL_KHR_COMMAND_BUFFER_EXTENSION_NAME;
+    return length == strlen(versioned) && memcmp(name, versioned, length) == 0;
+}
+
 /* An extension whose functions changed from version to version has to be one that we wrap. */
 static bool is_carried(const struct driver *driver, const char *name, size_t length)
 {
-    static const char *const versioned = "cl_khr_command_buffer";
     if (!extension_known(name, length))
         return false;
-    if (!driver || length != strlen(versioned) || memcmp(name, versioned, length) != 0)
-        return true;
-    return command_buffer_usable(driver);
+    return !driver || !is_command_buffer(name, length) || command_buffer_usable(driver);
 }
 
 void reply_filter_names(struct reply *reply, const struct driver *driver)
@@ -125,9 +128,14 @@ void reply_filter_versions(struct reply *reply, const struct driver *driver)
 {
     cl_name_version *all = reply->bytes;
     size_t count = reply->size / sizeof *all, kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (is_carried(driver, all[i].name, strnlen(all[i].name, sizeof all[i].name)))
-            all[kept++] = all[i];
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strnlen(all[i].name, sizeof all[i].name);
+        if (!is_carried(driver, all[i].name, length))
+            continue;
+        if (is_command_buffer(all[i].name, length) && all[i].version > COMMAND_BUFFER_NEWEST)
+            all[i].version = COMMAND_BUFFER_NEWEST;
+        all[kept++] = all[i];
+    }
     reply->size = kept * sizeof *all;
 }
 

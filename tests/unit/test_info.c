@@ -168,6 +168,24 @@ static void filters_in_place(void **state)
     }
 }
 
+/* 0.9.4 brought functions that we don't wrap. */
+static void command_buffers_are_those_that_we_wrap(void **state)
+{
+    const cl_name_version driver[] = {{CL_MAKE_VERSION(0, 9, 4), "cl_khr_command_buffer"},
+                                      {CL_MAKE_VERSION(1, 2, 3), "cl_khr_fp64"},
+                                      {CL_MAKE_VERSION(0, 9, 0), "cl_khr_command_buffer"}};
+    struct reply reply = {malloc(sizeof driver), sizeof driver};
+    assert_non_null(reply.bytes);
+    memcpy(reply.bytes, driver, sizeof driver);
+    reply_filter_versions(&reply, NULL);
+    const cl_name_version *told = reply.bytes;
+    assert_int_equal(reply.size, sizeof driver);
+    assert_int_equal(told[0].version, CL_MAKE_VERSION(0, 9, 3));
+    assert_int_equal(told[1].version, driver[1].version);
+    assert_int_equal(told[2].version, driver[2].version);
+    free(reply.bytes);
+}
+
 static void the_platform_is_always_reached_through_a_loader(void **state)
 {
     char text[128];
@@ -304,6 +322,7 @@ int main(void)
         cmocka_unit_test(extensions_are_found_by_their_whole_name),
         cmocka_unit_test(extensions_with_functions_of_their_own_are_not_told),
         cmocka_unit_test(filters_in_place),
+        cmocka_unit_test(command_buffers_are_those_that_we_wrap),
         cmocka_unit_test_setup(the_platform_is_always_reached_through_a_loader, set_up),
         cmocka_unit_test_setup(what_was_told_of_a_device_stays, set_up),
         cmocka_unit_test_setup(no_handle_of_the_driver_gets_out, set_up),

@@ -20,6 +20,11 @@ COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 FUNCTION = re.compile(r"\b(cl[A-Z]\w*?)(?:_fn)?\s*\)?\s*\(")
 
 
+# What has come to extensions that we report since these headers: in which version.
+LATER = [("cl_khr_command_buffer", (0, 9, 4), "clCommandSVMMemcpyKHR"),
+         ("cl_khr_command_buffer", (0, 9, 4), "clCommandSVMMemFillKHR")]
+
+
 def functions_of(header):
     """(extension, function) in the header's order."""
     text = header.read_text()
@@ -54,7 +59,11 @@ def check(folder, source):
     calls = (pathlib.Path(source) / "state" / "command_buffer.h").read_text()
     wrapped |= set(re.findall(r"^    X\((cl\w+)\)", calls, re.M))
     wrapped |= set(re.findall(r'\{"(cl\w+)", ', (shim / "dispatch.c").read_text()))
+    newest = re.search(r"COMMAND_BUFFER_NEWEST CL_MAKE_VERSION\((\d+), (\d+), (\d+)\)", calls)
+    reported = {"cl_khr_command_buffer": tuple(map(int, newest.groups()))} if newest else {}
     functions = all_functions(folder)
+    functions += [(extension, function) for extension, since, function in LATER
+                  if reported.get(extension, since) >= since]
     assert known and wrapped and len(functions) > 80, "the sources are not as they were"
     missing = [pair for pair in functions if pair[0] in known and pair[1] not in wrapped]
     for extension, function in missing:
@@ -66,7 +75,11 @@ def main(arguments):
     if arguments[0] == "--check":
         return check(*arguments[1:])
     folder, output = arguments
-    lines = [f'X("{extension}", "{function}")\n' for extension, function in all_functions(folder)]
+    functions = all_functions(folder)
+    named = {function for _, function in functions}
+    functions += [(f"{extension} {since}", function) for extension, since, function in LATER
+                  if function not in named]
+    lines = [f'X("{extension}", "{function}")\n' for extension, function in functions]
     pathlib.Path(output).write_text("".join(lines))
     return 0
 

@@ -9,6 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifndef CL_COMMAND_BUFFER_CONTEXT_KHR /* since 0.9.2 */
+#define CL_COMMAND_BUFFER_CONTEXT_KHR 0x1299
+#endif
+
 #define ITEMS 1024
 #define SIZE (ITEMS * sizeof(cl_int))
 
@@ -310,6 +314,7 @@ static void test_answers_stay(void **state)
                                                       CL_COMMAND_BUFFER_SIMULTANEOUS_USE_KHR, 0};
     cl_command_buffer_properties_khr told[8] = {0};
     cl_command_queue queue = NULL;
+    cl_context context = NULL;
     size_t size = 0;
     cl_command_buffer_khr buffer = make(given);
     ok(ext.clRetainCommandBufferKHR(buffer));
@@ -320,6 +325,10 @@ static void test_answers_stay(void **state)
                                          NULL));
         if (ours) /* pocl 3.1 tells where its list lies … */
             assert_ptr_equal(queue, live.queue);
+        if (ours) /* … has 0.9.0 … */
+            ok(ext.clGetCommandBufferInfoKHR(buffer, CL_COMMAND_BUFFER_CONTEXT_KHR, sizeof context,
+                                             &context, NULL));
+        assert_ptr_equal(context, ours ? live.context : NULL);
         ok(ext.clGetCommandBufferInfoKHR(buffer, CL_COMMAND_BUFFER_PROPERTIES_ARRAY_KHR,
                                          sizeof told, told, &size));
         if (ours) /* … and miscounts bytes */
