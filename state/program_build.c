@@ -5,6 +5,7 @@
 
 #include "state/program_ahead.h"
 #include "state/program_make.h"
+#include "state/query.h"
 
 /* Has the constant been set again since? */
 static bool is_overridden(const struct program_constant *newest,
@@ -121,9 +122,44 @@ static void take_build_info(const struct program *program, const struct device *
     free(bytes);
 }
 
-static void take_all(const struct program *program, struct build *build)
+/* Without -cl-std a source is OpenCL C 1.x (OpenCL 3.0 §5.8.6), and that has no such variables. */
+static bool is_older_language(const char *options)
+{
+    static const char option[] = "-cl-std=";
+    for (const char *at = options; at && (at = strstr(at, option)); at++)
+        if (strncmp(at + strlen(option), "CL1.", 4) != 0)
+            return false;
+    return true;
+}
+
+static bool may_have_variables(const struct recipe *recipe, unsigned depth)
+{
+    enum origin_kind kind = recipe->origin->kind;
+    if (kind == ORIGIN_BINARY) {
+        const struct recipe *known = origin_known_all(recipe->origin);
+        return !known || depth == RECIPE_DEEPEST || may_have_variables(known, depth + 1);
+    }
+    for (cl_uint i = 0; i < recipe->num_inputs; i++)
+        if (may_have_variables(recipe->inputs[i], depth))
+            return true;
+    return kind == ORIGIN_IL || (kind == ORIGIN_SOURCE && !is_older_language(recipe->options));
+}
+
+/* Program-scope variables that the driver does not tell of would be lost, and nobody know. */
+static bool is_untold(const struct program *program, struct build *build, cl_uint i)
+{
+    const struct device *device = program->devices[i];
+    return build_succeeded(&build->devices[i]) &&
+           !info_cache_find(&build->devices[i].info, CL_PROGRAM_BUILD_GLOBAL_VARIABLE_TOTAL_SIZE) &&
+           may_have_variables(build->devices[i].recipe, 0) &&
+           query_device_number(device->object.driver, device_real(device),
+                               CL_DEVICE_MAX_GLOBAL_VARIABLE_SIZE, 0) > 0;
+}
+
+static void take_all(struct program *program, struct build *build)
 {
     unsigned version = program->object.driver->version;
+    program->object.refusal = NULL;
     take_info(program, CL_PROGRAM_NUM_KERNELS, &build->info);
     take_info(program, CL_PROGRAM_KERNEL_NAMES, &build->info);
     if (version >= 220) {
@@ -137,8 +173,11 @@ static void take_all(const struct program *program, struct build *build)
         take_build_info(program, device, CL_PROGRAM_BUILD_OPTIONS, info);
         take_build_info(program, device, CL_PROGRAM_BUILD_LOG, info);
         take_build_info(program, device, CL_PROGRAM_BINARY_TYPE, info);
-        if (version >= 200)
-            take_build_info(program, device, CL_PROGRAM_BUILD_GLOBAL_VARIABLE_TOTAL_SIZE, info);
+        take_build_info(program, device, CL_PROGRAM_BUILD_GLOBAL_VARIABLE_TOTAL_SIZE, info);
+        if (is_untold(program, build, i))
+            program->object.refusal =
+                "its driver does not tell whether it has program-scope variables, which can't be "
+                "read back";
     }
 }
 

@@ -56,6 +56,7 @@ int program_carriable(struct program *program, struct error *err)
     if (!program->object.refusal)
         return 0;
     error_set(err, 0, "%s", program->object.refusal);
+    error_todo(err, "suspend after the program has released it");
     return name_program(program, err);
 }
 

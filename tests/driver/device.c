@@ -50,7 +50,7 @@ static void parse_caps(struct caps *caps, char *text)
         else if (!strcmp(word, "inline"))
             caps->inline_native = true;
         else if (!strncmp(word, "variables=", 10))
-            caps->variables = parse_size(word + 10);
+            caps->variables = strcmp(word + 10, "untold") != 0 ? parse_size(word + 10) : SIZE_MAX;
         else if (!strncmp(word, "align=", 6))
             caps->align = parse_size(word + 6);
         else if (!strcmp(word, "noempty"))

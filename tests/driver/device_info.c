@@ -135,6 +135,9 @@ static bool number(struct device *device, cl_device_id id, cl_device_info param,
     case CL_DEVICE_MAX_MEM_ALLOC_SIZE:
         *value = device_size(device) / 2;
         return true;
+    case CL_DEVICE_MAX_GLOBAL_VARIABLE_SIZE:
+        *value = 65536;
+        return device->caps.variables;
     case CL_DEVICE_SVM_CAPABILITIES:
         *value = device->caps.extras ? CL_DEVICE_SVM_COARSE_GRAIN_BUFFER : 0;
         return true;

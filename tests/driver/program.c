@@ -31,7 +31,9 @@ cl_int CL_API_CALL clGetProgramBuildInfo(cl_program program, cl_device_id id,
     cl_int err = call_begin(CALL_clGetProgramBuildInfo, devices_of(program));
     struct device *device = device_find(id);
     if (err == CL_SUCCESS && device && param == CL_PROGRAM_BUILD_GLOBAL_VARIABLE_TOTAL_SIZE)
-        return answer(&device->caps.variables, sizeof(size_t), space, value, size_ret);
+        return device->caps.variables == SIZE_MAX
+                   ? CL_INVALID_VALUE
+                   : answer(&device->caps.variables, sizeof(size_t), space, value, size_ret);
     return err == CL_SUCCESS
                ? pocl->clGetProgramBuildInfo(program, id, param, space, value, size_ret)
                : err;

@@ -158,13 +158,24 @@ static void *make_format(cl_int *err)
     return image;
 }
 
-static void *make_program(cl_int *err)
+static void *build_with(const char *options, cl_int *err)
 {
     static const char *source = "kernel void nothing(void) {}";
     cl_program program = clCreateProgramWithSource(context, 1, &source, NULL, err);
     if (*err == CL_SUCCESS)
-        *err = clBuildProgram(program, 1, &device, NULL, NULL, NULL);
+        *err = clBuildProgram(program, 1, &device, options, NULL, NULL);
     return program;
+}
+
+static void *make_program(cl_int *err)
+{
+    return build_with(NULL, err);
+}
+
+/* The versions before have no program-scope variables. */
+static void *make_program_of_3(cl_int *err)
+{
+    return build_with("-cl-std=CL3.0", err);
 }
 
 /* One that can be built without double precision, but has not all kernels there. */
@@ -302,6 +313,8 @@ static const struct kind {
     {"kernel", make_kernel, (cl_int(*)(void *))clReleaseKernel},
     {"parted", make_parted, (cl_int(*)(void *))clReleaseProgram},
     {"variables", make_program, (cl_int(*)(void *))clReleaseProgram},
+    {"untold", make_program_of_3, (cl_int(*)(void *))clReleaseProgram},
+    {"older", make_program, (cl_int(*)(void *))clReleaseProgram},
 };
 
 static void make_buffer(void)

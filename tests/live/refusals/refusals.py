@@ -29,7 +29,9 @@ REFUSALS = {
     "native": ("queue", "a native kernel or SVM free function of the program still runs"),
     "endless": ("a native kernel", "its native kernels keep on enqueuing commands"),
     "variables": ("program", "it has 4096 bytes of program-scope variables"),
+    "untold": ("program", "its driver does not tell whether it has program-scope variables"),
 }
+CAPS = {"variables": "variables=4K", "untold": "variables=untold", "older": "variables=untold"}
 # What shows only when it is waited for.
 UNFORESEEN = {"native", "endless"}
 # What is held while a native kernel enqueues the next, again and again.
@@ -76,7 +78,7 @@ def on_testdriver(build, work, kind):
         file.truncate(64 << 20)
     return {"SHADOWCL_DRIVERS": str(build / "lib/testdriver/libshadowcl-testdriver.so"),
             "SHADOWCL_DEVICE_NODES": str(node), "SHADOWCL_TEST_DEVICE": str(node),
-            "SHADOWCL_TEST_CAPS": "variables=4K" if kind == "variables" else "extras"}
+            "SHADOWCL_TEST_CAPS": CAPS.get(kind, "extras")}
 
 
 class Holder:
@@ -152,6 +154,17 @@ def try_one(build, work, kind):
         holder.tell("check", "right")
         holder.end()
     return said
+
+
+def older(build, work):
+    """OpenCL C before 2.0 has no program-scope variables: the driver need not tell."""
+    with Holder(build, work, "older", on_testdriver(build, work, "older")) as holder:
+        assert holder.first == "ready", f"it said {holder.first!r}"
+        holder.does("suspended", "suspend")
+        holder.does("running", "resume")
+        holder.tell("check", "right")
+        holder.end()
+    return "carried"
 
 
 def try_move(build, work, kind, mapping):
@@ -273,6 +286,7 @@ def all_tests():
                lambda *where, mapping=mapping: many_devices(*where, mapping))
     yield "late-kernel", late_kernel
     yield "relay", relay
+    yield "older", older
     yield "hidden", hidden
     yield "too-old", too_old
 

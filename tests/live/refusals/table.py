@@ -89,7 +89,8 @@ REFUSED = {
     "shared virtual memory of other drivers": {
         "can't give the same address again": (REFUSALS, "its driver can't give the same address")},
     "program-scope variables": {
-        "bytes of program-scope variables": (REFUSALS, "it has 4096 bytes of program-scope")},
+        "bytes of program-scope variables": (REFUSALS, "it has 4096 bytes of program-scope"),
+        "does not tell whether": (REFUSALS, "its driver does not tell whether it has program-scope")},
     "pipes": {"what is in a pipe": (REFUSALS, "what is in a pipe can't be read back")},
     "queues on the device": {
         "it is a queue on the device": (REFUSALS, "it is a queue on the device, whose contents")},
