@@ -21,6 +21,7 @@ libOpenCL.so.1. A limit that is missed is told of, and is no failure of this scr
 END
 }
 
+sizes='--cycles 3 --cases 1M/1,1M/10000,64M/1,64M/10000,1G/1,1G/10000,4G/1,4G/10000|--cases 1M/1,16M/1,16M/1000'
 # name: script and arguments; behind a | those of the short form. What is not there is left out.
 declare -A benchmarks=(
     [calls]='bench.py --threads 8|--pairs 1 --rounds 8'
@@ -31,8 +32,9 @@ declare -A benchmarks=(
     [start]='start.py --runs 40|--runs 8'
     [objects]='objects.py|--counts 1000,3000,10000 --cycles 3'
     [processes]='agent.py --json --counts 1 2 4 8 16|--counts 1 2 4 --rounds 3 --size 65536'
-    [rates]='rates.py --cycles 3 --cases 1M/1,64M/1,64M/10000,1G/1,1G/10000,4G/1,4G/10000|--cases 1M/1,16M/1,16M/1000'
-    [rates-pocl]='rates.py --driver pocl --cycles 3|--cases 1M/1,16M/1,16M/1000'
+    [rates]="rates.py $sizes"
+    [rates-pocl]="rates.py --driver pocl $sizes"
+    [rates-shared]="rates.py --driver pocl --mapping shared $sizes"
     [beforehand]='beforehand.py|--mib 32 --kib 256 --cycles 1 --rates 0,50'
     [lazy]='lazy.py|--mib 64 --kib 256'
     [lazy-pocl]='lazy.py --driver pocl|--mib 64 --kib 256'
@@ -53,7 +55,7 @@ for share in 5 10 20 40 80; do
     benchmarks[pause-pocl-on-$share]="pause.py --driver pocl $more"
 done
 order=(instructions lines memory calls programs start objects processes
-    pause-{,pocl-}{,on-}{5,10,20,40,80} beforehand rates rates-pocl lazy lazy-pocl prepare
+    pause-{,pocl-}{,on-}{5,10,20,40,80} beforehand rates{,-pocl,-shared} lazy lazy-pocl prepare
     builds image save growth criu)
 
 short=

@@ -42,7 +42,7 @@ static cl_command_queue make_queue(const struct context *context, cl_int *status
     return driver->clCreateCommandQueue(context_real(context), device, 0, status);
 }
 
-/* An ordinary queue in order, on the first device. */
+/* An ordinary queue in order, on the first device. One: two gain nothing (docs/performance.md). */
 static int open_queue(struct context *context, cl_command_queue *queue, struct error *err)
 {
     struct copies *copies = context->copies;

@@ -2,9 +2,10 @@
 /* Contents that are carried, and what the driver's own plain copies of them take. Fills its buffers
  * and waits; for each line it prints milliseconds: `read`, of non-blocking reads of all of them
  * into memory that has been touched; `write`, of making as many buffers, and of non-blocking writes
- * into them, which are released after. `check` compares every byte, and prints `right`.
- * Usage: bench-rates BYTES COUNT [random|half|zero]: so many bytes in all, in so many buffers; what
- * is in them (by default a pattern; half: every other MiB is zero). */
+ * into them, which are released after; `read 2` and `write 2` by two queues in turn, a single
+ * buffer in halves. `check` compares every byte, and prints `right`. Usage: bench-rates BYTES COUNT
+ * [random|half|zero]: so many bytes in all, in so many buffers; what is in them (by default a
+ * pattern; half: every other MiB is zero). */
 #include <CL/cl.h>
 #include <malloc.h>
 #include <stdint.h>
@@ -14,7 +15,7 @@
 #include <time.h>
 
 static cl_context context;
-static cl_command_queue queue;
+static cl_command_queue queues[2];
 static cl_mem *buffers;
 static size_t size, count;
 static unsigned char *memory; /* as large as all of them */
@@ -44,8 +45,10 @@ static void start(void)
     expect(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL), "clGetDeviceIDs");
     context = clCreateContext(NULL, 1, &device, NULL, NULL, &err);
     expect(err, "clCreateContext");
-    queue = clCreateCommandQueue(context, device, 0, &err);
-    expect(err, "clCreateCommandQueue");
+    for (int i = 0; i < 2; i++) {
+        queues[i] = clCreateCommandQueue(context, device, 0, &err);
+        expect(err, "clCreateCommandQueue");
+    }
 }
 
 static cl_mem *make(void)
@@ -59,25 +62,35 @@ static cl_mem *make(void)
     return made;
 }
 
-static double write_all(cl_mem *to)
+static void write_part(cl_command_queue queue, cl_mem to, size_t at, size_t bytes,
+                       unsigned char *by)
 {
-    double before = now_ms();
-    for (size_t i = 0; i < count; i++)
-        expect(
-            clEnqueueWriteBuffer(queue, to[i], CL_FALSE, 0, size, memory + i * size, 0, NULL, NULL),
-            "clEnqueueWriteBuffer");
-    expect(clFinish(queue), "clFinish");
-    return now_ms() - before;
+    expect(clEnqueueWriteBuffer(queue, to, CL_FALSE, at, bytes, by, 0, NULL, NULL),
+           "clEnqueueWriteBuffer");
 }
 
-static double read_all(void)
+static void read_part(cl_command_queue queue, cl_mem from, size_t at, size_t bytes,
+                      unsigned char *by)
+{
+    expect(clEnqueueReadBuffer(queue, from, CL_FALSE, at, bytes, by, 0, NULL, NULL),
+           "clEnqueueReadBuffer");
+}
+
+/* Milliseconds that all of them take, by so many queues. */
+static double copy_all(void (*part)(cl_command_queue, cl_mem, size_t, size_t, unsigned char *),
+                       const cl_mem *mems, size_t num_queues)
 {
     double before = now_ms();
-    for (size_t i = 0; i < count; i++)
-        expect(clEnqueueReadBuffer(queue, buffers[i], CL_FALSE, 0, size, memory + i * size, 0, NULL,
-                                   NULL),
-               "clEnqueueReadBuffer");
-    expect(clFinish(queue), "clFinish");
+    size_t parts = count < num_queues ? num_queues : 1, bytes = size / parts;
+    for (size_t i = 0; i < count * parts; i++) {
+        size_t at = i % parts * bytes;
+        part(queues[i % num_queues], mems[i / parts], at, i % parts + 1 < parts ? bytes : size - at,
+             memory + i / parts * size + at);
+    }
+    for (size_t i = 0; num_queues > 1 && i < num_queues; i++)
+        expect(clFlush(queues[i]), "clFlush");
+    for (size_t i = 0; i < num_queues; i++)
+        expect(clFinish(queues[i]), "clFinish");
     return now_ms() - before;
 }
 
@@ -109,7 +122,7 @@ static void pattern(void)
 static const char *check(void)
 {
     memset(memory, 0, size * count);
-    read_all();
+    copy_all(read_part, buffers, 1);
     for (size_t i = 0; i < size * count; i++)
         if (memory[i] != byte_at(i))
             return "wrong";
@@ -118,13 +131,13 @@ static const char *check(void)
 
 /* Into memory as fresh as after a suspend: what a driver has given back to the heap goes back to
  * the kernel before. */
-static void time_writes(void)
+static void time_writes(size_t num_queues)
 {
     malloc_trim(0);
     double before = now_ms();
     cl_mem *fresh = make();
     double made = now_ms() - before;
-    printf("%.3f %.3f\n", made, write_all(fresh));
+    printf("%.3f %.3f\n", made, copy_all(write_part, fresh, num_queues));
     for (size_t i = 0; i < count; i++)
         expect(clReleaseMemObject(fresh[i]), "clReleaseMemObject");
     free(fresh);
@@ -146,15 +159,16 @@ int main(int argc, char **argv)
     pattern();
     start();
     buffers = make();
-    write_all(buffers);
+    copy_all(write_part, buffers, 1);
     puts("ready");
     while (fgets(line, sizeof line, stdin)) {
+        size_t num_queues = strchr(line, '2') ? 2 : 1;
         if (!strcmp(line, "check\n"))
             puts(check());
         else if (line[0] == 'r')
-            printf("%.3f\n", read_all());
+            printf("%.3f\n", copy_all(read_part, buffers, num_queues));
         else
-            time_writes();
+            time_writes(num_queues);
     }
     return 0;
 }

@@ -246,16 +246,25 @@ def beforehand(results):
 
 
 def rates(results):
-    found = [data for data in (read(results, "rates"), read(results, "rates-pocl")) if data]
+    """Where nothing is copied there is no rate."""
+    names = ("rates", "rates-pocl", "rates-shared")
+    found = [data for data in (read(results, name) for name in names) if data]
     if not found:
         return None
-    rows = [[driver_name(data), r["bytes"] // MIB, f"{r['buffers']:,}",
-             f"{r['read']:.1f}", f"{r['capture']:.1f}", f"{r['capture_rate']:.2f}",
-             f"{r['make']:.1f}", f"{r['write']:.1f}", f"{r['rebuild']:.1f}",
-             f"{r['rebuild_rate']:.2f}", f"{r['write_rate']:.2f}"]
-            for data in found for r in data["rows"]]
-    heads = ["driver", "MiB", "buffers", "plain reads", "capture", "rate", "making",
-             "plain writes", "rebuild", "rate", "of the writes alone"]
+    rows = []
+    for data in found:
+        driver = "pocl, shared" if data["mapping"] == "shared" else driver_name(data)
+        for r in data["rows"]:
+            rate = {key: f"{r[key]:.2f}" if r["copied"] else "–"
+                    for key in ("capture_rate", "rebuild_rate", "write_rate")}
+            rows.append([driver, r["bytes"] // MIB, f"{r['buffers']:,}", r["copied"] // MIB,
+                         f"{r['read']:.1f}", f"{r['two_queues_read']:.2f}", f"{r['capture']:.1f}",
+                         rate["capture_rate"], f"{r['make']:.1f}", f"{r['write']:.1f}",
+                         f"{r['two_queues_write']:.2f}", f"{r['rebuild']:.1f}",
+                         rate["rebuild_rate"], rate["write_rate"]])
+    heads = ["driver", "MiB", "buffers", "copied", "plain reads", "by two queues", "capture",
+             "rate", "making", "plain writes", "by two queues", "rebuild", "rate",
+             "of the writes alone"]
     return f"{table(heads, rows)}\n\n{conditions(found[0])}"
 
 
