@@ -106,9 +106,9 @@ def saved(setup, sample, folder):
     with Run(setup, sample, "saved") as run:
         images = [folder / "a.image", folder / "b.image"]
         contents = []
-        for image, fraction in zip(images, (0.2, 0.4)):
+        for image, fraction, more in zip(images, (0.2, 0.4), ((), ("--prepare",))):
             run.wait_until(fraction)
-            answer = ask(run, "save", run.pid, image)
+            answer = ask(run, "save", run.pid, image, *more)
             expect(answer["state"] == "running" and answer["image"], f"save: {answer}")
             check_file(image, answer["image"])
         for image in images:

@@ -88,7 +88,7 @@ def move_builds_nothing(build):
             from_binaries(names, PROGRAMS)
             program.check("again on the second")
             built(program.prepare("first GPU"), PROGRAMS)
-            program.suspend()
+            program.suspend("--prepare")
             _, names = place.count(lambda: program.resume("--device", "first GPU"))
             from_binaries(names, PROGRAMS)
             program.check("back on the first")

@@ -199,8 +199,8 @@ class Run:
             found += [line.strip() for line in maps if node in line]
         return found
 
-    def suspend(self):
-        code, answer, said = self.setup.shadowcl("suspend", self.pid)
+    def suspend(self, *options):
+        code, answer, said = self.setup.shadowcl("suspend", *options, self.pid)
         self.expect_at_work(code == 0, f"suspend: exit code {code}: {said} {answer}")
         expect(answer and answer["pid"] == self.pid, f"suspend: answered for another: {answer}")
         self.check_suspended(answer)
@@ -218,14 +218,14 @@ class Run:
         self.expect_at_work(code == 0, f"resume: exit code {code}: {said} {answer}")
         expect(answer["state"] == "running", f"resume: the state is `{answer['state']}`")
 
-    def cycle(self):
-        self.suspend()
+    def cycle(self, *options):
+        self.suspend(*options)
         self.resume()
 
-    def cycle_if_at_work(self):
+    def cycle_if_at_work(self, *options):
         """One more, unless the program has come to its end meanwhile."""
         try:
-            self.cycle()
+            self.cycle(*options)
         except TooShort:
             pass
 
@@ -302,8 +302,8 @@ def run_in_a_row(setup, sample):
     with Run(setup, sample, "in-a-row") as run:
         run.wait_until(0.3)
         run.cycle()
-        for _ in range(3):
-            run.cycle_if_at_work()
+        for options in ((), ("--prepare",), ("--prepare",)):
+            run.cycle_if_at_work(*options)
         return run.finish()
 
 
