@@ -4,7 +4,6 @@
 #include "agent/periodic.h"
 
 #include "agent/apart.h"
-#include "agent/criu.h"
 #include "agent/folder.h"
 #include "agent/text.h"
 
@@ -329,13 +328,9 @@ static int open_all(const struct periodic *periodic, pid_t pid, char path[PATH_M
 int periodic_start(const struct periodic *periodic, pid_t pid, struct error *err)
 {
     char path[PATH_MAX];
-    struct criu criu = {0};
     int pidfd = -1;
     if (!periodic->every)
         return 0;
-    if (criu_find(&criu, err) < 0)
-        return -1;
-    *err = (struct error){0};
     int dir = open_all(periodic, pid, path, &pidfd, err);
     if (dir < 0)
         return -1;

@@ -2,6 +2,7 @@
 /* `shadowcl run`: sets the environment in which a program finds our library, and becomes it. What
  * would make that fail in silence is refused first. */
 #include "agent/answer.h"
+#include "agent/criu.h"
 #include "agent/drivers.h"
 #include "agent/environment.h"
 #include "agent/escape.h"
@@ -165,6 +166,15 @@ static int tolerate(const struct run *run, int result, const struct error *err)
     return run->force ? 0 : result;
 }
 
+static int start_copies(const struct run *run, struct error *err)
+{
+    struct criu criu = {0};
+    if (run->periodic.every && criu_find(&criu, err) < 0)
+        return -1;
+    *err = (struct error){0};
+    return periodic_start(&run->periodic, getpid(), err);
+}
+
 static int prepare(const struct run *run, char path[PATH_MAX], int *code, struct error *err)
 {
     char folder[PATH_MAX], directory[PATH_MAX];
@@ -176,7 +186,7 @@ static int prepare(const struct run *run, char path[PATH_MAX], int *code, struct
             0 ||
         set_settings(run, err) < 0 ||
         tolerate(run, drivers_check(getenv("SHADOWCL_DRIVERS"), err), err) < 0 ||
-        periodic_start(&run->periodic, getpid(), err) < 0)
+        start_copies(run, err) < 0)
         return -1;
     return environment_set(folder, err);
 }

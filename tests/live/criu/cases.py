@@ -31,6 +31,11 @@ NOBODY = 65534
 CAP_SYS_RESOURCE = 24
 # How often the program that is copied at intervals is killed.
 KILLS = int(os.environ.get("SHADOWCL_TEST_KILLS", "5"))
+# Seconds between its copies; how much more may be lost where others are busy; and how late the
+# next copy may be begun there.
+INTERVAL = 0.3
+SLACK = 0.7
+BUSY = 4
 # Of its steps there are more where the program ends too soon for its case.
 HEAT = ["--output", "RESULT", "--size", "128", "--steps"]
 STEPS = 120000
@@ -71,6 +76,7 @@ class Cases:
         if not self.reference:
             with self.heat() as program:
                 self.reference = program.finish()
+            self.programs.remove(program)  # that this one has ended says nothing
         return self.reference
 
     def directory(self, made=False):
@@ -471,6 +477,37 @@ class Cases:
             call(self.setup, "resume", program.pid)
             self.wait_for_restored(program.pid)
             check(expected, program.answer())
+
+    def case_image(self):
+        """Suspended with its contents in a file, then copied: by our command, after which it is
+        suspended as it was, and by CRIU with the plugin. The file is open in the copy too, and has
+        the contents."""
+        work = self.setup.work / "image"
+        work.mkdir()
+        self.setup = Setup(self.setup.bin.parent, "testdriver", "copy", work)
+        expected, image = self.expected(), work / "a.image"
+        for by_criu in (False, True):
+            with self.heat() as program:
+                program.wait_until(0.2)
+                call(self.setup, "suspend", program.pid, "--image", image)
+                directory = self.directory(made=by_criu)
+                if by_criu:
+                    self.run_criu("dump", directory, "-t", program.pid, "-L", self.plugins,
+                                  "--file-locks")
+                else:
+                    checkpoint(self.setup, program, directory)
+                program.process.wait(timeout=PATIENCE)
+                self.setup.replace_node()
+                if by_criu:
+                    self.run_criu("restore", directory, "-d", "-L", self.plugins, "--file-locks")
+                else:
+                    call(self.setup, "restore", "--detach", directory)
+                    self.wait_for_state(program, "suspended")
+                    expect(str(image) in descriptors(program.pid),
+                           f"it has not {image} open, but {descriptors(program.pid)}")
+                    call(self.setup, "resume", program.pid)
+                self.wait_for_restored(program.pid)
+                check(expected, program.answer())
 
     # What fails, and what is refused.
 
@@ -899,8 +936,10 @@ class Cases:
             check(self.expected(), program.answer())
 
     def case_periodic(self):
-        """Everything is killed at random moments, also in the middle of a copy; never more is lost
-        than since the newest whole one, and never a bit of the result."""
+        """Everything is killed at random moments, also in the middle of a copy. The newest whole one
+        is taken; more than the last interval, and what copies take, is never lost, and never a bit
+        of the result."""
+        self.times = max(self.times, 4)  # it has to live for several copies
         expected, killed = self.expected(), 0
         while killed < KILLS:
             made = self.kill_until_its_end(killed, expected)
@@ -992,21 +1031,26 @@ class Cases:
 
     def kill_until_its_end(self, killed, expected):
         """How often it was killed: as often as is wanted, or until it had no more to do."""
-        top, made = self.directory(), 0
-        every = ["--checkpoint-every", "0.3s", "--checkpoint-dir", str(top), "--keep", "2"]
+        top, made, restored, least, notes = self.directory(), 0, 0, 0, {}
+        every = ["--checkpoint-every", f"{INTERVAL}s", "--checkpoint-dir", str(top), "--keep", "2"]
         with self.heat(*every) as program:
-            while killed + made < KILLS and self.wait_for_copies(top, program.pid):
-                time.sleep(random.uniform(0, 1))
+            history = History(program, top, notes)
+            while killed + made < KILLS and self.watch_until_copied(top, history, least):
+                history.watch(time.monotonic() + random.uniform(0, 2))
                 at_work = self.kill_all(top, program.pid)
                 if "sample-heat" not in at_work:
                     break
                 made += 1
-                whole = [copy for copy in top.iterdir() if (copy / "shadowcl.json").exists()]
-                expect(whole, "no whole copy is left")
-                print(f"{killed + made}: killed {', '.join(at_work)}; {len(whole)} whole", flush=True)
+                before = restored
+                restored, loss = newest_after_kill(top, history)
+                # Now and then it is killed at any moment, whether there is a newer copy by then or
+                # not; but never twice with the same one.
+                least = restored if restored == before or random.random() < 0.75 else before
+                print(f"{killed + made}: killed {', '.join(at_work)}; {loss}", flush=True)
                 program.process.wait(timeout=PATIENCE)
                 done = call(self.setup, "restore", "--truncate", "--detach", *every, top)
-                expect("restored from" in done, done)
+                expect(f"restored from {top}/{restored:06} " in done, f"not {restored}: {done}")
+                history = History(program, top, notes)
             self.wait_for_restored(program.pid)
             check(expected, program.answer())
             time.sleep(0.5)
@@ -1014,16 +1058,18 @@ class Cases:
                    f"more are kept than asked for: {list(top.iterdir())}")
         return made
 
-    def wait_for_copies(self, top, pid):
-        """False where it has ended."""
+    def watch_until_copied(self, top, history, least):
+        """Until there is a newer one than this. False where the program has ended."""
         end = time.monotonic() + PATIENCE
         log = top / "checkpoint.log"
-        while lives(pid):
-            if list(top.glob("*/shadowcl.json")):
+        while lives(history.program.pid):
+            if max(whole_copies(top), default=0) > least:
                 return True
-            expect(time.monotonic() < end,
-                   f"no copy is made: {log.read_text() if log.exists() else 'nothing was tried'}")
-            time.sleep(0.01)
+            expect(time.monotonic() < end, f"no copy after {least}: "
+                   f"{log.read_text() if log.exists() else 'nothing was tried'}")
+            history.watch(time.monotonic() + 0.01)
+        expect(history.was_copied() or history.age() < INTERVAL + BUSY,
+               f"no copy after {least}, and it has run on for {history.age():.1f} s")
         return False
 
     def kill_all(self, top, pid):
@@ -1216,6 +1262,84 @@ class Cases:
             check(expected, restore(self.setup, program, directory))
 
 
+class History:
+    """How many steps a program had done, and when, since it was started or made again; and when
+    its copies were begun."""
+
+    def __init__(self, program, top, notes):
+        self.program = program
+        self.top = top
+        self.notes = notes
+        self.seen = []
+
+    def look(self):
+        self.seen.append((time.time(), last_step(tail(self.program.err))))
+        for note in self.top.glob("*.making"):
+            try:
+                self.notes[int(note.stem)] = note.stat().st_mtime
+            except FileNotFoundError:
+                pass
+
+    def watch(self, end):
+        """Until then, by the monotonic clock."""
+        while True:
+            self.look()
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, 0.01))
+
+    def was_copied(self):
+        """Or a copy was begun, at least."""
+        return any(begun >= self.seen[0][0] for begun in self.notes.values())
+
+    def age(self):
+        return self.seen[-1][0] - self.seen[0][0] if self.seen else 0
+
+    def at(self, moment):
+        return max((done for when, done in self.seen if when <= moment), default=0)
+
+
+def tail(path, size=256):
+    with open(path, "rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - size, 0))
+        return file.read()
+
+
+def last_step(said):
+    """0: none; of a line that is cut, the one before."""
+    return int((re.findall(rb"^step (\d+) of \d+\n", said, re.MULTILINE) or [0])[-1])
+
+
+def whole_copies(top):
+    """The numbers of those that are; they may be removed while we look."""
+    return [int(mark.parent.name) for mark in top.glob("[0-9]*/shadowcl.json")]
+
+
+def newest_after_kill(top, history):
+    """The number of the copy that must be taken, and in words what is lost: no more than was done in
+    the interval before the kill, and while copies were made."""
+    now, program, notes = time.time(), history.program, history.notes
+    history.look()
+    done = history.seen.pop()[1]
+    whole = sorted(whole_copies(top))
+    expect(whole, "no whole copy is left")
+    newest = top / f"{whole[-1]:06}"
+    mark = newest / "shadowcl.json"
+    files = json.loads(mark.read_text())["files"]
+    size, = [file["size"] for file in files if file["path"] == str(program.err)]
+    kept = last_step(program.err.read_bytes()[:size])
+    took = mark.stat().st_mtime - notes.get(whole[-1], now)
+    unfinished = max((now - begun for number, begun in notes.items()
+                      if number > whole[-1] and begun >= history.seen[0][0]), default=0)
+    allowed = INTERVAL + max(took, 0) + unfinished + SLACK
+    least = history.at(now - allowed)
+    expect(kept >= least, f"copy {newest.name} has {kept} steps, and {least} had been done "
+                          f"{allowed:.2f} s before the kill, {done} then; copies: {notes}")
+    return whole[-1], (f"copy {whole[-1]}, {done - kept} of {done} steps lost, {done - least} in the "
+                       f"last {allowed:.2f} s")
+
+
 def tree(pid):
     """It, and all that it has started."""
     found = [pid]
@@ -1401,9 +1525,11 @@ def run_case(kind, build, criu, case, times):
         cases = kind(setup, criu, times)
         getattr(cases, f"case_{case}")()
         return True
-    except Failure:
+    except Failure as failure:
         if times >= MOST_TIMES or not cases or not cases.ended_too_soon():
             raise
+        print(f"{case}: a program has ended, once more with {times * 4} times as much to do: "
+              f"{failure}", flush=True)
         return False
     finally:
         shutil.rmtree(work, ignore_errors=True)
