@@ -204,11 +204,11 @@ class Blows:
         started = len(self.fallen) + 1
         machine = self.machines[side]
         machine.guest.shell(f"until [ $(grep -c ': started, state' /tmp/agent.err) -eq {started} ]; "
-                            "do sleep 0.05; done; pkill -KILL -x shadowcl-agent", timeout=60)
+                            "do sleep 0.05; done; pkill -KILL -x shadowcl-agent", timeout=200)
         self.fallen.append((phase, state))
         self.move.lab.say(f"killed: {phase}, {state}")
 
-    def wait_log(self, side, words, timeout=60):
+    def wait_log(self, side, words, timeout=200):
         """Until the agent has said this, since the move began."""
         self.machines[side].guest.shell(f"until grep -q '{words}' /tmp/agent.err; do sleep 0.05; done",
                                         timeout=timeout)
