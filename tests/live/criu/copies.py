@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from harness import (Failure, NEW_NAMESPACE, PATIENCE, Program, Setup, TooShort, check, checkpoint,
-                     expect, need_criu, restore)
+                     expect, lives, need_criu, restore)
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
@@ -130,6 +130,38 @@ class Copies:
             self.copy(program, "--leave-running")
             return program.finish()
 
+    def run_plugin(self):
+        """By CRIU's own name, with the plugin."""
+        criu = need_criu(4)
+        plugin = ["-L", self.setup.bin.parent / "lib/shadowcl/criu"]
+        with self.start() as program:
+            program.wait_until(0.3)
+            directory = self.directory()
+            directory.mkdir()
+            try:
+                self.run_criu(criu, "dump", directory, "-t", program.pid, *plugin)
+            except Failure as failure:
+                if program.ends_soon():
+                    raise TooShort(str(failure)) from None
+                raise
+            program.process.wait(timeout=PATIENCE)
+            self.lose_device()
+            program.forget_answer()
+            self.run_criu(criu, "restore", directory, "-d", *plugin)
+            end = time.monotonic() + PATIENCE
+            while lives(program.pid):
+                expect(time.monotonic() < end, "made again, it does not end")
+                time.sleep(0.05)
+            return program.answer()
+
+    def run_criu(self, criu, verb, directory, *options):
+        log = directory / f"{verb}.log"
+        done = subprocess.run([criu, verb, "-D", directory, "-o", log.name, "--shell-job",
+                               *map(str, options)], env=self.setup.environment, text=True,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+        expect(done.returncode == 0, f"criu {verb}: exit code {done.returncode}\n{done.stderr}"
+                                     f"{log.read_text(errors='replace')[-3000:]}")
+
     MOMENTS = ("early", "middle", "late", "twice", "left-running")
 
     def run_moment(self, moment, native):
@@ -191,7 +223,8 @@ def run_copies(what, kind, programs):
     parser.add_argument("--build", type=Path, required=True, help="the build folder")
     parser.add_argument("--driver", choices=["pocl", "testdriver"], default="pocl")
     parser.add_argument("--mapping", choices=["shared", "copy"])
-    parser.add_argument("--moment", action="append", choices=Copies.MOMENTS, help="only this one")
+    parser.add_argument("--moment", action="append", choices=[*Copies.MOMENTS, "plugin"],
+                        help="only this one")
     parser.add_argument("program", choices=programs)
     arguments = parser.parse_args()
     need_criu()
