@@ -21,8 +21,8 @@ struct leave_job {
     bool apart;
 };
 
-/* Runs `act` on a thread of its own and returns what it does. (With the gate closed that destroys no
- * object whose last hold it drops: see object_end.) -1 and *left: it was left in a call, and err
+/* Runs `act` on a thread of its own and returns what it does. (With the gate closed that destroys
+ * no object whose last hold it drops: see object_end.) -1 and *left: it was left in a call, and err
  * says in which driver and where. */
 int leave_run(const struct leave_job *job, bool *left, struct error *err);
 /* Refuses, by name, as long as a thread that was left is in its call yet: it has something of what
