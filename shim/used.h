@@ -10,8 +10,7 @@
 /* Root devices, in order of creation. */
 struct used {
     size_t count;
-    bool
-        idle; /* nothing of the program's is on any device: these are those that it had, or knows */
+    bool idle; /* nothing of the program's is on any device: those that it had, or knows */
     struct device **devices; /* owned, with room for all that there are */
     struct device **targets; /* owned */
 };
