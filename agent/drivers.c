@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_WHY = 384 };
+enum { MAX_WHY = 384, PATIENCE = 60 /* s */ };
 
 static bool is_icd(const char *name)
 {
@@ -52,12 +54,18 @@ static int check_library(const char *library, struct error *err)
     if (pid == 0)
         load(library, ends[1]);
     close(ends[1]);
+    struct pollfd said = {.fd = ends[0], .events = POLLIN};
+    bool hangs = pid > 0 && poll(&said, 1, PATIENCE * 1000) == 0;
+    if (hangs)
+        kill(pid, SIGKILL);
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
     ssize_t length = pid > 0 ? read(ends[0], why, sizeof why) : 0;
     close(ends[0]);
     if (pid < 0)
         return 0;
+    if (hangs)
+        return error_set(err, 0, "whoever loads it has not come back in %d s", PATIENCE);
     if (length != sizeof why)
         return error_set(err, 0, "whoever loads it is ended by it");
     return why[0] ? error_set(err, 0, "%.*s", MAX_WHY - 1, why) : 0;

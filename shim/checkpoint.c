@@ -325,6 +325,7 @@ static int close_and_act(double deadline, const struct precopy_wish *wish,
     int64_t start = now_ns();
     if (leave_refuse(err) != 0 || lazy_stop_by(deadline, err) != 0)
         return -1;
+    tally_begin(mem_total_bytes()); /* without what a lazy resume had still to send up */
     mem_trim_contents();
     if (before_closing(deadline, act != save_closed, wish, image, report, err) != 0)
         return never_mind();
@@ -348,7 +349,6 @@ static int with_closed_gate(double deadline, const struct precopy_wish *wish,
                             int (*act)(int64_t deadline, struct report *report, struct error *err),
                             struct report *report, struct error *err)
 {
-    tally_begin(mem_total_bytes());
     int result = close_and_act(deadline, wish, image, act, report, err);
     tally_end();
     return result;

@@ -939,7 +939,7 @@ class Cases:
         """Everything is killed at random moments, also in the middle of a copy. The newest whole one
         is taken; more than the last interval, and what copies take, is never lost, and never a bit
         of the result."""
-        self.times = max(self.times, 4)  # it has to live for several copies
+        self.times *= 4  # it has to live for several copies
         expected, killed = self.expected(), 0
         while killed < KILLS:
             made = self.kill_until_its_end(killed, expected)
