@@ -18,6 +18,7 @@ struct stay {
     struct leftover leftover; /* the last one */
     struct stay *next;
     struct object *object; /* held: that the call is made for; NULL: it can't be held */
+    struct object *dying;  /* the same where its last hold was dropped meanwhile */
     bool apart;            /* as struct leave_job has it */
     struct error why;
 };
@@ -37,6 +38,8 @@ static void end_stay(struct leftover *leftover)
         *p = stay->next;
     pthread_mutex_unlock(&lock);
     object_drop(stay->object);
+    if (stay->dying)
+        object_end(stay->dying);
     free(stay);
 }
 
@@ -47,6 +50,8 @@ static void begin_stay(struct stay *stay, const struct object *object, bool apar
     bool alive = held && !apart && object_hold_alive(held, held->generation);
     *stay = (struct stay){
         .leftover.give_back = end_stay, .object = alive ? held : NULL, .apart = apart, .why = *err};
+    if (held && !apart && !alive && object_take_dying(held))
+        stay->dying = held;
     pthread_mutex_lock(&lock);
     stay->next = stays;
     stays = stay;

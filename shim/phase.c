@@ -14,6 +14,7 @@
 #include "shim/freeze.h"
 #include "shim/gate.h"
 #include "shim/handlers.h"
+#include "shim/linking.h"
 #include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/residue_take.h"
@@ -179,6 +180,9 @@ static void look(struct phase *phase, struct quiet *quiet)
  * nothing would be won. */
 static bool give_up_alone(struct phase *phase, uint32_t beats, struct phase_place *place)
 {
+    /* No further instance can be had then, and what the thread has can't be tried. */
+    if (linking_is_stuck())
+        return false;
     atomic_store(&phase->silent, beats);
     if (!freeze(phase))
         return false;

@@ -290,6 +290,13 @@ static bool is_to_wait(void)
            (atomic_load(&gate_state) & GATE_CLOSED);
 }
 
+static void put_dying(struct object *object)
+{
+    object->next = atomic_load(&dying);
+    while (!atomic_compare_exchange_weak(&dying, &object->next, object))
+        ;
+}
+
 void object_end(struct object *object)
 {
     atomic_store_explicit(&object->kind, KIND_DYING, memory_order_release);
@@ -302,9 +309,7 @@ void object_end(struct object *object)
         return;
     }
     /* The gate is closed: whoever opens it destroys what has gathered. */
-    object->next = atomic_load(&dying);
-    while (!atomic_compare_exchange_weak(&dying, &object->next, object))
-        ;
+    put_dying(object);
     /* Unless it has just opened. The exchange and the look at the gate are in one order with those
      * of whoever opens it: one of the two sees what the other did. */
     object_reap_late();
@@ -319,6 +324,21 @@ void object_reap(void)
             destroy(object);
             object = next;
         }
+}
+
+bool object_take_dying(struct object *wanted)
+{
+    struct object *object = atomic_exchange(&dying, NULL);
+    bool found = false;
+    while (object) {
+        struct object *next = object->next;
+        if (object == wanted)
+            found = true;
+        else
+            put_dying(object);
+        object = next;
+    }
+    return found;
 }
 
 bool object_any_dying(void)

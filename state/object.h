@@ -145,6 +145,9 @@ void object_reap(void);
 /* The same once the gate is open again; never waits for that. */
 void object_reap_late(void);
 bool object_any_dying(void);
+/* Takes one of those from the list, so that it stays until object_end() is called for it again.
+ * False where it is none of them. With the gate closed. */
+bool object_take_dying(struct object *wanted);
 
 /* The ordered list of all live objects: kinds in the order of KINDS, within a kind in order of
  * creation. `dying`: also those whose last hold was dropped. Only while the gate is closed. The
