@@ -173,14 +173,15 @@ static void *serve(void *data)
     if (answer)
         send_answer(job->connection, answer);
     control_answer_free(answer);
-    if (request && request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND &&
-        !request->suspend->leave && checkpoint_state() == STATE_SUSPENDED)
-        trim_memory(); /* nobody waits for that */
+    bool suspended = request && request->verb_case == SHADOWCL__CONTROL__REQUEST__VERB_SUSPEND &&
+                     !request->suspend->leave && checkpoint_state() == STATE_SUSPENDED;
     if (request)
         shadowcl__control__request__free_unpacked(request, NULL);
     if (attached >= 0)
         close(attached);
     end_job(job);
+    if (suspended)
+        trim_memory(); /* nobody waits for that */
     return NULL;
 }
 

@@ -18,17 +18,17 @@ static struct recipe *portable(struct recipe *recipe)
     return origin_known_all(recipe->origin);
 }
 
-static bool add_kernel(struct attempt *attempt, const char *name)
+static bool is_kernel_of(const struct object *object, const struct program *program)
+{
+    return object->was == KIND_KERNEL && ((const struct kernel *)object)->program == program;
+}
+
+static bool has_kernel(const struct attempt *attempt, const char *name)
 {
     for (size_t i = 0; i < attempt->num_kernels; i++)
-        if (strcmp(attempt->kernels[i], name) == 0)
+        if (attempt->kernels[i] && strcmp(attempt->kernels[i], name) == 0)
             return true;
-    char **grown = realloc(attempt->kernels, (attempt->num_kernels + 1) * sizeof *grown);
-    if (!grown)
-        return false;
-    attempt->kernels = grown;
-    grown[attempt->num_kernels] = strdup(name);
-    return grown[attempt->num_kernels++];
+    return false;
 }
 
 /* Of a program for several devices each may lack some that another has: that is left to the
@@ -36,15 +36,26 @@ static bool add_kernel(struct attempt *attempt, const char *name)
 static bool add_kernels(struct attempt *attempt, struct object *const *objects, size_t count)
 {
     struct program *program = attempt->program;
-    bool ok = true;
+    size_t most = 0;
     if (program->num_devices > 1 || !atomic_load(&program->kernels))
         return true;
-    for (size_t i = 0; i < count && ok; i++) {
-        const struct kernel *kernel = (const struct kernel *)objects[i];
-        if (objects[i]->was == KIND_KERNEL && kernel->program == program)
-            ok = add_kernel(attempt, kernel_name(kernel));
+    for (size_t i = 0; i < count; i++)
+        most += is_kernel_of(objects[i], program);
+    attempt->kernels = calloc(most + 1, sizeof *attempt->kernels);
+    if (!attempt->kernels)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!is_kernel_of(objects[i], program))
+            continue;
+        const char *name = kernel_name((const struct kernel *)objects[i]);
+        if (has_kernel(attempt, name))
+            continue;
+        char *own = strdup(name);
+        if (!own)
+            return false;
+        attempt->kernels[attempt->num_kernels++] = own;
     }
-    return ok;
+    return true;
 }
 
 /* Has it been built for that device, with all of these kernels? */
