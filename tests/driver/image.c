@@ -111,17 +111,22 @@ static cl_int check(cl_context context, cl_mem_flags flags, const cl_image_forma
     return mem_check_flags(flags, host_ptr);
 }
 
+/* As drivers do whose hardware has no pixels of three bytes. */
+static const cl_image_format *stored_as(const cl_image_format *format)
+{
+    static const cl_image_format four_channels = {CL_RGBA, CL_UNORM_INT8};
+    return format->image_channel_order == CL_sRGBx &&
+                   format->image_channel_data_type == CL_UNORM_INT8
+               ? &four_channels
+               : format;
+}
+
 static cl_mem create_image(cl_context context, const cl_mem_properties *properties,
                            cl_mem_flags flags, const cl_image_format *format,
                            const cl_image_desc *desc, void *host_ptr, cl_int *errcode_ret)
 {
     static const cl_image_format plain_format = {CL_RGBA, CL_UNSIGNED_INT8};
-    static const cl_image_format four_channels = {CL_RGBA, CL_UNORM_INT8};
     cl_image_desc plain_desc = desc ? *desc : (cl_image_desc){0};
-    /* As drivers do whose hardware has no pixels of three bytes. */
-    if (format && format->image_channel_order == CL_sRGBx &&
-        format->image_channel_data_type == CL_UNORM_INT8)
-        format = &four_channels;
     if (desc && format && extras_of(context)) {
         if (format->image_channel_data_type == EXTRA_CHANNEL_TYPE)
             format = &plain_format;
@@ -131,6 +136,7 @@ static cl_mem create_image(cl_context context, const cl_mem_properties *properti
     cl_int err = check(context, flags, format, desc, host_ptr);
     if (err != CL_SUCCESS)
         return failed(errcode_ret, err);
+    format = stored_as(format);
     if (desc->buffer) {
         cl_mem id = pocl->clCreateImageWithProperties(context, properties, flags, format, desc,
                                                       host_ptr, errcode_ret);
