@@ -11,8 +11,7 @@ usage: scripts/test.sh [STAGE...]
 
 Stages, all of them by default:
   format  the layout of the source files (clang-format)
-  clang   builds with clang; warnings are errors; fuzzes what reads foreign input, for a short while;
-          the unit tests, and the programs that are suspended on pocl
+  clang   builds with clang; warnings are errors; fuzzes what reads foreign input, for a short while
   tidy    clang-tidy over the sources
   asan    builds with the address and undefined-behaviour sanitizers and tests
   tsan    builds with the thread sanitizer and tests
@@ -34,8 +33,6 @@ for_addresses+='|live-suspend-events-testdriver-storm-7-auto'
 for_threads='agent/(hooks|residue|port)|live-sample-mapped-testdriver-shared'
 for_threads+='|live-suspend-.*-pocl-shared|live-suspend-threads-testdriver-storm-7-auto'
 for_threads+='|live/moments-threads-shared'
-# What another compiler might do otherwise.
-by_clang='unit/.*|live-suspend-.*-pocl-copy'
 # Everywhere a test that fails is run once more, and both runs are shown: pocl aborts now and then
 # under what the tests do. A test that needs it is worth a look.
 logs=build/logs
@@ -83,9 +80,7 @@ stage_format() {
 }
 
 stage_clang() {
-    build clang && ctest --test-dir build-clang -L fuzz --no-tests=error &&
-        ctest --repeat until-pass:2 --test-dir build-clang -R "^($by_clang)\$" -LE long \
-            --no-tests=error
+    build clang && ctest --test-dir build-clang -L fuzz --no-tests=error
 }
 
 # Only what the clang build compiles, none of what it generates, and each file once: the fuzzers
