@@ -244,7 +244,7 @@ def stranger_where_it_is(build):
                            reason="binary")
             code, answer = machine.shadowcl("check", victim.pid, "--device", "first GPU")
             expect(code == 1 and "binary" in answer["missing"][0]["reason"], f"check: {answer}")
-            expect("clReleaseKernel" not in calls.read_text(), "it was torn down")
+            expect("clReleaseCommandQueue" not in calls.read_text(), "it was torn down")
             machine.set_faults("")
             victim.check("after the refusal")
 
