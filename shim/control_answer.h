@@ -15,9 +15,6 @@ enum {
  */
 Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker,
                                             int attached);
-/* The process's command, as /proc has it: at most 4 KiB, arguments joined by blanks; the caller's.
- * NULL without memory. */
-char *control_command(void);
 void control_answer_free(Shadowcl__Control__Response *answer);
 
 #endif

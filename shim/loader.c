@@ -13,6 +13,7 @@
 
 #include "shim/cancel.h"
 #include "shim/checkpoint.h"
+#include "shim/driver_table.h"
 #include "shim/gate.h"
 #include "shim/handlers.h"
 #include "shim/icd.h"
@@ -26,7 +27,6 @@
 #include "shim/start.h"
 #include "shim/wait.h"
 #include "shim/watch.h"
-#include "state/query.h"
 
 #define MOST_PLATFORMS 64
 #define MOST_DOUBLED 10
@@ -268,93 +268,18 @@ static int open_library(struct library *library, cl_platform_id *ids, cl_uint *c
     return -1;
 }
 
-static const cl_icd_dispatch *table_of(cl_platform_id id)
-{
-    return *(const cl_icd_dispatch *const *)id;
-}
-
-static unsigned read_version(cl_platform_id id)
-{
-    char text[128] = "";
-    unsigned major = 0, minor = 0;
-    table_of(id)->clGetPlatformInfo(id, CL_PLATFORM_VERSION, sizeof text, text, NULL);
-    return sscanf(text, "OpenCL %u.%u", &major, &minor) == 2 ? major * 100 + minor * 10 : 0;
-}
-
-#define VERSION_1_0 100
-#define VERSION_1_1 110
-#define VERSION_1_2 120
-#define VERSION_2_0 200
-#define VERSION_2_1 210
-#define VERSION_2_2 220
-#define VERSION_3_0 300
-
-/* Entries beyond the driver's version must not even be looked at: its table may end before them. */
-static void fill_table(struct driver *driver, cl_platform_id id, unsigned version)
-{
-    const cl_icd_dispatch *table = table_of(id);
-#define X(since, call) driver->call = version >= VERSION_##since ? table->call : NULL;
-    CALLS(X)
-#undef X
-    driver->platform = id;
-    driver->version = version;
-}
-
-static void empty_table(struct driver *driver)
-{
-#define X(since, call) driver->call = NULL;
-    CALLS(X)
-#undef X
-    driver->platform = NULL;
-}
-
-void *driver_extension(const struct driver *driver, const char *name)
-{
-    if (!driver->clGetExtensionFunctionAddressForPlatform)
-        return NULL;
-    return driver->clGetExtensionFunctionAddressForPlatform(driver->platform, name);
-}
-
-/* Loaders take a platform only where it says that it is made for them. */
-static bool is_for_loaders(const struct driver *driver)
-{
-    struct reply reply;
-    if (icd_assume_extension())
-        return true;
-    if (query_platform(driver, CL_PLATFORM_EXTENSIONS, &reply) != CL_SUCCESS)
-        return false;
-    bool found = strstr(reply.bytes, "cl_khr_icd") != NULL;
-    free(reply.bytes);
-    return found;
-}
-
-static int check_platform(const struct library *library, const struct driver *driver)
-{
-    struct error err = {0};
-    error_object(&err, "driver `%s`", library->path);
-    if (driver->version < VERSION_1_2) {
-        error_set(&err, 0, "it has OpenCL %u.%u only, shadowcl needs 1.2", driver->version / 100,
-                  driver->version / 10 % 10);
-        error_todo(&err, "take another driver");
-    } else if (!is_for_loaders(driver)) {
-        error_set(&err, 0, "its platform does not report cl_khr_icd");
-        error_todo(&err, "set OCL_ICD_ASSUME_ICD_EXTENSION=1 to take it all the same");
-    } else {
-        return 0;
-    }
-    skipped_add(&err);
-    return -1;
-}
-
 static void add_platform(struct library *library, unsigned place, cl_platform_id id)
 {
+    struct error err = {0};
     struct driver *driver = calloc(1, sizeof *driver);
     if (!driver || num_platforms == MOST_PLATFORMS) {
         free(driver);
         return;
     }
-    fill_table(driver, id, read_version(id));
-    if (check_platform(library, driver) != 0) {
+    driver_fill(driver, id, driver_version_of(id));
+    error_object(&err, "driver `%s`", library->path);
+    if (driver_check(driver, &err) != 0) {
+        skipped_add(&err);
         free(driver);
         return;
     }
@@ -376,7 +301,7 @@ static void sort_platforms(void)
     for (cl_uint i = 0; i < num_platforms; i++)
         order[i] = (struct icd_platform){.id = platforms[i]->object.real,
                                          .driver = platforms[i],
-                                         .calls = table_of(platforms[i]->object.real)};
+                                         .calls = driver_calls(platforms[i]->object.real)};
     icd_sort_platforms(order, num_platforms);
     for (cl_uint i = 0; i < num_platforms; i++) {
         platforms[i] = order[i].driver;
@@ -482,7 +407,7 @@ static void forget_real_handles(struct platform *platform)
         platform->devices[i]->own = NULL;
         platform->devices[i]->object.real = NULL;
     }
-    empty_table(driver_of(platform));
+    driver_empty(driver_of(platform));
 }
 
 void loader_unload(void)
@@ -691,7 +616,7 @@ static int reload_library(struct library *library, struct error *err)
         struct driver *driver = driver_of(platforms[i]);
         if (driver->library != library || driver->place >= count)
             continue;
-        fill_table(driver, ids[driver->place], driver->version);
+        driver_fill(driver, ids[driver->place], driver->version);
         platforms[i]->object.real = driver->platform;
         find_devices(platforms[i]);
     }

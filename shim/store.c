@@ -13,7 +13,7 @@
 #include "serialize/image_reader.h"
 #include "serialize/save.h"
 #include "shim/checkpoint.h"
-#include "shim/control_answer.h"
+#include "shim/control_report.h"
 #include "shim/gate.h"
 #include "shim/own_file.h"
 #include "shim/owner.h"

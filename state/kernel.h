@@ -108,9 +108,6 @@ void kernel_read_facts(const struct driver *driver, cl_kernel real, struct info_
 /* clSetKernelArg without the gate: checks, calls the driver, records. */
 cl_int kernel_set_arg(struct kernel *kernel, cl_uint index, size_t size, const void *value);
 cl_int kernel_set_svm(struct kernel *kernel, cl_uint index, const void *pointer);
-/* clSetKernelExecInfo likewise. */
-cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
-                       const void *value);
 void kernel_note_writes(struct kernel *kernel);
 /* Notes what a launch with the kernel's arguments, or with these, may write: see mem_wrote. Where
  * the kernel may go by pointers that it finds in memory, that is all of the context's objects. */
@@ -144,10 +141,6 @@ bool kernel_arg_load(struct kernel_arg *arg, enum arg_kind kind, size_t size, co
 void kernel_arg_unset(struct kernel_arg *arg);
 /* The pointer that an argument of ARG_SVM has. */
 const void *kernel_arg_pointer(const struct kernel_arg *arg);
-/* Remembers what clSetKernelExecInfo is to say; false without memory. Forgets it. */
-bool kernel_exec_load(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
-                      const void *value);
-void kernel_exec_drop(struct kernel *kernel, struct kernel_exec *exec);
 /* Makes another real kernel with these arguments, one for each of the kernel's, and exec info. An
  * argument whose object is gone is left unset. */
 cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args,
@@ -156,6 +149,22 @@ cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args,
 bool kernel_copy_state(struct kernel *to, const struct kernel *from);
 /* Frees what the arguments and exec infos own. */
 void kernel_forget_args(struct kernel *kernel);
+
+/* --- Exec info (state/kernel_exec.c) --- */
+
+/* clSetKernelExecInfo without the gate: calls the driver, records. */
+cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
+                       const void *value);
+/* Remembers what it is to say; false without memory. Forgets it. */
+bool kernel_exec_load(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
+                      const void *value);
+void kernel_exec_drop(struct kernel *kernel, struct kernel_exec *exec);
+/* Tells a new real kernel of it. Pointers to memory that was freed since are no error. */
+cl_int kernel_exec_apply(const struct driver *driver, cl_kernel real,
+                         const struct kernel_exec *exec);
+/* Lists: false without memory, and what has been copied is the caller's all the same. */
+bool kernel_execs_copy(struct kernel_exec **to, const struct kernel_exec *from);
+void kernel_execs_finish(struct kernel_exec **list);
 
 /* --- Suspend and resume --- */
 

@@ -424,54 +424,12 @@ const void *kernel_arg_pointer(const struct kernel_arg *arg)
     return pointer;
 }
 
-static bool record_exec(struct kernel_exec **list, cl_kernel_exec_info param, size_t size,
-                        const void *value)
-{
-    unsigned char *copy = malloc(size ? size : 1);
-    struct kernel_exec *exec = *list;
-    while (exec && exec->param != param)
-        exec = exec->next;
-    if (!exec && copy && (exec = calloc(1, sizeof *exec))) {
-        exec->param = param;
-        exec->next = *list;
-        *list = exec;
-    }
-    if (!exec || !copy) {
-        free(copy);
-        return false;
-    }
-    if (size)
-        memcpy(copy, value, size);
-    free(exec->value);
-    exec->value = copy;
-    exec->size = size;
-    return true;
-}
-
-static bool copy_execs(struct kernel_exec **to, const struct kernel_exec *from)
-{
-    for (; from; from = from->next)
-        if (!record_exec(to, from->param, from->size, from->value))
-            return false;
-    return true;
-}
-
-static void finish_execs(struct kernel_exec **list)
-{
-    while (*list) {
-        struct kernel_exec *exec = *list;
-        *list = exec->next;
-        free(exec->value);
-        free(exec);
-    }
-}
-
 struct kernel_args *kernel_args_create(const struct kernel *kernel)
 {
     struct kernel_args *args = calloc(1, sizeof *args + kernel->num_args * sizeof *args->args);
     if (!args)
         return NULL;
-    if (!copy_execs(&args->execs, kernel->execs)) {
+    if (!kernel_execs_copy(&args->execs, kernel->execs)) {
         kernel_args_destroy(args);
         return NULL;
     }
@@ -497,7 +455,7 @@ void kernel_args_destroy(struct kernel_args *args)
         finish_arg(&args->args[i]);
     }
     if (args)
-        finish_execs(&args->execs);
+        kernel_execs_finish(&args->execs);
     free(args);
 }
 
@@ -527,26 +485,6 @@ static cl_int apply_arg(const struct driver *driver, cl_kernel real, cl_uint ind
     return err != CL_SUCCESS && !svm_contains(pointer) ? CL_SUCCESS : err;
 }
 
-static bool names_freed_memory(const struct kernel_exec *exec)
-{
-    void *const *pointers = (void *const *)exec->value;
-    if (exec->param != CL_KERNEL_EXEC_INFO_SVM_PTRS)
-        return false;
-    for (size_t i = 0; i < exec->size / sizeof *pointers; i++)
-        if (!svm_contains(pointers[i]))
-            return true;
-    return false;
-}
-
-static cl_int apply_exec(const struct driver *driver, cl_kernel real,
-                         const struct kernel_exec *exec)
-{
-    cl_int err = driver->clSetKernelExecInfo
-                     ? driver->clSetKernelExecInfo(real, exec->param, exec->size, exec->value)
-                     : CL_INVALID_OPERATION;
-    return err != CL_SUCCESS && names_freed_memory(exec) ? CL_SUCCESS : err;
-}
-
 cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args,
                    const struct kernel_exec *execs, cl_kernel *real)
 {
@@ -556,40 +494,13 @@ cl_int kernel_make(const struct kernel *kernel, const struct kernel_arg *args,
     for (cl_uint i = 0; i < kernel->num_args && err == CL_SUCCESS; i++)
         err = apply_arg(driver, *real, i, &args[i]);
     for (const struct kernel_exec *exec = execs; exec && err == CL_SUCCESS; exec = exec->next)
-        err = apply_exec(driver, *real, exec);
+        err = kernel_exec_apply(driver, *real, exec);
     if (err == CL_SUCCESS)
         return CL_SUCCESS;
     if (*real)
         RELEASE(driver, clReleaseKernel, *real);
     *real = NULL;
     return err;
-}
-
-cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
-                       const void *value)
-{
-    cl_int err =
-        kernel->object.driver->clSetKernelExecInfo(kernel_real(kernel), param, size, value);
-    if (err != CL_SUCCESS)
-        return err;
-    atomic_store_explicit(&kernel->noted, 0, memory_order_relaxed);
-    return record_exec(&kernel->execs, param, size, value) ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
-}
-
-bool kernel_exec_load(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
-                      const void *value)
-{
-    return record_exec(&kernel->execs, param, size, value);
-}
-
-void kernel_exec_drop(struct kernel *kernel, struct kernel_exec *exec)
-{
-    struct kernel_exec **at = &kernel->execs;
-    while (*at != exec)
-        at = &(*at)->next;
-    *at = exec->next;
-    free(exec->value);
-    free(exec);
 }
 
 bool kernel_copy_state(struct kernel *to, const struct kernel *from)
@@ -602,12 +513,12 @@ bool kernel_copy_state(struct kernel *to, const struct kernel *from)
     }
     to->classified = from->classified;
     to->keeps = from->keeps;
-    return copy_execs(&to->execs, from->execs);
+    return kernel_execs_copy(&to->execs, from->execs);
 }
 
 void kernel_forget_args(struct kernel *kernel)
 {
     for (cl_uint i = 0; i < kernel->num_args && kernel->args; i++)
         finish_arg(&kernel->args[i]);
-    finish_execs(&kernel->execs);
+    kernel_execs_finish(&kernel->execs);
 }

@@ -133,6 +133,20 @@ static size_t part_size(const struct mem *mem, size_t at)
     return mem->size - at < MEM_PART ? mem->size - at : MEM_PART;
 }
 
+/* A buffer's contents, a part after the other: none waits for the whole, and whoever asks learns
+ * how far it is. */
+static int each_part(struct mem *mem, int (*copy)(struct mem *, size_t, size_t, struct error *),
+                     struct error *err)
+{
+    int result = 0;
+    for (size_t at = 0; at < mem->size && result == 0; at += MEM_PART) {
+        result = context_copier(mem->context, err);
+        if (result == 0)
+            result = copy(mem, at, part_size(mem, at), err);
+    }
+    return result;
+}
+
 static int read_part(struct mem *mem, size_t at, size_t size, struct error *err)
 {
     cl_int status = CALL(mem->object.driver->clEnqueueReadBuffer(
@@ -343,12 +357,7 @@ int mem_capture(struct mem *mem, struct error *err)
         cl_int status = image_capture(mem);
         return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadImage", status);
     }
-    int result = 0;
-    for (size_t at = 0; at < mem->size && result == 0; at += MEM_PART)
-        result = context_copier(mem->context, err) == 0
-                     ? read_part(mem, at, part_size(mem, at), err)
-                     : -1;
-    return result;
+    return each_part(mem, read_part, err);
 }
 
 void mem_land(struct mem *mem)
@@ -515,14 +524,11 @@ int mem_upload(struct mem *mem, cl_command_queue queue, cl_event *event, struct 
 int mem_send_up(struct mem *mem, struct error *err)
 {
     struct context *context = mem->context;
-    int result = context_copier(context, err);
-    if (result != 0 || mem->stored || mem->image)
-        return result == 0 ? mem_upload(mem, context->copier, context_copy(context, mem->size), err)
-                           : -1;
-    for (size_t at = 0; at < mem->size && result == 0; at += MEM_PART)
-        result =
-            context_copier(context, err) == 0 ? write_part(mem, at, part_size(mem, at), err) : -1;
-    return result;
+    if (!mem->stored && !mem->image)
+        return each_part(mem, write_part, err);
+    if (context_copier(context, err) != 0)
+        return -1;
+    return mem_upload(mem, context->copier, context_copy(context, mem->size), err);
 }
 
 bool mem_can_owe(const struct mem *mem)

@@ -4,13 +4,12 @@
 that can, and the log and `ps` say which, why, and what to do. Of drivers that nobody has named the
 log has a warning; and where no log is asked for, nothing is said."""
 
-import argparse
 import re
 import shutil
 import subprocess
 import sys
 
-from harness import Machine, Victim, expect, run_all
+from harness import Machine, Victim, expect, main
 
 
 def bad_drivers(machine):
@@ -112,8 +111,4 @@ TESTS = (the_others_are_used, there_is_no_other, nobody_has_named_it)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("tests", nargs="*")
-    told = parser.parse_args()
-    sys.exit(1 if run_all(TESTS, told.build, told.tests) else 0)
+    sys.exit(main(TESTS))

@@ -4,10 +4,9 @@
 reach it ends with an error that the specification names, and all is answered again once it is
 back."""
 
-import argparse
 import sys
 
-from harness import Machine, Victim, run_all
+from harness import Machine, Victim, main
 
 NAMES = ("first GPU", "second GPU")
 NOT_FOUND, NOT_AVAILABLE = -1, -2  # CL_DEVICE_NOT_FOUND, CL_DEVICE_NOT_AVAILABLE
@@ -95,8 +94,4 @@ TESTS = (platform_is_gone, platform_is_gone_before_its_devices_were_asked_for, d
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("tests", nargs="*")
-    told = parser.parse_args()
-    sys.exit(1 if run_all(TESTS, told.build, told.tests) else 0)
+    sys.exit(main(TESTS))

@@ -2,6 +2,7 @@
 """What the tests here share: a machine with test devices in a folder of its own, and the victim,
 a program that says whether all it holds is right."""
 
+import argparse
 import json
 import os
 import selectors
@@ -237,3 +238,12 @@ def run_all(tests, build, only):
             outcome = f"FAILED: {error}"
         print(f"{test.__name__:40} {time.monotonic() - start:5.1f} s  {outcome}", flush=True)
     return failed
+
+
+def main(tests):
+    """What a file of tests does when it is run: all of them, or those that are named."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("tests", nargs="*")
+    told = parser.parse_args()
+    return 1 if run_all(tests, told.build, told.tests) else 0

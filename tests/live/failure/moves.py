@@ -3,11 +3,10 @@
 """Moves to another device: to one that can do less, and is refused by name while everything still
 stands where the program uses what is missing; between drivers; and there and back."""
 
-import argparse
 import ctypes
 import sys
 
-from harness import Machine, Victim, expect, run_all
+from harness import Machine, Victim, expect, main
 
 NAMES = ("first GPU", "second GPU")
 
@@ -474,8 +473,4 @@ TESTS = (what_is_lacking_is_lacking_for_good, what_was_not_answered_may_be_there
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("tests", nargs="*")
-    told = parser.parse_args()
-    sys.exit(1 if run_all(TESTS, told.build, told.tests) else 0)
+    sys.exit(main(TESTS))

@@ -4,7 +4,6 @@
 has built again since is not used. A build that fails, a suspend, a fork and the program's end in the
 middle. The driver's calls are counted by its log; every buffer is compared."""
 
-import argparse
 import os
 import re
 import sys
@@ -15,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "failure"))
-from harness import Machine, Victim, expect, run_all  # noqa: E402
+from harness import Machine, Victim, expect, main  # noqa: E402
 
 NAMES = ("first GPU", "second GPU")
 PROGRAMS = 4
@@ -501,8 +500,4 @@ TESTS = (move_builds_nothing, move_builds_once, same_device, stale, goes_meanwhi
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("tests", nargs="*")
-    told = parser.parse_args()
-    sys.exit(1 if run_all(TESTS, told.build, told.tests) else 0)
+    sys.exit(main(TESTS))

@@ -47,22 +47,6 @@ static void wait_for_call(const char *name)
     assert_string_equal(line, wanted);
 }
 
-static cl_event user_event(void)
-{
-    cl_int err;
-    cl_event event = clCreateUserEvent(live.context, &err);
-    made(event);
-    return event;
-}
-
-static cl_command_queue make_queue(void)
-{
-    cl_int err;
-    cl_command_queue queue = clCreateCommandQueue(live.context, live.device, 0, &err);
-    made(queue);
-    return queue;
-}
-
 /* One who is in a call of the driver's, and what it came to. */
 struct caller {
     cl_int (*act)(void *data);
@@ -95,8 +79,8 @@ static void end(struct caller *caller, cl_int expected)
 /* Everything that wants the lock of held commands: a command is held, has a callback, and goes. */
 static cl_int hold_and_let_go(void *unused)
 {
-    cl_command_queue queue = make_queue();
-    cl_event gate = user_event(), done;
+    cl_command_queue queue = live_queue();
+    cl_event gate = live_user_event(), done;
     cl_int err = clEnqueueMarkerWithWaitList(queue, 1, &gate, &done);
     if (err == CL_SUCCESS)
         err = clSetUserEventStatus(gate, CL_COMPLETE);
@@ -143,7 +127,7 @@ static void test_question_holds_up_nobody(void **state)
 {
     struct copy copy = {live_buffer(SIZE, NULL), live_buffer(SIZE, NULL), NULL};
     cl_int answer = copy_nothing(&copy);
-    copy.gate = user_event();
+    copy.gate = live_user_event();
     expect_not_held_up("clCreateCommandQueue", copy_nothing, &copy, answer);
     live_cycle();
     ok(clSetUserEventStatus(copy.gate, CL_COMPLETE));
@@ -183,7 +167,7 @@ static cl_int let_go(void *gate)
 /* Two of one event, which are told to the driver one after the other; a third comes meanwhile. */
 static void test_callbacks_at_a_hand_over_hold_up_nobody(void **state)
 {
-    cl_event gate = user_event(), done;
+    cl_event gate = live_user_event(), done;
     struct caller slow, other;
     atomic_store(&num_told, 0);
     ok(clEnqueueMarkerWithWaitList(live.queue, 1, &gate, &done));

@@ -218,14 +218,6 @@ static cl_int status_of(cl_event event)
     return status;
 }
 
-static cl_event user_event(void)
-{
-    cl_int err;
-    cl_event event = clCreateUserEvent(live.context, &err);
-    made(event);
-    return event;
-}
-
 static _Atomic int told_status;
 
 static void CL_CALLBACK note_status(cl_event event, cl_int status, void *data)
@@ -260,7 +252,7 @@ static void fail_at_hand_over(const char *faults, int failing)
     made(other);
     ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
     atomic_store(&told_status, 0);
-    chain[0] = user_event();
+    chain[0] = live_user_event();
     ok(clEnqueueFillBuffer(live.queue, mem, &five, 1, 4000, 96, 1, &chain[0], &chain[1]));
     ok(clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &items, NULL, 1, &chain[1], &chain[2]));
     ok(clEnqueueReadBuffer(other, mem, CL_FALSE, 0, 64, read, 1, &chain[2], &chain[3]));
@@ -318,7 +310,7 @@ static void test_maps_and_unmaps_that_fail_at_hand_over(void **state)
     cl_event events[2];
     live_pattern(bytes, SIZE, 31);
     cl_mem mem = live_buffer(SIZE, bytes);
-    cl_event gate = user_event();
+    cl_event gate = live_user_event();
     unsigned char *p = clEnqueueMapBuffer(live.queue, mem, CL_FALSE, CL_MAP_READ, 0, 100, 1, &gate,
                                           &events[0], &err);
     made(p);
@@ -335,7 +327,7 @@ static void test_maps_and_unmaps_that_fail_at_hand_over(void **state)
     p = clEnqueueMapBuffer(live.queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, SIZE, 0, NULL,
                            NULL, &err);
     made(p);
-    gate = user_event();
+    gate = live_user_event();
     ok(clEnqueueUnmapMemObject(live.queue, mem, p, 1, &gate, &events[1]));
     live_cycle();
     memset(p + 20, 0x11, 50);
@@ -382,7 +374,7 @@ static void refuse_callbacks(bool stalled, bool cycle)
     char lines[256];
     cl_mem mem = live_buffer(SIZE, NULL);
     cl_kernel kernel = live_kernel(source, "put");
-    cl_event gate = user_event(), done;
+    cl_event gate = live_user_event(), done;
     ok(clSetKernelArg(kernel, 0, sizeof mem, &mem));
     ok(clEnqueueNDRangeKernel(live.queue, kernel, 1, NULL, &items, NULL, 1, &gate, &done));
     for (int i = 0; i < 3; i++) {

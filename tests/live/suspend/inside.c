@@ -11,22 +11,6 @@
 
 static const cl_uint words[4] = {0x11111111, 0x22222222, 0x33333333, 0x44444444};
 
-static cl_event user_event(void)
-{
-    cl_int err;
-    cl_event event = clCreateUserEvent(live.context, &err);
-    made(event);
-    return event;
-}
-
-static cl_command_queue make_queue(void)
-{
-    cl_int err;
-    cl_command_queue queue = clCreateCommandQueue(live.context, live.device, 0, &err);
-    made(queue);
-    return queue;
-}
-
 static void fill(cl_command_queue queue, cl_mem mem, cl_uint word, cl_event *wait)
 {
     ok(clEnqueueFillBuffer(queue, mem, &words[word], sizeof *words, 0, SIZE, wait ? 1 : 0, wait,
@@ -66,7 +50,7 @@ static void enqueue_more(void)
 static void test_native_kernel_enqueues_on_its_own_queue(void **state)
 {
     cl_int status = 99;
-    cl_event gate = user_event();
+    cl_event gate = live_user_event();
     mem = live_buffer(SIZE, NULL);
     err_inside = 99;
     enqueue_native(live.queue, enqueue_more, &gate);
@@ -94,11 +78,11 @@ static void set_other(void)
 /* What hangs on that event goes at once, but for what has to come after the native kernel. */
 static void test_native_kernel_sets_another_event(void **state)
 {
-    cl_event gate = user_event();
-    cl_command_queue beside = make_queue();
+    cl_event gate = live_user_event();
+    cl_command_queue beside = live_queue();
     cl_mem there = live_buffer(SIZE, NULL);
     mem = live_buffer(SIZE, NULL);
-    other = user_event();
+    other = live_user_event();
     err_inside = 99;
     fill(beside, there, 2, &other);
     enqueue_native(live.queue, set_other, &gate);
@@ -143,7 +127,7 @@ static void expect_set(pthread_t thread)
 static void test_order_while_a_native_kernel_runs(void **state)
 {
     pthread_t thread;
-    cl_event gate = user_event();
+    cl_event gate = live_user_event();
     mem = live_buffer(SIZE, NULL);
     began = may_end = 0;
     enqueue_native(live.queue, take_time, &gate);
@@ -193,11 +177,11 @@ static void test_suspend_waits_for_what_is_handed_over_late(void **state)
     pthread_t setter, ender;
     live_need(!live.pocl); /* its own lock is held while the kernel runs */
     cl_kernel kernel = live_kernel(source, "work");
-    cl_command_queue beside = make_queue();
+    cl_command_queue beside = live_queue();
     cl_mem out = live_buffer(sizeof x, x);
     ok(clSetKernelArg(kernel, 0, sizeof out, &out));
     ok(clSetKernelArg(kernel, 1, sizeof turns, &turns));
-    cl_event gate = user_event();
+    cl_event gate = live_user_event();
     began = may_end = 0;
     enqueue_native(live.queue, take_time, &gate);
     ok(clEnqueueNDRangeKernel(beside, kernel, 1, NULL, &one, NULL, 1, &gate, NULL));

@@ -181,6 +181,22 @@ cl_mem live_buffer(size_t size, const void *bytes)
     return buffer;
 }
 
+cl_event live_user_event(void)
+{
+    cl_int err;
+    cl_event event = clCreateUserEvent(live.context, &err);
+    made(event);
+    return event;
+}
+
+cl_command_queue live_queue(void)
+{
+    cl_int err;
+    cl_command_queue queue = clCreateCommandQueue(live.context, live.device, 0, &err);
+    made(queue);
+    return queue;
+}
+
 void live_expect(cl_mem buffer, size_t offset, const void *expected, size_t size)
 {
     cl_mem plain = live_buffer(size, NULL);

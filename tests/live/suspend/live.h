@@ -67,6 +67,8 @@ void live_save(void);
 void live_pattern(void *bytes, size_t size, unsigned seed);
 /* A plain buffer with those bytes (NULL: not initialised). */
 cl_mem live_buffer(size_t size, const void *bytes);
+cl_event live_user_event(void);
+cl_command_queue live_queue(void); /* another one, in order */
 /* The buffer's bytes, through a copy on the device, so that host-access flags don't matter. */
 void live_expect(cl_mem buffer, size_t offset, const void *expected, size_t size);
 cl_program live_program(const char *source, const char *options);

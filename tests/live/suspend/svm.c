@@ -27,14 +27,6 @@ static void *allocate(size_t size)
     return memory;
 }
 
-static cl_event user_event(void)
-{
-    cl_int err;
-    cl_event event = clCreateUserEvent(live.context, &err);
-    made(event);
-    return event;
-}
-
 static void expect_command(cl_event event, cl_command_type type)
 {
     cl_command_type is = 0;
@@ -68,7 +60,7 @@ static void test_held_commands_of_every_sort(void **state)
     cl_uint *p = allocate(SIZE), *q = allocate(SIZE), *gone = allocate(SIZE);
     cl_kernel kernel = live_kernel(source, "add");
     live_pattern(from_host, SIZE, 1);
-    chain[0] = user_event();
+    chain[0] = live_user_event();
     ok(clEnqueueSVMMemFill(live.queue, p, &pattern, 4, SIZE, 1, &chain[0], &chain[1]));
     pattern = 0;
     ok(clEnqueueSVMMemcpy(live.queue, CL_FALSE, q, p, SIZE, 1, &chain[1], &chain[2]));
@@ -114,7 +106,7 @@ static void test_held_unmap_has_what_was_written(void **state)
     live_cycle();
     live_pattern(p, SIZE, 2);
     live_pattern(bytes, SIZE, 2);
-    cl_event gate = user_event(), unmapped;
+    cl_event gate = live_user_event(), unmapped;
     ok(clEnqueueSVMUnmap(live.queue, p, 1, &gate, &unmapped));
     live_cycle();
     p[7] = bytes[7] = 99; /* not yet the device's */
@@ -134,7 +126,7 @@ static void test_wrong_ones_are_refused_at_their_call(void **state)
     live_need(capabilities() & CL_DEVICE_SVM_COARSE_GRAIN_BUFFER);
     live_need(live_shadowed()); /* pocl looks at less */
     p = allocate(SIZE);
-    cl_event gate = user_event(), made_none = NULL;
+    cl_event gate = live_user_event(), made_none = NULL;
     cl_command_queue queue = live.queue;
 #define refused(call) assert_int_equal(call, CL_INVALID_VALUE)
     refused(clEnqueueSVMMemcpy(queue, CL_FALSE, NULL, p, 4, 1, &gate, &made_none));
@@ -226,7 +218,7 @@ static void test_free_function_of_a_held_command(void **state)
 {
     live_need(capabilities() & CL_DEVICE_SVM_COARSE_GRAIN_BUFFER);
     memset(&freed, 0, sizeof freed);
-    cl_event gate = user_event(), done;
+    cl_event gate = live_user_event(), done;
     enqueue_free(3, &gate, &done);
     live_cycle();
     assert_int_equal(atomic_load(&freed.times), 0);
@@ -246,7 +238,7 @@ static void test_free_function_is_not_called_when_the_wait_fails(void **state)
     live_need(capabilities() & CL_DEVICE_SVM_COARSE_GRAIN_BUFFER);
     live_need(live_shadowed()); /* pocl calls it */
     memset(&freed, 0, sizeof freed);
-    cl_event gate = user_event(), done;
+    cl_event gate = live_user_event(), done;
     cl_int status = 0;
     enqueue_free(2, &gate, &done);
     live_cycle();

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of a driver's functions (state/driver.h), from that of a platform's handle. */
+#ifndef SHADOWCL_SHIM_DRIVER_TABLE_H
+#define SHADOWCL_SHIM_DRIVER_TABLE_H
+
+#include "shim/error.h"
+#include "state/driver.h"
+
+/* cl_khr_icd: a handle begins with the driver's table. */
+static inline const cl_icd_dispatch *driver_calls(cl_platform_id id)
+{
+    return *(const cl_icd_dispatch *const *)id;
+}
+
+/* 120, 200, 300, …; 0: what it says is none. */
+unsigned driver_version_of(cl_platform_id id);
+void driver_fill(struct driver *driver, cl_platform_id id, unsigned version);
+/* Its version stays. */
+void driver_empty(struct driver *driver);
+/* Is it one that a loader takes, and that we can do with? Says why not, and what to do. */
+int driver_check(const struct driver *driver, struct error *err);
+
+#endif
