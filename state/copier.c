@@ -25,7 +25,7 @@ struct copies {
     cl_command_queue made; /* a queue that is not the context's yet */
     unsigned count;
     unsigned num_counted; /* of the first of them it is known that they have ended */
-    int64_t looked;       /* when that was found out, CLOCK_MONOTONIC */
+    int64_t looked;       /* when that was found out, or the first was enqueued, CLOCK_MONOTONIC */
     uint64_t bytes;
     bool stuck; /* some may be on their way yet: nobody waits for the driver again */
     cl_event events[MOST_COPIES + 2];
@@ -66,6 +66,8 @@ static int open_copier(struct context *context, struct error *err)
 cl_event *context_copy(struct context *context, uint64_t bytes)
 {
     struct copies *copies = context->copies;
+    if (!copies->count)
+        copies->looked = now_ns();
     copies->bytes += bytes;
     copies->sizes[copies->count] = bytes;
     cl_event *event = &copies->events[copies->count++];

@@ -32,9 +32,9 @@ struct build {
     struct build *older;
     struct info_cache info;       /* CL_PROGRAM_NUM_KERNELS and the like; absent: no executable */
     struct kernel_facts *kernels; /* owned; taken at capture */
-    size_t num_kernels;
-    _Atomic unsigned fetched; /* 2: the binaries below are there; 1: being put in */
+    cl_uint num_kernels;
     cl_uint num_devices;
+    _Atomic unsigned fetched; /* 2: the binaries below are there; 1: being put in */
     bool foreign; /* of a device that the program has left; what the queries answer still */
     bool here;    /* of a foreign build: its devices' binaries of that name are there */
     /* Resumed on another device than it was captured on: it will be foreign once it is captured

@@ -163,6 +163,14 @@ static cl_mem CL_API_CALL fuzz_image(cl_context context, cl_mem_flags flags,
     return make(err);
 }
 
+/* An element of no size: that of the recorded format is taken. */
+static cl_int CL_API_CALL fuzz_image_info(cl_mem image, cl_image_info param, size_t size,
+                                          void *value, size_t *size_ret)
+{
+    check(image);
+    return answer(size, value, size_ret);
+}
+
 static cl_sampler CL_API_CALL fuzz_sampler(cl_context context, cl_bool normalized,
                                            cl_addressing_mode addressing, cl_filter_mode filter,
                                            cl_int *err)
@@ -384,6 +392,7 @@ const struct driver fuzz_driver = {
     .clCreateBuffer = fuzz_buffer,
     .clCreateSubBuffer = fuzz_sub_buffer,
     .clCreateImage = fuzz_image,
+    .clGetImageInfo = fuzz_image_info,
     .clCreateSampler = fuzz_sampler,
     .clCreateProgramWithSource = fuzz_source,
     .clCreateProgramWithIL = fuzz_il,

@@ -1024,7 +1024,8 @@ def retry_on_fresh_instance(build):
             for call in ("load", "clCreateContext", "clCreateBuffer", "clGetEventInfo"):
                 victim.suspend()
                 for _ in range(2):
-                    machine.set_faults(f"fail {call} 1 -6\n")
+                    # A first look at how far a copy is, which nothing hangs on, may take one.
+                    machine.set_faults("".join(f"fail {call} {n} -6\n" for n in range(1, 9)))
                     victim.refused("suspended", "resume", reason="-6")
                 machine.set_faults("")
                 held = victim.held(machine.nodes[0])
