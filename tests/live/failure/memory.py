@@ -16,7 +16,7 @@ from collections import Counter
 
 from harness import Failure, Machine, Victim, expect
 
-WISHES = ("images", "outoforder")
+WISHES = ("images", "outoforder", "links")
 HEAD = struct.Struct("=QQqQ")  # armed, place, left, count: as short_memory.c has it
 CALL = struct.Struct("=16sQ")
 MOST_CALLS = 4000

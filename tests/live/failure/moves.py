@@ -161,7 +161,7 @@ def specs(build):
 
 def binaries_follow(build):
     """On the same device from binaries, on another from source; never from another's binaries."""
-    with two(build, "") as machine, Victim(machine) as victim:
+    with two(build, "") as machine, Victim(machine, "links") as victim:
         calls = machine.work / "calls"
 
         def made(act):
@@ -208,7 +208,7 @@ def loaded_binary(build):
 
 def comes_back_by_its_binary(build):
     """A resume elsewhere that fails leaves the way back as it was."""
-    with two(build, "") as machine, Victim(machine) as victim:
+    with two(build, "") as machine, Victim(machine, "links") as victim:
         calls = machine.work / "calls"
         for device, other in (NAMES, NAMES[::-1], NAMES):
             victim.suspend()
@@ -275,7 +275,7 @@ POCL = ("libpocl.so.2", "pocl")
 
 
 def pocl_and_rusticl(build):
-    between(build, POCL, ("libRusticlOpenCL.so.1", "rusticl"))
+    between(build, POCL, ("libRusticlOpenCL.so.1", "rusticl"), wishes=("links",))
 
 
 def linked_from_binaries(build):

@@ -12,7 +12,7 @@
  * wrong. A chain of commands always waits for an unset event.
  *
  *   victim [images] [double] [outoforder] [asks] [onechain] [hints] [listed] [group=N]
- *          [ballast=BYTES] [binary=FILE] [later=FILE] [reload] [open=FILE] [other=FILE]
+ *          [ballast=BYTES] [binary=FILE] [later=FILE] [links] [reload] [open=FILE] [other=FILE]
  *          [gl=LIBRARY] [atstart] [clean]
  * With `gl` the other file is opened and mapped by that library; `atstart`: while the driver
  * starts, in another thread. `clean`: then the program takes
@@ -483,7 +483,9 @@ static void wish(struct wishes *wishes, const char *word)
     else if (!strncmp(word, "later=", 6))
         wishes->later = word + 6;
     else if (!strcmp(word, "reload"))
-        wishes->reload = true;
+        wishes->reload = wishes->links = true;
+    else if (!strcmp(word, "links"))
+        wishes->links = true;
     else if (!strncmp(word, "open=", 5))
         need(open(word + 5, O_RDONLY | O_CLOEXEC) < 0 ? -1 : 0, word);
     else

@@ -28,6 +28,10 @@ static const char linked_source[] =
     "__kernel void twice(__global int *data) {\n"
     "    data[get_global_id(0)] = twice_of(data[get_global_id(0)]) + ONE;\n"
     "}\n";
+static const char whole_source[] =
+    "__kernel void twice(__global int *data) {\n"
+    "    data[get_global_id(0)] = 2 * data[get_global_id(0)] + 1;\n"
+    "}\n";
 static const char header_source[] = "inline int twice_of(int x) { return 2 * x; }\n";
 
 static void *room(size_t size)
@@ -181,8 +185,8 @@ static void make_programs(struct victim *v)
 {
     cl_int err;
     char text[4096];
-    snprintf(text, sizeof text, "%s%s%s", source, v->wishes.images ? image_source : "",
-             v->wishes.doubles ? double_source : "");
+    snprintf(text, sizeof text, "%s%s%s%s", source, v->wishes.images ? image_source : "",
+             v->wishes.doubles ? double_source : "", v->wishes.links ? "" : whole_source);
     v->program = v->wishes.spare ? victim_load(v, v->wishes.spare) : NULL;
     if (!v->program)
         v->program = make_source(v, text);
@@ -191,6 +195,9 @@ static void make_programs(struct victim *v)
     v->tells_il = clGetProgramInfo(v->program, CL_PROGRAM_IL, 0, NULL, NULL);
     if (v->wishes.spare)
         save_binary(v->program, v->wishes.spare);
+    v->linked = v->program;
+    if (!v->wishes.links)
+        return;
     cl_program header = make_source(v, header_source);
     const char *name = "twice.h";
     v->object = make_source(v, linked_source);

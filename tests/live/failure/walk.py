@@ -38,7 +38,7 @@ class Walker:
         self.where_to = ("--image", self.machine.work / "image") if told.image else ()
         with ExitStack() as stack:
             stack.push(self.stack)
-            self.victim = self.stack.enter_context(Victim(self.machine, "images", "outoforder"))
+            self.victim = self.stack.enter_context(Victim(self.machine, "images", "outoforder", "links"))
             self.on = 0
             self.victim.do("step")
             if not told.fresh:  # a first suspend makes other calls than those after it
