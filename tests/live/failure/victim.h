@@ -25,7 +25,7 @@ struct wishes {
     const char *spare; /* made from this file's binary; saved there when it does not exist */
     const char *later; /* loaded as another program at the word `load` */
     bool reload;       /* what is linked is loaded from its binary */
-    bool links;        /* `twice` is compiled apart: pocl reads its own library anew for each link */
+    bool links; /* `twice` is compiled apart: pocl reads its own library anew for each link */
 };
 
 /* A step's event, as it was told right after it ended. */

@@ -28,10 +28,9 @@ static const char linked_source[] =
     "__kernel void twice(__global int *data) {\n"
     "    data[get_global_id(0)] = twice_of(data[get_global_id(0)]) + ONE;\n"
     "}\n";
-static const char whole_source[] =
-    "__kernel void twice(__global int *data) {\n"
-    "    data[get_global_id(0)] = 2 * data[get_global_id(0)] + 1;\n"
-    "}\n";
+static const char whole_source[] = "__kernel void twice(__global int *data) {\n"
+                                   "    data[get_global_id(0)] = 2 * data[get_global_id(0)] + 1;\n"
+                                   "}\n";
 static const char header_source[] = "inline int twice_of(int x) { return 2 * x; }\n";
 
 static void *room(size_t size)
