@@ -10,14 +10,14 @@
  *   binaries  the same, then from their binaries in the one context
  *   objects   each thread compiles in a context of its own; linked in the one context from the
  *             compiled objects' binaries */
-#include <CL/cl.h>
+#include "common.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST = 64, WORDS = 256 };
 
@@ -55,21 +55,6 @@ static cl_context context;
 static cl_program programs[MOST];
 static unsigned count, num_threads;
 static _Atomic unsigned next;
-
-static void expect(cl_int status, const char *what)
-{
-    if (status == CL_SUCCESS)
-        return;
-    printf("%s: %d\n", what, status);
-    exit(1);
-}
-
-static double now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 static cl_context new_context(void)
 {
@@ -180,12 +165,9 @@ static bool read_arguments(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    cl_platform_id platform;
     if (!read_arguments(argc, argv))
         return 2;
-    expect(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
-    expect(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL), "clGetDeviceIDs");
-    context = new_context();
+    device = first_device(&context);
     double start = now_ms();
     build_all();
     double built = now_ms();

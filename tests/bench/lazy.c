@@ -3,41 +3,21 @@
  * again and again, every 20 ms, adds one to each number of the first SHARE percent, and prints when
  * the last of these kernels had ended (CLOCK_MONOTONIC, ms). Told to end it checks every byte.
  * Usage: bench-lazy MIB KIB SHARE: so many MiB in buffers of KIB each. */
-#include <CL/cl.h>
+#include "common.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static cl_command_queue queue;
 static cl_mem *buffers;
 static size_t size, count, needed;
 
-static void expect(cl_int status, const char *what)
-{
-    if (status == CL_SUCCESS)
-        return;
-    printf("%s: %d\n", what, status);
-    exit(1);
-}
-
-static double now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 static cl_kernel start(cl_context *context)
 {
     static const char *source = "kernel void add(global uint *to) { to[get_global_id(0)]++; }\n";
-    cl_platform_id platform;
-    cl_device_id device;
     cl_int err;
-    expect(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
-    expect(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL), "clGetDeviceIDs");
-    *context = clCreateContext(NULL, 1, &device, NULL, NULL, &err);
-    expect(err, "clCreateContext");
+    cl_device_id device = first_device(context);
     queue = clCreateCommandQueue(*context, device, 0, &err);
     expect(err, "clCreateCommandQueue");
     cl_program program = clCreateProgramWithSource(*context, 1, &source, NULL, &err);

@@ -6,13 +6,13 @@
  * buffer in halves. `check` compares every byte, and prints `right`. Usage: bench-rates BYTES COUNT
  * [random|half|zero]: so many bytes in all, in so many buffers; what is in them (by default a
  * pattern; half: every other MiB is zero). */
-#include <CL/cl.h>
+#include "common.h"
+
 #include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static cl_context context;
 static cl_command_queue queues[2];
@@ -21,30 +21,10 @@ static size_t size, count;
 static unsigned char *memory; /* as large as all of them */
 static const char *fill = "pattern";
 
-static void expect(cl_int status, const char *what)
-{
-    if (status == CL_SUCCESS)
-        return;
-    printf("%s: %d\n", what, status);
-    exit(1);
-}
-
-static double now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 static void start(void)
 {
-    cl_platform_id platform;
-    cl_device_id device;
     cl_int err;
-    expect(clGetPlatformIDs(1, &platform, NULL), "clGetPlatformIDs");
-    expect(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL), "clGetDeviceIDs");
-    context = clCreateContext(NULL, 1, &device, NULL, NULL, &err);
-    expect(err, "clCreateContext");
+    cl_device_id device = first_device(&context);
     for (int i = 0; i < 2; i++) {
         queues[i] = clCreateCommandQueue(context, device, 0, &err);
         expect(err, "clCreateCommandQueue");
