@@ -194,17 +194,34 @@ static cl_int find_object(const struct kernel *kernel, enum arg_class class, con
     return CL_SUCCESS;
 }
 
-/* As the driver does: released by the program, it is there until the argument is another. */
+/* What was set before the driver told, but for that argument. */
+static void settle(struct kernel *kernel, cl_uint index)
+{
+    for (cl_uint i = 0; i < kernel->num_args; i++) {
+        struct kernel_arg *arg = &kernel->args[i];
+        if (i == index || arg->kind != ARG_OBJECT)
+            continue;
+        if (kernel->keeps == KEEPS_NOTHING)
+            drop_own(arg);
+        else if (!arg->is_held)
+            arg->is_held = object_hold_alive(arg->object, arg->generation);
+    }
+}
+
+/* As the driver does: released by the program, it is there until the argument is another. A sampler
+ * or a queue can't tell what the driver does: until a buffer or an image has, it is held. */
 __attribute__((noinline)) static void keep_object(struct kernel *kernel, cl_uint index,
                                                   struct object *object)
 {
+    const struct mem *mem = object->was == KIND_MEM ? (const struct mem *)object : NULL;
     if (kernel->keeps == KEEPS_UNKNOWN) {
-        const struct mem *mem = object->was == KIND_MEM ? (const struct mem *)object : NULL;
         kernel->keeps = atomic_load(&kernel->program->context->keeps);
         if (kernel->keeps == KEEPS_UNKNOWN && mem && mem->type != CL_MEM_OBJECT_PIPE)
             kernel->keeps = kernel_ask_keeps(kernel, index, mem);
+        if (kernel->keeps != KEEPS_UNKNOWN)
+            settle(kernel, index);
     }
-    if (kernel->keeps == KEEPS_ALL) {
+    if (kernel->keeps == KEEPS_ALL || (kernel->keeps == KEEPS_UNKNOWN && !mem)) {
         object_hold(object);
         kernel->args[index].is_held = true;
     }

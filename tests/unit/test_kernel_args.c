@@ -151,6 +151,7 @@ static int setup(void **state)
     kernel = kernel_create(program, "solve", (cl_kernel)0x1000);
     assert_non_null(kernel);
     object_publish(kernel);
+    atomic_store(&context->keeps, KEEPS_NOTHING);
     return 0;
 }
 
@@ -166,6 +167,15 @@ static int finish(void **state)
     assert_true(object_release(program));
     assert_true(object_release(context));
     return 0;
+}
+
+static struct mem *new_mem(void)
+{
+    struct mem *mem =
+        mem_create(context, NULL, CL_MEM_OBJECT_BUFFER, CL_MEM_READ_WRITE, sizeof given);
+    assert_non_null(mem);
+    object_publish(mem);
+    return mem;
 }
 
 static struct sampler *new_sampler(const struct driver *of, uintptr_t real)
@@ -229,7 +239,58 @@ static void test_what_the_driver_holds_is_held(void **state)
             kernel_forget_args(kernel);
         assert_int_equal(released, 1);
     }
+}
+
+/* A sampler can't tell what the driver does, and may come, and be released, before the first buffer
+ * that can: here another kernel's, or one that can't tell either. */
+static void test_what_is_set_before_the_driver_told_is_held_as_well(void **state)
+{
+    const uint8_t answers[] = {KEEPS_ALL, KEEPS_NOTHING, KEEPS_UNKNOWN};
+    for (int i = 0; i < 3; i++) {
+        struct kernel *fresh = kernel_create(program, "solve", (cl_kernel)0x1000);
+        struct sampler *early = new_sampler(&driver, 0x77), *late = new_sampler(&driver, 0x78);
+        struct mem *mem = new_mem();
+        assert_non_null(fresh);
+        object_publish(fresh);
+        released = 0;
+        atomic_store(&context->keeps, KEEPS_UNKNOWN);
+        assert_int_equal(kernel_set_arg(fresh, 1, sizeof early, &early), CL_SUCCESS);
+        assert_int_equal(kernel_set_arg(fresh, 2, sizeof late, &late), CL_SUCCESS);
+        assert_true(object_release(early));
+        assert_int_equal(released, 0);
+        atomic_store(&context->keeps, answers[i]);
+        assert_int_equal(kernel_set_arg(fresh, 0, sizeof mem, &mem), CL_SUCCESS);
+        bool kept = answers[i] == KEEPS_ALL;
+        assert_int_equal(released, !kept);
+        assert_true(object_release(late));
+        assert_int_equal(released, kept ? 0 : 2);
+        assert_true(object_release(fresh));
+        assert_int_equal(released, 2);
+        assert_true(object_release(mem));
+    }
+}
+
+/* A pipe can't tell either. Its end is the program's to see: it has no hold until the driver told.
+ */
+static void test_pipe_is_held_once_the_driver_told(void **state)
+{
+    struct mem *pipe = mem_create(context, NULL, CL_MEM_OBJECT_PIPE, CL_MEM_READ_WRITE, 64);
+    struct mem *gone = mem_create(context, NULL, CL_MEM_OBJECT_PIPE, CL_MEM_READ_WRITE, 64);
+    struct mem *mem = new_mem();
+    assert_true(pipe && gone);
+    object_publish(pipe);
+    object_publish(gone);
     atomic_store(&context->keeps, KEEPS_UNKNOWN);
+    assert_int_equal(set_handle(1, pipe), CL_SUCCESS);
+    assert_int_equal(set_handle(2, gone), CL_SUCCESS);
+    assert_true(object_release(gone));
+    atomic_store(&context->keeps, KEEPS_ALL);
+    assert_int_equal(set_handle(0, mem), CL_SUCCESS);
+    assert_true(object_release(pipe));
+    assert_true(object_release(mem));
+    assert_ptr_equal(kernel_arg_mem(&kernel->args[1]), pipe);
+    assert_null(kernel_arg_mem(&kernel->args[2]));
+    assert_ptr_equal(kernel_arg_mem(&kernel->args[0]), mem);
 }
 
 static void test_argument_whose_object_is_gone_is_left_unset(void **state)
@@ -390,15 +451,6 @@ static void test_handle_in_the_place_of_a_long_value(void **state)
     assert_true(object_release(sampler));
 }
 
-static struct mem *new_mem(void)
-{
-    struct mem *mem =
-        mem_create(context, NULL, CL_MEM_OBJECT_BUFFER, CL_MEM_READ_WRITE, sizeof given);
-    assert_non_null(mem);
-    object_publish(mem);
-    return mem;
-}
-
 static void take_note(struct mem *mem)
 {
     mem_owe(mem);
@@ -499,6 +551,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(test_handle_is_translated_and_not_held),
         TEST(test_what_the_driver_holds_is_held),
+        TEST(test_what_is_set_before_the_driver_told_is_held_as_well),
+        TEST(test_pipe_is_held_once_the_driver_told),
         TEST(test_argument_whose_object_is_gone_is_left_unset),
         TEST(test_wrong_index_is_refused),
         TEST(test_released_handle_is_refused),

@@ -296,6 +296,65 @@ static void test_kernel_keeps_its_images_as_the_driver_does(void **state)
     live_need(kept);
 }
 
+static cl_mem make_line(const struct place *place, cl_mem_flags flags, cl_uint *pixels)
+{
+    const cl_image_format format = {CL_R, CL_UNSIGNED_INT32};
+    const cl_image_desc desc = {
+        .image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 8, .image_height = 1};
+    cl_int err;
+    cl_mem image = clCreateImage(place->context, flags | (pixels ? CL_MEM_COPY_HOST_PTR : 0),
+                                 &format, &desc, pixels, &err);
+    made(image);
+    return image;
+}
+
+static void sample_line(const struct place *place, cl_mem to, const cl_uint *expected)
+{
+    const size_t origin[3] = {0}, region[3] = {8, 1, 1}, items = 8;
+    cl_uint got[8] = {0};
+    ok(clEnqueueNDRangeKernel(place->queue, place->kernel, 1, NULL, &items, NULL, 0, NULL, NULL));
+    ok(clEnqueueReadImage(place->queue, to, CL_TRUE, origin, region, 0, 0, got, 0, NULL, NULL));
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(got[i], expected[i]);
+}
+
+/* A sampler that is set before the context's first image or buffer, and released before or after
+ * that is set. */
+static void test_kernel_keeps_a_sampler_set_first(void **state)
+{
+    static const char *text =
+        "kernel void shift(sampler_t by, read_only image2d_t from, write_only image2d_t to)\n"
+        "{ int2 at = (int2)(get_global_id(0), 0);\n"
+        "  write_imageui(to, at, read_imageui(from, by, at + (int2)(6, 0))); }\n";
+    cl_uint told[8] = {1, 2, 3, 4, 5, 6, 7, 8}, expected[8] = {7, 8, 8, 8, 8, 8, 8, 8};
+    cl_bool has_images = CL_FALSE;
+    ok(clGetDeviceInfo(live.device, CL_DEVICE_IMAGE_SUPPORT, sizeof has_images, &has_images, NULL));
+    live_need(has_images && keeps_buffers());
+    for (int early = 0; early < 2; early++) {
+        cl_int err;
+        struct place place;
+        make_place(&place, text, "shift");
+        cl_sampler sampler = clCreateSampler(place.context, CL_FALSE, CL_ADDRESS_CLAMP_TO_EDGE,
+                                             CL_FILTER_NEAREST, &err);
+        made(sampler);
+        cl_mem from = make_line(&place, CL_MEM_READ_ONLY, told);
+        cl_mem to = make_line(&place, CL_MEM_WRITE_ONLY, NULL);
+        ok(clSetKernelArg(place.kernel, 0, sizeof sampler, &sampler));
+        if (early)
+            ok(clReleaseSampler(sampler));
+        ok(clSetKernelArg(place.kernel, 1, sizeof from, &from));
+        ok(clSetKernelArg(place.kernel, 2, sizeof to, &to));
+        if (!early)
+            ok(clReleaseSampler(sampler));
+        sample_line(&place, to, expected);
+        live_cycle();
+        sample_line(&place, to, expected);
+        drop_place(&place);
+        ok(clReleaseMemObject(from));
+        ok(clReleaseMemObject(to));
+    }
+}
+
 static void test_unset_argument_stays_unset(void **state)
 {
     cl_uint value = 3;
@@ -377,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_arguments_changed_right_after_the_enqueue),
         cmocka_unit_test(test_kernel_keeps_its_arguments_as_the_driver_does),
         cmocka_unit_test(test_kernel_keeps_its_images_as_the_driver_does),
+        cmocka_unit_test(test_kernel_keeps_a_sampler_set_first),
         cmocka_unit_test(test_contents_of_a_kept_argument),
         cmocka_unit_test(test_unset_argument_stays_unset),
         cmocka_unit_test(test_kernel_answers_stay),
