@@ -80,6 +80,7 @@ static cl_int check_program_devices(const struct program *program, cl_uint count
 /* One compile or build step. */
 struct step_call {
     struct program *program;
+    cl_program real; /* the driver's that it is for: the program's, or the genuine one to be */
     struct recipe *recipe;
     cl_uint num_devices;
     const cl_device_id *devices;
@@ -91,10 +92,10 @@ static cl_int call_driver(const struct step_call *step, const cl_device_id *real
 {
     const struct driver *driver = step->program->object.driver;
     const struct recipe *recipe = step->recipe;
-    cl_program real = program_real(step->program);
     if (recipe->step == STEP_BUILD)
-        return driver->clBuildProgram(real, step->num_devices, reals, recipe->options, NULL, NULL);
-    return driver->clCompileProgram(real, step->num_devices, reals, recipe->options,
+        return driver->clBuildProgram(step->real, step->num_devices, reals, recipe->options, NULL,
+                                      NULL);
+    return driver->clCompileProgram(step->real, step->num_devices, reals, recipe->options,
                                     recipe->num_headers, recipe->num_headers ? step->headers : NULL,
                                     recipe->num_headers ? step->names : NULL, NULL, NULL);
 }
@@ -118,13 +119,12 @@ static bool names(const struct step_call *step, const struct device *device)
 static bool has_failed(const struct step_call *step)
 {
     const struct driver *driver = step->program->object.driver;
-    cl_program real = program_real(step->program);
     for (cl_uint i = 0; i < step->program->num_devices; i++) {
         struct device *device = step->program->devices[i];
         cl_build_status status = CL_BUILD_NONE;
         if (!names(step, device))
             continue;
-        driver->clGetProgramBuildInfo(real, device_real(device), CL_PROGRAM_BUILD_STATUS,
+        driver->clGetProgramBuildInfo(step->real, device_real(device), CL_PROGRAM_BUILD_STATUS,
                                       sizeof status, &status, NULL);
         if (status != CL_BUILD_ERROR)
             return false;
@@ -133,29 +133,26 @@ static bool has_failed(const struct step_call *step)
 }
 
 /* *build becomes the program's once the step has begun, and is NULL then. */
-static cl_int carry_out(const struct step_call *step, const cl_device_id *reals,
-                        struct build **build)
+static cl_int carry_out(struct step_call *step, const cl_device_id *reals, struct build **build)
 {
     struct program *program = step->program;
-    cl_program before = NULL;
-    cl_int status =
-        program_genuine(program, step->num_devices, (struct device *const *)step->devices, &before);
+    cl_int status = program_genuine(program, step->num_devices,
+                                    (struct device *const *)step->devices, &step->real);
     if (status != CL_SUCCESS)
         return status;
     if (!is_built_already(step))
         status = call_driver(step, reals);
     if (has_begun(status) || has_failed(step)) {
+        program_take_genuine(program, step->real);
         program_built(program, *build);
         *build = NULL;
-        if (before)
-            RELEASE(program->object.driver, clReleaseProgram, before);
-    } else if (before) {
-        program_put_back(program, before);
+    } else if (step->real != program_real(program)) {
+        RELEASE(program->object.driver, clReleaseProgram, step->real);
     }
     return status;
 }
 
-static cl_int take_step(const struct step_call *step)
+static cl_int take_step(struct step_call *step)
 {
     struct program *program = step->program;
     cl_device_id *reals = step->num_devices ? devices_real(step->num_devices, step->devices) : NULL;

@@ -137,8 +137,10 @@ void program_destroy(void *object)
 
 void program_release(struct program *program)
 {
-    cl_program real = program_real(program);
-    program->object.real = NULL;
+    cl_program real = program_real(program), retired = program->retired;
+    program->object.real = program->retired = NULL;
     if (real)
         RELEASE(program->object.driver, clReleaseProgram, real);
+    if (retired)
+        RELEASE(program->object.driver, clReleaseProgram, retired);
 }

@@ -68,6 +68,9 @@ struct program {
      * made, and built, from what the binary is known to come from. */
     bool from_known;
     bool tells_il; /* CL_PROGRAM_IL may be asked, by the version of the driver it was made on */
+    /* The real one that stood in, where a build has made the program genuine: other threads may be
+     * in the driver with it. Given back with the next. */
+    cl_program retired;
     struct origin *origin;       /* a reference */
     struct build *_Atomic build; /* the newest; never NULL once published */
     _Atomic unsigned kernels;  /* attached to it (§5.8.2: a program with kernels is not rebuilt) */
@@ -109,13 +112,12 @@ struct build *program_prepare(struct program *program, struct recipe *recipe, cl
 void build_destroy(struct build *build);
 /* Makes the build the program's, with what the driver answers now. */
 void program_built(struct program *program, struct build *build);
-/* Before a build step for those devices (count 0: all): a program that stands in for the one made
- * from source is made genuine; the other devices get what they had. *before is then the real
- * program that it was, the caller's: to be released once the step has begun, or put back. Else
- * NULL. */
+/* Before a build step for those devices (count 0: all): the real program that the step is for. Of a
+ * program that stands in for the one made from source that is another, which the caller makes the
+ * program's once the step has begun, or releases; the other devices have there what they had. */
 cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices,
-                       cl_program *before);
-void program_put_back(struct program *program, cl_program before);
+                       cl_program *genuine);
+void program_take_genuine(struct program *program, cl_program genuine);
 /* What the driver says of a constant for a program that stands in, by way of a genuine one. */
 cl_int program_try_constant(struct program *program, cl_uint id, size_t size, const void *value);
 /* Was there no build step for the device, of a program that needs one? (pocl has one status for all

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Build steps of programs: what was asked for, and what came of it. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,9 +221,9 @@ static cl_int repeat_others(struct program *program, const struct targets *to, c
 }
 
 cl_int program_genuine(struct program *program, cl_uint num_devices, struct device *const *devices,
-                       cl_program *before)
+                       cl_program *genuine)
 {
-    *before = NULL;
+    *genuine = program_real(program);
     if (!program->stand_in)
         return CL_SUCCESS;
     /* The driver would say so of the program that this one stands in for. */
@@ -245,17 +246,18 @@ cl_int program_genuine(struct program *program, cl_uint num_devices, struct devi
             RELEASE(to.driver, clReleaseProgram, real);
         return err;
     }
-    *before = program_real(program);
-    program->object.real = real;
-    program->stand_in = false;
+    *genuine = real;
     return CL_SUCCESS;
 }
 
-void program_put_back(struct program *program, cl_program before)
+void program_take_genuine(struct program *program, cl_program genuine)
 {
-    program_release(program);
-    program->object.real = before;
-    program->stand_in = true;
+    if (genuine == program_real(program))
+        return;
+    assert(!program->retired); /* it stands in once at most between a resume and a suspend */
+    program->retired = program_real(program);
+    program->object.real = genuine;
+    program->stand_in = false;
 }
 
 cl_int program_try_constant(struct program *program, cl_uint id, size_t size, const void *value)

@@ -347,6 +347,97 @@ static void test_binaries_that_are_asked_for_when_it_is_built_again(void **state
     ok(clReleaseProgram(program));
 }
 
+/* One who takes a kernel of the program while that is built. */
+struct taker {
+    cl_kernel kernel;
+    cl_mem out;
+};
+
+static cl_int take_kernel(void *data)
+{
+    struct taker *taker = data;
+    cl_int err;
+    taker->kernel = clCreateKernel(program, "f", &err);
+    return err;
+}
+
+static void expect_written(const struct taker *taker, cl_int x)
+{
+    const cl_int nothing = 0;
+    const size_t one = 1;
+    ok(clEnqueueFillBuffer(live.queue, taker->out, &nothing, sizeof nothing, 0, sizeof nothing, 0,
+                           NULL, NULL));
+    ok(clSetKernelArg(taker->kernel, 0, sizeof taker->out, &taker->out));
+    ok(clEnqueueNDRangeKernel(live.queue, taker->kernel, 1, NULL, &one, NULL, 0, NULL, NULL));
+    live_expect(taker->out, 0, &x, sizeof x);
+}
+
+static void start_builder(struct caller *builder, const char *lines)
+{
+    tell(lines);
+    start(builder, build_again, two);
+    wait_for_call("clBuildProgram");
+}
+
+static void start_taker(struct caller *creator, struct taker *taker, const char *lines)
+{
+    tell(lines);
+    start(creator, take_kernel, taker);
+    wait_for_call("clCreateKernel");
+}
+
+static void make_loaded(struct taker *taker)
+{
+    *taker = (struct taker){.out = live_buffer(sizeof(cl_int), NULL)};
+    program = live_program("kernel void f(global int *x) { *x = X; }", "-DX=1");
+    live_cycle();
+}
+
+static void drop_loaded(struct taker *taker)
+{
+    ok(clReleaseKernel(taker->kernel));
+    ok(clReleaseMemObject(taker->out));
+    ok(clReleaseProgram(program));
+}
+
+/* After a resume the driver has the program from its binary, and a build makes another of its
+ * source. Who was in the driver with the first has a program there all the same. */
+static void test_build_takes_no_program_from_another_thread(void **state)
+{
+    struct caller builder, creator;
+    struct taker taker;
+    make_loaded(&taker);
+    start_taker(&creator, &taker, "hang clCreateKernel 1\n");
+    start(&builder, build_again, two);
+    end(&builder, CL_SUCCESS);
+    assert_int_equal(creator.over, 0);
+    tell("");
+    end(&creator, CL_SUCCESS);
+    live_cycle();
+    expect_written(&taker, 2);
+    drop_loaded(&taker);
+}
+
+/* One that the driver refuses to begin leaves the program as it was, also to who comes meanwhile.
+ */
+static void test_build_that_does_not_begin_takes_no_program_either(void **state)
+{
+    struct caller builder, creator;
+    struct taker taker;
+    make_loaded(&taker);
+    start_builder(&builder, "hang clBuildProgram 1\nfail clBuildProgram 1 -6\n");
+    start_taker(&creator, &taker, "hang clBuildProgram 1\nhang clCreateKernel 1\n");
+    tell("hang clCreateKernel 1\n");
+    end(&builder, CL_OUT_OF_HOST_MEMORY);
+    assert_int_equal(creator.over, 0);
+    tell("");
+    end(&creator, CL_SUCCESS);
+    expect_written(&taker, 1);
+    live_cycle();
+    expect_written(&taker, 1);
+    drop_loaded(&taker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +447,8 @@ int main(void)
         cmocka_unit_test(test_unmap_whose_end_is_not_told_does_not_wait),
         cmocka_unit_test(test_questions_do_not_wait_for_a_build),
         cmocka_unit_test(test_binaries_that_are_asked_for_when_it_is_built_again),
+        cmocka_unit_test(test_build_takes_no_program_from_another_thread),
+        cmocka_unit_test(test_build_that_does_not_begin_takes_no_program_either),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
