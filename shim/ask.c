@@ -46,3 +46,24 @@ cl_int ask_alignment(struct queue *queue, struct mem *mem)
     cl_int err = ask_empty(queue, copy_a_byte, mem);
     return err == CL_MISALIGNED_SUB_BUFFER_OFFSET ? err : CL_SUCCESS;
 }
+
+/* A byte of a buffer that nobody has. */
+static cl_int map_a_byte(const struct issue *to, void *flags)
+{
+    const struct driver *driver = to->driver;
+    cl_int err;
+    cl_mem scratch = driver->clCreateBuffer(context_real(to->queue->context), 0, 1, NULL, &err);
+    if (err != CL_SUCCESS)
+        return err;
+    void *pointer = driver->clEnqueueMapBuffer(to->real, scratch, CL_FALSE, *(cl_map_flags *)flags,
+                                               0, 1, 0, NULL, NULL, &err);
+    if (err == CL_SUCCESS)
+        driver->clEnqueueUnmapMemObject(to->real, scratch, pointer, 0, NULL, NULL);
+    RELEASE(driver, clReleaseMemObject, scratch);
+    return err;
+}
+
+cl_int ask_map_flags(struct queue *queue, cl_map_flags flags)
+{
+    return ask_empty(queue, map_a_byte, &flags);
+}

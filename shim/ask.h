@@ -16,5 +16,7 @@ cl_int ask_empty(struct queue *queue, ask_command *issue, void *args);
 /* CL_MISALIGNED_SUB_BUFFER_OFFSET where the driver says so of commands on this sub-buffer in that
  * queue; of anything else, and NULL, CL_SUCCESS. */
 cl_int ask_alignment(struct queue *queue, struct mem *mem);
+/* Whether it takes a map with these flags: drivers do with some that the specification forbids. */
+cl_int ask_map_flags(struct queue *queue, cl_map_flags flags);
 
 #endif

@@ -22,13 +22,23 @@ struct map {
     struct mapping *record; /* in the mem's list */
 };
 
-/* §5.2.4: the flags, and what the host may do with the object. */
-static cl_int check_map_flags(const struct mem *mem, cl_map_flags flags)
+/* §5.2.4: of flags that exclude each other a driver that takes them has the more careful: what was
+ * there can be read, and stays where it is not written. */
+static cl_int settle_flags(struct queue *queue, cl_map_flags *flags)
 {
-    if (flags & ~(cl_map_flags)(CL_MAP_READ | MAP_WRITES))
-        return CL_INVALID_VALUE;
-    if ((flags & CL_MAP_WRITE_INVALIDATE_REGION) && (flags & (CL_MAP_READ | CL_MAP_WRITE)))
-        return CL_INVALID_VALUE;
+    const cl_map_flags invalidate = CL_MAP_WRITE_INVALIDATE_REGION,
+                       known = CL_MAP_READ | MAP_WRITES;
+    bool exclusive = (*flags & invalidate) && (*flags & known & ~invalidate);
+    if (!exclusive && !(*flags & ~known))
+        return CL_SUCCESS;
+    cl_int err = ask_map_flags(queue, *flags);
+    *flags &= exclusive ? known & ~invalidate : known;
+    return err;
+}
+
+/* What the host may do with the object. */
+static cl_int check_access(const struct mem *mem, cl_map_flags flags)
+{
     cl_mem_flags forbidden = 0;
     if (flags & CL_MAP_READ)
         forbidden |= CL_MEM_HOST_WRITE_ONLY | CL_MEM_HOST_NO_ACCESS;
@@ -44,7 +54,8 @@ static cl_int check_map(struct queue *queue, struct map *args, struct mem *mem)
     if (mem->context != queue->context)
         return CL_INVALID_CONTEXT;
     args->mem = mem;
-    return check_map_flags(mem, args->map.flags);
+    cl_int err = settle_flags(queue, &args->map.flags);
+    return err == CL_SUCCESS ? check_access(mem, args->map.flags) : err;
 }
 
 static cl_int add_record(struct map *args)

@@ -112,6 +112,32 @@ static void test_writes_reach_the_device_at_unmap(void **state)
     write_through(CL_MAP_WRITE_INVALIDATE_REGION);
 }
 
+/* §5.2.4 forbids them, pocl takes them: what is not written stays. */
+static void test_flags_that_exclude_each_other(void **state)
+{
+    static const cl_map_flags others[] = {CL_MAP_READ, CL_MAP_WRITE, CL_MAP_READ | CL_MAP_WRITE};
+    unsigned char bytes[SIZE];
+    cl_int err;
+    live_need(live.pocl);
+    live_pattern(bytes, SIZE, 4);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    for (unsigned char i = 0; i < 3; i++) {
+        unsigned char *p =
+            clEnqueueMapBuffer(live.queue, mem, CL_TRUE, others[i] | CL_MAP_WRITE_INVALIDATE_REGION,
+                               128, 4096, 0, NULL, NULL, &err);
+        made(p);
+        assert_memory_equal(p, bytes + 128, 4096);
+        live_cycle();
+        if (others[i] & CL_MAP_WRITE) {
+            memset(p + 1000, i, 100);
+            memset(bytes + 1128, i, 100);
+        }
+        unmap(mem, p);
+        live_expect(mem, 0, bytes, SIZE);
+    }
+    ok(clReleaseMemObject(mem));
+}
+
 static void test_several_maps_of_one_buffer(void **state)
 {
     unsigned char bytes[SIZE], *p[4];
@@ -373,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_a_map_on_its_way_when_its_object_is_released),
         cmocka_unit_test(test_reads_keep_their_bytes),
         cmocka_unit_test(test_writes_reach_the_device_at_unmap),
+        cmocka_unit_test(test_flags_that_exclude_each_other),
         cmocka_unit_test(test_several_maps_of_one_buffer),
         cmocka_unit_test(test_same_region_mapped_for_reading_twice),
         cmocka_unit_test(test_maps_of_sub_buffers),
