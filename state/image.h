@@ -28,8 +28,11 @@ bool image_set_told(struct mem *mem, const struct image_told *told);
 /* Bytes of the whole image without gaps. */
 size_t image_tight_size(const struct image *image);
 
-/* Are origin and region within the image? CL_INVALID_VALUE if not. */
+bool image_reaches_outside(const struct mem *mem, const size_t origin[3], const size_t region[3]);
+/* Is that region within the image, and not empty? CL_INVALID_VALUE if not. */
 cl_int image_check_region(const struct mem *mem, const size_t origin[3], const size_t region[3]);
+/* Has it contain nothing, in the last of the image's dimensions. */
+void image_empty_region(const struct mem *mem, size_t region[3]);
 /* Are these pitches (0: none given) good for a read or write of that region? */
 cl_int image_check_pitches(const struct mem *mem, const size_t region[3], size_t row_pitch,
                            size_t slice_pitch);

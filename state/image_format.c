@@ -246,14 +246,36 @@ size_t image_tight_size(const struct image *image)
     return image->element * image->extent[0] * image->extent[1] * image->extent[2];
 }
 
-cl_int image_check_region(const struct mem *mem, const size_t origin[3], const size_t region[3])
+bool image_reaches_outside(const struct mem *mem, const size_t origin[3], const size_t region[3])
 {
     for (int i = 0; i < 3; i++) {
         size_t extent = mem->image->extent[i];
-        if (!region[i] || region[i] > extent || origin[i] > extent - region[i])
-            return CL_INVALID_VALUE;
+        if (region[i] > extent || origin[i] > extent - region[i])
+            return true;
     }
-    return CL_SUCCESS;
+    return false;
+}
+
+cl_int image_check_region(const struct mem *mem, const size_t origin[3], const size_t region[3])
+{
+    bool empty = !region[0] || !region[1] || !region[2];
+    return empty || image_reaches_outside(mem, origin, region) ? CL_INVALID_VALUE : CL_SUCCESS;
+}
+
+void image_empty_region(const struct mem *mem, size_t region[3])
+{
+    switch (mem->type) {
+    case CL_MEM_OBJECT_IMAGE2D_ARRAY:
+    case CL_MEM_OBJECT_IMAGE3D:
+        region[2] = 0;
+        break;
+    case CL_MEM_OBJECT_IMAGE1D_ARRAY:
+    case CL_MEM_OBJECT_IMAGE2D:
+        region[1] = 0;
+        break;
+    default:
+        region[0] = 0;
+    }
 }
 
 cl_int image_check_pitches(const struct mem *mem, const size_t region[3], size_t row_pitch,
