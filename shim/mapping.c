@@ -132,9 +132,16 @@ static cl_int issue_shared_map(const struct issue *to, const struct map *args)
     return err;
 }
 
-static cl_int map_buffer_issue(const struct issue *to, void *data)
+/* §5.11: what never runs has read nothing, and nothing may be written back. */
+static cl_int note_end(const struct map *args, cl_int err)
 {
-    struct map *args = data;
+    if (err != CL_SUCCESS)
+        mem_map_failed(args->mem, args->map.number);
+    return err;
+}
+
+static cl_int issue_buffer_map(const struct issue *to, const struct map *args)
+{
     /* A map that was held: its record may be the unmap's by now, so the driver is not told of it.
      */
     if (args->mem->host && !to->held) {
@@ -149,6 +156,11 @@ static cl_int map_buffer_issue(const struct issue *to, void *data)
                                            args->map.pointer, to->num_waits, to->waits, to->event);
 }
 
+static cl_int map_buffer_issue(const struct issue *to, void *args)
+{
+    return note_end(args, to->failed == CL_SUCCESS ? issue_buffer_map(to, args) : to->failed);
+}
+
 static cl_int map_needs(const struct issue *to, const void *args)
 {
     return lazy_need(((const struct map *)args)->mem);
@@ -156,7 +168,7 @@ static cl_int map_needs(const struct issue *to, const void *args)
 
 static const struct command_type map_buffer_type = {"clEnqueueMapBuffer",
                                                     CL_COMMAND_MAP_BUFFER,
-                                                    0,
+                                                    COMMAND_TOLD,
                                                     sizeof(struct map),
                                                     map_buffer_check,
                                                     map_buffer_issue,
@@ -206,9 +218,8 @@ static cl_int map_image_check(struct queue *queue, void *data)
     return add_record(args);
 }
 
-static cl_int map_image_issue(const struct issue *to, void *data)
+static cl_int issue_image_map(const struct issue *to, const struct map *args)
 {
-    struct map *args = data;
     if (args->map.flags & CL_MAP_WRITE_INVALIDATE_REGION ||
         is_fixed(args, image_span(args->mem, &args->map)))
         return issue_marker(to);
@@ -219,9 +230,14 @@ static cl_int map_image_issue(const struct issue *to, void *data)
         slice_pitch, args->map.pointer, to->num_waits, to->waits, to->event);
 }
 
+static cl_int map_image_issue(const struct issue *to, void *args)
+{
+    return note_end(args, to->failed == CL_SUCCESS ? issue_image_map(to, args) : to->failed);
+}
+
 static const struct command_type map_image_type = {"clEnqueueMapImage",
                                                    CL_COMMAND_MAP_IMAGE,
-                                                   0,
+                                                   COMMAND_TOLD,
                                                    sizeof(struct map),
                                                    map_image_check,
                                                    map_image_issue,

@@ -254,10 +254,12 @@ static struct mem *root_of(struct mem *mem)
 
 struct mapping *mem_map(struct mem *mem, const struct mapping *like)
 {
+    static _Atomic uint64_t numbers;
     struct mapping *mapping = malloc(sizeof *mapping);
     if (!mapping)
         return NULL;
     *mapping = *like;
+    mapping->number = ++numbers;
     if (!mapping->pointer) {
         size_t size = mem->image ? mapping->slice_pitch * mapping->region[2] : mapping->region[0];
         mapping->owned = block_alloc(size);
@@ -305,6 +307,15 @@ void mem_keep_mapping(struct mem *mem, struct mapping *mapping)
 {
     mapping->leaving = true;
     mem_add_mapping(mem, mapping);
+}
+
+void mem_map_failed(struct mem *mem, uint64_t number)
+{
+    lock(mem);
+    for (struct mapping *m = mem->mappings; m; m = m->next)
+        if (m->number == number)
+            m->flags &= ~(cl_map_flags)MAP_WRITES;
+    unlock(mem);
 }
 
 void mem_remove_mapping(struct mem *mem, struct mapping *mapping)

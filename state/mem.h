@@ -23,7 +23,8 @@ struct mapping {
     size_t region[3];
     size_t row_pitch;
     size_t slice_pitch;
-    bool leaving; /* the application has unmapped it, but the command is held back */
+    bool leaving;    /* the application has unmapped it, but the command is held back */
+    uint64_t number; /* which it is, for who has only a copy */
     /* Whose it is, while the driver has the unmap; not held. */
     struct mem *mem;
     uint32_t generation;
@@ -222,6 +223,8 @@ struct mapping *mem_unmap(struct mem *mem, const void *pointer);
 /* For an unmap that is held back: on the list again, so that a suspend treats the region as mapped,
  * but not to be found by its pointer nor counted. */
 void mem_keep_mapping(struct mem *mem, struct mapping *mapping);
+/* The map never ran: nothing is written back from that region, which may be gone already. */
+void mem_map_failed(struct mem *mem, uint64_t number);
 /* Takes just this one off the list, or puts it (back) on it. */
 void mem_remove_mapping(struct mem *mem, struct mapping *mapping);
 void mem_add_mapping(struct mem *mem, struct mapping *mapping);

@@ -296,6 +296,34 @@ static cl_uint map_count(cl_mem image)
 
 /* Four maps of an image of 24 by 6: two of one region to be read, one of rows that they have in
  * part as well, and one to be written, beside them. */
+/* §5.11: a map that never runs has read nothing, and to unmap what it gave writes nothing back. */
+static void test_map_whose_event_fails_writes_nothing_back(void **state)
+{
+    static const cl_image_format format = {CL_RGBA, CL_UNSIGNED_INT8};
+    struct one one = {0};
+    need_images();
+    if (!live_shadowed())
+        skip(); /* pocl aborts */
+    for (int i = 0; i < 2; i++) {
+        size_t row;
+        cl_int err;
+        cl_event gate = live_user_event();
+        assert_true(make_one(&one, CL_MEM_OBJECT_IMAGE2D, &format, 9));
+        void *p = clEnqueueMapImage(live.queue, one.image, CL_FALSE, CL_MAP_WRITE, zero, one.region,
+                                    &row, NULL, 1, &gate, NULL, &err);
+        made(p);
+        if (i)
+            ok(clEnqueueUnmapMemObject(live.queue, one.image, p, 0, NULL, NULL));
+        live_cycle();
+        ok(clSetUserEventStatus(gate, -77));
+        if (!i)
+            ok(clEnqueueUnmapMemObject(live.queue, one.image, p, 0, NULL, NULL));
+        check_one(&one);
+        drop_one(&one);
+        ok(clReleaseEvent(gate));
+    }
+}
+
 static void test_several_maps_of_one_image(void **state)
 {
     static const size_t origins[4][3] = {{0, 0, 0}, {0, 0, 0}, {4, 1, 0}, {2, 4, 0}},
@@ -465,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_image_from_a_buffer_shares_its_bytes),
         cmocka_unit_test(test_image_from_an_image_shares_its_pixels),
         cmocka_unit_test(test_mapped_images_keep_pointer_and_writes),
+        cmocka_unit_test(test_map_whose_event_fails_writes_nothing_back),
         cmocka_unit_test(test_several_maps_of_one_image),
         cmocka_unit_test(test_use_host_ptr_image),
         cmocka_unit_test(test_image_over_memory_that_cannot_be_written),

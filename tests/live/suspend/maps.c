@@ -393,6 +393,44 @@ static void test_unmap_whose_event_had_failed_leaves_the_region_mapped(void **st
     fail_to_unmap(true);
 }
 
+/* §5.11: a map that never runs has read nothing, and to unmap what it gave writes nothing back. */
+static void fail_to_map(cl_map_flags flags, bool failed_before, bool unmapped_before)
+{
+    unsigned char bytes[SIZE];
+    cl_int err;
+    cl_event gate = live_user_event(), done;
+    live_pattern(bytes, SIZE, 15);
+    cl_mem mem = live_buffer(SIZE, bytes);
+    if (failed_before)
+        ok(clSetUserEventStatus(gate, -77));
+    void *p =
+        clEnqueueMapBuffer(live.queue, mem, CL_FALSE, flags, 100, 4096, 1, &gate, &done, &err);
+    made(p);
+    if (unmapped_before)
+        ok(clEnqueueUnmapMemObject(live.queue, mem, p, 0, NULL, NULL));
+    live_cycle();
+    if (!failed_before)
+        ok(clSetUserEventStatus(gate, -77));
+    assert_int_not_equal(clWaitForEvents(1, &done), CL_SUCCESS);
+    if (!unmapped_before)
+        ok(clEnqueueUnmapMemObject(live.queue, mem, p, 0, NULL, NULL));
+    ok(clFinish(live.queue));
+    live_expect(mem, 0, bytes, SIZE);
+    expect_count(mem, 0);
+    ok(clReleaseEvent(done));
+    ok(clReleaseEvent(gate));
+    ok(clReleaseMemObject(mem));
+}
+
+static void test_map_whose_event_fails_writes_nothing_back(void **state)
+{
+    if (!live_shadowed())
+        skip(); /* pocl aborts */
+    for (int i = 0; i < 8; i++)
+        fail_to_map(i & 1 ? CL_MAP_READ | CL_MAP_WRITE : CL_MAP_WRITE_INVALIDATE_REGION, i & 2,
+                    i & 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_unmap_of_host_memory_behind_an_unset_event),
         cmocka_unit_test(test_unmap_whose_event_fails_leaves_the_region_mapped),
         cmocka_unit_test(test_unmap_whose_event_had_failed_leaves_the_region_mapped),
+        cmocka_unit_test(test_map_whose_event_fails_writes_nothing_back),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
