@@ -54,12 +54,34 @@ static cl_int CL_API_CALL ask(cl_program program, cl_device_id device, cl_uint p
     return CL_INVALID_VALUE;
 }
 
+static bool has_binaries;
+
+static cl_int CL_API_CALL ask_program(cl_program program, cl_program_info param, size_t size,
+                                      void *value, size_t *size_ret)
+{
+    const cl_device_id devices[2] = {REAL(FIRST), REAL(SECOND)};
+    const size_t sizes[2] = {3, 3};
+    if (param == CL_PROGRAM_DEVICES && value)
+        memcpy(value, devices, sizeof devices);
+    if (!has_binaries && param != CL_PROGRAM_DEVICES)
+        return CL_OUT_OF_RESOURCES;
+    if (param == CL_PROGRAM_BINARY_SIZES && value)
+        memcpy(value, sizes, sizeof sizes);
+    if (param == CL_PROGRAM_BINARIES && value)
+        for (int i = 0; i < 2; i++)
+            memcpy(((unsigned char **)value)[i], i ? "two" : "one", 3);
+    if (size_ret)
+        *size_ret = sizeof devices;
+    return CL_SUCCESS;
+}
+
 static struct driver driver = {
     .clCreateProgramWithSource = create,
     .clCompileProgram = compile,
     .clLinkProgram = link,
     .clReleaseProgram = release,
     .clGetProgramBuildInfo = ask,
+    .clGetProgramInfo = ask_program,
 };
 
 static struct recipe *link_of_a_part(void)
@@ -129,12 +151,43 @@ static void test_link_that_can_not_be_repeated(void **state)
     recipe_unref(recipe);
 }
 
+/* Such a link comes back from its binary alone. */
+static void test_such_a_link_without_its_binary_is_refused(void **state)
+{
+    struct device devices[2] = {{.object.real = REAL(FIRST), .same = true},
+                                {.object.real = REAL(SECOND), .same = true}};
+    struct device *list[2] = {&devices[0], &devices[1]};
+    struct recipe *recipe = link_of_a_part();
+    struct program program = {.object = {.real = REAL(LINKED), .driver = &driver},
+                              .devices = list,
+                              .num_devices = 2,
+                              .origin = recipe->origin};
+    const cl_build_status success = CL_BUILD_SUCCESS;
+    struct error err = {0};
+    recipe->mixed = true;
+    struct build *build = program_prepare(&program, recipe, 0, NULL);
+    assert_non_null(build);
+    for (int i = 0; i < 2; i++)
+        info_cache_add(&build->devices[i].info, CL_PROGRAM_BUILD_STATUS, &success, sizeof success);
+    atomic_store(&program.build, build);
+    has_binaries = false;
+    assert_int_equal(program_capture(&program, &err), -1);
+    assert_non_null(strstr(err.reason, "its driver gives no binary; its parts were compiled"));
+    has_binaries = true;
+    assert_int_equal(program_capture(&program, &err), 0);
+    assert_int_equal(build->devices[1].binary.size, 3);
+    assert_memory_equal(build->devices[1].binary.bytes, "two", 3);
+    build_destroy(build);
+    recipe_unref(recipe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linked_for_one_that_is_compiled),
         cmocka_unit_test(test_linked_for_one_and_failed_for_the_other),
         cmocka_unit_test(test_link_that_can_not_be_repeated),
+        cmocka_unit_test(test_such_a_link_without_its_binary_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -307,6 +307,57 @@ static void test_an_enqueue_waits_for_a_user_event(void **state)
     ok(clReleaseMemObject(a));
 }
 
+/* What the command says, with --json, of a suspend that it refuses. */
+static void refuse_suspend(char *answer, size_t size)
+{
+    char line[512];
+    snprintf(line, sizeof line, "env -u LD_PRELOAD %s suspend %d --deadline 1 --json 2>&1",
+             getenv("LIVE_COMMAND"), (int)getpid());
+    FILE *pipe = popen(line, "r");
+    assert_non_null(pipe);
+    answer[fread(answer, 1, size - 1, pipe)] = '\0';
+    assert_int_not_equal(pclose(pipe), 0);
+}
+
+/* A kernel that ends when the program says so, in memory that both see. */
+static void test_one_that_runs_at_the_deadline_is_refused(void **state)
+{
+    static volatile cl_int words[1024] __attribute__((aligned(4096)));
+    char answer[4096];
+    const size_t one = 1;
+    cl_int err;
+    const char *mapping = getenv("SHADOWCL_MAPPING");
+    live_need(present && live.pocl && live_commanded());
+    live_need(mapping && strcmp(mapping, "shared") == 0); /* else the device has its own */
+    words[0] = words[1] = 0;
+    cl_mem shared =
+        clCreateBuffer(live.context, CL_MEM_USE_HOST_PTR, sizeof words, (void *)words, &err);
+    made(shared);
+    cl_kernel kernel = live_kernel("kernel void wait(global volatile int *words)\n"
+                                   "{ while (!words[0]) ; words[1]++; }\n",
+                                   "wait");
+    ok(clSetKernelArg(kernel, 0, sizeof shared, &shared));
+    cl_command_buffer_khr buffer = make(NULL);
+    ok(ext.clCommandNDRangeKernelKHR(buffer, NULL, NULL, kernel, 1, NULL, &one, NULL, 0, NULL, NULL,
+                                     NULL));
+    ok(ext.clFinalizeCommandBufferKHR(buffer));
+    ok(ext.clEnqueueCommandBufferKHR(0, NULL, buffer, 0, NULL, NULL));
+    ok(clFlush(live.queue));
+    refuse_suspend(answer, sizeof answer);
+    words[0] = 1;
+    if (!strstr(answer, "its commands are still running at the deadline"))
+        fail_msg("it was refused otherwise: %s", answer);
+    assert_int_equal(ask(buffer, CL_COMMAND_BUFFER_NUM_QUEUES_KHR), 1);
+    finish(buffer);
+    live_cycle();
+    run(buffer);
+    cl_int expected[2] = {1, 2};
+    live_expect(shared, 0, expected, sizeof expected);
+    ok(ext.clReleaseCommandBufferKHR(buffer));
+    ok(clReleaseKernel(kernel));
+    ok(clReleaseMemObject(shared));
+}
+
 static void test_answers_stay(void **state)
 {
     live_need(present);
@@ -417,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_arguments_are_those_of_the_recording),
         cmocka_unit_test(test_images_and_rectangles),
         cmocka_unit_test(test_an_enqueue_waits_for_a_user_event),
+        cmocka_unit_test(test_one_that_runs_at_the_deadline_is_refused),
         cmocka_unit_test(test_answers_stay),
         cmocka_unit_test(test_errors_are_those_of_the_extension),
         cmocka_unit_test(test_a_device_without_them_is_refused),
