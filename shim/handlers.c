@@ -3,6 +3,7 @@
 #include "shim/handlers.h"
 
 #include <link.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +14,25 @@ struct handlers handlers_keep(void)
     for (int number = 1; number < HANDLERS_KEPT; number++)
         sigaction(number, NULL, &kept.before[number]);
     return kept;
+}
+
+/* Of drivers, the latest: who began while one was in its place must not bring it back. */
+static void (*_Atomic put_away[32])(int);
+
+static bool is_put_away(void (*function)(int))
+{
+    for (size_t i = 0; i < sizeof put_away / sizeof *put_away; i++)
+        if (atomic_load(&put_away[i]) == function)
+            return true;
+    return false;
+}
+
+static void note_put_away(void (*function)(int))
+{
+    static _Atomic unsigned next;
+    if (!is_put_away(function))
+        atomic_store(&put_away[atomic_fetch_add(&next, 1) % (sizeof put_away / sizeof *put_away)],
+                     function);
 }
 
 struct search {
@@ -47,8 +67,10 @@ void handlers_restore(const struct handlers *kept)
         struct sigaction now;
         if (before->sa_handler == SIG_DFL || sigaction(number, NULL, &now) != 0 ||
             now.sa_handler == before->sa_handler || now.sa_handler == SIG_DFL ||
-            now.sa_handler == SIG_IGN || in_executable(now.sa_handler))
+            now.sa_handler == SIG_IGN || in_executable(now.sa_handler) ||
+            is_put_away(before->sa_handler))
             continue;
+        note_put_away(now.sa_handler);
         sigaction(number, before, NULL);
     }
 }

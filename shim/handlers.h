@@ -13,10 +13,13 @@ struct handlers {
 };
 
 struct handlers handlers_keep(void);
-/* Brings back the program's that are no longer there; not where it has set another meanwhile. */
+/* Brings back the program's that are no longer there; not where it has set another of its
+ * executable's meanwhile. One of a library's can't be told from a driver's, and is undone. What was
+ * a driver's once is never brought back. */
 void handlers_restore(const struct handlers *kept);
 
-/* Until the scope's end. */
+/* Until the scope's end. Inside the gate: who waits there waits for long, and the program may set
+ * others meanwhile. */
 #define KEEP_HANDLERS()                                                                            \
     __attribute__((cleanup(handlers_restore), unused)) const struct handlers handlers =            \
         handlers_keep()
