@@ -24,8 +24,8 @@ static cl_int enumerate(struct platform *platform)
     if (atomic_load_explicit(&platform->enumerated, memory_order_acquire))
         return CL_SUCCESS;
     NOT_CANCELLED();
-    KEEP_HANDLERS();
     GATE(clGetDeviceIDs);
+    KEEP_HANDLERS();
     bool watching = loader_watch();
     cl_int status = platform_enumerate(platform);
     loader_watched(platform->object.driver, watching);

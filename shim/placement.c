@@ -25,6 +25,7 @@
 /* All platforms' devices have to be known for a SPEC to name one. */
 static void enumerate_all(void)
 {
+    KEEP_HANDLERS();
     cl_uint count;
     struct platform **platforms = loader_platforms(&count);
     for (cl_uint i = 0; i < count; i++)
@@ -49,7 +50,6 @@ static atomic_bool asking; /* a driver is being asked for its devices */
 static void ask_all(void)
 {
     sigset_t before;
-    KEEP_HANDLERS();
     node_let_signals_in(&before);
     if (gate_try_enter("clGetDeviceIDs")) {
         enumerate_all();

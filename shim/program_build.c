@@ -185,8 +185,8 @@ EXPORT cl_int CL_API_CALL clBuildProgram(cl_program program, cl_uint num_devices
     if (!notify_prepare(&notify, pfn_notify, user_data))
         return CL_OUT_OF_HOST_MEMORY;
     NOT_CANCELLED();
-    KEEP_HANDLERS();
     GATE(clBuildProgram);
+    KEEP_HANDLERS();
     struct recipe *recipe = program_recipe(object, STEP_BUILD, options);
     status = CL_OUT_OF_HOST_MEMORY;
     if (recipe)
@@ -286,8 +286,8 @@ EXPORT cl_int CL_API_CALL clCompileProgram(cl_program program, cl_uint num_devic
     if (!notify_prepare(&notify, pfn_notify, user_data))
         return CL_OUT_OF_HOST_MEMORY;
     NOT_CANCELLED();
-    KEEP_HANDLERS();
     GATE(clCompileProgram);
+    KEEP_HANDLERS();
     struct recipe *recipe = program_recipe(object, STEP_COMPILE, options);
     struct step_call step = {.program = object,
                              .recipe = recipe,

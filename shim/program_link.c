@@ -145,8 +145,8 @@ EXPORT cl_program CL_API_CALL clLinkProgram(cl_context context, cl_uint num_devi
         status = CL_OUT_OF_HOST_MEMORY;
     if (status == CL_SUCCESS) {
         NOT_CANCELLED();
-        KEEP_HANDLERS();
         GATE(clLinkProgram);
+        KEEP_HANDLERS();
         struct link_call call = {num_devices, num_input_programs, device_list, input_programs};
         struct recipe *recipe = link_recipe(options, &call);
         status = CL_OUT_OF_HOST_MEMORY;

@@ -3,6 +3,7 @@
  * the first natively (pocl keeps its locks): there those cases only print what they should. */
 #include "work.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -199,6 +200,42 @@ static int run_signals(void)
     return end_well("signals");
 }
 
+static void *build(void *unused)
+{
+    atomic_store(&entered, 1);
+    ok(clBuildProgram(work.program, 0, NULL, "-DANEW", NULL, NULL));
+    return NULL;
+}
+
+/* Handlers of the program's libraries: such a function, which is never called, stands for one. */
+static void set_library_handler(const char *name)
+{
+    struct sigaction action = {0};
+    *(void **)&action.sa_handler = dlsym(RTLD_DEFAULT, name);
+    expect(sigaction(SIGUSR2, &action, NULL), 0);
+}
+
+/* One that is set while a build waits at the gate. */
+static int run_handlers(void)
+{
+    pthread_t thread;
+    struct sigaction there;
+    work_start(&work);
+    set_library_handler("srand");
+    expect(outside("suspend", getpid()), 0);
+    expect(pthread_create(&thread, NULL, build, NULL), 0);
+    while (!atomic_load(&entered))
+        sleep_ms(1);
+    sleep_ms(100);
+    set_library_handler("sleep");
+    expect(outside("resume", getpid()), 0);
+    pthread_join(thread, NULL);
+    sigaction(SIGUSR2, NULL, &there);
+    if (commanded())
+        expect(*(void **)&there.sa_handler == dlsym(RTLD_DEFAULT, "sleep"), 1);
+    return end_well("handlers");
+}
+
 /* Ends its thread from a clean-up handler and a key's destructor that have calls to make. */
 static pthread_key_t key;
 
@@ -237,6 +274,7 @@ int main(int argc, char **argv)
         {"held", run_held},         {"held-suspended", run_held_suspended},
         {"anywhere", run_anywhere}, {"first", run_first},
         {"signals", run_signals},   {"last-calls", run_last_calls},
+        {"handlers", run_handlers},
     };
     return moment_main(argc, argv, moments, sizeof moments / sizeof *moments);
 }
