@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shim/icd.h"
+#include "shim/phase.h"
 #include "state/query.h"
 
 #define VERSION_1_0 100
@@ -17,18 +18,24 @@
 #define VERSION_2_2 220
 #define VERSION_3_0 300
 
-unsigned driver_version_of(cl_platform_id id)
+/* 120, 200, 300, …; 0: what it says is none. */
+static unsigned version_of(cl_platform_id id)
 {
     char text[128] = "";
     unsigned major = 0, minor = 0;
-    driver_calls(id)->clGetPlatformInfo(id, CL_PLATFORM_VERSION, sizeof text, text, NULL);
+    CALL(driver_calls(id)->clGetPlatformInfo(id, CL_PLATFORM_VERSION, sizeof text, text, NULL));
     return sscanf(text, "OpenCL %u.%u", &major, &minor) == 2 ? major * 100 + minor * 10 : 0;
 }
 
 /* Entries beyond the driver's version must not even be looked at: its table may end before them. */
-void driver_fill(struct driver *driver, cl_platform_id id, unsigned version)
+void driver_fill(struct driver *driver, cl_platform_id id)
 {
     const cl_icd_dispatch *table = driver_calls(id);
+    unsigned version = version_of(id);
+    if (!driver->told)
+        driver->told = version;
+    if (version > driver->told)
+        version = driver->told;
 #define X(since, call) driver->call = version >= VERSION_##since ? table->call : NULL;
     CALLS(X)
 #undef X
@@ -66,6 +73,10 @@ static bool is_for_loaders(const struct driver *driver)
 
 int driver_check(const struct driver *driver, struct error *err)
 {
+    if (!driver->version) {
+        error_set(err, 0, "its platform does not tell its version of OpenCL");
+        return error_todo(err, "see what it says without shadowcl (`clinfo`)");
+    }
     if (driver->version < VERSION_1_2) {
         error_set(err, 0, "it has OpenCL %u.%u only, shadowcl needs 1.2", driver->version / 100,
                   driver->version / 10 % 10);

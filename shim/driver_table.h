@@ -12,10 +12,10 @@ static inline const cl_icd_dispatch *driver_calls(cl_platform_id id)
     return *(const cl_icd_dispatch *const *)id;
 }
 
-/* 120, 200, 300, …; 0: what it says is none. */
-unsigned driver_version_of(cl_platform_id id);
-void driver_fill(struct driver *driver, cl_platform_id id, unsigned version);
-/* Its version stays. */
+/* Takes what its version has, and what the one of the first start had: another library may have
+ * come in its place. Asks the driver for the version. */
+void driver_fill(struct driver *driver, cl_platform_id id);
+/* Its versions stay. */
 void driver_empty(struct driver *driver);
 /* Is it one that a loader takes, and that we can do with? Says why not, and what to do. */
 int driver_check(const struct driver *driver, struct error *err);

@@ -276,7 +276,7 @@ static void add_platform(struct library *library, unsigned place, cl_platform_id
         free(driver);
         return;
     }
-    driver_fill(driver, id, driver_version_of(id));
+    driver_fill(driver, id);
     error_object(&err, "driver `%s`", library->path);
     if (driver_check(driver, &err) != 0) {
         skipped_add(&err);
@@ -585,15 +585,23 @@ void loader_spared(void)
         }
 }
 
-/* The driver's devices again. One that is gone has no real handle. */
-static void find_devices(struct platform *platform)
+/* The platform again, and the driver's devices. One that is gone has no real handle. */
+static int find_again(struct platform *platform, cl_platform_id id, struct error *err)
 {
-    if (!atomic_load(&platform->enumerated))
-        return;
-    IN_DRIVER(driver_of(platform)->library, NULL, false);
+    struct driver *driver = driver_of(platform);
+    IN_DRIVER(driver->library, NULL, false);
     bool watching = residue_enter(true);
-    platform_find_own(platform, driver_of(platform));
-    loader_watched(driver_of(platform), watching);
+    driver_fill(driver, id);
+    int result = driver_check(driver, err);
+    if (result == 0) {
+        platform->object.real = id;
+        if (atomic_load(&platform->enumerated))
+            platform_find_own(platform, driver);
+    } else {
+        driver_empty(driver);
+    }
+    loader_watched(driver, watching);
+    return result;
 }
 
 void loader_enumerate(struct platform *platform)
@@ -614,11 +622,9 @@ static int reload_library(struct library *library, struct error *err)
     int result = open_library(library, ids, &count, err);
     for (cl_uint i = 0; i < num_platforms; i++) {
         struct driver *driver = driver_of(platforms[i]);
-        if (driver->library != library || driver->place >= count)
-            continue;
-        driver_fill(driver, ids[driver->place], driver->version);
-        platforms[i]->object.real = driver->platform;
-        find_devices(platforms[i]);
+        if (driver->library == library && driver->place < count &&
+            find_again(platforms[i], ids[driver->place], err) != 0)
+            result = -1;
     }
     return result;
 }

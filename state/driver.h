@@ -18,7 +18,8 @@ struct driver {
     CALLS(X)
 #undef X
     cl_platform_id platform; /* the real one; NULL while not loaded */
-    unsigned version;        /* 120, 200, 300, …: of the platform */
+    unsigned version;        /* 120, 200, 300, …: of what is called of the platform */
+    unsigned told;           /* at the first start: the version is never above it */
     struct library *library; /* borrowed; who loaded it (shim/loader.c) */
     unsigned place;          /* which of the library's platforms this is */
 };

@@ -26,6 +26,7 @@ enum action {
     LOG,
     UNPLUG,
     LINGER,
+    VERSION,
     NOTICE,
     SPOIL,
     AGAIN,
@@ -35,7 +36,8 @@ enum action {
 
 struct rule {
     enum action action;
-    char name[256]; /* of the call, "*" for all; of the log; the node; what a notice says */
+    char name[256]; /* of the call, "*" for all; of the log; the node; a notice's or version's text
+                     */
     long count;     /* calls until it acts; 0: it has */
     long value;     /* the error; microseconds; milliseconds to linger; the byte to flip */
 };
@@ -70,6 +72,9 @@ static bool parse_rule(struct rule *rule, const char *line)
         return true;
     rule->action = LINGER;
     if (sscanf(line, "linger %ld", &rule->value) == 1)
+        return true;
+    rule->action = VERSION;
+    if (sscanf(line, "version %255[^\n]", rule->name) == 1)
         return true;
     rule->action = SPOIL;
     if (sscanf(line, "spoil %255s %ld %ld", rule->name, &rule->count, &rule->value) == 3)
@@ -406,6 +411,22 @@ long faults_linger(void)
     long milliseconds = 0;
     told(LINGER, &milliseconds);
     return milliseconds;
+}
+
+bool faults_version(char *to, size_t size)
+{
+    bool found = false;
+    if (!path)
+        return false;
+    pthread_mutex_lock(&lock);
+    refresh();
+    for (unsigned i = 0; i < num_rules; i++)
+        if (rules[i].action == VERSION) {
+            snprintf(to, size, "%s", rules[i].name);
+            found = true;
+        }
+    pthread_mutex_unlock(&lock);
+    return found;
 }
 
 bool faults_unflushed(void)

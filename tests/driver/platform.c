@@ -103,11 +103,18 @@ static bool is_no_icd(void)
     return getenv("SHADOWCL_TEST_NO_ICD") != NULL;
 }
 
+/* NULL: as pocl. */
+static const char *version(void)
+{
+    static _Thread_local char text[256];
+    return faults_version(text, sizeof text) ? text : getenv("SHADOWCL_TEST_VERSION");
+}
+
 static const char *platform_string(cl_platform_info param)
 {
     switch (param) {
     case CL_PLATFORM_VERSION:
-        return getenv("SHADOWCL_TEST_VERSION"); /* NULL: as pocl */
+        return version();
     case CL_PLATFORM_PROFILE:
         return "FULL_PROFILE";
     case CL_PLATFORM_NAME:

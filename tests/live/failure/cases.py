@@ -18,6 +18,9 @@ from harness import Failure, Machine, Victim, expect, run_all
 
 WISHES = ("images", "outoforder")
 BALLAST = 256 << 20
+BEYOND_1_2 = {"clCreateCommandQueueWithProperties", "clCreateSamplerWithProperties",
+              "clGetDeviceAndHostTimer", "clCreateProgramWithIL", "clCreateBufferWithProperties",
+              "clCreateImageWithProperties", "clSetKernelExecInfo"}
 TWO = {"devices": 2, "names": ("first GPU", "second GPU")}
 
 
@@ -987,6 +990,30 @@ def driver_missing(build):
         cycle(machine, victim)
 
 
+def driver_replaced_by_an_older_one(build):
+    """What is beyond its version is not looked at; one that is too old is refused by name."""
+    with Machine(build, mapping="copy") as machine, Victim(machine, *WISHES) as victim:
+        calls = machine.work / "calls"
+        victim.suspend()
+        machine.set_faults("version OpenCL 1.1 old\n")
+        victim.refused("suspended", "resume", object="shadowcl test GPU",
+                       reason="it has OpenCL 1.1 only")
+        machine.set_faults(f"version OpenCL 1.2 old\nlog {calls}\n")
+        victim.resume()
+        victim.check("on an older driver")
+        victim.suspend()
+        done = set(calls.read_text().split())
+        expect("clCreateCommandQueue" in done, f"no queue is made: {done}")
+        expect(not done & BEYOND_1_2, f"of an older driver: {done & BEYOND_1_2}")
+        machine.set_faults(f"log {calls}\n")
+        calls.unlink()
+        victim.resume()
+        victim.check("the newer one is back")
+        expect("clCreateCommandQueueWithProperties" in calls.read_text(),
+               "what the newer one has is not used again")
+        cycle(machine, victim)
+
+
 def driver_does_not_start(build):
     with Machine(build) as machine, Victim(machine, *WISHES) as victim:
         victim.suspend()
@@ -1295,8 +1322,9 @@ GROUPS = {
     "drops-stuck": (dropped_and_never_released, first_list_never_returns),
     "stuck": (never_returns_and_never_sleeps, never_returns_again_and_again,
               many_cycles_after_a_hang, move_never_returns),
-    "drivers": (driver_missing, driver_does_not_start, driver_keeps_device,
-                retry_on_fresh_instance, looks_cost_no_instance, driver_lets_go_late),
+    "drivers": (driver_missing, driver_replaced_by_an_older_one, driver_does_not_start,
+                driver_keeps_device, retry_on_fresh_instance, looks_cost_no_instance,
+                driver_lets_go_late),
     "holders": (foreign_holder, other_sort_of_node, other_sort_after_many_queues,
                 gl_while_the_driver_starts, gl_later, driver_opens_late,
                 driver_opens_late_beside_gl, patterns_outlive_the_environment, same_node_later),
