@@ -268,6 +268,12 @@ static int open_library(struct library *library, cl_platform_id *ids, cl_uint *c
     return -1;
 }
 
+static struct driver *driver_of(struct platform *platform)
+{
+    /* The loader made it, and alone may change it. */
+    return (struct driver *)platform->object.driver;
+}
+
 static void add_platform(struct library *library, unsigned place, cl_platform_id id)
 {
     struct error err = {0};
@@ -370,10 +376,32 @@ void loader_start(void)
     pthread_mutex_unlock(&lock);
 }
 
+static void forget_platform(void *object, void *unused)
+{
+    struct platform *platform = object;
+    free(driver_of(platform));
+    platform_destroy(platform);
+    atomic_store(&platform->object.kind, KIND_FREE);
+    object_discard(platform);
+}
+
+/* The parent was in its first start, on another thread: half a list is no list. */
+static void forget_half(void)
+{
+    object_each(KIND_PLATFORM, forget_platform, NULL);
+    num_platforms = 0;
+    while (num_libraries > 0)
+        free(libraries[--num_libraries].path);
+    free(libraries);
+    libraries = NULL;
+}
+
 void loader_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
     linking_forked();
+    if (!atomic_load(&started) && !starting)
+        forget_half();
     /* A driver's threads are the parent's only: the child of a suspended process, which can be
      * resumed on its own (unless its contents are in a file), takes an instance of its own. */
     for (size_t i = 0; i < num_libraries; i++)
@@ -392,12 +420,6 @@ struct platform *loader_default_platform(void)
     cl_uint count = 0;
     struct platform **all = loader_platforms(&count);
     return default_platform < count ? all[default_platform] : NULL;
-}
-
-static struct driver *driver_of(struct platform *platform)
-{
-    /* The loader made it, and alone may change it. */
-    return (struct driver *)platform->object.driver;
 }
 
 static void forget_real_handles(struct platform *platform)

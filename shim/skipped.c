@@ -17,6 +17,9 @@ static atomic_size_t num_named;
 static void keep(const char *line)
 {
     size_t count = atomic_load_explicit(&num_named, memory_order_relaxed);
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(named[i], line)) /* a fork came in the first start: the child begins anew */
+            return;
     if (count == MOST || !(named[count] = strdup(line)))
         return;
     atomic_store_explicit(&num_named, count + 1, memory_order_release);

@@ -8,8 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
-from harness import Machine, Victim, expect, main
+from harness import Failure, Machine, Victim, expect, main
 
 
 def bad_drivers(machine):
@@ -107,7 +108,40 @@ def nobody_has_named_it(build):
                 victim.check(level)
 
 
-TESTS = (the_others_are_used, there_is_no_other, nobody_has_named_it)
+def wait_for_loads(calls, count):
+    for _ in range(1000):
+        if calls.exists() and calls.read_text().split().count("load") == count:
+            return
+        time.sleep(0.01)
+    raise Failure(f"{count} drivers have not begun to start")
+
+
+def forked_while_they_start(build):
+    """The child has no half of its parent's list: it begins anew."""
+    with Machine(build) as machine:
+        other, none, calls = (machine.work / name for name in ("other.so", "none.so", "calls"))
+        shutil.copy(machine.driver, other)
+        machine.environment |= {"SHADOWCL_DRIVERS": f"{none}:{machine.driver}:{other}",
+                                "LD_LIBRARY_PATH": f"{build}/lib/shadowcl",
+                                "SHADOWCL_LOG": f"error:{machine.log}"}
+        machine.set_faults(f"hang load 2\nlog {calls}\n")
+        with subprocess.Popen([machine.build / "bin/forker"], env=machine.environment, text=True,
+                              bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+            try:
+                wait_for_loads(calls, 2)
+                machine.set_faults("hang load 9\n")  # the call goes on hanging, and no other
+                program.stdin.write("fork\n")
+                said = program.stdout.readline()
+                expect(said == "child: 2\n", f"the child sees another number of platforms: {said!r}")
+                machine.set_faults("")
+                program.stdin.write("join\n")
+                said = program.stdout.readline()
+                expect(said == "parent: 2\n", f"the parent sees another number of platforms: {said!r}")
+            finally:
+                program.kill()
+
+
+TESTS = (the_others_are_used, there_is_no_other, nobody_has_named_it, forked_while_they_start)
 
 
 if __name__ == "__main__":
