@@ -56,6 +56,7 @@ class Run(Case):
         icd = os.path.join(self.dir, "one.icd")
         bad = os.path.join(self.dir, "bad")
         bad_icd = os.path.join(bad, "bad.icd")
+        nameless = os.path.join(os.path.dirname(FAKE_LIBRARY), "fake_nameless.so")
         broken = self.program("broken.so", read_file(FAKE_LIBRARY)[:2000])
         os.mkdir(empty)
         os.mkdir(bad)
@@ -68,6 +69,7 @@ class Run(Case):
                               (f"{empty}:/nowhere/x.so", "no .icd file"),
                               ("libno-such-driver.so.1", "can't be loaded: libno.*No such file"),
                               ("libm.so.6", r"it is no OpenCL driver \(no clIcdGetPlatformIDsKHR"),
+                              (nameless, r"it is no OpenCL driver \(no clIcdGetPlatformIDsKHR"),
                               (broken, "whoever loads it is ended by it|can't be loaded: .*broken.so"),
                               (bad_icd, "of the library that it names: it can't be loaded: libno"),
                               (bad, "`bad.icd`: of the library that it names: it can't be loaded")):
