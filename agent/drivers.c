@@ -100,27 +100,44 @@ static int check_icd(const char *path, struct error *err)
     return error_set(err, 0, "of the library that it names: %s", why.reason);
 }
 
-/* One will do. */
+static void note(struct error *why, const char *path)
+{
+    error_object(why, "driver `%s`", path);
+    error_todo(why, "take the file away, or install the library that it names");
+    report_note(why);
+}
+
+/* One will do. The program loads the others all the same, so they are looked at, too. */
 static int check_folder(const char *path, struct error *err)
 {
-    bool found = false, failed = false;
+    bool found = false;
+    char first[NAME_MAX + 1] = "", file[PATH_MAX + NAME_MAX + 2];
+    struct error failed = {0};
     DIR *folder = opendir(path);
     if (!folder)
         return error_set(err, errno, "can't be read");
-    for (struct dirent *entry; !found && (entry = readdir(folder));) {
-        char file[PATH_MAX + NAME_MAX + 2];
+    for (struct dirent *entry; (entry = readdir(folder));) {
         struct error why = {0};
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
         if (!is_icd(entry->d_name))
             continue;
-        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-        found = check_icd(file, &why) == 0;
-        if (!found && !failed)
-            error_set(err, 0, "no driver comes of this folder: `%s`: %s", entry->d_name,
-                      why.reason);
-        failed = true;
+        if (check_icd(file, &why) == 0) {
+            found = true;
+        } else if (first[0]) {
+            note(&why, file);
+        } else {
+            snprintf(first, sizeof first, "%s", entry->d_name);
+            failed = why;
+        }
     }
     closedir(folder);
-    return found ? 0 : failed ? -1 : error_set(err, 0, "no .icd file is in this folder");
+    if (!first[0])
+        return found ? 0 : error_set(err, 0, "no .icd file is in this folder");
+    if (!found)
+        return error_set(err, 0, "no driver comes of this folder: `%s`: %s", first, failed.reason);
+    snprintf(file, sizeof file, "%s/%s", path, first);
+    note(&failed, file);
+    return 0;
 }
 
 static int check_one(const char *path, struct error *err)

@@ -81,6 +81,13 @@ class Run(Case):
             self.expect(0, reason)
         self.shadowcl("run", "--drivers", f"/nowhere/x.so:{icd}:{empty}", "true")
         self.expect(0, "note: driver `/nowhere/x.so`", f"note: driver `{empty}`")
+        mixed = os.path.join(self.dir, "mixed")
+        os.mkdir(mixed)
+        for name, from_ in (("a", bad_icd), ("b", icd), ("c", bad_icd)):
+            shutil.copy(from_, f"{mixed}/{name}.icd")
+        self.shadowcl("run", "--drivers", mixed, "true")
+        self.expect(0, *(f"note: driver `{mixed}/{name}.icd`: of the library that it names"
+                         for name in "ac"))
         for right in (icd, f"{FAKE_LIBRARY}:{icd}:", "$ORIGIN/x/y.so", self.dir):
             self.shadowcl("run", "--drivers", right, "true")
             self.expect(0)
