@@ -159,7 +159,8 @@ cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t 
 bool kernel_exec_load(struct kernel *kernel, cl_kernel_exec_info param, size_t size,
                       const void *value);
 void kernel_exec_drop(struct kernel *kernel, struct kernel_exec *exec);
-/* Tells a new real kernel of it. Pointers to memory that was freed since are no error. */
+/* Tells a new real kernel of it. Pointers to memory that was freed since are no error: they are
+ * left out where the driver does not take them. */
 cl_int kernel_exec_apply(const struct driver *driver, cl_kernel real,
                          const struct kernel_exec *exec);
 /* Lists: false without memory, and what has been copied is the caller's all the same. */

@@ -48,24 +48,43 @@ void kernel_execs_finish(struct kernel_exec **list)
     }
 }
 
-static bool names_freed_memory(const struct kernel_exec *exec)
+/* The pointers to live allocations, so many; the caller's. NULL without memory. */
+static const void **live_pointers(const struct kernel_exec *exec, size_t *count)
 {
     void *const *pointers = (void *const *)exec->value;
-    if (exec->param != CL_KERNEL_EXEC_INFO_SVM_PTRS)
-        return false;
-    for (size_t i = 0; i < exec->size / sizeof *pointers; i++)
-        if (!svm_contains(pointers[i]))
-            return true;
-    return false;
+    const void **live = malloc(exec->size + 1);
+    *count = 0;
+    for (size_t i = 0; live && i < exec->size / sizeof *pointers; i++)
+        if (svm_contains(pointers[i]))
+            live[(*count)++] = pointers[i];
+    return live;
+}
+
+/* As with an argument, memory that was freed since is left out. (A device may take any pointer: so
+ * all are tried first.) */
+static cl_int apply_live(const struct driver *driver, cl_kernel real,
+                         const struct kernel_exec *exec, cl_int refused)
+{
+    size_t count;
+    const void **live = live_pointers(exec, &count);
+    cl_int err = live ? refused : CL_OUT_OF_HOST_MEMORY;
+    bool fewer = live && count < exec->size / sizeof *live;
+    if (fewer && count == 0)
+        err = CL_SUCCESS;
+    else if (fewer && driver->clSetKernelExecInfo)
+        err = driver->clSetKernelExecInfo(real, exec->param, count * sizeof *live, live);
+    free(live);
+    return err;
 }
 
 cl_int kernel_exec_apply(const struct driver *driver, cl_kernel real,
                          const struct kernel_exec *exec)
 {
+    bool lists = exec->param == CL_KERNEL_EXEC_INFO_SVM_PTRS;
     cl_int err = driver->clSetKernelExecInfo
                      ? driver->clSetKernelExecInfo(real, exec->param, exec->size, exec->value)
                      : CL_INVALID_OPERATION;
-    return err != CL_SUCCESS && names_freed_memory(exec) ? CL_SUCCESS : err;
+    return err != CL_SUCCESS && lists ? apply_live(driver, real, exec, err) : err;
 }
 
 cl_int kernel_set_exec(struct kernel *kernel, cl_kernel_exec_info param, size_t size,

@@ -12,6 +12,7 @@
 #include "state/kernel.h"
 #include "state/mem.h"
 #include "state/sampler.h"
+#include "state/svm.h"
 
 #define NUM_ARGS 4
 
@@ -75,12 +76,19 @@ static cl_int CL_API_CALL fake_set_svm(cl_kernel kernel, cl_uint index, const vo
 }
 
 static uint64_t given_exec;
+static const void *no_svm; /* what the driver takes for no pointer of its own */
+static cl_int exec_answer; /* for all others */
 
 static cl_int CL_API_CALL fake_set_exec(cl_kernel kernel, cl_kernel_exec_info param, size_t size,
                                         const void *value)
 {
-    memcpy(&given_exec, value, size);
-    return CL_SUCCESS;
+    void *const *pointers = value;
+    for (size_t i = 0; no_svm && i < size / sizeof *pointers; i++)
+        if (pointers[i] == no_svm)
+            return CL_INVALID_VALUE;
+    if (exec_answer == CL_SUCCESS)
+        memcpy(&given_exec, value, size < sizeof given_exec ? size : sizeof given_exec);
+    return exec_answer;
 }
 
 static cl_kernel CL_API_CALL fake_create_kernel(cl_program program, const char *name, cl_int *err)
@@ -434,6 +442,39 @@ static void test_copy_keeps_exec_info_as_it_was(void **state)
     kernel_args_destroy(args);
 }
 
+static cl_int make_again(void)
+{
+    cl_kernel real = NULL;
+    given_exec = 0;
+    return kernel_make(kernel, kernel->args, kernel->execs, &real);
+}
+
+static void test_what_was_freed_is_left_out_of_a_list(void **state)
+{
+    static uint64_t memory[2][16];
+    const void *pointers[2];
+    for (int i = 0; i < 2; i++) {
+        struct svm svm = {context, memory[i], sizeof memory[i], 0, 0, true};
+        assert_true(svm_adopt(&svm));
+        pointers[i] = memory[i];
+    }
+    assert_true(kernel_exec_load(kernel, CL_KERNEL_EXEC_INFO_SVM_PTRS, sizeof pointers, pointers));
+    svm_disown(context, no_svm = pointers[0]);
+    assert_int_equal(make_again(), CL_SUCCESS);
+    assert_int_equal(given_exec, (uintptr_t)pointers[1]);
+    exec_answer = CL_OUT_OF_RESOURCES;
+    assert_int_equal(make_again(), CL_OUT_OF_RESOURCES);
+    exec_answer = CL_SUCCESS;
+    /* One of a live allocation that is refused is an error. */
+    no_svm = pointers[1];
+    assert_int_equal(make_again(), CL_INVALID_VALUE);
+    /* None is left. */
+    svm_disown(context, pointers[1]);
+    assert_int_equal(make_again(), CL_SUCCESS);
+    assert_int_equal(given_exec, 0);
+    no_svm = NULL;
+}
+
 /* The place of one is that of the other. */
 static void test_handle_in_the_place_of_a_long_value(void **state)
 {
@@ -562,6 +603,7 @@ int main(void)
         TEST(test_recorded_arguments_are_set_again),
         TEST(test_copy_keeps_arguments_as_they_were),
         TEST(test_copy_keeps_exec_info_as_it_was),
+        TEST(test_what_was_freed_is_left_out_of_a_list),
         TEST(test_handle_in_the_place_of_a_long_value),
         TEST(test_launch_notes_again_what_it_may_write),
         TEST(test_kernel_that_follows_pointers_may_write_all),
