@@ -68,7 +68,7 @@ static bool builds_at_once(const struct object *object)
     const struct device *device = ((const struct program *)object)->context->devices[0];
     while (device->parent)
         device = device->parent;
-    const char *name = (device->place ? device->place : device)->platform->name;
+    const char *name = device_place(device)->platform->name;
     return !name || strcmp(name, "Oclgrind") != 0;
 }
 

@@ -53,7 +53,7 @@ static size_t devices_in_use(struct device **found, size_t room)
         for (cl_uint j = 0; j < platforms[i]->num_devices && count < room; j++) {
             struct device *device = platforms[i]->devices[j];
             if (atomic_load(&device->object.holds) > 1)
-                found[count++] = device->place ? device->place : device;
+                found[count++] = device_place(device);
         }
     }
     return count;

@@ -86,7 +86,7 @@ static const struct device *target_of(const struct used *used, const struct devi
     for (size_t i = 0; i < used->count; i++)
         if (used->devices[i] == device)
             return used->targets[i];
-    return device->place ? device->place : device;
+    return device_place(device);
 }
 
 /* §4.4: a context's devices are of one platform. A driver may crash on another's. */
@@ -121,9 +121,11 @@ static void place_all(const struct used *used, struct object *const *objects, si
 {
     for (size_t i = 0; i < count; i++)
         if (objects[i]->was == KIND_DEVICE)
-            ((struct device *)objects[i])->before = ((struct device *)objects[i])->place;
+            ((struct device *)objects[i])->before =
+                atomic_load(&((struct device *)objects[i])->place);
     for (size_t i = 0; i < used->count; i++)
-        used->devices[i]->place = used->targets[i] == used->devices[i] ? NULL : used->targets[i];
+        atomic_store(&used->devices[i]->place,
+                     used->targets[i] == used->devices[i] ? NULL : used->targets[i]);
 }
 
 /* Has another device come where it was? By what it says of itself: its driver takes the one for the
@@ -196,7 +198,8 @@ void placement_undo(struct object *const *objects, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (objects[i]->was == KIND_DEVICE)
-            ((struct device *)objects[i])->place = ((struct device *)objects[i])->before;
+            atomic_store(&((struct device *)objects[i])->place,
+                         ((struct device *)objects[i])->before);
 }
 
 /* What of the used devices' new places stands in the way; what is to be built there is noted. With

@@ -28,10 +28,4 @@ int used_aim(struct used *used, const char *specs, struct report *report, struct
 /* Are the targets there, and each for one alone? */
 int used_check(const struct used *used, struct error *err);
 
-/* Where a root device lives. */
-static inline struct device *device_place(struct device *device)
-{
-    return device->place ? device->place : device;
-}
-
 #endif

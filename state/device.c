@@ -283,7 +283,7 @@ int device_capture(struct device *device, struct error *err)
 
 void device_settle(struct device *device)
 {
-    const struct device *place = device->place ? device->place : device;
+    const struct device *place = device_place(device);
     device->object.real = place->own;
     device->object.driver = place->platform->object.driver;
 }

@@ -68,8 +68,8 @@ struct device {
      * device whose place in a driver it has been moved to; NULL: its own. See shim/loader.c. */
     const struct driver *own_driver;
     cl_device_id own;
-    struct device *place;
-    struct device *before; /* what place was, should the move fail (shim/placement.c) */
+    struct device *_Atomic place; /* asked for at any time, also while it is changed */
+    struct device *before;        /* what place was, should the move fail (shim/placement.c) */
     struct timer device_timer;
     struct timer host_timer;
     bool no_times; /* it had none for a command that it completed; until a report has said so */
@@ -89,6 +89,13 @@ static inline struct device *device_check(cl_device_id handle)
 static inline cl_device_id device_real(const struct device *device)
 {
     return device->object.real;
+}
+
+/* Where a root device lives. */
+static inline struct device *device_place(const struct device *device)
+{
+    struct device *place = atomic_load(&device->place);
+    return place ? place : (struct device *)device;
 }
 
 /* What calls the driver here does not pass the gate itself: the caller is inside, or has closed it

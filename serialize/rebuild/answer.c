@@ -42,9 +42,11 @@ static json_t *devices(const struct rebuild *it)
     json_t *array = json_array();
     for (size_t i = 0; i < it->count; i++) {
         const struct device *device = (const struct device *)it->objects[i];
-        if (it->objects[i]->was != KIND_DEVICE || !device->place)
+        if (it->objects[i]->was != KIND_DEVICE)
             continue;
-        const struct device *place = device->place;
+        const struct device *place = atomic_load(&device->place);
+        if (!place)
+            continue;
         json_array_append_new(array,
                               json_pack("{s:o, s:o, s:o}", "platform", text(place->platform->name),
                                         "name", text(place->name), "index", whole(place->index)));
