@@ -89,9 +89,6 @@ int ahead_begin(struct error *err)
                   "ending");
         return error_todo(err, "wait for that");
     }
-    /* Once more: after what compilers have left to be done at the end since the last time (LLVM
-     * destroys what each of its parts had when it was first used), so that it runs before that. */
-    atexit(ahead_before_exit);
     return 0;
 }
 
@@ -196,6 +193,11 @@ int ahead_run(struct trial *trial, struct error *err)
     const struct leave_job closing = {
         .act = close_inside, .data = trial, .clean = leave_closing, .apart = true};
     bool left;
+    /* Once more: after what compilers have left to be done at the end since the last time (LLVM
+     * destroys what each of its parts had when it was first used), so that it runs before that. Not
+     * where nothing is built: who asks every second would have the list of them grow for ever. */
+    if (trial->count > 0)
+        atexit(ahead_before_exit);
     int result = work_together(trial, err);
     struct error unsaid = {0};
     if (leave_run(&closing, &left, result ? &unsaid : err) != 0)
