@@ -20,12 +20,13 @@ PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.execu
 class Program:
     """What a program is unless it says otherwise."""
     name = packages = None
-    does = None         # in a few words, for the table in docs/
-    needs_time = False  # its moments are fractions of the native run's time, in the short form too
-    timeout = 1800.0    # seconds without the cycles, at least: machines can be busy
-    computes = True     # it has OpenCL objects, not only questions
-    keeps = True        # and has some most of the time
-    storm = 20          # under storm, a cycle every so many calls at first
+    does = None           # in a few words, for the table in docs/
+    needs_time = False    # its moments are fractions of the native run's time, in the short form too
+    timeout = 1800.0      # seconds without the cycles, at least: machines can be busy
+    computes = True       # it has OpenCL objects, not only questions
+    keeps = True          # and has some most of the time
+    short_mapping = None  # the short form runs with this one alone
+    storm = 20            # under storm, a cycle every so many calls at first
 
     def __init__(self, short, storming):
         self.short, self.storming = short, storming
@@ -100,12 +101,15 @@ class Hashcat(Program):
 
     def result(self, run, work):
         need(run)
-        return [line for line in re.split(r"[\r\n]+", run.out)
-                if re.match(r"[0-9a-f]{32}:|\$P\$", line) or re.match(r"Status\.+: Cracked", line)
-                or re.match(r"Recovered\.+: 1/1", line)]
+        # Two of its threads print: what was found, and once a second how far it is.
+        return sorted({line for line in re.split(r"[\r\n]+", run.out)
+                       if re.match(r"[0-9a-f]{32}:|\$P\$", line)
+                       or re.match(r"Status\.+: Cracked", line)
+                       or re.match(r"Recovered\.+: 1/1", line)})
 
     def summary(self, lines):
-        return next((line.rpartition(":")[2] for line in lines if ":" in line), "nothing cracked")
+        found = (line for line in lines if re.match(r"[0-9a-f]{32}:", line))
+        return next((line.rpartition(":")[2] for line in found), "nothing cracked")
 
 
 class HashcatSlow(Hashcat):
@@ -162,6 +166,7 @@ class PyopenclSuite(Program):
     """pyopencl's own tests of arrays; Debian ships them with the documentation's examples."""
     name, packages = "pyopencl-suite", "python3-pyopencl python-pyopencl-doc python3-pytest python3-mako"
     does = "its own tests of arrays"
+    short_mapping = "copy"  # it builds for minutes, with either
     keeps = False  # each test releases what it made; that they pass shows that it was there
     tests = "/usr/share/doc/python-pyopencl-doc/examples/test_array.py"
     # These build so many kernels that they take most of the time.
@@ -297,6 +302,7 @@ class Clpeak(Program):
     """Its numbers are times and can't be the same; the lines that it prints are."""
     name, packages, storm = "clpeak", "clpeak", 200
     does = "measures bandwidths and latencies, to its end"
+    short_mapping = "shared"  # it maps gigabytes, which are copied with the other, for minutes
 
     def command(self, work):
         return ["clpeak", "-p", "0"] + (["--kernel-latency", "--global-bandwidth",

@@ -141,7 +141,7 @@ def native_of(bench, program, row):
 
 
 def rows_of(bench, program):
-    """One for each mapping that is asked for, all compared with one native run."""
+    """One for each mapping that it runs with, all compared with one native run."""
     first = {"program": program.name, "verdict": "equal", "notes": [], "cycles": []}
     if not program.installed():
         return [first | {"verdict": "not installed", "notes": [f"apt-get install {program.packages}"]}]
@@ -149,7 +149,12 @@ def rows_of(bench, program):
     if not native or bench.given.native:
         return [first]
     return [row_of(bench, program, native, first, mapping)
-            for mapping in bench.given.mapping or [None]]
+            for mapping in mappings_of(bench.given, program)]
+
+
+def mappings_of(given, program):
+    asked = given.mapping or [None]
+    return [program.short_mapping] if given.short and program.short_mapping in asked else asked
 
 
 def row_of(bench, program, native, first, mapping):
