@@ -348,9 +348,19 @@ class Machine:
         for message in port.lines():
             # Only a guest that runs here hears it; else it is lost.
             if self.world.holder is self and self.status == "running" and not agent.dead:
-                threading.Thread(target=self.world.answer,
-                                 args=(port, "agent", message, agent.execute),
+                begun = threading.Event()
+                threading.Thread(target=self.hear, args=(port, message, begun),
                                  daemon=True).start()
+                begun.wait()
+
+    def hear(self, port, message, begun):
+        """As an agent does: it hears of what comes after a command once that has begun."""
+        agent = self.world.agent
+        agent.asked.begun = begun
+        try:
+            self.world.answer(port, "agent", message, agent.execute)
+        finally:
+            begun.set()
 
 
 class Agent:
@@ -362,7 +372,8 @@ class Agent:
         self.command = None
         self.cancelled = threading.Event()
         self.answers = {}
-        self.asked = threading.local()  # .id: of the command that this thread answers
+        # Of the command that this thread answers: .id, and .begun, an event.
+        self.asked = threading.local()
         self.command_id = None          # of the one at work
         self.residue = self.refusals = None
         self.never = ()  # devices that a program can't go on with, whenever that is tried
@@ -498,12 +509,14 @@ class Agent:
         self.command, self.state = command, state
         self.command_id = self.asked.id
         self.cancelled.clear()
+        self.asked.begun.set()
 
     def end(self, state):
         self.command, self.state = None, state
 
     def do_device_wait(self, timeout=30, **which):
         until = time.monotonic() + timeout
+        self.asked.begun.set()
         while not self.device() or self.world.invisible == self.world.holder.name:
             if time.monotonic() > until or self.cancelled.wait(0.02):
                 raise Refusal("no such device came", "Timeout", object="device",
@@ -685,6 +698,7 @@ class World:
             time.sleep(0.005)
 
     def ignore_cancel(self, id=None):
+        self.agent.asked.begun.set()
         time.sleep(3)
         return {"cancelled": False}
 
@@ -702,6 +716,7 @@ class World:
                 return {"error": {"class": "Busy", "desc": f"`{message['execute']}` is at work"},
                         "id": key}
             if not first:
+                self.agent.asked.begun.set()
                 slot[0].wait()
                 return slot[1]
             if self.recovering and message["execute"] in ("prepare", "suspend", "resume"):
