@@ -172,7 +172,8 @@ class PyopenclSuite(Program):
     # These build so many kernels that they take most of the time.
     leave_out = ("bitwise or mix_complex or dtype_conversions or divide or comparisons or random or "
                  "outoforder or absrealimag or maximum_minimum or basic_complex or fancy or multi_put or "
-                 "empty_reductions or if_positive or div_type or vs_numpy or any_all or pow")
+                 "empty_reductions or if_positive or div_type or vs_numpy or any_all or pow or "
+                 "subtract_array")
 
     def installed(self):
         return os.path.exists(self.tests) and subprocess.run(
