@@ -75,7 +75,7 @@ def typed(command, limit=LIMIT):
 def demo_by_hand(lab):
     """scripts/demo-vm.sh --by-hand, and what it prints, typed: first with --dry-run."""
     with Shown(lab, "--by-hand") as shown:
-        printed = shown.wait_said(r"\n((?:  .*\\n)+  .*\n)\n")[1]
+        printed = shown.wait_said(r"\n((?:  .*\\\n)+  .*\n)\n")[1]
         picture = os.path.join(lab.cache, "by-hand.svg")
         dry = typed(f"{printed.strip()} --dry-run")
         lab.say(f"{printed} --dry-run\n{dry.stdout}{dry.stderr}")

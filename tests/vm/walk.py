@@ -29,7 +29,8 @@ SUBSTITUTES = {
     "-m 64G": f"-m {MEMORY}",
 }
 # The page's time limits are those of a machine that has little else to do.
-PATIENCE = "--timeout 120 --unplug-timeout 60"
+PATIENCE = "--timeout 120"
+UNPLUG_PATIENCE = f"{PATIENCE} --unplug-timeout 60"
 
 
 def instead(text, substitutes):
@@ -133,7 +134,7 @@ def in_guest(lab, machine):
 def move_by_page(hand, move):
     """First without changing anything, then by a file."""
     [dry] = lines(block("vm-migrate --dry-run"))
-    hand.type(f"{dry.removeprefix('$ ')} {PATIENCE}", hand.places)
+    hand.type(f"{dry.removeprefix('$ ')} {UNPLUG_PATIENCE}", hand.places)
     assert move.here.guest_has_gpu() and move.there.status() != "running", "--dry-run has done something"
     config = block('"source"')
     options = {f"--{name}": value for name, value in json.loads(config).items()}
@@ -142,8 +143,8 @@ def move_by_page(hand, move):
     with open(f"{hand.folder}/move.json", "w", encoding="utf-8") as file:
         file.write(instead(config, hand.places))
     how = quoted("--config move.json")
-    hand.type(f"shadowcl vm-migrate {how} {PATIENCE} --dry-run")
-    said = hand.type(f"shadowcl vm-migrate {how} {PATIENCE} --timeline move.svg")
+    hand.type(f"shadowcl vm-migrate {how} {UNPLUG_PATIENCE} --dry-run")
+    said = hand.type(f"shadowcl vm-migrate {how} {UNPLUG_PATIENCE} --timeline move.svg")
     assert "verify" in said, f"it does not end with a timeline: {said}"
     assert os.path.getsize(f"{hand.folder}/move.svg") > 1000
     move.here.qmp.execute(quoted("quit"))
@@ -156,7 +157,7 @@ def save_by_page(hand, move):
     """vm-suspend, save, start again, and what vm-suspend has printed."""
     typed, dots, promised = block("$ shadowcl vm-suspend").splitlines()
     places = {"/run/vm/qmp": move.here.relay.path, "/run/vm/agent": move.here.path("agent")}
-    said = hand.type(f"{typed.removeprefix('$ ')} {PATIENCE}", places)
+    said = hand.type(f"{typed.removeprefix('$ ')} {UNPLUG_PATIENCE}", places)
     before, promised = promised.split(": ", 1)
     [printed] = [line.split(": ", 1)[1] for line in said.splitlines() if line.startswith(f"{before}: ")]
     assert dots == "..." and shape(printed) == shape(promised), f"{printed}\n{promised}"

@@ -32,7 +32,7 @@ class Walker:
         self.stack = ExitStack()
         self.machine = self.stack.enter_context(
             Machine(told.build, devices=2, names=NAMES, mapping=told.mapping,
-                    environment={"SHADOWCL_CALL_PATIENCE": "2"} if told.hang else ()))
+                    environment={"SHADOWCL_CALL_PATIENCE": "5"} if told.hang else ()))
         self.calls = self.machine.work / "calls"
         # Of contents: what the command is told.
         self.where_to = ("--image", self.machine.work / "image") if told.image else ()
