@@ -276,7 +276,8 @@ static const struct command_type copy_image = {
     "clEnqueueCopyImage",      CL_COMMAND_COPY_IMAGE, 0,
     sizeof(struct image_copy), check_copy_image,      issue_copy_image,
     keep_copy_image,           drop_copy_image,       wrote_copy_image,
-    copy_image_needs,          ask_copy_image};
+    copy_image_needs,          ask_copy_image,
+};
 
 EXPORT cl_int CL_API_CALL clEnqueueCopyImage(cl_command_queue command_queue, cl_mem src_image,
                                              cl_mem dst_image, const size_t *src_origin,
@@ -321,11 +322,13 @@ static cl_int issue_fill_image(const struct issue *to, void *data)
 static cl_int ask_fill_image(struct queue *queue, void *data)
 {
     const struct image_fill *args = data;
-    cl_int err = image_check_region(args->image, args->origin.at, args->region.at);
+    const size_t *origin = args->origin.at, *region = args->region.at;
+    cl_int err = image_check_region(args->image, origin, region);
     /* pocl crashes over any fill of an image over a buffer. */
-    bool may_ask = !is_over_buffer(args->image) &&
-                   !image_reaches_outside(args->image, args->origin.at, args->region.at);
-    return err == CL_SUCCESS || !may_ask ? err : ask_empty(queue, issue_fill_image, data);
+    if (err == CL_SUCCESS || is_over_buffer(args->image) ||
+        image_reaches_outside(args->image, origin, region))
+        return err;
+    return ask_empty(queue, issue_fill_image, data);
 }
 
 static cl_int keep_fill_image(struct queue *queue, void *data)
@@ -353,7 +356,8 @@ static const struct command_type fill_image = {
     "clEnqueueFillImage",      CL_COMMAND_FILL_IMAGE, 0,
     sizeof(struct image_fill), check_fill_image,      issue_fill_image,
     keep_fill_image,           drop_fill_image,       wrote_fill_image,
-    fill_image_needs,          ask_fill_image};
+    fill_image_needs,          ask_fill_image,
+};
 
 EXPORT cl_int CL_API_CALL clEnqueueFillImage(cl_command_queue command_queue, cl_mem image,
                                              const void *fill_color, const size_t *origin,

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "shim/loader.h"
+#include "shim/library.h"
 
 static struct library *_Atomic busy; /* NULL: none */
 static _Atomic int busy_how;         /* enum phase_linking */
@@ -37,7 +37,7 @@ int linking_refuse(struct error *err)
     const struct library *library = atomic_load(&busy);
     if (!library)
         return 0;
-    error_object(err, "driver `%s`", loader_path(library));
+    error_object(err, "driver `%s`", library_path(library));
     error_set(err, 0, "it %s and is in it yet: meanwhile no driver can be loaded",
               linking_describe((enum phase_linking)atomic_load(&busy_how)));
     return error_todo(err, "wait until that has come back, then try again; see whether the device "

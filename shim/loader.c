@@ -4,9 +4,7 @@
 #include "shim/loader.h"
 
 #include <dlfcn.h>
-#include <link.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,37 +15,17 @@
 #include "shim/gate.h"
 #include "shim/handlers.h"
 #include "shim/icd.h"
+#include "shim/library.h"
 #include "shim/linking.h"
 #include "shim/log.h"
 #include "shim/phase.h"
-#include "shim/redirect.h"
 #include "shim/residue.h"
 #include "shim/silence.h"
 #include "shim/skipped.h"
 #include "shim/start.h"
 #include "shim/wait.h"
-#include "shim/watch.h"
 
 #define MOST_PLATFORMS 64
-#define MOST_DOUBLED 10
-
-struct library {
-    char *path;             /* owned */
-    void *handle;           /* NULL while not loaded */
-    void *fresh;            /* the next instance, loaded; NULL: none */
-    void *spare;            /* and the one after that: loader_spare */
-    bool tried;             /* it has been started before, for a resume that failed */
-    Lmid_t space;           /* the link-map namespace of `handle` */
-    atomic_bool had_device; /* this instance has had a device node open */
-    bool stale; /* the last instance stays mapped and has had a device: not to be used again */
-    bool hung;  /* a call into the last instance never came back: not to be touched again */
-    unsigned abandoned;        /* instances, so many */
-    _Atomic unsigned left;     /* threads that are in a call into this instance yet */
-    _Atomic unsigned instance; /* its number */
-    void *pin; /* keeps `space` from becoming somebody else's; NULL: it is not kept */
-    void (*_Atomic ready_thread)(void); /* of the C library in `space`: see loader_ready_thread */
-    char why[600];                      /* the last reload failed with this; empty: it did not */
-};
 
 static struct library *libraries; /* owned array, filled once */
 static size_t num_libraries;
@@ -74,54 +52,6 @@ static get_platform_ids *find_entry(void *handle)
     return entry == clIcdGetPlatformIDsKHR ? NULL : entry;
 }
 
-static void *open_fresh(struct library *library)
-{
-    KEEP_HANDLERS();
-    return LINKING(library, LINKING_IN,
-                   dlmopen(LM_ID_NEWLM, library->path, RTLD_LAZY | RTLD_LOCAL));
-}
-
-/* Where the last one was. Of other namespaces only one that has stayed can be used, or one that we
- * keep. */
-static void *open_again(struct library *library)
-{
-    if (library->space == LM_ID_BASE)
-        return LINKING(library, LINKING_IN,
-                       redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_LOCAL));
-    return LINKING(library, LINKING_IN,
-                   dlmopen(library->space, library->path,
-                           RTLD_LAZY | (library->pin ? RTLD_LOCAL : RTLD_NOLOAD)));
-}
-
-/* After one that hangs all others are in a namespace that there is no other way back to: a driver
- * that unloads would need a new one each time. */
-static void pin_space(struct library *library)
-{
-    if (library->pin)
-        dlclose(library->pin);
-    library->pin = dlmopen(library->space, "libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
-    library->hung = false;
-}
-
-/* A namespace has a C library of its own, in which isspace and the like crash on a thread that it
- * has not started. */
-static void find_ready_thread(struct library *library)
-{
-    void *c_library = library->space == LM_ID_BASE
-                          ? NULL
-                          : dlmopen(library->space, "libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
-    void (*ready)(void) = NULL;
-    if (c_library) {
-        *(void **)&ready = dlsym(c_library, "__ctype_init");
-        dlclose(c_library);
-    }
-    atomic_store(&library->ready_thread, ready);
-    if (!ready)
-        return;
-    loader_ready_thread();
-    gate_renew_threads();
-}
-
 void loader_ready_thread(void)
 {
     if (!atomic_load_explicit(&started, memory_order_acquire))
@@ -131,97 +61,6 @@ void loader_ready_thread(void)
         if (ready)
             ready();
     }
-}
-
-static void *open_instance(struct library *library)
-{
-    void *handle = library->fresh;
-    bool base = library->space == LM_ID_BASE;
-    library->fresh = NULL;
-    if (!handle && !library->stale && !library->hung)
-        handle = open_again(library);
-    if (!handle && (library->stale || library->hung || !base))
-        handle = open_fresh(library);
-    if (handle && dlinfo(handle, RTLD_DI_LMID, &library->space) != 0)
-        library->space = LM_ID_BASE;
-    if (handle && library->hung)
-        pin_space(library);
-    if (handle)
-        find_ready_thread(library);
-    return handle;
-}
-
-/* Is the library known not to unload: marked so, or built in C++ (libstdc++'s unique symbols)? */
-static bool will_stay(const struct library *library)
-{
-    struct link_map *map = NULL;
-    const ElfW(Dyn) * entry;
-    const char *strings = NULL;
-    if (dlinfo(library->handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
-        return true;
-    for (entry = map->l_ld; entry->d_tag != DT_NULL; entry++)
-        if (entry->d_tag == DT_STRTAB)
-            strings = (const char *)entry->d_un.d_ptr;
-    for (entry = map->l_ld; entry->d_tag != DT_NULL; entry++)
-        if ((entry->d_tag == DT_FLAGS_1 && (entry->d_un.d_val & DF_1_NODELETE)) ||
-            (entry->d_tag == DT_NEEDED && strings &&
-             strstr(strings + entry->d_un.d_val, "libstdc++")))
-            return true;
-    return false;
-}
-
-/* Not closed: somebody is in it, or in the dynamic loader. */
-static void close_eyes(struct library *library)
-{
-    residue_give_up();
-    library->handle = NULL;
-    library->hung = true;
-    library->tried = false;
-    library->had_device = false;
-    atomic_store(&library->left, 0);
-}
-
-static void close_instance(struct library *library)
-{
-    if (!library->handle)
-        return;
-    atomic_fetch_add(&library->instance, 1);
-    if (atomic_load(&library->left) || linking_is_stuck()) {
-        close_eyes(library);
-        return;
-    }
-    /* A fresh instance that has not had a device (the resume failed before) is used for one more
-     * try: there are only so many. Not for ever, since it may have looked for devices already and
-     * never look again. */
-    library->tried = library->space != LM_ID_BASE && !library->had_device && !library->tried;
-    if (library->tried) {
-        library->fresh = library->handle;
-        library->handle = NULL;
-        return;
-    }
-    /* One that goes but leaves LLVM with another driver would register its options with that again
-     * when it comes back, and LLVM ends the process for it: it is made to stay. */
-    void *pinned =
-        library->space == LM_ID_BASE && will_stay(library)
-            ? redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE)
-            : NULL;
-    if (pinned)
-        dlclose(pinned);
-    /* Threads that come meanwhile must not call into what goes. */
-    void (*ready)(void) = atomic_exchange(&library->ready_thread, NULL);
-    LINKING(library, LINKING_OUT, dlclose(library->handle));
-    library->handle = NULL;
-    void *still = library->space == LM_ID_BASE
-                      ? redirect_real_dlopen(library->path, RTLD_LAZY | RTLD_NOLOAD)
-                      : dlmopen(library->space, library->path, RTLD_LAZY | RTLD_NOLOAD);
-    if (still)
-        dlclose(still);
-    if (still || library->pin)
-        atomic_store(&library->ready_thread, ready);
-    /* The first instance stays as it is: also when a later one has unloaded. */
-    if (library->space == LM_ID_BASE)
-        library->stale = library->had_device && still;
-    library->had_device = false;
 }
 
 static int start_driver(struct library *library, cl_platform_id *ids, cl_uint *count,
@@ -245,14 +84,14 @@ static int start_driver(struct library *library, cl_platform_id *ids, cl_uint *c
 }
 
 /* Loads the library and asks for its platforms. *count is 0 where there are none. */
-static int open_library(struct library *library, cl_platform_id *ids, cl_uint *count,
-                        struct error *err)
+static int start_library(struct library *library, cl_platform_id *ids, cl_uint *count,
+                         struct error *err)
 {
     KEEP_HANDLERS();
     *count = 0;
     error_object(err, "driver `%s`", library->path);
     bool watching = residue_enter(true);
-    library->handle = open_instance(library);
+    library_open(library);
     int result = library->handle ? start_driver(library, ids, count, err) : -1;
     library->had_device = residue_leave(watching);
     if (!library->handle) {
@@ -263,7 +102,7 @@ static int open_library(struct library *library, cl_platform_id *ids, cl_uint *c
     }
     if (result == 0)
         return 0;
-    close_instance(library);
+    library_close(library);
     *count = 0;
     return -1;
 }
@@ -343,7 +182,7 @@ static void load_all(void)
             break;
         num_libraries++;
         err = (struct error){0};
-        if (open_library(library, ids, &count, &err) != 0)
+        if (start_library(library, ids, &count, &err) != 0)
             skipped_add(&err);
         for (cl_uint j = 0; j < count; j++)
             add_platform(library, j, ids[j]);
@@ -437,7 +276,7 @@ void loader_unload(void)
     for (cl_uint i = 0; i < num_platforms; i++)
         forget_real_handles(platforms[i]);
     for (size_t i = 0; i < num_libraries; i++)
-        close_instance(&libraries[i]);
+        library_close(&libraries[i]);
 }
 
 void loader_abandon(struct library *library)
@@ -445,94 +284,12 @@ void loader_abandon(struct library *library)
     for (cl_uint i = 0; i < num_platforms; i++)
         if (driver_of(platforms[i])->library == library)
             silence(driver_of(platforms[i]));
-    library->handle = NULL;
-    atomic_fetch_add(&library->instance, 1);
-    atomic_store(&library->left, 0);
-    library->abandoned++;
-    library->hung = true;
-    library->tried = false;
-    library->had_device = false;
-}
-
-unsigned loader_leave(struct library *library)
-{
-    atomic_fetch_add(&library->left, 1);
-    return atomic_load(&library->instance);
-}
-
-bool loader_come_back(struct library *library, unsigned instance)
-{
-    if (atomic_load(&library->instance) != instance)
-        return false;
-    atomic_fetch_sub(&library->left, 1);
-    return true;
-}
-
-static int refuse_exhausted(const struct library *library, const char *why, struct error *err)
-{
-    error_object(err, "driver `%s`", library->path);
-    error_set(err, 0,
-              "it stays in memory once loaded, and no further instance of it can be "
-              "had: %s",
-              why);
-    return error_todo(err, "start the program anew, with `shadowcl run` (it makes room for more "
-                           "instances) if it was not");
-}
-
-struct opening {
-    struct library *library;
-    void *handle;
-    char why[300];
-};
-
-static int open_next(void *data)
-{
-    struct opening *opening = data;
-    opening->handle = open_fresh(opening->library);
-    const char *why = opening->handle ? NULL : dlerror();
-    snprintf(opening->why, sizeof opening->why, "%s", why ? why : "no reason given");
-    return 0;
-}
-
-/* An instance that is not used yet; NULL, and err, where there can be none. */
-static void *have_next(struct library *library, struct error *err)
-{
-    struct opening opening = {.library = library};
-    struct phase_place hung;
-    if (linking_refuse(err) != 0)
-        return NULL;
-    phase_run(open_next, &opening, &hung);
-    if (hung.library) {
-        residue_give_up();
-        watch_describe(&hung, err);
-        error_todo(err, "try again once they have come back; see whether the device still works");
-    } else if (!opening.handle) {
-        refuse_exhausted(library, opening.why, err);
-    }
-    return opening.handle;
-}
-
-bool loader_fresh(struct library *library)
-{
-    struct error ignored = {0};
-    if (!library->fresh)
-        library->fresh = have_next(library, &ignored);
-    return library->fresh != NULL;
-}
-
-unsigned long loader_more_patience(const struct library *library, unsigned long patience)
-{
-    return patience << (library->abandoned < MOST_DOUBLED ? library->abandoned : MOST_DOUBLED);
+    library_abandon(library);
 }
 
 size_t loader_count(void)
 {
     return num_libraries;
-}
-
-const char *loader_path(const struct library *library)
-{
-    return library->path;
 }
 
 bool loader_watch(void)
@@ -574,9 +331,9 @@ int loader_prepare(struct error *err)
         struct library *library = &libraries[i];
         if (!library->handle || library->fresh)
             continue;
-        if (!atomic_load(&library->left) && !(library->had_device && will_stay(library)))
+        if (!atomic_load(&library->left) && !(library->had_device && library_will_stay(library)))
             continue;
-        library->fresh = have_next(library, err);
+        library->fresh = library_next(library, err);
         if (!library->fresh)
             return -1;
     }
@@ -591,7 +348,7 @@ int loader_spare(struct error *err)
         struct library *library = &libraries[i];
         if (library->handle || !library->fresh || library->spare)
             continue;
-        library->spare = have_next(library, err);
+        library->spare = library_next(library, err);
         if (!library->spare)
             return -1;
     }
@@ -641,7 +398,7 @@ static int reload_library(struct library *library, struct error *err)
 {
     cl_platform_id ids[MOST_PLATFORMS];
     cl_uint count;
-    int result = open_library(library, ids, &count, err);
+    int result = start_library(library, ids, &count, err);
     for (cl_uint i = 0; i < num_platforms; i++) {
         struct driver *driver = driver_of(platforms[i]);
         if (driver->library == library && driver->place < count &&

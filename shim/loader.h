@@ -31,18 +31,8 @@ void loader_ready_thread(void);
  * and the next is a fresh one. What gives its objects back does nothing from now on
  * (shim/silence.h). */
 void loader_abandon(struct library *library);
-/* Makes sure of the instance after that. False: there can be none. */
-bool loader_fresh(struct library *library);
-/* A thread was left in a call into this instance (shim/phase.h), which is never closed under it:
- * the next reload takes a fresh one. Returns the instance's number. */
-unsigned loader_leave(struct library *library);
-/* It has come out of it; inside the gate. False: the instance is not to be called any more. */
-bool loader_come_back(struct library *library, unsigned instance);
-/* The time for one call, doubled for each instance of it that was abandoned. */
-unsigned long loader_more_patience(const struct library *library, unsigned long patience);
 /* How many there are. */
 size_t loader_count(void);
-const char *loader_path(const struct library *library); /* borrowed */
 /* The platform's devices, all of them; the driver may open their nodes for that. */
 void loader_enumerate(struct platform *platform);
 /* Before drivers are loaded for a mere look, while suspended: the instances for the next resume are

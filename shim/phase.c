@@ -14,8 +14,8 @@
 #include "shim/freeze.h"
 #include "shim/gate.h"
 #include "shim/handlers.h"
+#include "shim/library.h"
 #include "shim/linking.h"
-#include "shim/loader.h"
 #include "shim/log.h"
 #include "shim/residue_take.h"
 #include "shim/spare_signal.h"
@@ -58,7 +58,7 @@ void phase_leave(const struct phase_place *before)
 unsigned long phase_patience(const struct phase_place *place)
 {
     unsigned long patience = config.call_patience * (place->slow ? BUILD_FACTOR : 1);
-    return loader_more_patience(place->library, patience + place->bytes / COPY_SLOWEST);
+    return library_more_patience(place->library, patience + place->bytes / COPY_SLOWEST);
 }
 
 void phase_keeps(struct leftover *leftover)
@@ -187,7 +187,7 @@ static bool give_up_alone(struct phase *phase, uint32_t beats, struct phase_plac
     if (!freeze(phase))
         return false;
     *place = place_of(phase);
-    if (loader_fresh(place->library))
+    if (library_fresh(place->library))
         return true;
     log_warn("a driver has not come back from a call in %lu s, and there can be no further "
              "instance of it: it is waited for",

@@ -13,6 +13,7 @@
 #include "shim/gate.h"
 #include "shim/handlers.h"
 #include "shim/leave.h"
+#include "shim/library.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
 #include "shim/phase.h"
@@ -66,7 +67,7 @@ static int enumerate_beforehand(struct error *err)
         return 0;
     if (!(platform = find_unknown()))
         return 0;
-    const char *path = loader_path(platform->object.driver->library);
+    const char *path = library_path(platform->object.driver->library);
     error_object(err, "driver `%s`", path);
     error_set(err, 0, "the driver `%s` has not come back with its list of devices in %lu s", path,
               config.call_patience);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "shim/handlers.h"
+#include "shim/library.h"
 #include "shim/loader.h"
 #include "shim/phase.h"
 #include "shim/residue.h"
@@ -74,7 +75,7 @@ static void end_visit(struct trial *trial, unsigned thread)
 static void give_back(struct leftover *leftover)
 {
     struct visit *visit = (struct visit *)leftover;
-    bool same = loader_come_back(visit->driver->library, visit->instance);
+    bool same = library_come_back(visit->driver->library, visit->instance);
     if (same && visit->kernel)
         RELEASE(visit->driver, clReleaseKernel, visit->kernel);
     if (same && visit->real)
@@ -90,7 +91,7 @@ void trial_leave(struct trial *trial, unsigned thread, struct leftover **leftove
     atomic_store(&trial->left, true);
     if (!visit)
         return;
-    visit->instance = loader_leave(visit->driver->library);
+    visit->instance = library_leave(visit->driver->library);
     if (residue_leave(visit->watching))
         loader_note_device(visit->driver);
     if (visit->context)

@@ -2,6 +2,7 @@
 /* Giving up a driver that hangs: see watch.h. */
 #include "shim/watch.h"
 
+#include "shim/library.h"
 #include "shim/linking.h"
 #include "shim/loader.h"
 #include "shim/objects.h"
@@ -24,8 +25,8 @@ void watch_describe(const struct phase_place *place, struct error *err)
     if (place->object)
         object_describe(place->object, err->object, sizeof err->object);
     else
-        error_object(err, "driver `%s`", loader_path(place->library));
-    const char *path = loader_path(place->library);
+        error_object(err, "driver `%s`", library_path(place->library));
+    const char *path = library_path(place->library);
     unsigned long patience = phase_patience(place);
     if (place->linking == LINKING_NOT)
         error_set(err, 0, "the driver `%s` has not come back from a call in %lu s", path, patience);

@@ -389,8 +389,8 @@ __attribute__((constructor)) static void stand_at_once(void)
     faults_stand("constructor");
 }
 
-/* Is there such a line in the file? *value: what it says. */
-static bool told(enum action action, long *value)
+/* Is there such a line in the file? *last: what it says, the last of them. */
+static bool told(enum action action, struct rule *last)
 {
     bool found = false;
     if (!path)
@@ -399,7 +399,7 @@ static bool told(enum action action, long *value)
     refresh();
     for (unsigned i = 0; i < num_rules; i++)
         if (rules[i].action == action) {
-            *value = rules[i].value;
+            *last = rules[i];
             found = true;
         }
     pthread_mutex_unlock(&lock);
@@ -408,35 +408,27 @@ static bool told(enum action action, long *value)
 
 long faults_linger(void)
 {
-    long milliseconds = 0;
-    told(LINGER, &milliseconds);
-    return milliseconds;
+    struct rule rule;
+    return told(LINGER, &rule) ? rule.value : 0;
 }
 
 bool faults_version(char *to, size_t size)
 {
-    bool found = false;
-    if (!path)
+    struct rule rule;
+    if (!told(VERSION, &rule))
         return false;
-    pthread_mutex_lock(&lock);
-    refresh();
-    for (unsigned i = 0; i < num_rules; i++)
-        if (rules[i].action == VERSION) {
-            snprintf(to, size, "%s", rules[i].name);
-            found = true;
-        }
-    pthread_mutex_unlock(&lock);
-    return found;
+    snprintf(to, size, "%s", rule.name);
+    return true;
 }
 
 bool faults_unflushed(void)
 {
-    long ignored;
+    struct rule ignored;
     return told(UNFLUSHED, &ignored);
 }
 
 bool faults_stalled(enum held_back what)
 {
-    long most;
-    return told(STALL, &most) && most >= (long)what;
+    struct rule most;
+    return told(STALL, &most) && most.value >= (long)what;
 }

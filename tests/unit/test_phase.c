@@ -40,16 +40,16 @@ static atomic_bool over; /* never */
 static bool another; /* instance there is */
 
 /* In the place of loader.c's: there is no library. */
-bool __wrap_loader_fresh(struct library *library);
-unsigned long __wrap_loader_more_patience(const struct library *library, unsigned long patience);
+bool __wrap_library_fresh(struct library *library);
+unsigned long __wrap_library_more_patience(const struct library *library, unsigned long patience);
 
-bool __wrap_loader_fresh(struct library *library)
+bool __wrap_library_fresh(struct library *library)
 {
     assert_ptr_equal(library, LIBRARY);
     return another;
 }
 
-unsigned long __wrap_loader_more_patience(const struct library *library, unsigned long patience)
+unsigned long __wrap_library_more_patience(const struct library *library, unsigned long patience)
 {
     assert_ptr_equal(library, LIBRARY);
     return patience;

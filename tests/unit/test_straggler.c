@@ -26,9 +26,9 @@ static _Atomic int hangs; /* where */
 static struct context context;
 
 /* In the place of loader.c's: there is no library. */
-unsigned long __wrap_loader_more_patience(const struct library *library, unsigned long patience);
+unsigned long __wrap_library_more_patience(const struct library *library, unsigned long patience);
 
-unsigned long __wrap_loader_more_patience(const struct library *library, unsigned long patience)
+unsigned long __wrap_library_more_patience(const struct library *library, unsigned long patience)
 {
     return patience;
 }

@@ -3,14 +3,11 @@
  * driver says of such a command natively it says under the shim too, at the call, also of one that
  * hangs on an unset user event. What is right is what this driver says to another process, the same
  * program without the shim. */
-#include "live.h"
+#include "natively.h"
 
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define WIDTH 24
@@ -18,8 +15,6 @@
 #define LAYERS 3
 #define PIXEL 4
 #define SIZE 4096 /* of the buffers; more than any image has */
-#define MOST 4096 /* answers */
-#define ODD 12345 /* natively it has crashed by then */
 
 static const cl_image_format format = {CL_RGBA, CL_UNSIGNED_INT8};
 static const cl_image_format odd_format = {CL_R, CL_UNSIGNED_INT32};
@@ -127,70 +122,10 @@ static const struct {
     {"copy in", copy_in, false},     {"map", map_image, false},
 };
 
-/* --- What becomes of them --- */
-
-static enum { TELL, AT_ONCE, HELD } mode;
-static int told[MOST]; /* natively, in this order */
-static size_t num_told, next;
-static FILE *teller;
-static int failed;
-
-static void tell_answer(cl_int answer)
-{
-    fprintf(teller, "%d\n", answer);
-    fflush(teller);
-}
-
-/* Some drivers take what the shim refuses as the specification has it: what reaches outside, so
- * that they write where they must not, and handles of the wrong kind or of another context. Else it
- * is as the driver says. */
-#define AS_DRIVER CL_SUCCESS
-#define OUTSIDE CL_INVALID_VALUE
-#define AROUND 1 /* the same, by numbers that have no sum */
-
-static bool is_right(cl_int specified, cl_int answer, cl_int natively)
-{
-    if (natively == ODD)
-        return specified == AS_DRIVER || answer != CL_SUCCESS;
-    if (specified == AROUND)
-        specified = OUTSIDE;
-    return (answer == natively && (!live_shadowed() || specified == AS_DRIVER || answer)) ||
-           (live_shadowed() && specified != AS_DRIVER && answer == specified);
-}
-
-static void compare(const char *on, const char *what, const char *how, cl_int specified,
-                    cl_int answer)
-{
-    if (mode == TELL) {
-        next++;
-        tell_answer(answer);
-        return;
-    }
-    cl_int wanted = told[next++];
-    if (is_right(specified, answer, wanted))
-        return;
-    print_error("%s %s, %s, %s: %d, natively %d\n", on, what, how,
-                mode == HELD ? "held" : "at once", answer, wanted);
-    failed++;
-}
-
 static struct how how_now(cl_event *event)
 {
     *event = NULL;
-    return mode != AT_ONCE ? (struct how){1, &gate, event} : (struct how){0, NULL, NULL};
-}
-
-/* True: this one is not to be tried now. */
-static bool pass_over(cl_int specified)
-{
-    bool known = mode == TELL && next < num_told;
-    /* At once the driver would carry it out, or crash. */
-    bool taken = mode == AT_ONCE && (told[next] == CL_SUCCESS || told[next] == ODD);
-    bool crashes = mode == TELL && specified == AROUND && !live.pocl; /* rusticl, slowly */
-    if (crashes && !known)
-        tell_answer(ODD);
-    next += known || taken || crashes;
-    return known || taken || crashes;
+    return natively_mode() != AT_ONCE ? (struct how){1, &gate, event} : (struct how){0, NULL, NULL};
 }
 
 static void try_one(const struct subject *on, size_t command, const struct place *at,
@@ -198,9 +133,10 @@ static void try_one(const struct subject *on, size_t command, const struct place
 {
     cl_event event;
     struct how how = how_now(&event);
-    if (pass_over(specified))
+    if (natively_pass_over(specified))
         return;
-    compare(on->name, commands[command].name, what, specified, commands[command].try(on, at, &how));
+    natively_compare(on->name, commands[command].name, what, specified,
+                     commands[command].try(on, at, &how));
     if (event)
         ok(clReleaseEvent(event));
 }
@@ -431,8 +367,8 @@ static void try_singles(void)
     struct how now, *how = &now;
 #define X(specified, call)                                                                         \
     now = how_now(&event);                                                                         \
-    if (!pass_over(specified))                                                                     \
-        compare("", "", #call, specified, call);                                                   \
+    if (!natively_pass_over(specified))                                                            \
+        natively_compare("", "", #call, specified, call);                                          \
     if (event)                                                                                     \
         ok(clReleaseEvent(event));
     SINGLES
@@ -472,9 +408,9 @@ static void check_subject(const struct subject *on)
     assert_memory_equal(found, on->bytes, size);
 }
 
-static void try_all(void)
+static void try_all(enum natively_mode mode)
 {
-    next = 0;
+    natively_begin(mode);
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) {
         try_subject(&subjects[i]);
         if (mode == HELD)
@@ -527,75 +463,30 @@ static void make_all(void)
     make_others();
 }
 
-/* The same program, without the shim, writes its answers to the file. */
-static bool ask_natively(const char *file)
-{
-    char known[32];
-    char *arguments[] = {"regions", (char *)file, known, NULL};
-    extern char **environ;
-    size_t kept = 0;
-    char *environment[512];
-    pid_t child;
-    int status;
-    for (size_t i = 0; environ[i] && kept < 511; i++)
-        if (strncmp(environ[i], "LD_", 3) != 0)
-            environment[kept++] = environ[i];
-    environment[kept] = NULL;
-    snprintf(known, sizeof known, "%zu", num_told);
-    assert_int_equal(posix_spawn(&child, "/proc/self/exe", NULL, NULL, arguments, environment), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return status == 0;
-}
-
-static void read_answers(void)
-{
-    char name[] = "/tmp/live-regions-XXXXXX";
-    int fd = mkstemp(name);
-    assert_true(fd >= 0);
-    close(fd);
-    for (bool done = false; !done;) {
-        done = ask_natively(name);
-        FILE *file = fopen(name, "r");
-        assert_non_null(file);
-        while (num_told < MOST && fscanf(file, "%d", &told[num_told]) == 1)
-            num_told++;
-        fclose(file);
-        if (!done)
-            told[num_told++] = ODD;
-    }
-    unlink(name);
-    print_message("%zu answers\n", num_told);
-}
-
 static void test_all(void **state)
 {
-    read_answers();
+    natively_ask();
     make_all();
-    mode = AT_ONCE;
-    try_all();
+    try_all(AT_ONCE);
     ok(clFinish(live.queue));
-    mode = HELD; /* natively that is what was told */
-    if (live_shadowed())
-        try_all();
+    if (live_shadowed()) /* natively that is what was told */
+        try_all(HELD);
     ok(clSetUserEventStatus(gate, -1)); /* none of them is carried out */
     ok(clFinish(live.queue));
     live_expect(buffer, 0, bytes, SIZE);
     live_expect(other, 0, bytes, SIZE);
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
         check_subject(&subjects[i]);
-    assert_int_equal(failed, 0);
+    assert_int_equal(natively_wrong(), 0);
 }
 
 static int tell_all(const char *path, const char *known)
 {
-    num_told = (size_t)atol(known);
-    teller = fopen(path, "w");
+    natively_tell(path, known);
     void *state = NULL;
     live_setup(&state);
     make_all();
-    mode = TELL;
-    try_all();
-    fclose(teller);
+    try_all(TELL);
     _exit(0);
 }
 
