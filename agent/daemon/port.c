@@ -90,6 +90,10 @@ static void on_end(void *data, const struct error *err)
 {
     struct port *port = data;
     port->channel = NULL;
+    if (err->reason[0])
+        say(port, err);
+    else
+        port->said[0] = 0;
     if (err->reason[0] || port->is_terminal)
         close_node(port);
     try_again_later(port);
@@ -114,8 +118,6 @@ static void try_now(uv_timer_t *timer)
     if (start_talking(port, &err) < 0) {
         say(port, &err);
         try_again_later(port);
-    } else {
-        port->said[0] = 0;
     }
 }
 

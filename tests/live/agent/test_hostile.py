@@ -10,6 +10,7 @@ import time
 from harness import Case, Gone, needs_root, NOBODY, run_tests, SANITIZED, wait_until
 
 MIB = 1 << 20
+TAKEN_FOR_GONE = "a message could not be queued"
 
 
 class Hostile:
@@ -117,10 +118,12 @@ class Hostile:
             self.good.done("suspend")
         host = self.talker()
         try:
-            while True:
+            # A port is taken up again half a second after it was left, and reads on.
+            while TAKEN_FOR_GONE not in self.messages():
                 self.push(host, line * 100, 2)
         except (BrokenPipeError, ConnectionResetError, TimeoutError, Gone):
             pass
+        wait_until(lambda: TAKEN_FOR_GONE in self.messages(), "it is taken for gone")
         self.unharmed(64 * MIB)
         host.close()
         self.assertEqual(self.talker().done("ping"), {})
