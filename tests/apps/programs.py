@@ -26,6 +26,7 @@ class Program:
     computes = True       # it has OpenCL objects, not only questions
     keeps = True          # and has some most of the time
     short_mapping = None  # the short form runs with this one alone
+    mapping = "shared"    # where each program runs with one of the two
     storm = 20            # under storm, a cycle every so many calls at first
 
     def __init__(self, short, storming):
@@ -154,6 +155,7 @@ class PythonScript(Program):
 
 class PyopenclArray(PythonScript):
     name, packages, module = "pyopencl", "python3-pyopencl python3-mako", "pyopencl, mako"
+    mapping = "copy"
     does = "a script of ours: arrays, reductions, scans, kernels"
     reads = "^stage read 1$"
 
@@ -166,7 +168,7 @@ class PyopenclSuite(Program):
     """pyopencl's own tests of arrays; Debian ships them with the documentation's examples."""
     name, packages = "pyopencl-suite", "python3-pyopencl python-pyopencl-doc python3-pytest python3-mako"
     does = "its own tests of arrays"
-    short_mapping = "copy"  # it builds for minutes, with either
+    short_mapping = mapping = "copy"  # it builds for minutes, with either
     keeps = False  # each test releases what it made; that they pass shows that it was there
     tests = "/usr/share/doc/python-pyopencl-doc/examples/test_array.py"
     # These build so many kernels that they take most of the time.
@@ -218,6 +220,7 @@ class Opencv(PythonScript):
 
 class Ffmpeg(Program):
     name, packages, storm = "ffmpeg", "ffmpeg", 40
+    mapping = "copy"
     does = "blurs, sharpens, convolves, erodes and turns the frames of a film"
     filters = ("format=yuv420p,hwupload,avgblur_opencl=sizeX=3,unsharp_opencl,"
                "convolution_opencl=0m=0 -1 0 -1 5 -1 0 -1 0,erosion_opencl,transpose_opencl=dir=clock,"

@@ -29,8 +29,9 @@ def options():
                         help="suspend and resume N times (default: 5, long form 10)")
     parser.add_argument("--storm", type=int, metavar="N", nargs="?", const=200,
                         help="instead: under SHADOWCL_STORM, with at least N cycles (default: 200)")
-    parser.add_argument("--mapping", choices=("shared", "copy"), action="append",
-                        help="sets SHADOWCL_MAPPING; twice: the programs run with each of them")
+    parser.add_argument("--mapping", choices=("shared", "copy", "either"), action="append",
+                        help="sets SHADOWCL_MAPPING; twice: the programs run with each of them; "
+                             "either: some with the one, the others with the other")
     parser.add_argument("--short", action="store_true", help="the short form, a few minutes")
     parser.add_argument("--native", action="store_true",
                         help="only natively, twice: is the result the same without us?")
@@ -79,7 +80,7 @@ class Bench:
         env = self.environment(program, home, native)
         if storm:
             env.update(SHADOWCL_STORM=f"{storm},7", SHADOWCL_LOG=f"info:{self.storm_log(program)}")
-            if self.given.mapping == "copy":
+            if self.mapping == "copy":
                 # Contents are copied beforehand, and what is taken for unwritten is compared.
                 env.update(SHADOWCL_PREPARE="1", SHADOWCL_CHECK_WRITES="1")
         run = Run(command, env, work, timeout, None if native else self.shadowcl, moments,
@@ -153,7 +154,7 @@ def rows_of(bench, program):
 
 
 def mappings_of(given, program):
-    asked = given.mapping or [None]
+    asked = [program.mapping if one == "either" else one for one in given.mapping or [None]]
     return [program.short_mapping] if given.short and program.short_mapping in asked else asked
 
 

@@ -75,8 +75,8 @@ class Script(Program):
 
 
 class Judge(unittest.TestCase):
-    def rows(self, script, moments=None, mapping=None):
-        given = types.SimpleNamespace(build=BUILD, short=True, storm=None, native=False,
+    def rows(self, script, moments=None, mapping=None, storm=None):
+        given = types.SimpleNamespace(build=BUILD, short=True, storm=storm, native=False,
                                       cycles=len(moments) + 1 if moments else 5, mapping=mapping,
                                       allow_missing=True)
         with tempfile.TemporaryDirectory() as runtime_dir:
@@ -107,6 +107,17 @@ class Judge(unittest.TestCase):
         self.assertRegex(markdown_of("script", "writes", rows),
                          r"^\| script \| writes \| 4 \(shared\), 4 \(copy\) \| at once \| \d+ lines \w+ \| "
                          r"differs, equal \|$")
+
+    def test_either_mapping(self):
+        [row] = self.rows(WRITER, mapping=["either"])[1]
+        self.assertEqual((row["mapping"], row["verdict"]), (Script.mapping, "equal"))
+
+    def test_storm_compares_what_was_copied_beforehand(self):
+        """Where contents are copied, and nowhere else."""
+        script = f'{WRITER}; [ -n "$SHADOWCL_CHECK_WRITES" ] && echo more; true'
+        rows = self.rows(script, mapping=["shared", "copy"], storm=1)[1]
+        self.assertEqual([(row["mapping"], row["verdict"]) for row in rows],
+                         [("shared", "equal"), ("copy", "differs")])
 
     def test_fails(self):
         self.assertEqual(self.verdict(f"{WRITER}; {UNDER} && exit 3; true"), "failed")
