@@ -8,6 +8,7 @@ import os
 import selectors
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -226,6 +227,10 @@ class Victim:
 def run_all(tests, build, only):
     """Runs each function of the list; returns the number that failed."""
     failed = 0
+    names = [test.__name__ for test in tests]
+    for name in only:
+        if name not in names:
+            sys.exit(f"no test `{name}`; there are {', '.join(names)}")
     for test in tests:
         if only and test.__name__ not in only:
             continue
@@ -243,7 +248,11 @@ def run_all(tests, build, only):
 def main(tests):
     """What a file of tests does when it is run: all of them, or those that are named."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--names", action="store_true", help="lists them, and does nothing else")
     parser.add_argument("tests", nargs="*")
     told = parser.parse_args()
+    if told.names:
+        print(";".join(test.__name__ for test in tests))
+        return 0
     return 1 if run_all(tests, told.build, told.tests) else 0

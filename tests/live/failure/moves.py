@@ -465,7 +465,8 @@ def what_was_not_answered_may_be_there(build):
 
 
 TESTS = (what_is_lacking_is_lacking_for_good, what_was_not_answered_may_be_there, nothing_in_use,
-         between_two_jobs, before_its_first_job, idle_stays_where_less_is_there, two_of_its_devices_in_one_place, less_memory, no_images, small_images, no_such_format,
+         between_two_jobs, before_its_first_job, idle_stays_where_less_is_there,
+         two_of_its_devices_in_one_place, less_memory, no_images, small_images, no_such_format,
          no_doubles, small_work_groups, in_order_only, other_alignment, no_priorities,
          all_is_named, only_told, specs, binaries_follow, comes_back_by_its_binary, loaded_binary,
          stranger_where_it_is, pocl_and_rusticl, linked_from_binaries, pocl_and_oclgrind,

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "failure"))
-from harness import Machine, Victim, expect, main  # noqa: E402
+from harness import PATIENCE, Machine, Victim, expect, main  # noqa: E402
 
 NAMES = ("first GPU", "second GPU")
 PROGRAMS = 4
@@ -26,6 +26,18 @@ class Place(Machine):
     def __init__(self, build, caps="", **more):
         super().__init__(build, devices=2, names=NAMES, caps=("", caps), **more)
         self.calls = self.work / "calls"
+
+    def slow_builds(self, text):
+        """These faults, of builds, until others are set."""
+        self.calls.unlink(missing_ok=True)
+        self.set_faults(f"{text}log {self.calls}\n")
+
+    def wait_for_build(self):
+        """After slow_builds: until the driver is in one."""
+        end = time.monotonic() + PATIENCE
+        while not self.calls.exists() or "clBuildProgram" not in self.calls.read_text():
+            expect(time.monotonic() < end, "no build has begun")
+            time.sleep(0.01)
 
     def count(self, act, *faults):
         """What the act returns, and the names of the driver's calls meanwhile."""
@@ -48,11 +60,12 @@ class Builder(Victim):
         return answer
 
     def in_background(self, device="second GPU", verb="prepare"):
-        """A prepare that is still going on; its answer is in the list in the end."""
+        """A prepare that is in its first build; its answer is in the list in the end."""
         answers = []
         thread = threading.Thread(target=lambda: answers.append(
             self.machine.shadowcl(verb, self.pid, "--device", device)))
         thread.start()
+        self.machine.wait_for_build()
         return thread, answers
 
 
@@ -141,9 +154,8 @@ def stale(build):
 def goes_meanwhile(build):
     """Programs are built again and released while they are being built for the other device."""
     with Place(build) as place, Builder(place) as program:
-        place.set_faults("slow clBuildProgram 400000\n")
+        place.slow_builds("slow clBuildProgram 400000\n")
         thread, answers = program.in_background()
-        time.sleep(0.1)
         program.do("rebuild 0 31")
         program.do("drop 1")
         program.do("fork")
@@ -191,9 +203,8 @@ def refusals(build):
 
 def two_at_once(build):
     with Place(build) as place, Builder(place) as program:
-        place.set_faults("slow clBuildProgram 700000\n")
+        place.slow_builds("slow clBuildProgram 700000\n")
         thread, answers = program.in_background()
-        time.sleep(0.3)
         for verb in ("prepare", "check"):
             answer = program.refused("running", verb, "--device", "second GPU", reason="already")
             expect(answer["error"]["todo"], f"{answer}")
@@ -209,9 +220,8 @@ def suspend_meanwhile(build):
     """It comes between two programs, and what was built counts."""
     for verb in (("suspend",), ("move", "--device", "second GPU")):
         with Place(build) as place, Builder(place, count=8) as program:
-            place.set_faults("slow clBuildProgram 300000\n")
+            place.slow_builds("slow clBuildProgram 300000\n")
             thread, answers = program.in_background()
-            time.sleep(0.4)
             code, answer = place.shadowcl(verb[0], program.pid, *verb[1:])
             expect(code == 0, f"{verb}: {answer}")
             thread.join()
@@ -231,9 +241,8 @@ def suspend_meanwhile(build):
 def deadline_meanwhile(build):
     """A build that takes too long: no suspend, and nobody has stood still for it."""
     with Place(build) as place, Builder(place) as program:
-        place.set_faults("hang clBuildProgram 1\n")
+        place.slow_builds("hang clBuildProgram 1\n")
         thread, answers = program.in_background()
-        time.sleep(0.4)
         program.refused("running", "suspend", "--deadline", "0.5", reason="being built")
         program.check("while it is built")
         place.set_faults("")
@@ -250,9 +259,8 @@ def fork_meanwhile(build):
     """It waits for the builds that are going on, and not for those that come after."""
     for verb in ("prepare", "check"):
         with Place(build) as place, Builder(place, count=12) as program:
-            place.set_faults("slow clBuildProgram 500000\n")
+            place.slow_builds("slow clBuildProgram 500000\n")
             thread, answers = program.in_background(verb=verb)
-            time.sleep(0.3)
             begin = time.monotonic()
             program.do("fork")
             seconds = time.monotonic() - begin
@@ -269,9 +277,8 @@ def check_meanwhile(build):
     """A check whether it can be suspended closes the gate: it does not wait for a build with that
     closed, and does not stop the builds either."""
     with Place(build) as place, Builder(place) as program:
-        place.set_faults("slow clBuildProgram 1500000\n")
+        place.slow_builds("slow clBuildProgram 1500000\n")
         thread, answers = program.in_background()
-        time.sleep(0.3)
         program.refused("running", "check", reason="already")
         thread.join()
         place.set_faults("")
@@ -281,9 +288,8 @@ def check_meanwhile(build):
 
 def end_meanwhile(build):
     with Place(build) as place, Builder(place, count=12) as program:
-        place.set_faults("slow clBuildProgram 300000\n")
+        place.slow_builds("slow clBuildProgram 300000\n")
         thread, _ = program.in_background()
-        time.sleep(0.4)
         program.quit()
         thread.join()
 
@@ -297,9 +303,8 @@ def fork_in_a_move(build):
     """It waits for the builds that are going on, and not for those that come after; the move goes
     on."""
     with Place(build) as place, Builder(place, count=MANY) as program:
-        place.set_faults("slow clBuildProgram 1000000\n")
+        place.slow_builds("slow clBuildProgram 1000000\n")
         thread, answers = program.in_background(verb="move")
-        time.sleep(0.3)
         for _ in range(2):
             begin = time.monotonic()
             program.do("fork")
@@ -317,9 +322,8 @@ def fork_in_a_move(build):
 def end_in_a_move(build):
     """The builds that are going on are the last."""
     with Place(build) as place, Builder(place, count=MANY) as program:
-        place.set_faults("slow clBuildProgram 1000000\n")
+        place.slow_builds("slow clBuildProgram 1000000\n")
         thread, _ = program.in_background(verb="move")
-        time.sleep(0.3)
         begin = time.monotonic()
         program.quit()
         seconds = time.monotonic() - begin
@@ -332,9 +336,8 @@ def end_on_any_thread(build):
     before they have ended, whichever thread ends the program."""
     for word in ("leave", "quit"):
         with Place(build) as place, Builder(place, count=12) as program:
-            place.set_faults("handler clBuildProgram 1\nslow clBuildProgram 400000\n")
+            place.slow_builds("handler clBuildProgram 1\nslow clBuildProgram 400000\n")
             thread, _ = program.in_background()
-            time.sleep(0.6)
             program.say(word)
             code = program.process.wait(30)
             expect(code == 0, f"{word}: its end is {code}")

@@ -26,8 +26,8 @@ CARRIED = {
         "platforms": ("live-suspend-platforms-two-copy", "test_both_come_back"),
         "devices": ("live-suspend-devices-pocl-copy", "test_context_on_two_devices"),
         "sub-devices": ("live-suspend-devices-pocl-copy", "test_sub_devices_keep_their_place"),
-        "What the program was told of a device does not change": ("live-failure-moves", "only_told"),
-        "a new context can't have it": ("live-failure-moves", "some_of_a_platform")},
+        "What the program was told of a device does not change": ("live-failure-moves/only_told", "only_told"),
+        "a new context can't have it": ("live-failure-moves/some_of_a_platform", "some_of_a_platform")},
     "contexts, queues": {
         "contexts": ("live-suspend-answers-pocl-copy", "test_contexts_and_their_formats"),
         "queues": ("live-suspend-events-pocl-copy", "test_queues_keep_their_properties"),
@@ -58,7 +58,7 @@ CARRIED = {
         "built-in kernels": ("live-suspend-builtin-testdriver-copy", "test_built_in_kernels"),
         "by compile and link": ("live-suspend-programs-pocl-copy", "test_compile_with_header_and_link"),
         "constants": ("live-suspend-il-testdriver-shared", "test_constants_set_before_the_first_build"),
-        "From the driver's binary where": ("live-failure-moves", "binaries_follow")},
+        "From the driver's binary where": ("live-failure-moves/binaries_follow", "binaries_follow")},
     "kernels": {
         "kernels": ("live-suspend-kernels-pocl-copy", "test_kernel_answers_stay"),
         "With their arguments": ("live-suspend-kernels-pocl-copy", "test_arguments_of_every_kind"),

@@ -200,7 +200,8 @@ class Run:
         return found
 
     def suspend(self, *options):
-        code, answer, said = self.setup.shadowcl("suspend", *options, self.pid)
+        # On a busy machine a program is in the middle of a build for longer than ten seconds.
+        code, answer, said = self.setup.shadowcl("suspend", "--deadline", 60, *options, self.pid)
         self.expect_at_work(code == 0, f"suspend: exit code {code}: {said} {answer}")
         expect(answer and answer["pid"] == self.pid, f"suspend: answered for another: {answer}")
         self.check_suspended(answer)

@@ -74,9 +74,11 @@ static int run_command(const char *verb, const char *deadline)
     return run_with(verb, deadline ? "--deadline" : NULL, deadline);
 }
 
+/* A machine that is busy takes its time for what a program is in the middle of, a build above all. */
 static void command(const char *verb)
 {
-    int status = live_commanded() ? run_command(verb, NULL) : 0;
+    const char *deadline = strcmp(verb, "suspend") ? NULL : "60";
+    int status = live_commanded() ? run_command(verb, deadline) : 0;
     if (status != 0)
         fail_msg("shadowcl %s %d ends with status %#x", verb, (int)getpid(), (unsigned)status);
 }
