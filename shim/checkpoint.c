@@ -24,6 +24,7 @@
 #include "shim/storm.h"
 #include "shim/survey.h"
 #include "shim/unheard.h"
+#include "shim/unmap.h"
 #include "shim/watch.h"
 #include "state/mem.h"
 #include "state/staging.h"
@@ -181,7 +182,8 @@ static int list_carriable(struct object ***objects, size_t *count, struct error 
 static int drain_once(int64_t deadline, struct object ***objects, size_t *count, struct error *err)
 {
     struct patience patience = {.deadline = deadline};
-    if (drain_queues(*objects, *count, &patience, err) != 0 || drain_native(&patience, err) != 0)
+    if (drain_queues(*objects, *count, &patience, err) != 0 || drain_native(&patience, err) != 0 ||
+        unmap_settle(deadline, err) != 0)
         return -1;
     /* A command that has ended may have been the last that kept a device. */
     free(*objects);

@@ -28,6 +28,7 @@
 #include "shim/storm.h"
 #include "shim/thread.h"
 #include "shim/unheard.h"
+#include "shim/unmap.h"
 #include "state/command_buffer.h"
 #include "state/device.h"
 #include "state/program.h"
@@ -74,6 +75,7 @@ static void after_fork(void)
     command_buffer_forked();
     lazy_forked();
     unheard_forked();
+    unmap_forked();
     ahead_forked();
     callback_forked();
     storm_forked();

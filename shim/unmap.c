@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OpenCL 3.0 §5.5.2: unmapping. What was mapped by the driver is unmapped by it; else what is in
  * the region is written back. The region goes when that has ended. */
+#include "shim/unmap.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "shim/enqueue.h"
-#include "shim/event.h"
 #include "shim/export.h"
 #include "shim/unheard.h"
 #include "state/image.h"
@@ -71,50 +76,147 @@ static void map_again(struct mapping *mapping)
     object_drop(mem);
 }
 
-/* In a driver's thread: the region has been read to its end, or never will be. */
-static void CL_CALLBACK region_done(cl_event real, cl_int status, void *mapping)
+/* An unmap that the driver has, until its end is known. Who learns of it first tells it: the
+ * driver's callback; a thread of ours, where the driver would not take that; a suspend, since a
+ * callback may come later than the end of all commands. */
+struct ending {
+    struct unheard unheard;
+    struct ending *next, **at;
+    struct mapping *mapping; /* owned */
+    const struct driver *driver;
+    cl_event real; /* retained */
+    atomic_bool claimed;
+    atomic_uint users;
+};
+
+static pthread_mutex_t endings_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ending *endings;
+
+static void ending_unref(struct ending *ending)
 {
-    if (status == CL_COMPLETE)
-        mapping_destroy(mapping);
-    else
-        map_again(mapping);
+    if (atomic_fetch_sub(&ending->users, 1) == 1)
+        free(ending);
 }
 
-/* An unmap of which the driver would not tell the end. */
-struct unheard_unmap {
-    struct unheard unheard;
-    struct mapping *mapping; /* owned */
-    struct event *event;     /* ours alone: a suspend takes its status as any other's */
-};
+static void add_ending(struct ending *ending)
+{
+    pthread_mutex_lock(&endings_lock);
+    ending->next = endings;
+    ending->at = &endings;
+    if (endings)
+        endings->at = &ending->next;
+    endings = ending;
+    pthread_mutex_unlock(&endings_lock);
+}
+
+static void remove_ending(struct ending *ending)
+{
+    pthread_mutex_lock(&endings_lock);
+    *ending->at = ending->next;
+    if (ending->next)
+        ending->next->at = ending->at;
+    pthread_mutex_unlock(&endings_lock);
+}
+
+/* By who has claimed it: the region has been read to its end, or never will be. A suspend waits
+ * until it is off the list, and then finds nothing of the driver's here. */
+static void tell(struct ending *ending, cl_int status)
+{
+    RELEASE(ending->driver, clReleaseEvent, ending->real);
+    if (status == CL_COMPLETE)
+        mapping_destroy(ending->mapping);
+    else
+        map_again(ending->mapping);
+    remove_ending(ending);
+    ending_unref(ending);
+}
+
+static void CL_CALLBACK driver_says(cl_event real, cl_int status, void *data)
+{
+    struct ending *ending = data;
+    if (!atomic_exchange(&ending->claimed, true))
+        tell(ending, status);
+    ending_unref(ending);
+}
+
+static bool has_ended(const struct ending *ending, cl_int *status)
+{
+    cl_int err = ending->driver->clGetEventInfo(ending->real, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                                                sizeof *status, status, NULL);
+    if (err != CL_SUCCESS)
+        *status = err;
+    return *status <= CL_COMPLETE;
+}
 
 static bool look(struct unheard *unheard)
 {
-    struct unheard_unmap *unmap = (struct unheard_unmap *)unheard;
+    struct ending *ending = (struct ending *)((char *)unheard - offsetof(struct ending, unheard));
     cl_int status;
-    if (!event_has_come_to(unmap->event, CL_COMPLETE, &status))
-        return false;
-    region_done(NULL, status, unmap->mapping);
-    object_release(unmap->event);
-    free(unmap);
+    if (!atomic_load(&ending->claimed)) {
+        if (!has_ended(ending, &status))
+            return false;
+        atomic_store(&ending->claimed, true); /* a suspend has to wait for us: we are inside */
+        tell(ending, status);
+    }
+    ending_unref(ending);
     return true;
 }
 
-/* To wait here would be to wait in an enqueue, maybe for a command that waits for this thread. */
-static bool look_at_unmap(const struct issue *to, cl_event real, struct mapping *mapping)
+/* The first one that nobody else tells; `left`: is there any? */
+static struct ending *claim(bool *left)
 {
-    struct unheard_unmap *unmap = malloc(sizeof *unmap);
-    struct event *event =
-        event_create(to->queue->context, to->queue, CL_COMMAND_UNMAP_MEM_OBJECT, EVENT_ISSUED);
-    if (!unmap || !event || to->driver->clRetainEvent(real) != CL_SUCCESS) {
-        free(unmap);
-        event_discard(event);
-        return false;
+    pthread_mutex_lock(&endings_lock);
+    struct ending *ending = endings;
+    *left = ending != NULL;
+    while (ending && atomic_exchange(&ending->claimed, true))
+        ending = ending->next;
+    pthread_mutex_unlock(&endings_lock);
+    return ending;
+}
+
+int unmap_settle(int64_t deadline, struct error *err)
+{
+    bool left = true;
+    while (left) {
+        cl_int status;
+        struct ending *ending = claim(&left);
+        if (ending && has_ended(ending, &status)) {
+            tell(ending, status);
+            continue;
+        }
+        if (ending)
+            atomic_store(&ending->claimed, false);
+        if (left && now_ns() > deadline) {
+            error_object(err, "an unmap");
+            error_set(err, 0, "it has not come to its end with all other commands");
+            return error_todo(err, "allow more time with --deadline, or try again later");
+        }
+        if (left)
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     }
-    event->object.real = real;
-    object_publish(event);
-    *unmap = (struct unheard_unmap){.unheard.look = look, .mapping = mapping, .event = event};
-    unheard_add(&unmap->unheard);
-    return true;
+    return 0;
+}
+
+void unmap_forked(void)
+{
+    pthread_mutex_init(&endings_lock, NULL);
+    endings = NULL;
+}
+
+static struct ending *create_ending(const struct issue *to, cl_event real, struct mapping *mapping)
+{
+    struct ending *ending = malloc(sizeof *ending);
+    if (!ending || to->driver->clRetainEvent(real) != CL_SUCCESS) {
+        free(ending);
+        return NULL;
+    }
+    *ending = (struct ending){.unheard.look = look,
+                              .mapping = mapping,
+                              .driver = to->driver,
+                              .real = real,
+                              .users = 2}; /* the list, and who is to tell */
+    add_ending(ending);
+    return ending;
 }
 
 /* The driver has the unmap; only its end says what becomes of the region. */
@@ -124,9 +226,18 @@ static void watch_unmap(const struct issue *to, cl_event real, struct unmap *arg
     mapping->mem = args->mem;
     mapping->generation = args->mem->object.generation;
     args->mapping = NULL;
-    if (to->driver->clSetEventCallback(real, CL_COMPLETE, region_done, mapping) != CL_SUCCESS &&
-        !look_at_unmap(to, real, mapping))
-        region_done(real, to->driver->clWaitForEvents(1, &real), mapping);
+    struct ending *ending = create_ending(to, real, mapping);
+    if (!ending) {
+        if (to->driver->clWaitForEvents(1, &real) == CL_SUCCESS)
+            mapping_destroy(mapping);
+        else
+            map_again(mapping);
+        return;
+    }
+    /* To wait here would be to wait in an enqueue, maybe for a command that waits for this thread.
+     */
+    if (to->driver->clSetEventCallback(real, CL_COMPLETE, driver_says, ending) != CL_SUCCESS)
+        unheard_add(&ending->unheard);
 }
 
 static cl_int write_back(const struct issue *to, struct mem *mem, const struct mapping *mapping,

@@ -192,8 +192,29 @@ static void refresh(void)
     load_counts();
 }
 
+/* Somebody may have been in the middle of it, who is not in the child. To wait for that one before
+ * the fork would be wrong: whoever forks may wait for a thread that waits for us. */
+static void forked(void)
+{
+    if (pthread_mutex_trylock(&lock) == 0) {
+        pthread_mutex_unlock(&lock);
+        return;
+    }
+    pthread_mutex_init(&lock, NULL);
+    known = (struct stat){0};
+    text[0] = 0;
+    num_rules = 0;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forked);
+}
+
 void faults_start(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
     const char *told = getenv("SHADOWCL_TEST_FAULTS");
     pthread_mutex_lock(&lock);
     if (!path && told && *told)

@@ -218,8 +218,16 @@ static void expect_map_count(cl_mem mem, cl_uint expected)
 
 static const unsigned char nine = 9;
 
+static cl_int let_go_soon(void *unused)
+{
+    live_sleep(1000);
+    tell("");
+    return CL_SUCCESS;
+}
+
 /* Behind a kernel that does not begin; the driver takes no callback. With `fails` the unmap is
- * carried out in no way, and the region stays mapped. */
+ * carried out in no way, and the region stays mapped. With `cycle` it comes to its end when the
+ * suspend has closed the gate. */
 static void unmap_unheard(bool fails, bool cycle)
 {
     static const char *source = "kernel void put(global uchar *x) { x[get_global_id(0)] = 7; }";
@@ -243,10 +251,11 @@ static void unmap_unheard(bool fails, bool cycle)
     ok(clEnqueueMarkerWithWaitList(live.queue, 0, NULL, &it.first));
     start(&caller, unmap, &it);
     live_wait_for(&caller.over, 1);
-    tell("");
     end(&caller, CL_SUCCESS);
+    start(&caller, let_go_soon, NULL);
     if (cycle)
         live_cycle();
+    end(&caller, CL_SUCCESS);
     expect_map_count(it.mem, fails);
     if (fails)
         ok(clEnqueueUnmapMemObject(live.queue, it.mem, it.at, 0, NULL, NULL));

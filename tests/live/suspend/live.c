@@ -74,7 +74,8 @@ static int run_command(const char *verb, const char *deadline)
     return run_with(verb, deadline ? "--deadline" : NULL, deadline);
 }
 
-/* A machine that is busy takes its time for what a program is in the middle of, a build above all. */
+/* A machine that is busy takes its time for what a program is in the middle of, a build above all.
+ */
 static void command(const char *verb)
 {
     const char *deadline = strcmp(verb, "suspend") ? NULL : "60";

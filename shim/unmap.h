@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unmaps that the driver has been given and that may fail (OpenCL 3.0 §5.5.2, §5.11). */
+#ifndef SHADOWCL_SHIM_UNMAP_H
+#define SHADOWCL_SHIM_UNMAP_H
+
+#include <stdint.h>
+
+#include "shim/error.h"
+
+/* With the gate closed and all commands ended: the regions of all that have been carried out are
+ * gone, and those of the others are mapped again. -1 and `err` when the driver says at `deadline`
+ * (now_ns) that one of them has not ended. */
+int unmap_settle(int64_t deadline, struct error *err);
+void unmap_forked(void);
+
+#endif
