@@ -183,11 +183,11 @@ static int drain_once(int64_t deadline, struct object ***objects, size_t *count,
 {
     struct patience patience = {.deadline = deadline};
     if (drain_queues(*objects, *count, &patience, err) != 0 || drain_native(&patience, err) != 0 ||
-        unmap_settle(deadline, err) != 0)
+        gate_wait_empty(deadline, err) != 0 || unmap_settle(&patience, err) != 0)
         return -1;
     /* A command that has ended may have been the last that kept a device. */
     free(*objects);
-    return list_all(objects, count, err) == 0 ? gate_wait_empty(deadline, err) : -1;
+    return list_all(objects, count, err);
 }
 
 static int refuse_relay(struct error *err)

@@ -37,8 +37,7 @@ static int give_up(struct error *err)
     return error_todo(err, "allow more time with --deadline, or try again later");
 }
 
-/* Sleeps a little longer each time; -1 when patience is at its end. */
-static int wait_a_little(long *pause, const struct patience *patience, struct error *err)
+int drain_wait(long *pause, const struct patience *patience, struct error *err)
 {
     if (now_ns() > patience->deadline)
         return give_up(err);
@@ -67,7 +66,7 @@ static int wait_for(const struct marker *marker, const struct patience *patience
         int ended = has_ended(marker, err);
         if (ended)
             return ended < 0 ? -1 : 0;
-        if (wait_a_little(&pause, patience, err) != 0)
+        if (drain_wait(&pause, patience, err) != 0)
             return -1;
     }
 }
@@ -96,7 +95,7 @@ static int drain_stragglers(struct context *context, const struct patience *pati
 {
     int result = 0;
     for (long pause = 2000; result == 0 && !straggler_ended(context);)
-        result = wait_a_little(&pause, patience, err);
+        result = drain_wait(&pause, patience, err);
     if (result != 0)
         error_object(err, "a released queue of context %llu",
                      (unsigned long long)context->object.serial);
@@ -107,7 +106,7 @@ static int drain_orphans(const struct patience *patience, struct error *err)
 {
     int result = 0;
     for (long pause = 2000; result == 0 && !straggler_orphans_ended();)
-        result = wait_a_little(&pause, patience, err);
+        result = drain_wait(&pause, patience, err);
     if (result != 0)
         error_object(err, "a released queue of a released context");
     return result;
@@ -189,7 +188,7 @@ int drain_native(const struct patience *patience, struct error *err)
     int result = 0;
     uint64_t latest = gate_lendings();
     for (long pause = 2000; result == 0 && gate_lent_thread(latest);)
-        result = wait_a_little(&pause, patience, err);
+        result = drain_wait(&pause, patience, err);
     if (result != 0)
         error_object(err, "a native kernel");
     return result;

@@ -22,4 +22,7 @@ int drain_queues(struct object *const *objects, size_t count, const struct patie
  * very call that enqueues it, with nothing of it in a queue yet. */
 int drain_native(const struct patience *patience, struct error *err);
 
+/* Sleeps, a little longer each time (*pause: ns); -1 when patience is at its end. */
+int drain_wait(long *pause, const struct patience *patience, struct error *err);
+
 #endif

@@ -7,10 +7,11 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "shim/enqueue.h"
 #include "shim/export.h"
+#include "shim/gate.h"
+#include "shim/phase.h"
 #include "shim/unheard.h"
 #include "state/image.h"
 #include "state/mem.h"
@@ -80,21 +81,24 @@ static void map_again(struct mapping *mapping)
  * driver's callback; a thread of ours, where the driver would not take that; a suspend, since a
  * callback may come later than the end of all commands. */
 struct ending {
+    struct leftover
+        leftover; /* of a suspend's thread that a call of the driver's does not let go */
     struct unheard unheard;
     struct ending *next, **at;
     struct mapping *mapping; /* owned */
     const struct driver *driver;
     cl_event real; /* retained */
-    atomic_bool claimed;
+    _Atomic enum { OPEN, CLAIMED, HEARD } state;
+    cl_int heard; /* of the callback; with HEARD: it came while another had claimed it */
     atomic_uint users;
 };
 
 static pthread_mutex_t endings_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ending *endings;
 
-static void ending_unref(struct ending *ending)
+static void ending_unref(struct ending *ending, unsigned count)
 {
-    if (atomic_fetch_sub(&ending->users, 1) == 1)
+    if (atomic_fetch_sub(&ending->users, count) == count)
         free(ending);
 }
 
@@ -109,6 +113,13 @@ static void add_ending(struct ending *ending)
     pthread_mutex_unlock(&endings_lock);
 }
 
+static bool claim(struct ending *ending)
+{
+    int open = OPEN;
+    return atomic_compare_exchange_strong(&ending->state, &open, CLAIMED);
+}
+
+/* A suspend waits until it is off the list, and then finds nothing of the driver's here. */
 static void remove_ending(struct ending *ending)
 {
     pthread_mutex_lock(&endings_lock);
@@ -118,81 +129,132 @@ static void remove_ending(struct ending *ending)
     pthread_mutex_unlock(&endings_lock);
 }
 
-/* By who has claimed it: the region has been read to its end, or never will be. A suspend waits
- * until it is off the list, and then finds nothing of the driver's here. */
+static void come_out_of_release(struct leftover *leftover)
+{
+    struct ending *ending = (struct ending *)leftover;
+    remove_ending(ending);
+    ending_unref(ending, 1);
+}
+
+/* By who has claimed it: the region has been read to its end, or never will be. It is off the list
+ * then, whose reference is left to the caller. */
 static void tell(struct ending *ending, cl_int status)
 {
-    RELEASE(ending->driver, clReleaseEvent, ending->real);
     if (status == CL_COMPLETE)
         mapping_destroy(ending->mapping);
     else
         map_again(ending->mapping);
+    ending->leftover.give_back = come_out_of_release;
+    phase_keeps(&ending->leftover);
+    IN_DRIVER(ending->driver->library, NULL, false);
+    CALL_RELEASE(ending->driver, clReleaseEvent, ending->real);
+    phase_gave(&ending->leftover);
     remove_ending(ending);
-    ending_unref(ending);
+}
+
+/* False: another has claimed it, and will see that this one has come. */
+static bool claim_or_say(struct ending *ending)
+{
+    while (!claim(ending)) {
+        int claimed = CLAIMED;
+        if (atomic_compare_exchange_strong(&ending->state, &claimed, HEARD))
+            return false;
+    }
+    return true;
 }
 
 static void CL_CALLBACK driver_says(cl_event real, cl_int status, void *data)
 {
     struct ending *ending = data;
-    if (!atomic_exchange(&ending->claimed, true))
+    ending->heard = status;
+    bool mine = claim_or_say(ending);
+    if (mine)
         tell(ending, status);
-    ending_unref(ending);
+    ending_unref(ending, mine ? 2 : 1);
 }
 
-static bool has_ended(const struct ending *ending, cl_int *status)
+/* Without its end having been seen; the callback may have come meanwhile. */
+static void unclaim(struct ending *ending)
 {
-    cl_int err = ending->driver->clGetEventInfo(ending->real, CL_EVENT_COMMAND_EXECUTION_STATUS,
-                                                sizeof *status, status, NULL);
-    if (err != CL_SUCCESS)
-        *status = err;
-    return *status <= CL_COMPLETE;
+    int claimed = CLAIMED;
+    if (atomic_compare_exchange_strong(&ending->state, &claimed, OPEN))
+        return;
+    tell(ending, ending->heard);
+    ending_unref(ending, 1);
 }
 
+static void come_out_of_question(struct leftover *leftover)
+{
+    unclaim((struct ending *)leftover);
+}
+
+/* By who has claimed it. 1: it has ended, and was told; 0: not yet; -1: the driver does not say. It
+ * is claimed no more then. */
+static int ask_for_end(struct ending *ending, cl_int *code)
+{
+    cl_int status = CL_QUEUED;
+    ending->leftover.give_back = come_out_of_question;
+    phase_keeps(&ending->leftover);
+    {
+        IN_DRIVER(ending->driver->library, NULL, false);
+        *code = CALL(ending->driver->clGetEventInfo(ending->real, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                                                    sizeof status, &status, NULL));
+    }
+    phase_gave(&ending->leftover);
+    if (*code == CL_SUCCESS && status <= CL_COMPLETE) {
+        tell(ending, status);
+        return 1;
+    }
+    unclaim(ending);
+    return *code == CL_SUCCESS ? 0 : -1;
+}
+
+/* Inside the gate: no suspend has claimed it. */
 static bool look(struct unheard *unheard)
 {
     struct ending *ending = (struct ending *)((char *)unheard - offsetof(struct ending, unheard));
-    cl_int status;
-    if (!atomic_load(&ending->claimed)) {
-        if (!has_ended(ending, &status))
-            return false;
-        atomic_store(&ending->claimed, true); /* a suspend has to wait for us: we are inside */
-        tell(ending, status);
-    }
-    ending_unref(ending);
+    cl_int ignored;
+    bool mine = claim(ending);
+    if (mine && ask_for_end(ending, &ignored) != 1)
+        return false;
+    ending_unref(ending, mine ? 2 : 1);
     return true;
 }
 
-/* The first one that nobody else tells; `left`: is there any? */
-static struct ending *claim(bool *left)
+/* The first one that nobody else tells, claimed; `left`: is there any? */
+static struct ending *claim_first(bool *left)
 {
     pthread_mutex_lock(&endings_lock);
     struct ending *ending = endings;
     *left = ending != NULL;
-    while (ending && atomic_exchange(&ending->claimed, true))
+    while (ending && !claim(ending))
         ending = ending->next;
     pthread_mutex_unlock(&endings_lock);
     return ending;
 }
 
-int unmap_settle(int64_t deadline, struct error *err)
+int unmap_settle(const struct patience *patience, struct error *err)
 {
     bool left = true;
-    while (left) {
-        cl_int status;
-        struct ending *ending = claim(&left);
-        if (ending && has_ended(ending, &status)) {
-            tell(ending, status);
-            continue;
-        }
-        if (ending)
-            atomic_store(&ending->claimed, false);
-        if (left && now_ns() > deadline) {
+    for (long pause = 2000; left;) {
+        cl_int code = CL_SUCCESS;
+        struct ending *ending = claim_first(&left);
+        int ended = ending ? ask_for_end(ending, &code) : 0;
+        if (ended < 0) {
             error_object(err, "an unmap");
-            error_set(err, 0, "it has not come to its end with all other commands");
-            return error_todo(err, "allow more time with --deadline, or try again later");
+            return error_set(err, 0, "the driver does not answer for it (%d)", code);
         }
-        if (left)
-            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        if (ended)
+            ending_unref(ending, 1);
+        if (ended || !left)
+            continue;
+        /* What was enqueued meanwhile may need another flush. */
+        if (gate_has_passed())
+            return 0;
+        if (drain_wait(&pause, patience, err) != 0) {
+            error_object(err, "an unmap");
+            return -1;
+        }
     }
     return 0;
 }

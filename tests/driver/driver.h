@@ -200,6 +200,7 @@ enum held_back { STALL_KERNELS = 1, STALL_COPIES };
 bool faults_stalled(enum held_back what);
 bool faults_unflushed(void);
 long faults_linger(void); /* ms */
+long faults_late(void);   /* ms */
 bool faults_version(char *to, size_t size);
 /* With what the command that this thread's call enqueues is to end; CL_SUCCESS: as it should. */
 cl_int faults_spoiled(void);

@@ -26,6 +26,7 @@ enum action {
     LOG,
     UNPLUG,
     LINGER,
+    LATE,
     VERSION,
     NOTICE,
     SPOIL,
@@ -72,6 +73,9 @@ static bool parse_rule(struct rule *rule, const char *line)
         return true;
     rule->action = LINGER;
     if (sscanf(line, "linger %ld", &rule->value) == 1)
+        return true;
+    rule->action = LATE;
+    if (sscanf(line, "late %ld", &rule->value) == 1)
         return true;
     rule->action = VERSION;
     if (sscanf(line, "version %255[^\n]", rule->name) == 1)
@@ -431,6 +435,12 @@ long faults_linger(void)
 {
     struct rule rule;
     return told(LINGER, &rule) ? rule.value : 0;
+}
+
+long faults_late(void)
+{
+    struct rule rule;
+    return told(LATE, &rule) ? rule.value : 0;
 }
 
 bool faults_version(char *to, size_t size)
