@@ -77,6 +77,8 @@ static void map_again(struct mapping *mapping)
     object_drop(mem);
 }
 
+enum ending_state { OPEN, CLAIMED, HEARD };
+
 /* An unmap that the driver has, until its end is known. Who learns of it first tells it: the
  * driver's callback; a thread of ours, where the driver would not take that; a suspend, since a
  * callback may come later than the end of all commands. */
@@ -88,8 +90,8 @@ struct ending {
     struct mapping *mapping; /* owned */
     const struct driver *driver;
     cl_event real; /* retained */
-    _Atomic enum { OPEN, CLAIMED, HEARD } state;
-    cl_int heard; /* of the callback; with HEARD: it came while another had claimed it */
+    _Atomic enum ending_state state;
+    cl_int heard; /* by the callback; with HEARD: while another had claimed it */
     atomic_uint users;
 };
 
@@ -115,7 +117,7 @@ static void add_ending(struct ending *ending)
 
 static bool claim(struct ending *ending)
 {
-    int open = OPEN;
+    enum ending_state open = OPEN;
     return atomic_compare_exchange_strong(&ending->state, &open, CLAIMED);
 }
 
@@ -156,7 +158,7 @@ static void tell(struct ending *ending, cl_int status)
 static bool claim_or_say(struct ending *ending)
 {
     while (!claim(ending)) {
-        int claimed = CLAIMED;
+        enum ending_state claimed = CLAIMED;
         if (atomic_compare_exchange_strong(&ending->state, &claimed, HEARD))
             return false;
     }
@@ -176,7 +178,7 @@ static void CL_CALLBACK driver_says(cl_event real, cl_int status, void *data)
 /* Without its end having been seen; the callback may have come meanwhile. */
 static void unclaim(struct ending *ending)
 {
-    int claimed = CLAIMED;
+    enum ending_state claimed = CLAIMED;
     if (atomic_compare_exchange_strong(&ending->state, &claimed, OPEN))
         return;
     tell(ending, ending->heard);
