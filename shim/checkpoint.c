@@ -187,7 +187,7 @@ static int drain_once(int64_t deadline, struct object ***objects, size_t *count,
         return -1;
     /* A command that has ended may have been the last that kept a device. */
     free(*objects);
-    return list_all(objects, count, err);
+    return list_all(objects, count, err) == 0 ? gate_wait_empty(deadline, err) : -1;
 }
 
 static int refuse_relay(struct error *err)

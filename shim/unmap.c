@@ -77,22 +77,21 @@ static void map_again(struct mapping *mapping)
     object_drop(mem);
 }
 
-enum ending_state { OPEN, CLAIMED, HEARD };
-
 /* An unmap that the driver has, until its end is known. Who learns of it first tells it: the
  * driver's callback; a thread of ours, where the driver would not take that; a suspend, since a
- * callback may come later than the end of all commands. */
+ * callback may come later than the end of all commands. The two others ask for it, and may be left
+ * in that question for good: it keeps the event, and no more. */
 struct ending {
-    struct leftover
-        leftover; /* of a suspend's thread that a call of the driver's does not let go */
+    struct leftover leftover; /* of a suspend's thread that is left in a call */
     struct unheard unheard;
     struct ending *next, **at;
-    struct mapping *mapping; /* owned */
+    struct mapping *mapping; /* owned, until it is claimed */
     const struct driver *driver;
-    cl_event real; /* retained */
-    _Atomic enum ending_state state;
-    cl_int heard; /* by the callback; with HEARD: while another had claimed it */
-    atomic_uint users;
+    cl_event real;       /* retained until it is told and nobody asks: as long it is on the list */
+    unsigned askers;     /* guarded by endings_lock */
+    bool is_told;        /* likewise */
+    atomic_bool claimed; /* by who tells it */
+    atomic_uint users;   /* the list; who is to tell, or would have been */
 };
 
 static pthread_mutex_t endings_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -115,13 +114,7 @@ static void add_ending(struct ending *ending)
     pthread_mutex_unlock(&endings_lock);
 }
 
-static bool claim(struct ending *ending)
-{
-    enum ending_state open = OPEN;
-    return atomic_compare_exchange_strong(&ending->state, &open, CLAIMED);
-}
-
-/* A suspend waits until it is off the list, and then finds nothing of the driver's here. */
+/* A suspend waits for this, and then finds nothing of the driver's here. */
 static void remove_ending(struct ending *ending)
 {
     pthread_mutex_lock(&endings_lock);
@@ -131,6 +124,33 @@ static void remove_ending(struct ending *ending)
     pthread_mutex_unlock(&endings_lock);
 }
 
+/* Was it ours to claim? Then the region has been read to its end, or never will be. Returns how
+ * many references are the caller's to give back. */
+static unsigned tell(struct ending *ending, cl_int status)
+{
+    if (atomic_exchange(&ending->claimed, true))
+        return 0;
+    if (status == CL_COMPLETE)
+        mapping_destroy(ending->mapping);
+    else
+        map_again(ending->mapping);
+    pthread_mutex_lock(&endings_lock);
+    ending->is_told = true;
+    bool is_asked = ending->askers > 0;
+    pthread_mutex_unlock(&endings_lock);
+    if (is_asked)
+        return 0;
+    RELEASE(ending->driver, clReleaseEvent, ending->real);
+    remove_ending(ending);
+    return 1;
+}
+
+static void CL_CALLBACK driver_says(cl_event real, cl_int status, void *data)
+{
+    struct ending *ending = data;
+    ending_unref(ending, tell(ending, status) + 1);
+}
+
 static void come_out_of_release(struct leftover *leftover)
 {
     struct ending *ending = (struct ending *)leftover;
@@ -138,61 +158,35 @@ static void come_out_of_release(struct leftover *leftover)
     ending_unref(ending, 1);
 }
 
-/* By who has claimed it: the region has been read to its end, or never will be. It is off the list
- * then, whose reference is left to the caller. */
-static void tell(struct ending *ending, cl_int status)
+/* As tell. */
+static unsigned stop_asking(struct ending *ending)
 {
-    if (status == CL_COMPLETE)
-        mapping_destroy(ending->mapping);
-    else
-        map_again(ending->mapping);
+    pthread_mutex_lock(&endings_lock);
+    bool is_last = --ending->askers == 0 && ending->is_told;
+    pthread_mutex_unlock(&endings_lock);
+    if (!is_last)
+        return 0;
     ending->leftover.give_back = come_out_of_release;
     phase_keeps(&ending->leftover);
-    IN_DRIVER(ending->driver->library, NULL, false);
-    CALL_RELEASE(ending->driver, clReleaseEvent, ending->real);
+    {
+        IN_DRIVER(ending->driver->library, NULL, false);
+        CALL_RELEASE(ending->driver, clReleaseEvent, ending->real);
+    }
     phase_gave(&ending->leftover);
     remove_ending(ending);
-}
-
-/* False: another has claimed it, and will see that this one has come. */
-static bool claim_or_say(struct ending *ending)
-{
-    while (!claim(ending)) {
-        enum ending_state claimed = CLAIMED;
-        if (atomic_compare_exchange_strong(&ending->state, &claimed, HEARD))
-            return false;
-    }
-    return true;
-}
-
-static void CL_CALLBACK driver_says(cl_event real, cl_int status, void *data)
-{
-    struct ending *ending = data;
-    ending->heard = status;
-    bool mine = claim_or_say(ending);
-    if (mine)
-        tell(ending, status);
-    ending_unref(ending, mine ? 2 : 1);
-}
-
-/* Without its end having been seen; the callback may have come meanwhile. */
-static void unclaim(struct ending *ending)
-{
-    enum ending_state claimed = CLAIMED;
-    if (atomic_compare_exchange_strong(&ending->state, &claimed, OPEN))
-        return;
-    tell(ending, ending->heard);
-    ending_unref(ending, 1);
+    return 1;
 }
 
 static void come_out_of_question(struct leftover *leftover)
 {
-    unclaim((struct ending *)leftover);
+    struct ending *ending = (struct ending *)leftover;
+    if (stop_asking(ending))
+        ending_unref(ending, 1);
 }
 
-/* By who has claimed it. 1: it has ended, and was told; 0: not yet; -1: the driver does not say. It
- * is claimed no more then. */
-static int ask_for_end(struct ending *ending, cl_int *code)
+/* By one of the askers, which it then is no more. 1: it has ended, and is told; 0: not yet; -1: the
+ * driver does not say. *refs: as tell. */
+static int ask_for_end(struct ending *ending, cl_int *code, unsigned *refs)
 {
     cl_int status = CL_QUEUED;
     ending->leftover.give_back = come_out_of_question;
@@ -203,33 +197,41 @@ static int ask_for_end(struct ending *ending, cl_int *code)
                                                     sizeof status, &status, NULL));
     }
     phase_gave(&ending->leftover);
-    if (*code == CL_SUCCESS && status <= CL_COMPLETE) {
-        tell(ending, status);
-        return 1;
-    }
-    unclaim(ending);
-    return *code == CL_SUCCESS ? 0 : -1;
+    bool has_ended = *code == CL_SUCCESS && status <= CL_COMPLETE;
+    *refs = has_ended ? tell(ending, status) : 0;
+    *refs += stop_asking(ending);
+    return has_ended ? 1 : *code == CL_SUCCESS ? 0 : -1;
 }
 
-/* Inside the gate: no suspend has claimed it. */
+/* False: somebody tells it. */
+static bool begin_to_ask(struct ending *ending)
+{
+    bool is_open = !atomic_load(&ending->claimed);
+    ending->askers += is_open;
+    return is_open;
+}
+
 static bool look(struct unheard *unheard)
 {
     struct ending *ending = (struct ending *)((char *)unheard - offsetof(struct ending, unheard));
     cl_int ignored;
-    bool mine = claim(ending);
-    if (mine && ask_for_end(ending, &ignored) != 1)
-        return false;
-    ending_unref(ending, mine ? 2 : 1);
-    return true;
+    unsigned refs = 0;
+    pthread_mutex_lock(&endings_lock);
+    bool is_open = begin_to_ask(ending);
+    pthread_mutex_unlock(&endings_lock);
+    bool is_over = !is_open || ask_for_end(ending, &ignored, &refs) == 1;
+    if (refs || is_over)
+        ending_unref(ending, refs + is_over);
+    return is_over;
 }
 
-/* The first one that nobody else tells, claimed; `left`: is there any? */
-static struct ending *claim_first(bool *left)
+/* The first one that nobody tells, to be asked for; `left`: is there any? */
+static struct ending *first_open(bool *left)
 {
     pthread_mutex_lock(&endings_lock);
     struct ending *ending = endings;
     *left = ending != NULL;
-    while (ending && !claim(ending))
+    while (ending && !begin_to_ask(ending))
         ending = ending->next;
     pthread_mutex_unlock(&endings_lock);
     return ending;
@@ -240,14 +242,15 @@ int unmap_settle(const struct patience *patience, struct error *err)
     bool left = true;
     for (long pause = 2000; left;) {
         cl_int code = CL_SUCCESS;
-        struct ending *ending = claim_first(&left);
-        int ended = ending ? ask_for_end(ending, &code) : 0;
+        unsigned refs = 0;
+        struct ending *ending = first_open(&left);
+        int ended = ending ? ask_for_end(ending, &code, &refs) : 0;
+        if (ending && refs)
+            ending_unref(ending, refs);
         if (ended < 0) {
             error_object(err, "an unmap");
             return error_set(err, 0, "the driver does not answer for it (%d)", code);
         }
-        if (ended)
-            ending_unref(ending, 1);
         if (ended || !left)
             continue;
         /* What was enqueued meanwhile may need another flush. */

@@ -300,6 +300,44 @@ static void test_unmap_whose_end_is_told_late(void **state)
     unmap_in_every_way("late 300");
 }
 
+/* Any of a suspend's questions fails, among them that for the end of an unmap. It is refused, or is
+ * not, and nothing is lost. */
+static void test_question_about_an_unmap_fails(void **state)
+{
+    unsigned char bytes[SIZE];
+    char lines[64];
+    unsigned refused = 0;
+    cl_int err;
+    for (int number = 1; number <= 6; number++) {
+        live_pattern(bytes, SIZE, 60);
+        struct unmap it = {.mem = live_buffer(SIZE, bytes)};
+        it.at = clEnqueueMapBuffer(live.queue, it.mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, SIZE,
+                                   0, NULL, NULL, &err);
+        made(it.at);
+        memset(it.at + 100, nine, 1000);
+        memset(bytes + 100, nine, 1000);
+        ok(clEnqueueMarkerWithWaitList(live.queue, 0, NULL, &it.first));
+        tell("late 500\nspoil clEnqueueUnmapMemObject 1 -5\nspoil clEnqueueWriteBuffer 1 -5\n");
+        ok(unmap(&it));
+        snprintf(lines, sizeof lines, "fail clGetEventInfo %d -5\n", number);
+        tell(lines);
+        bool suspended = live_try_suspend();
+        tell("");
+        if (suspended)
+            live_resume();
+        refused += !suspended;
+        expect_map_count(it.mem, 1);
+        live_cycle();
+        ok(clEnqueueUnmapMemObject(live.queue, it.mem, it.at, 0, NULL, NULL));
+        expect_map_count(it.mem, 0);
+        live_expect(it.mem, 0, bytes, SIZE);
+        ok(clReleaseEvent(it.first));
+        ok(clReleaseEvent(it.done));
+        ok(clReleaseMemObject(it.mem));
+    }
+    assert_in_range(refused, 2, 6);
+}
+
 /* A program that is built again while others ask about it. */
 static cl_program program;
 
@@ -476,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_callbacks_at_a_hand_over_hold_up_nobody),
         cmocka_unit_test(test_unmap_whose_end_is_not_told_does_not_wait),
         cmocka_unit_test(test_unmap_whose_end_is_told_late),
+        cmocka_unit_test(test_question_about_an_unmap_fails),
         cmocka_unit_test(test_questions_do_not_wait_for_a_build),
         cmocka_unit_test(test_binaries_that_are_asked_for_when_it_is_built_again),
         cmocka_unit_test(test_build_takes_no_program_from_another_thread),
