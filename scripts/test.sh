@@ -31,9 +31,9 @@ for_addresses='cli/(run|answers|directories|all_or_none)|agent/(repeats|restart|
 for_addresses+='|live-sample-graph-pocl-copy|live-suspend-.*-pocl-copy'
 for_addresses+='|live-suspend-events-testdriver-storm-7-auto'
 for_threads='agent/(hooks|residue|port)|live-sample-mapped-testdriver-shared'
-# (The others have one thread, and are looked at under the other sanitizer.)
-for_threads+='|live-suspend-(chains|command_buffers|events|handles|kernels|launches|maps|printf|process'
-for_threads+='|programs|svm|threads|uses)-pocl-shared|live-suspend-threads-testdriver-storm-7-auto'
+# (The other programs start no thread, and are looked at under the other sanitizer.)
+for_threads+='|live-suspend-(buffers|chains|command_buffers|events|handles|kernels|launches|maps|partial'
+for_threads+='|printf|process|programs|svm|threads|uses)-pocl-shared|live-suspend-threads-testdriver-storm-7-auto'
 for_threads+='|live/moments-threads-shared'
 # Everywhere a test that fails is run once more, and both runs are shown: pocl aborts now and then
 # under what the tests do. A test that needs it is worth a look.

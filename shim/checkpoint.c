@@ -8,6 +8,7 @@
 #include "shim/before.h"
 #include "shim/config.h"
 #include "shim/drain.h"
+#include "shim/ending.h"
 #include "shim/follow.h"
 #include "shim/gate.h"
 #include "shim/lazy.h"
@@ -24,7 +25,6 @@
 #include "shim/storm.h"
 #include "shim/survey.h"
 #include "shim/unheard.h"
-#include "shim/unmap.h"
 #include "shim/watch.h"
 #include "state/mem.h"
 #include "state/staging.h"
@@ -183,7 +183,8 @@ static int drain_once(int64_t deadline, struct object ***objects, size_t *count,
 {
     struct patience patience = {.deadline = deadline};
     if (drain_queues(*objects, *count, &patience, err) != 0 || drain_native(&patience, err) != 0 ||
-        gate_wait_empty(deadline, err) != 0 || unmap_settle(&patience, err) != 0)
+        /* Who is inside may just be giving the driver another unmap. */
+        gate_wait_empty(deadline, err) != 0 || endings_settle(&patience, err) != 0)
         return -1;
     /* A command that has ended may have been the last that kept a device. */
     free(*objects);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Starting, once per process: see start.h. And what a fork leaves in the child. */
 #include "shim/start.h"
+#include "shim/ending.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -28,7 +29,6 @@
 #include "shim/storm.h"
 #include "shim/thread.h"
 #include "shim/unheard.h"
-#include "shim/unmap.h"
 #include "state/command_buffer.h"
 #include "state/device.h"
 #include "state/program.h"
@@ -75,7 +75,7 @@ static void after_fork(void)
     command_buffer_forked();
     lazy_forked();
     unheard_forked();
-    unmap_forked();
+    endings_forked();
     ahead_forked();
     callback_forked();
     storm_forked();

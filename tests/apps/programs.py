@@ -25,8 +25,8 @@ class Program:
     timeout = 1800.0      # seconds without the cycles, at least: machines can be busy
     computes = True       # it has OpenCL objects, not only questions
     keeps = True          # and has some most of the time
-    short_mapping = None  # the short form runs with this one alone
-    mapping = "shared"    # where each program runs with one of the two
+    mapping = "shared"    # where it runs with one of the two
+    takes_long = False    # the short form runs with that one alone
     storm = 20            # under storm, a cycle every so many calls at first
 
     def __init__(self, short, storming):
@@ -168,7 +168,7 @@ class PyopenclSuite(Program):
     """pyopencl's own tests of arrays; Debian ships them with the documentation's examples."""
     name, packages = "pyopencl-suite", "python3-pyopencl python-pyopencl-doc python3-pytest python3-mako"
     does = "its own tests of arrays"
-    short_mapping = mapping = "copy"  # it builds for minutes, with either
+    mapping, takes_long = "copy", True  # it builds for minutes, with either
     keeps = False  # each test releases what it made; that they pass shows that it was there
     tests = "/usr/share/doc/python-pyopencl-doc/examples/test_array.py"
     # These build so many kernels that they take most of the time.
@@ -306,7 +306,7 @@ class Clpeak(Program):
     """Its numbers are times and can't be the same; the lines that it prints are."""
     name, packages, storm = "clpeak", "clpeak", 200
     does = "measures bandwidths and latencies, to its end"
-    short_mapping = "shared"  # it maps gigabytes, which are copied with the other, for minutes
+    takes_long = True  # it maps gigabytes, which are copied with the other mapping, for minutes
 
     def command(self, work):
         return ["clpeak", "-p", "0"] + (["--kernel-latency", "--global-bandwidth",

@@ -155,7 +155,8 @@ def rows_of(bench, program):
 
 def mappings_of(given, program):
     asked = [program.mapping if one == "either" else one for one in given.mapping or [None]]
-    return [program.short_mapping] if given.short and program.short_mapping in asked else asked
+    alone = given.short and program.takes_long and program.mapping in asked
+    return [program.mapping] if alone else asked
 
 
 def row_of(bench, program, native, first, mapping):

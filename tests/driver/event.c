@@ -84,8 +84,7 @@ static void *tell(void *data)
     if (told->late)
         nanosleep(&(struct timespec){told->late / 1000, told->late % 1000 * 1000000}, NULL);
     told->notify(told->event, told->status, told->user_data);
-    if (told->late)
-        pocl->clReleaseEvent(told->event);
+    pocl->clReleaseEvent(told->event);
     free(told);
     return NULL;
 }
@@ -93,11 +92,9 @@ static void *tell(void *data)
 static bool start_late(struct told *told)
 {
     pthread_mutex_lock(&lock);
-    bool started = num_late < MOST_LATE && pocl->clRetainEvent(told->event) == CL_SUCCESS;
-    if (started && pthread_create(&late_threads[num_late], NULL, tell, told) == 0)
-        num_late++;
-    else if (started)
-        started = pocl->clReleaseEvent(told->event) != CL_SUCCESS;
+    bool started =
+        num_late < MOST_LATE && pthread_create(&late_threads[num_late], NULL, tell, told) == 0;
+    num_late += started;
     pthread_mutex_unlock(&lock);
     return started;
 }
@@ -106,12 +103,12 @@ static bool start_late(struct told *told)
 static void CL_CALLBACK pocl_says(cl_event event, cl_int status, void *data)
 {
     struct told *told = data;
-    told->event = event;
     told->status = told->error == CL_COMPLETE ? status : told->error;
-    if (told->late && start_late(told))
-        return;
-    told->late = 0;
-    tell(told);
+    pocl->clRetainEvent(event); /* until it has been told */
+    if (!told->late || !start_late(told)) {
+        told->late = 0;
+        tell(told);
+    }
 }
 
 /* They have no code to go on with once we are unloaded. */
@@ -132,7 +129,7 @@ cl_int CL_API_CALL clSetEventCallback(cl_event event, cl_int status,
     struct told *told = malloc(sizeof *told);
     if (!told)
         return CL_OUT_OF_HOST_MEMORY;
-    *told = (struct told){notify, user_data, error, late, event, CL_COMPLETE};
+    *told = (struct told){notify, user_data, error, late, event, CL_QUEUED};
     return pocl->clSetEventCallback(event, error == CL_COMPLETE ? status : CL_COMPLETE, pocl_says,
                                     told);
 }

@@ -27,13 +27,13 @@ class Place(Machine):
         super().__init__(build, devices=2, names=NAMES, caps=("", caps), **more)
         self.calls = self.work / "calls"
 
-    def slow_builds(self, text):
-        """These faults, of builds, until others are set."""
+    def set_logged(self, text):
+        """These faults until others are set, and the names of the driver's calls from now on."""
         self.calls.unlink(missing_ok=True)
         self.set_faults(f"{text}log {self.calls}\n")
 
     def wait_for_build(self):
-        """After slow_builds: until the driver is in one."""
+        """After set_logged: until the driver is in one."""
         end = time.monotonic() + PATIENCE
         while not self.calls.exists() or "clBuildProgram" not in self.calls.read_text():
             expect(time.monotonic() < end, "no build has begun")
@@ -41,8 +41,7 @@ class Place(Machine):
 
     def count(self, act, *faults):
         """What the act returns, and the names of the driver's calls meanwhile."""
-        self.calls.unlink(missing_ok=True)
-        self.set_faults("".join(f"{line}\n" for line in (*faults, f"log {self.calls}")))
+        self.set_logged("".join(f"{line}\n" for line in faults))
         result = act()
         self.set_faults("")
         return result, self.calls.read_text().splitlines() if self.calls.exists() else []
@@ -154,7 +153,7 @@ def stale(build):
 def goes_meanwhile(build):
     """Programs are built again and released while they are being built for the other device."""
     with Place(build) as place, Builder(place) as program:
-        place.slow_builds("slow clBuildProgram 400000\n")
+        place.set_logged("slow clBuildProgram 400000\n")
         thread, answers = program.in_background()
         program.do("rebuild 0 31")
         program.do("drop 1")
@@ -203,7 +202,7 @@ def refusals(build):
 
 def two_at_once(build):
     with Place(build) as place, Builder(place) as program:
-        place.slow_builds("slow clBuildProgram 700000\n")
+        place.set_logged("slow clBuildProgram 700000\n")
         thread, answers = program.in_background()
         for verb in ("prepare", "check"):
             answer = program.refused("running", verb, "--device", "second GPU", reason="already")
@@ -220,7 +219,7 @@ def suspend_meanwhile(build):
     """It comes between two programs, and what was built counts."""
     for verb in (("suspend",), ("move", "--device", "second GPU")):
         with Place(build) as place, Builder(place, count=8) as program:
-            place.slow_builds("slow clBuildProgram 300000\n")
+            place.set_logged("slow clBuildProgram 300000\n")
             thread, answers = program.in_background()
             code, answer = place.shadowcl(verb[0], program.pid, *verb[1:])
             expect(code == 0, f"{verb}: {answer}")
@@ -241,7 +240,7 @@ def suspend_meanwhile(build):
 def deadline_meanwhile(build):
     """A build that takes too long: no suspend, and nobody has stood still for it."""
     with Place(build) as place, Builder(place) as program:
-        place.slow_builds("hang clBuildProgram 1\n")
+        place.set_logged("hang clBuildProgram 1\n")
         thread, answers = program.in_background()
         program.refused("running", "suspend", "--deadline", "0.5", reason="being built")
         program.check("while it is built")
@@ -259,7 +258,7 @@ def fork_meanwhile(build):
     """It waits for the builds that are going on, and not for those that come after."""
     for verb in ("prepare", "check"):
         with Place(build) as place, Builder(place, count=12) as program:
-            place.slow_builds("slow clBuildProgram 500000\n")
+            place.set_logged("slow clBuildProgram 500000\n")
             thread, answers = program.in_background(verb=verb)
             begin = time.monotonic()
             program.do("fork")
@@ -277,7 +276,7 @@ def check_meanwhile(build):
     """A check whether it can be suspended closes the gate: it does not wait for a build with that
     closed, and does not stop the builds either."""
     with Place(build) as place, Builder(place) as program:
-        place.slow_builds("slow clBuildProgram 1500000\n")
+        place.set_logged("slow clBuildProgram 1500000\n")
         thread, answers = program.in_background()
         program.refused("running", "check", reason="already")
         thread.join()
@@ -288,7 +287,7 @@ def check_meanwhile(build):
 
 def end_meanwhile(build):
     with Place(build) as place, Builder(place, count=12) as program:
-        place.slow_builds("slow clBuildProgram 300000\n")
+        place.set_logged("slow clBuildProgram 300000\n")
         thread, _ = program.in_background()
         program.quit()
         thread.join()
@@ -303,7 +302,7 @@ def fork_in_a_move(build):
     """It waits for the builds that are going on, and not for those that come after; the move goes
     on."""
     with Place(build) as place, Builder(place, count=MANY) as program:
-        place.slow_builds("slow clBuildProgram 1000000\n")
+        place.set_logged("slow clBuildProgram 1000000\n")
         thread, answers = program.in_background(verb="move")
         for _ in range(2):
             begin = time.monotonic()
@@ -322,7 +321,7 @@ def fork_in_a_move(build):
 def end_in_a_move(build):
     """The builds that are going on are the last."""
     with Place(build) as place, Builder(place, count=MANY) as program:
-        place.slow_builds("slow clBuildProgram 1000000\n")
+        place.set_logged("slow clBuildProgram 1000000\n")
         thread, _ = program.in_background(verb="move")
         begin = time.monotonic()
         program.quit()
@@ -336,7 +335,7 @@ def end_on_any_thread(build):
     before they have ended, whichever thread ends the program."""
     for word in ("leave", "quit"):
         with Place(build) as place, Builder(place, count=12) as program:
-            place.slow_builds("handler clBuildProgram 1\nslow clBuildProgram 400000\n")
+            place.set_logged("handler clBuildProgram 1\nslow clBuildProgram 400000\n")
             thread, _ = program.in_background()
             program.say(word)
             code = program.process.wait(30)

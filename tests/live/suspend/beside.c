@@ -234,6 +234,20 @@ static cl_int end_stall(void *in_suspend)
     return CL_SUCCESS;
 }
 
+/* A buffer of these bytes, in the mapped region of which some are others, now in `bytes` too. */
+static struct unmap map_and_write(unsigned char *bytes)
+{
+    cl_int err;
+    live_pattern(bytes, SIZE, 50);
+    struct unmap it = {.mem = live_buffer(SIZE, bytes)};
+    it.at = clEnqueueMapBuffer(live.queue, it.mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, SIZE, 0,
+                               NULL, NULL, &err);
+    made(it.at);
+    memset(it.at + 100, nine, 1000);
+    memset(bytes + 100, nine, 1000);
+    return it;
+}
+
 /* Behind a kernel that does not begin. With `fails` the unmap is carried out in no way, and the
  * region stays mapped. With `cycle` it comes to its end when the suspend has closed the gate.
  * `callbacks`: what becomes of the driver's. */
@@ -242,17 +256,11 @@ static void unmap_that(bool fails, bool cycle, const char *callbacks)
     static const char *source = "kernel void put(global uchar *x) { x[get_global_id(0)] = 7; }";
     unsigned char bytes[SIZE];
     char lines[256];
-    cl_int err;
     struct caller caller;
-    live_pattern(bytes, SIZE, 50);
-    struct unmap it = {.mem = live_buffer(SIZE, bytes)};
+    struct unmap it = map_and_write(bytes);
     cl_mem other = live_buffer(64, NULL);
     cl_kernel kernel = live_kernel(source, "put");
     ok(clSetKernelArg(kernel, 0, sizeof other, &other));
-    it.at = clEnqueueMapBuffer(live.queue, it.mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, SIZE, 0,
-                               NULL, NULL, &err);
-    made(it.at);
-    memset(it.at + 100, nine, 1000);
     snprintf(lines, sizeof lines, "stall 1\n%s\n%s", callbacks,
              fails ? "spoil clEnqueueUnmapMemObject 1 -5\nspoil clEnqueueWriteBuffer 1 -5\n" : "");
     tell(lines);
@@ -270,7 +278,6 @@ static void unmap_that(bool fails, bool cycle, const char *callbacks)
     if (fails)
         ok(clEnqueueUnmapMemObject(live.queue, it.mem, it.at, 0, NULL, NULL));
     expect_map_count(it.mem, 0);
-    memset(bytes + 100, nine, 1000);
     live_expect(it.mem, 0, bytes, SIZE);
     live_cycle();
     live_expect(it.mem, 0, bytes, SIZE);
@@ -307,15 +314,8 @@ static void test_question_about_an_unmap_fails(void **state)
     unsigned char bytes[SIZE];
     char lines[64];
     unsigned refused = 0;
-    cl_int err;
     for (int number = 1; number <= 6; number++) {
-        live_pattern(bytes, SIZE, 60);
-        struct unmap it = {.mem = live_buffer(SIZE, bytes)};
-        it.at = clEnqueueMapBuffer(live.queue, it.mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, SIZE,
-                                   0, NULL, NULL, &err);
-        made(it.at);
-        memset(it.at + 100, nine, 1000);
-        memset(bytes + 100, nine, 1000);
+        struct unmap it = map_and_write(bytes);
         ok(clEnqueueMarkerWithWaitList(live.queue, 0, NULL, &it.first));
         tell("late 500\nspoil clEnqueueUnmapMemObject 1 -5\nspoil clEnqueueWriteBuffer 1 -5\n");
         ok(unmap(&it));

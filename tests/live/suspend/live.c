@@ -74,11 +74,8 @@ static int run_command(const char *verb, const char *deadline)
     return run_with(verb, deadline ? "--deadline" : NULL, deadline);
 }
 
-/* A machine that is busy takes its time for what a program is in the middle of, a build above all.
- */
-static void command(const char *verb)
+static void command(const char *verb, const char *deadline)
 {
-    const char *deadline = strcmp(verb, "suspend") ? NULL : "60";
     int status = live_commanded() ? run_command(verb, deadline) : 0;
     if (status != 0)
         fail_msg("shadowcl %s %d ends with status %#x", verb, (int)getpid(), (unsigned)status);
@@ -96,7 +93,8 @@ bool live_try_suspend_in(const char *seconds)
 
 void live_suspend(void)
 {
-    command("suspend");
+    /* A busy machine takes its time for what a program is in the middle of, a build above all. */
+    command("suspend", "60");
 }
 
 long long live_suspend_captured(void)
@@ -121,7 +119,7 @@ long long live_suspend_captured(void)
 
 void live_resume(void)
 {
-    command("resume");
+    command("resume", NULL);
 }
 
 void live_save(void)
