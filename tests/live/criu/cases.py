@@ -4,6 +4,7 @@
 is refused, and that nothing was touched then; copies at intervals; a tree of processes."""
 
 import argparse
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -60,23 +61,36 @@ class Cases:
         self.plugins = setup.bin.parent / "lib/shadowcl/criu"
         self.reference = None
 
-    def heat(self, *options):
-        self.count += 1
-        program = Program(self.setup, f"heat-{self.count}",
-                          [self.setup.bin / "sample-heat", *HEAT, STEPS * self.times], result=True,
-                          options=options)
+    def launch(self, name, command, options=()):
+        """A program that has to live for as long as its case takes."""
+        program = Program(self.setup, name, command, result=True, options=options)
         self.programs.append(program)
         return program
 
+    def undisturbed(self, name, command):
+        """The answer of one that nothing is done to."""
+        with Program(self.setup, f"{name}-undisturbed", command, result=True) as program:
+            return program.finish()
+
+    def heat_command(self):
+        return [self.setup.bin / "sample-heat", *HEAT, STEPS * self.times]
+
+    def heat(self, *options):
+        self.count += 1
+        return self.launch(f"heat-{self.count}", self.heat_command(), options)
+
+    def steps(self, *words):
+        """steps.py's command."""
+        return [PYTHON, HERE / "steps.py", "RESULT", 100 * self.times, *words]
+
     def ended_too_soon(self):
         """Whether a case may have failed because a program had come to its end."""
-        return any(program.process.poll() == 0 for program in self.programs)
+        return any(program.process.poll() == 0 or program.had_answered
+                   for program in self.programs)
 
     def expected(self):
         if not self.reference:
-            with self.heat() as program:
-                self.reference = program.finish()
-            self.programs.remove(program)  # that this one has ended says nothing
+            self.reference = self.undisturbed("heat", self.heat_command())
         return self.reference
 
     def directory(self, made=False):
@@ -148,11 +162,9 @@ class Cases:
         wait for ever for its other end when it makes it again."""
         slow = self.setup.bin.parent / "tests/live/criu/slow_close.so"
         self.count += 1
-        words = [self.setup.bin / "sample-heat", *HEAT, STEPS * self.times]
-        with Program(self.setup, f"slow-{self.count}",
-                     ["sh", "-c", f'LD_PRELOAD="{slow}:$LD_PRELOAD" exec "$@"', "sh", *words],
-                     result=True) as program:
-            self.programs.append(program)
+        words = ["sh", "-c", f'LD_PRELOAD="{slow}:$LD_PRELOAD" exec "$@"', "sh",
+                 *self.heat_command()]
+        with self.launch(f"slow-{self.count}", words) as program:
             program.wait_until(0.1)
             for _ in range(3):
                 call(self.setup, "criu-hook", "pause", program.pid)
@@ -188,17 +200,16 @@ class Cases:
                           "--leave-running")
             self.expect_undisturbed(program)
 
-    def family(self, name):
-        program = Program(self.setup, name, [PYTHON, HERE / "family.py", "RESULT", 60 * self.times],
-                          result=True)
-        self.programs.append(program)
-        return program
+    def family_command(self):
+        return [PYTHON, HERE / "family.py", "RESULT", 60 * self.times]
+
+    def family(self):
+        return self.launch("family", self.family_command())
 
     def copy_family(self, *options, join=None):
         """A parent and children that all use OpenCL, by the plugin; each lets go of its device."""
-        with self.family("family-undisturbed") as program:
-            expected = program.finish()
-        with self.family("family") as program:
+        expected = self.undisturbed("family", self.family_command())
+        with self.family() as program:
             program.wait_until(0.3)
             members = tree(program.pid)
             if join:
@@ -280,8 +291,7 @@ class Cases:
                  self.setup.bin / "sample-heat", *HEAT[1:], STEPS * self.times]
         nowhere = {"SHADOWCL_RUNTIME_DIR": ""}
         external = ["--external", "mnt[]:m", "--manage-cgroups=ignore"]
-        with Program(self.setup, "other-mounts", words, result=True) as program:
-            self.programs.append(program)
+        with self.launch("other-mounts", words) as program:
             program.wait_until(0.1)
             there = Path(f"/proc/{program.pid}/root/run/shadowcl")
             expect(list(there.glob("*.sock")) and not list(
@@ -317,11 +327,9 @@ class Cases:
         script = (f'cd "$(dirname "$1")" && chown {NOBODY}:{NOBODY} . out err && {before} && exec '
                   f'{" ".join(command)} POCL_CACHE_DIR="$PWD" setpriv --reuid={NOBODY} '
                   f'--regid={NOBODY} --clear-groups "$0" --output "$@" </dev/null >out 2>err')
-        program = Program(self.setup, f"nobody-{self.count}", [
+        return self.launch(f"nobody-{self.count}", [
             *launcher, "sh", "-c", script, self.setup.bin / "sample-heat", *HEAT[1:],
-            STEPS * self.times], result=True)
-        self.programs.append(program)
-        return program
+            STEPS * self.times])
 
     def pause_and_resume_as_root(self, program, directory):
         """What the plugin does; CRIU itself needs CAP_SYS_RESOURCE to copy another user's program."""
@@ -797,8 +805,7 @@ class Cases:
 
     def case_explain_tree(self):
         """Children that would have to come along are one more obstacle, and are described too."""
-        script = [PYTHON, HERE / "family.py", "RESULT", "60"]
-        with Program(self.setup, "family", script, result=True) as program:
+        with self.family() as program:
             program.wait_until(0.1)
             _, answer = self.explained(program, code=1)
             expect(["child process" in one["reason"] for one in answer["obstacles"]] == [True],
@@ -1106,10 +1113,8 @@ class Cases:
         self.setup.environment |= {"RUSTICL_ENABLE": "llvmpipe", "OCL_ICD_PLATFORM_SORT": "none"}
         words = [self.setup.bin / "sample-vadd", "--output", "RESULT", "--size", "65536",
                  "--repeat", 10000 * self.times]
-        with Program(self.setup, "vadd-undisturbed", words, result=True) as program:
-            expected = program.finish()
-        with Program(self.setup, "vadd", words, result=True) as program:
-            self.programs.append(program)
+        expected = self.undisturbed("vadd", words)
+        with self.launch("vadd", words) as program:
             program.wait_until(0.1)
             expect("portable" in self.platform(program.pid), f"on {self.platform(program.pid)}")
             directory = self.directory()
@@ -1130,10 +1135,8 @@ class Cases:
 
     def case_newcomers(self):
         """Children that are started while the copy is made are in it, and end with the others."""
-        script = [PYTHON, HERE / "steps.py", "RESULT", 100]
-        with Program(self.setup, "undisturbed", script, result=True) as program:
-            expected = program.finish()
-        with Program(self.setup, "starts-others", [*script, "children"], result=True) as program:
+        expected = self.undisturbed("steps", self.steps())
+        with self.launch("starts-others", self.steps("children")) as program:
             program.wait_until(0.3)
             directory = self.directory()
             answer = checkpoint(self.setup, program, directory, "--tree")
@@ -1151,15 +1154,13 @@ class Cases:
         late, begin = self.setup.work / "late", self.setup.work / "begin"
         child = (f'(until [ -e {begin} ]; do sleep 0.05; done; exec >{late}; '
                  'while kill -0 $$; do echo line; sleep 0.02; done 2>/dev/null) & ')
-        words = ["sh", "-c", child + f'exec {PYTHON} "$@"', "sh", HERE / "steps.py", "RESULT", 100]
+        words = ["sh", "-c", child + 'exec "$@"', "sh", *self.steps()]
         slow = self.setup.work / "slow-criu"
         slow.write_text(f'#!/bin/sh\nif [ "$1" = dump ]; then\n  echo >{begin}\n'
                         f'  until [ -s {late} ]; do sleep 0.05; done\nfi\nexec {self.criu} "$@"\n')
         slow.chmod(0o755)
-        with Program(self.setup, "undisturbed", [PYTHON, HERE / "steps.py", "RESULT", 100],
-                     result=True) as program:
-            expected = program.finish()
-        with Program(self.setup, "left-running", words, result=True) as program:
+        expected = self.undisturbed("steps", self.steps())
+        with self.launch("left-running", words) as program:
             program.wait_until(0.2)
             refused = self.refused(program, "child process", "--tree")
             expect(not refused.exists(), "it has made the directory")
@@ -1168,7 +1169,8 @@ class Cases:
                        environment={"SHADOWCL_CRIU": slow})
             program.wait_until(program.fraction() + 0.1)
             for pid in tree(program.pid):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             program.process.wait(timeout=PATIENCE)
             told = json.loads((directory / "shadowcl.json").read_text())
             copied = {message[1] for message in messages(directory / "pstree.img")}
@@ -1203,12 +1205,10 @@ class Cases:
     def case_tree_pipes(self):
         """From one process of the tree to another, as standard output and input: copied with what
         is in it."""
-        line = (f'{PYTHON} "$0" "$1" "$2" aloud | {PYTHON} -c "$3" "$1"')
-        words = ["sh", "-c", line, HERE / "steps.py", "RESULT", 100, LATE]
-        with Program(self.setup, "undisturbed", words, result=True) as program:
-            expected = program.finish()
-        expect(len(expected[0].splitlines()) == 101, f"it says {expected[0]}")
-        with Program(self.setup, "pipeline", words, result=True) as program:
+        words = ["sh", "-c", '"$0" "$1" "$2" "$3" aloud | "$0" -c "$4" "$2"', *self.steps(), LATE]
+        expected = self.undisturbed("pipeline", words)
+        expect(len(expected[0].splitlines()) == 100 * self.times + 1, f"it says {expected[0]}")
+        with self.launch("pipeline", words) as program:
             program.wait_until(0.3)
             directory = self.directory()
             checkpoint(self.setup, program, directory, "--tree")
@@ -1224,11 +1224,9 @@ class Cases:
         (ours, out), (its, ours_too) = os.pipe(), os.pipe()
 
         def start():
-            return Program(self.setup, "piped", ["sh", "-c", f'exec "$0" "$@" >&{out} {out}>&-',
-                                                 self.setup.bin / "sample-heat", *HEAT,
-                                                 STEPS * self.times], result=True)
+            return self.launch("piped", ["sh", "-c", f'exec "$0" "$@" >&{out} {out}>&-',
+                                         *self.heat_command()])
         with self.start_with(Descriptor(out), Descriptor(its), start=start) as program:
-            self.programs.append(program)
             program.wait_until(0.1)
             text, answer = self.explained(program)
             wanted = f"descriptor {its} is a pipe to a process outside"
@@ -1248,10 +1246,8 @@ class Cases:
 
     def case_tree(self):
         """A parent and children that all use OpenCL, with pipes and shared memory between them."""
-        script = [PYTHON, HERE / "family.py", "RESULT", "60"]
-        with Program(self.setup, "family-undisturbed", script, result=True) as program:
-            expected = program.finish()
-        with Program(self.setup, "family", script, result=True) as program:
+        expected = self.undisturbed("family", self.family_command())
+        with self.family() as program:
             program.wait_until(0.3)
             self.refused(program, "child process", "--tree")
             directory = self.directory()
@@ -1341,11 +1337,14 @@ def newest_after_kill(top, history):
 
 
 def tree(pid):
-    """It, and all that it has started."""
+    """It, and all that it has started and that have not ended."""
     found = [pid]
     for one in found:
-        for task in Path(f"/proc/{one}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
+        for task in Path(f"/proc/{one}/task").glob("*"):
+            try:
+                found += map(int, (task / "children").read_text().split())
+            except (FileNotFoundError, ProcessLookupError):
+                continue
     return found
 
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from cases import Cases, HEAT, NOBODY, PYTHON, STEPS, run_cases
-from harness import (NEW_NAMESPACE, PATIENCE, Program, call, call_json, check, expect,
+from harness import (NEW_NAMESPACE, PATIENCE, call, call_json, check, expect,
                      run_command, skip)
 
 NOWHERE = {"SHADOWCL_RUNTIME_DIR": ""}
@@ -51,11 +51,9 @@ class Containers(Cases):
         folder = self.setup.work / f"contained-{self.count}"
         launcher = ["sh", "-c", 'cd / && chown -R "$0" "$1" && shift && exec "$@"',
                     f"{user}:{user}", folder, *launcher]
-        program = Program(self.setup, folder.name, [
+        return self.launch(folder.name, [
             *launcher, "sh", "-c", script, self.setup.bin / "sample-heat", *HEAT[1:],
-            STEPS * self.times], result=True)
-        self.programs.append(program)
-        return program
+            STEPS * self.times])
 
     def contained(self):
         """Of an ordinary user, who is root there."""

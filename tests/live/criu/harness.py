@@ -81,6 +81,7 @@ class Program:
                                             env=setup.environment, stdin=subprocess.DEVNULL,
                                             stdout=out, stderr=err, start_new_session=True)
         self.pid = self.process.pid
+        self.had_answered = False
 
     def __enter__(self):
         return self
@@ -130,7 +131,9 @@ class Program:
         return self.answer()
 
     def forget_answer(self):
+        """Of a program that was copied: it is to write it anew."""
         if self.result:
+            self.had_answered |= self.result.exists()
             self.result.unlink(missing_ok=True)
 
 
@@ -174,6 +177,9 @@ def checkpoint(setup, program, directory, *options, environment=()):
     except Failure as failure:
         if program.ends_soon():
             raise TooShort(str(failure)) from None
+        if program.process.poll() is not None:
+            raise Failure(f"the program ended with {program.process.returncode}: "
+                          f"{program.said()[-2000:]}\n{failure}") from None
         raise
     answer = answers[0]
     expect(answer["error"] is None and answer["pid"] == program.pid, f"answered {answer}")
