@@ -1152,7 +1152,7 @@ class Cases:
         """Left running, and meanwhile, when it was looked at already, a child opens a file to write
         to it and starts others: they are in the copy, and the file has grown when it is made again."""
         late, begin = self.setup.work / "late", self.setup.work / "begin"
-        child = (f'(until [ -e {begin} ]; do sleep 0.05; done; exec >{late}; '
+        child = (f'(until [ -e {begin} ]; do kill -0 $$ || exit; sleep 0.05; done; exec >{late}; '
                  'while kill -0 $$; do echo line; sleep 0.02; done 2>/dev/null) & ')
         words = ["sh", "-c", child + 'exec "$@"', "sh", *self.steps()]
         slow = self.setup.work / "slow-criu"
