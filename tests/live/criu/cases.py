@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import ctypes
 import fcntl
+import glob
 import json
 import os
 import random
@@ -84,7 +85,7 @@ class Cases:
         return [PYTHON, HERE / "steps.py", "RESULT", 100 * self.times, *words]
 
     def ended_too_soon(self):
-        """Whether a case may have failed because a program had come to its end."""
+        """Whether a case may have failed because a program had come to its end, or was copied there."""
         return any(program.process.poll() == 0 or program.had_answered
                    for program in self.programs)
 
@@ -1340,11 +1341,9 @@ def tree(pid):
     """It, and all that it has started and that have not ended."""
     found = [pid]
     for one in found:
-        for task in Path(f"/proc/{one}/task").glob("*"):
-            try:
-                found += map(int, (task / "children").read_text().split())
-            except (FileNotFoundError, ProcessLookupError):
-                continue
+        for children in glob.glob(f"/proc/{one}/task/*/children"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, Path(children).read_text().split())
     return found
 
 

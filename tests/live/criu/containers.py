@@ -13,8 +13,7 @@ import time
 from pathlib import Path
 
 from cases import Cases, HEAT, NOBODY, PYTHON, STEPS, run_cases
-from harness import (NEW_NAMESPACE, PATIENCE, call, call_json, check, expect,
-                     run_command, skip)
+from harness import NEW_NAMESPACE, PATIENCE, call, call_json, check, expect, run_command, skip
 
 NOWHERE = {"SHADOWCL_RUNTIME_DIR": ""}
 INSIDE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc",

@@ -883,7 +883,7 @@ def move_never_returns(build):
 def trial_build_never_returns(build):
     """Of a program for another device: the request fails, and the program is suspended and resumed
     while the call is in the driver yet, and when it has come back."""
-    # It is ten times that for a build, and the resume has to get by with it on a busy machine.
+    # A build has ten times this patience, but the resumes must get by with it on a busy machine.
     with Machine(build, environment={"SHADOWCL_CALL_PATIENCE": "4"}, mapping="copy", **TWO) \
             as machine, Victim(machine, *WISHES) as victim:
         for verb, call in (("prepare", "clBuildProgram"), ("move", "clCreateProgramWithSource")):
