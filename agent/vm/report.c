@@ -342,5 +342,7 @@ int move_report(struct move *move, const struct error *err)
         code = EXIT_REFUSED;
     if (!move->options.json && !err)
         print_success(move);
+    if (!move->options.json && err && move->is_touched)
+        timeline_print(&move->timeline);
     return code;
 }

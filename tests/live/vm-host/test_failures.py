@@ -25,6 +25,14 @@ class Unplug(Case):
         self.assertLess(ran.answer["phases"][4]["ms"], 2000, "a refusal is a failure at once")
         self.assertEqual(ran.world.events, [])
 
+    def test_timeline(self):
+        """A person sees where the time went, also where it failed."""
+        ran = run("--unplug-timeout", "5", unplug="refused")
+        self.assertEqual(ran.code, 1)
+        self.assertRegex(ran.stdout, r"(?m)^phase +begins +takes$")
+        self.assertRegex(ran.stdout, r"(?m)^suspend .*\|.*=.*\|$")
+        self.assertRegex(ran.stdout, r"(?m)^unplug .*\|.*x.*\|$")
+
     def test_guest_never_answers(self):
         ran = run("--json", unplug=None)
         self.check(ran, 1, guest="source", device="leaving", programs="running")
