@@ -26,7 +26,7 @@ checks=(clang clang-format clang-tidy libclang-rt-14-dev valgrind)
 tools=(python3 python3-jsonschema python3-pyopencl util-linux libcap2-bin procps git ca-certificates)
 apps=(hashcat python-pyopencl-doc python3-mako python3-opencv python3-pytest
     python3-numpy ffmpeg gegl clpeak)
-vm=(qemu-system-x86 mmdebstrap squashfs-tools busybox-static cpio kmod lz4 xz-utils zstd)
+vm=(qemu-system-x86 mmdebstrap uidmap squashfs-tools busybox-static cpio kmod lz4 xz-utils zstd)
 libvirt=(libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients)
 bench=(gnuplot-nox)
 fuzz=(afl++)

@@ -7,7 +7,7 @@ from lab import ENVIRONMENT, MIB, last_step, wait_step
 from machine import PAGE
 from qmp import QmpError
 
-HEAT = ["sample-heat", "--steps", "4000"]
+HEAT = ["sample-heat", "--steps", "2000"]
 
 
 def start_heat(machine, name="/tmp/heat"):
@@ -35,6 +35,12 @@ USERS_OF_GPU = ("grep -l /resource2 /proc/[0-9]*/maps 2>/dev/null; "
 
 def users_of_gpu(guest):
     return guest.shell(USERS_OF_GPU, check=False).out
+
+
+def take_place(machine, size):
+    """By a neighbour, of a device that was there: the next one's memory is elsewhere."""
+    machine.qmp.execute("device_add", driver="pci-testdev", id="neighbour", addr="0xa", membar=size)
+    machine.guest.shell("until grep -q 0x0005 /sys/bus/pci/devices/*:0a.0/device; do sleep 0.1; done")
 
 
 def by_hand(lab):
@@ -69,9 +75,7 @@ def by_hand(lab):
         a.kill()
         b.guest.wait_ready()
         assert not b.guest_has_gpu()
-        # A neighbour that takes the old place, so that the new device's memory is elsewhere.
-        b.qmp.execute("device_add", driver="pci-testdev", id="neighbour", addr="0xa", membar=bar.size)
-        b.guest.shell("until grep -q 0x0005 /sys/bus/pci/devices/*:0a.0/device; do sleep 0.1; done")
+        take_place(b, bar.size)
         new = b.add_memory(128 * MIB)
         b.plug(new)
         assert b.gpu_address() != address, f"the new device's memory is at {address} too"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from core import USERS_OF_GPU, users_of_gpu
+from core import USERS_OF_GPU, take_place, users_of_gpu
 from downtime import end_steady, steady
 from guest import GuestError
 from lab import ENVIRONMENT, MIB, Lab, last_step, wait_step
@@ -106,7 +106,13 @@ def show(lab):
         show_refusal(move)
         move.here.guest.put("/etc/shadowcl/hooks.d/50-look", LOOK.encode(), mode=0o755)
         move.destination(128 * MIB)
+        place, address = move.bar.size, move.here.gpu_address()
 
+        def before(message):
+            if message.get("execute") == "device_add":
+                take_place(move.there, place)
+
+        move.there.relay.on_command = before
         migrate(move)
         stopped_at = last_step(move.there.guest, "/tmp/heat")
         old = move.here
@@ -116,6 +122,7 @@ def show(lab):
         show_residue(move.here.guest)
         say("Machine A has ended. In machine B")
         show_device(move.here)
+        assert move.here.gpu_address() != address, f"the new device's memory is at {address}, too"
         Watch(move.here.guest, "machine B").until(STEPS, pid)
         assert stopped_at < STEPS, "the solver had ended before it was moved: nothing is shown"
 

@@ -5,7 +5,7 @@ import re
 import time
 
 from lab import ENVIRONMENT, last_step, wait_step
-from move import HEAT, Move
+from move import HEAT, LONG_HEAT, Move
 from qmp import Timeout
 from relay import Relay
 
@@ -13,11 +13,11 @@ from relay import Relay
 SLOWLY = ("--bandwidth", "20M")
 
 
-def begin(lab, steps=100):
-    lab.reference(*HEAT)
+def begin(lab, steps=100, command=HEAT):
+    lab.reference(*command)
     move = Move(lab)
     try:
-        move.start("heat", HEAT, steps=steps)
+        move.start("heat", command, steps=steps)
     except BaseException as problem:
         move.__exit__(None, problem)
         raise
@@ -91,7 +91,7 @@ def device_never_comes(lab):
 
 def device_del_unanswered(lab):
     """The guest never lets the device go."""
-    with begin(lab) as move:
+    with begin(lab, command=LONG_HEAT) as move:
         move.here.relay.on_command = lambda message: (
             {"return": {}} if message.get("execute") == "device_del" else None)
         outcome = move.migrate("--unplug-timeout", "5", "--linger", "5").failed(

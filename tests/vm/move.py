@@ -12,7 +12,8 @@ from machine import GPU_PLACE, OTHER_PLACE, PAGE
 from qmp import QmpError, Timeout
 from relay import Relay
 
-HEAT = ["sample-heat", "--steps", "4000"]
+HEAT = ["sample-heat", "--steps", "2000"]
+LONG_HEAT = ["sample-heat", "--steps", "8000"]
 NBODY = ["python3", f"{HOME}/guest/nbody.py", "--steps", "600"]
 FILTER = ["sample-filter", "--repeat", "30"]
 # In place of systemd: an agent that dies is started again. The pids of all that were started are kept.
@@ -141,11 +142,14 @@ class Move:
         return self.end(self.begin("--timeout", "120", "--unplug-timeout", "60", *options), limit)
 
     def moved(self, outcome):
-        """It went well: from now on the guest is on the other machine."""
+        """It went well: from now on the guest is on the other machine, and a program at work there."""
         assert outcome.code == 0, str(outcome)
         assert outcome.answer["ok"] and outcome.state() == {
             "guest": "destination", "device": "plugged", "programs": "running"}, str(outcome)
         self.arrived()
+        assert self.bar.touched() > 0, "nothing was resumed on the new device"
+        assert any(self.here.guest.poll(pid) is None for _, pid, _ in self.programs), \
+            "all programs had ended before they were moved: nothing is shown"
         took = outcome.answer["downtime_ms"]
         self.lab.say(f"moved: the programs stood still for {took['programs']:.0f} ms, "
                      f"the machine for {took['vm_by_qemu']} ms")

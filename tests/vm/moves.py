@@ -4,9 +4,8 @@ import os
 
 from lab import ENVIRONMENT, MIB, TEST_DRIVER, last_step
 from machine import CANARY, load_uri
-from move import FILTER, HEAT, NBODY, Move, wait_step_or_end
+from move import FILTER, HEAT, LONG_HEAT, NBODY, Move, wait_step_or_end
 
-LONG_HEAT = ["sample-heat", "--steps", "12000"]
 POCL = "Portable Computing Language:0"
 
 
@@ -85,7 +84,6 @@ def meanwhile(lab):
         wait_step_or_end(guest, "heat", pid, before + 20, 60)
         assert move.here.status() == "running", "the machine had moved before the program went on"
         move.moved(move.end(process))
-        assert move.bar.touched() > 0, "it was not resumed on the new device"
         assert POCL not in devices(move.here.guest), devices(move.here.guest)
         move.finish()
         move.is_first_agent()

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 
+from machine import CANARY
 from qmp import QmpError, Timeout
 
 
@@ -132,6 +133,7 @@ class Relay:
                 pass
             if command == "object-del":
                 self.machine.wait_until_forgotten(bar)
+                bar.fill(CANARY)  # what was not captured is lost, also where the device comes back
 
 
 def goes_on(look, line):

@@ -13,8 +13,7 @@ import tempfile
 
 from lab import MIB, last_step
 from machine import CANARY, KERNEL, MEMORY, Bar, Machine
-from move import Move
-from moves import LONG_HEAT
+from move import LONG_HEAT, Move
 from page import block, lines, quoted
 from relay import Relay
 from services import INSTALLED, answers, install
