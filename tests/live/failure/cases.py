@@ -1211,7 +1211,8 @@ def open_again(machine, victim):
 
 
 def driver_opens_late_beside_gl(build):
-    for owner in (None, "driver"):
+    reasons = {None: "libEGL_fake.so", "program": "no OpenCL driver opened it"}
+    for owner in (None, "driver", "program"):
         with Machine(build, variant="sticky") as machine:
             other = machine.work / "other"
             other.touch()
@@ -1220,13 +1221,35 @@ def driver_opens_late_beside_gl(build):
             with Victim(machine, *WISHES, f"other={other}", fake_gl(build)) as victim:
                 victim.do("hold")
                 open_again(machine, victim)
-                if owner:
+                if owner == "driver":
                     cycle(machine, victim)
                 else:
                     victim.refused("running", "suspend", object=str(machine.nodes[0]),
-                                   reason="libEGL_fake.so")
+                                   reason=reasons[owner])
                     victim.check("after the refusal")
                 victim.quit()
+
+
+def same_node_of_the_programs_own(build):
+    """The program opens it by itself, without a library that uses GPUs, and the driver keeps its
+    nodes: only the user knows that it is not the driver's."""
+    with Machine(build, variant="sticky", environment={"SHADOWCL_NODE_OWNER": "program"}) as machine, \
+            Victim(machine, *WISHES, f"other={machine.nodes[0]}") as victim:
+        calls = machine.work / "calls"
+        before = len(victim.held(machine.nodes[0]))
+        victim.do("hold")
+        for _ in range(2):
+            machine.set_faults(f"log {calls}\n")
+            victim.refused("running", "suspend", object=str(machine.nodes[0]),
+                           reason="no OpenCL driver opened it")
+            expect_still_standing(calls)
+            machine.set_faults("")
+            calls.unlink(missing_ok=True)
+            expect(len(victim.held(machine.nodes[0])) == before + 1, "it was taken from the program")
+            victim.check("after the refusal")
+        victim.do("letgo")
+        cycle(machine, victim)
+        victim.quit()
 
 
 def patterns_outlive_the_environment(build):
@@ -1328,7 +1351,8 @@ GROUPS = {
                 driver_lets_go_late),
     "holders": (foreign_holder, other_sort_of_node, other_sort_after_many_queues,
                 gl_while_the_driver_starts, gl_later, driver_opens_late,
-                driver_opens_late_beside_gl, patterns_outlive_the_environment, same_node_later),
+                driver_opens_late_beside_gl, same_node_of_the_programs_own,
+                patterns_outlive_the_environment, same_node_later),
     "shortage": (log_disk_full, disks_full, address_space_short, memory_short),
 }
 

@@ -107,7 +107,8 @@ REFUSED = {
         "keep on enqueuing": (REFUSALS, "its native kernels keep on enqueuing commands")},
     "a device that something else in the program": {
         "no OpenCL driver opened it": (RELEASE, "no OpenCL driver opened it"),
-        "opened while OpenCL was in use": (CASES, 'reason="libEGL_fake.so"')},
+        "opened while OpenCL was in use": (CASES, 'reason="libEGL_fake.so"'),
+        "": (CASES, '"SHADOWCL_NODE_OWNER": "program"')},
     "a driver, or something that came to share": {
         "still held": (CASES, "still held after the driver was unloaded")},
     "a device that fails": {
