@@ -263,12 +263,35 @@ static void *start(void(CL_CALLBACK *kernel)(void *), cl_int *err)
     return beside;
 }
 
-static void *make_native(cl_int *err)
+static void start_caller(void)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, make_calls, NULL) != 0)
-        *err = CL_OUT_OF_HOST_MEMORY;
+    expect(pthread_create(&thread, NULL, make_calls, NULL), "pthread_create");
+}
+
+static void *make_native(cl_int *err)
+{
+    start_caller();
     return start(wait_for_caller, err);
+}
+
+static void CL_CALLBACK free_late(cl_command_queue on, cl_uint count, void *pointers[], void *args)
+{
+    wait_for_caller(args);
+    for (cl_uint i = 0; i < count; i++)
+        clSVMFree(context, pointers[i]);
+}
+
+static void *make_svm_free(cl_int *err)
+{
+    void *pointer = make_svm(err);
+    expect(*err, "clSVMAlloc");
+    start_caller();
+    beside = clCreateCommandQueue(context, device, 0, err);
+    expect(*err, "clCreateCommandQueue");
+    *err = clEnqueueSVMFree(beside, 1, &pointer, free_late, NULL, 0, NULL, NULL);
+    expect(clFlush(beside), "clFlush");
+    return beside;
 }
 
 static void *make_relay(cl_int *err)
@@ -308,6 +331,7 @@ static const struct kind {
     {"mips", make_mips, (cl_int(*)(void *))clReleaseMemObject},
     {"format", make_format, (cl_int(*)(void *))clReleaseMemObject},
     {"native", make_native, end_native},
+    {"svmfree", make_svm_free, end_native},
     {"relay", make_relay, end_native},
     {"endless", make_endless, end_native},
     {"kernel", make_kernel, (cl_int(*)(void *))clReleaseKernel},

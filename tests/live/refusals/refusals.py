@@ -8,6 +8,7 @@ offered at all."""
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,13 +28,16 @@ REFUSALS = {
     "mips": ("image", "the mip levels of an image are not carried"),
     "format": ("image", "its image format is not one that we know"),
     "native": ("queue", "a native kernel or SVM free function of the program still runs"),
+    "svmfree": ("queue", "a native kernel or SVM free function of the program still runs"),
     "endless": ("a native kernel", "its native kernels keep on enqueuing commands"),
     "variables": ("program", "it has 4096 bytes of program-scope variables"),
     "untold": ("program", "its driver does not tell whether it has program-scope variables"),
 }
 CAPS = {"variables": "variables=4K", "untold": "variables=untold", "older": "variables=untold"}
 # What shows only when it is waited for.
-UNFORESEEN = {"native", "endless"}
+UNFORESEEN = {"native", "svmfree", "endless"}
+# Where the thread is named that runs the program's code in the driver.
+IN_THREAD = {"native", "svmfree"}
 # What is held while a native kernel enqueues the next, again and again.
 RELAY = ("a native kernel", "its native kernels keep on enqueuing commands")
 # What is held on pocl, where it is asked to go, and why it can't.
@@ -79,6 +83,16 @@ def on_testdriver(build, work, kind):
     return {"SHADOWCL_DRIVERS": str(build / "lib/testdriver/libshadowcl-testdriver.so"),
             "SHADOWCL_DEVICE_NODES": str(node), "SHADOWCL_TEST_DEVICE": str(node),
             "SHADOWCL_TEST_CAPS": CAPS.get(kind, "extras")}
+
+
+def on_pocl(work):
+    (work / "cache").mkdir(exist_ok=True)
+    return {"SHADOWCL_DRIVERS": "libpocl.so.2", "POCL_CACHE_DIR": str(work / "cache")}
+
+
+def where_it_is_had(build, work, kind):
+    """The test driver has no SVM that can be suspended, and says that it has all else."""
+    return on_pocl(work) if kind == "svmfree" else on_testdriver(build, work, kind)
 
 
 class Holder:
@@ -135,17 +149,24 @@ class Holder:
         assert any(wanted[0] in thing["object"] and wanted[1] in thing["reason"] and thing["todo"]
                    for thing in answer["missing"]), answer["missing"]
 
+    def has_thread(self, said):
+        """Whether it names a thread, beside the first, that is there."""
+        named = re.search(r"still runs, in thread (\d+), at the deadline", said)
+        return named and named[1] != str(self.process.pid) and \
+            Path(f"/proc/{self.process.pid}/task/{named[1]}").exists()
+
     def end(self):
         self.process.stdin.close()
         assert self.process.wait(PATIENCE) == 0
 
 
 def try_one(build, work, kind):
-    with Holder(build, work, kind, on_testdriver(build, work, kind)) as holder:
+    with Holder(build, work, kind, where_it_is_had(build, work, kind)) as holder:
         assert holder.first == "ready", f"it said {holder.first!r}"
         foretold = holder.foretells(REFUSALS[kind])
         assert foretold == (kind not in UNFORESEEN), f"`check`: {foretold}"
         said = holder.refuses(REFUSALS[kind], "running", "suspend", "--deadline", "1")
+        assert kind not in IN_THREAD or holder.has_thread(said), said
         holder.tell("check", "right")
         holder.tell("drop", "dropped")
         assert not holder.foretells(REFUSALS[kind])
@@ -237,9 +258,8 @@ def late_kernel(build, work):
 
 def many_devices(build, work, mapping):
     """Each of them has a place of its own, and all are counted."""
-    (work / "cache").mkdir(exist_ok=True)
-    settings = {"SHADOWCL_DRIVERS": "libpocl.so.2", "POCL_DEVICES": " ".join(["basic"] * 70),
-                "POCL_CACHE_DIR": str(work / "cache"), "SHADOWCL_MAPPING": mapping}
+    settings = on_pocl(work) | {"POCL_DEVICES": " ".join(["basic"] * 70),
+                                "SHADOWCL_MAPPING": mapping}
     with Holder(build, work, "all", settings) as holder:
         assert holder.first == "ready", f"it said {holder.first!r}"
         said = holder.refuses(("", "names 1 device, and the program uses 70"), "running", "move",
