@@ -48,7 +48,7 @@ double ms_since(int64_t start)
 
 static bool barrier_all_threads(void)
 {
-    /* Registered each time: a fork or a CRIU restore forgets it, and it costs nothing. */
+    /* Registered each time: a CRIU restore forgets it, a fork may, and it costs nothing. */
     return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
            syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }

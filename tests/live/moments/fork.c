@@ -48,6 +48,21 @@ static void *labour(void *unused)
     return NULL;
 }
 
+/* This process is suspended and resumed while its threads make calls. */
+static void cycle_at_work(void)
+{
+    pthread_t others[2];
+    for (int i = 0; i < 2; i++)
+        expect(pthread_create(&others[i], NULL, labour, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        expect(outside("suspend", getpid()), 0);
+        expect(outside("resume", getpid()), 0);
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(others[i], NULL);
+}
+
 static pid_t spawn_true(void)
 {
     pid_t child;
@@ -113,7 +128,8 @@ static int run_in_flight(void)
     return end_well("in flight");
 }
 
-/* The child of a suspended process works on with what its parent had, once it is resumed. */
+/* The child of a suspended process works on with what its parent had, once it is resumed; and can
+ * be suspended itself. */
 static int run_suspended(void)
 {
     work_start(&work);
@@ -125,6 +141,8 @@ static int run_suspended(void)
     pid_t child = commanded() ? fork() : 0;
     if (child == 0 && commanded()) {
         work_enqueue(work.queue, kernel, buffer, WORDS, 5, 5);
+        work_check(work.queue, buffer, WORDS, 10);
+        cycle_at_work();
         work_check(work.queue, buffer, WORDS, 10);
         work_once(&work, work.queue, WORDS, 4);
         exit(34);

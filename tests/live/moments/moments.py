@@ -134,6 +134,11 @@ def cycles_of(log):
     return count
 
 
+def lost_membarrier(log):
+    """Whether a gate, or that of a child, could not be closed by membarrier(2) as it could before."""
+    return log.exists() and "membarrier is not allowed any more" in log.read_text()
+
+
 def run_case(setup, program, case, long, cycles):
     """The number of failures. Adds to `cycles` of each way how many there were."""
     path = [setup.build / f"bin/moments-{program}", case]
@@ -157,13 +162,15 @@ def run_case(setup, program, case, long, cycles):
             result, said = run(setup, [setup.command, "run", "--", *path],
                                {**amount, **more, "MOMENTS_SHADOWED": "1",
                                 "SHADOWCL_LOG": f"info:{log}"}, disturbed)
+            fenced = lost_membarrier(log)
             seen = cycles_of(log)
             cycles[way] = cycles.get(way, 0) + seen
             left = leftovers(setup, case)
-            good = result == native and not left and "ThreadSanitizer" not in said
+            good = result == native and not left and not fenced and "ThreadSanitizer" not in said
             bad += not good
             print(f"{'ok    ' if good else 'FAILED'} {case} {name}: {result} "
                   f"{time.monotonic() - begin:.1f} s, {seen} cycles"
+                  f"{', membarrier was lost' if fenced else ''}"
                   f"{'' if good else f' sockets {left}: {said[-30000:]}'}", flush=True)
     return bad
 
