@@ -21,14 +21,24 @@ enum log_level log_level;
 static const char *const names[] = {"off", "error", "warn", "info", "debug"};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *path;                        /* owned; NULL: stderr */
+static long offset;                       /* seconds, of the local time at the start to UTC */
 static struct own_file file = {.fd = -1}; /* guarded by lock */
 static bool brief;                        /* guarded by lock */
+
+static void find_offset(void)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    if (localtime_r(&now, &local))
+        offset = local.tm_gmtoff;
+}
 
 void log_init(void)
 {
     const char *text = config_text("SHADOWCL_LOG");
     if (!text)
         return;
+    find_offset();
     size_t length = strcspn(text, ":");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == length && strncmp(text, names[i], length) == 0)
@@ -55,16 +65,22 @@ static void close_log(void)
     own_file_close(&file);
 }
 
+/* Without localtime_r: in a child the lock of the time zone stays with the thread that had it at
+ * the fork. */
+static size_t begin_line(char *line, size_t size, enum log_level level)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    long second = (now.tv_sec + offset) % 86400;
+    return (size_t)snprintf(line, size, "shadowcl %02ld:%02ld:%02ld.%03ld [%d] %s: ", second / 3600,
+                            second / 60 % 60, second % 60, now.tv_nsec / 1000000, getpid(),
+                            names[level]);
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     char line[1024];
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    struct tm local;
-    localtime_r(&now.tv_sec, &local);
-    size_t length = strftime(line, sizeof line, "shadowcl %H:%M:%S", &local);
-    length += (size_t)snprintf(line + length, sizeof line - length,
-                               ".%03ld [%d] %s: ", now.tv_nsec / 1000000, getpid(), names[level]);
+    size_t length = begin_line(line, sizeof line, level);
     va_list args;
     va_start(args, format);
     int text = vsnprintf(line + length, sizeof line - length - 1, format, args);

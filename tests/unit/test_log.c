@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log's file in a program that closes what it does not know. */
+/* The log's file in a program that closes what it does not know; and the log of a forked child. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,10 +7,14 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shim/log.h"
@@ -26,6 +30,7 @@ static int set_up(void **state)
     snprintf(data_path, sizeof data_path, "%s/data", folder);
     snprintf(setting, sizeof setting, "info:%s", log_path);
     setenv("SHADOWCL_LOG", setting, 1);
+    setenv("TZ", "XXX-5:45", 1); /* no whole hours */
     log_init();
     return 0;
 }
@@ -95,10 +100,65 @@ static void test_number_that_became_the_programs(void **state)
     close(data);
 }
 
+static atomic_bool stop;
+
+static void *ask_the_time(void *unused)
+{
+    while (!atomic_load(&stop)) {
+        time_t now = time(NULL);
+        struct tm local;
+        localtime_r(&now, &local);
+    }
+    return NULL;
+}
+
+/* The C library's lock of the time zone, which another thread had at the fork, stays locked in the
+ * child. */
+static void test_child_logs_though_another_thread_asked_the_time(void **state)
+{
+    pthread_t thread;
+    int bad = 0;
+    assert_int_equal(pthread_create(&thread, NULL, ask_the_time, NULL), 0);
+    for (int i = 0; i < 100 && !bad; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(5);
+            log_info("in a child");
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &bad, 0), child);
+    }
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(bad, 0);
+}
+
+static void test_time_is_the_local_one(void **state)
+{
+    char before[16], after[16], text[4096] = "";
+    struct tm local;
+    time_t now = time(NULL);
+    strftime(before, sizeof before, "%H:%M:%S", localtime_r(&now, &local));
+    log_info("what time it is");
+    now = time(NULL);
+    strftime(after, sizeof after, "%H:%M:%S", localtime_r(&now, &local));
+    int fd = open(log_path, O_RDONLY | O_CLOEXEC);
+    assert_true(read(fd, text, sizeof text - 1) > 0);
+    close(fd);
+    char *line = strstr(text, ": what time it is");
+    assert_non_null(line);
+    *line = 0;
+    line = strrchr(text, '\n') ? strrchr(text, '\n') + 1 : text;
+    if (!strstr(line, before) && !strstr(line, after))
+        fail_msg("`%s` is neither of %s nor of %s", line, before, after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_number_that_became_the_programs),
+        cmocka_unit_test(test_time_is_the_local_one),
+        cmocka_unit_test(test_child_logs_though_another_thread_asked_the_time),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
