@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs one program and, when asked to, suspends and resumes it at chosen moments of its life."""
+import contextlib
 import fcntl
 import json
 import os
@@ -11,8 +12,9 @@ import time
 
 HOLD = 0.1  # seconds that a program stays suspended
 # Seconds. On a machine that others use, single calls of clpeak take longer than the default: to copy
-# a gigabyte, say. That such a suspend is refused is tested elsewhere.
-DEADLINE = 100
+# a gigabyte, say. One of pyopencl's tests ends with kernels over gigabytes still running, for a
+# minute. That such a suspend is refused is tested elsewhere.
+DEADLINE = 200
 F_SETPIPE_SZ = 1031
 
 
@@ -22,13 +24,15 @@ PHASES = ("start-up", "building programs", "computing", "reading results")
 
 class Moment:
     """When to make a cycle. `reached` is asked again and again; `run` is the Run below. One that is
-    only a time gives way when what comes after it is reached first."""
+    only a time gives way when what comes after it is reached first. Where the program waits to be
+    told to go on, `waits` is how many times it has waited, with this one."""
 
-    def __init__(self, name, reached, hold_output_at=None, gives_way=False):
+    def __init__(self, name, reached, hold_output_at=None, gives_way=False, waits=None):
         self.name = name
         self.reached = reached
         self.hold_output_at = hold_output_at
         self.gives_way = gives_way
+        self.waits = waits
 
 
 def after_start(name, delay=0.0):
@@ -39,6 +43,12 @@ def at_line(name, pattern, nth=1):
     """At the nth line of the program's output that matches."""
     regex = re.compile(pattern)
     return Moment(name, lambda run: run.matches(regex) >= nth)
+
+
+def at_wait(name, pattern, nth):
+    """At the nth line that matches; the program then waits for a line on its standard input. Without
+    such a moment that is at its end: nothing keeps it."""
+    return Moment(name, at_line(name, pattern, nth).reached, waits=nth)
 
 
 def at_count(name, pattern, value):
@@ -108,7 +118,7 @@ class Shadowcl:
         self.path = os.path.join(build, "bin", "shadowcl")
         self.env = dict(os.environ, SHADOWCL_RUNTIME_DIR=runtime_dir)
 
-    def ask(self, *words, timeout=300):
+    def ask(self, *words, timeout=DEADLINE + 300):
         """The answer's array, or one object with `error` when there is none."""
         try:
             done = subprocess.run([self.path, *map(str, words), "--json"], env=self.env,
@@ -165,15 +175,18 @@ class Run:
         self.in_cycles = 0.0
         self.timeout, self.cwd = timeout, cwd
         self.started = time.monotonic()
+        waits = any(moment.waits for moment in self.moments)
         self.process = subprocess.Popen(
-            command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True)
+            command, env=env, cwd=cwd, stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
         holds = [moment.hold_output_at for moment in self.moments
                  if moment.hold_output_at is not None]
         if holds:
             fcntl.fcntl(self.process.stdout, F_SETPIPE_SZ, 4096)
         self.stdout = Output(self.process.stdout, holds[0] if holds else None)
         self.stderr = Output(self.process.stderr)
+        self.told = 0  # so many times to go on
+        self.let_wait()
 
     # What moments ask.
     def age(self):
@@ -195,6 +208,18 @@ class Run:
     def counter(self, regex):
         values = [int(match.group(1)) for match in regex.finditer(self.output())]
         return max(values, default=0)
+
+    def let_wait(self):
+        """Until the next moment that it waits for; where no cycle is wanted it is told beforehand."""
+        if not self.process.stdin or self.process.stdin.closed:
+            return
+        nth = next((moment.waits for moment in self.moments if moment.waits), None)
+        with contextlib.suppress(BrokenPipeError):
+            if nth is None:
+                self.process.stdin.close()
+                return
+            os.write(self.process.stdin.fileno(), b"\n" * (nth - 1 - self.told))
+            self.told = nth - 1
 
     # The program's life.
     def finish(self):
@@ -222,6 +247,7 @@ class Run:
             self.cycle(moment)
             holds = [moment.hold_output_at for moment in self.moments]
             self.stdout.let_go_until(next((at for at in holds if at is not None), None))
+            self.let_wait()
 
     def reached(self):
         """The next moment if it has come, taken off the list with those that gave way to it."""
@@ -284,6 +310,7 @@ class Run:
     def resume(self, one, pids):
         answer = self.shadowcl.ask("resume", *pids)
         one["resume_ms"] = max((part.get("ms", {}).get("total", 0) for part in answer), default=0)
+        one["device_bytes"] = sum(part.get("device_bytes") or 0 for part in answer)
         error = reason(answer)
         if error and self.ended_well():
             # Releases don't wait while suspended, and when it had nothing else left to do it ended.
@@ -300,6 +327,10 @@ class Run:
     def made(self):
         """The cycles that were whole."""
         return [one for one in self.cycles if not one.get("error") and not one.get("ended")]
+
+    def carried(self):
+        """Those of them that had objects, and contents on the device, to carry."""
+        return [one for one in self.made() if one.get("objects") and one.get("device_bytes")]
 
     def missed(self, moments):
         """The parts of its life among the moments in which no cycle was whole."""

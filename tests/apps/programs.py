@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zlib
 
-from cycles import after_start, at_byte, at_count, at_file, at_fraction, at_line
+from cycles import after_start, at_byte, at_count, at_file, at_fraction, at_line, at_wait
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Whose packages Debian installs; another Python may come first in PATH.
@@ -24,7 +24,7 @@ class Program:
     needs_time = False    # its moments are fractions of the native run's time, in the short form too
     timeout = 1800.0      # seconds without the cycles, at least: machines can be busy
     computes = True       # it has OpenCL objects, not only questions
-    keeps = True          # and has some most of the time
+    carries = 0           # suspends, at least, at which objects have contents
     mapping = "shared"    # where it runs with one of the two
     takes_long = False    # the short form runs with that one alone
     storm = 20            # under storm, a cycle every so many calls at first
@@ -165,11 +165,12 @@ class PyopenclArray(PythonScript):
 
 
 class PyopenclSuite(Program):
-    """pyopencl's own tests of arrays; Debian ships them with the documentation's examples."""
+    """pyopencl's own tests of arrays; Debian ships them with the documentation's examples. Each test
+    releases what it made: they are suspended inside tests."""
     name, packages = "pyopencl-suite", "python3-pyopencl python-pyopencl-doc python3-pytest python3-mako"
     does = "its own tests of arrays"
     mapping, takes_long = "copy", True  # it builds for minutes, with either
-    keeps = False  # each test releases what it made; that they pass shows that it was there
+    carries = 3
     tests = "/usr/share/doc/python-pyopencl-doc/examples/test_array.py"
     # These build so many kernels that they take most of the time.
     leave_out = ("bitwise or mix_complex or dtype_conversions or divide or comparisons or random or "
@@ -183,19 +184,17 @@ class PyopenclSuite(Program):
             stderr=subprocess.DEVNULL).returncode == 0
 
     def command(self, work):
-        command = [PYTHON, "-u", "-m", "pytest", "-p", "no:cacheprovider", "-v",
-                   "-W", "ignore", "--tb=short", self.tests]
+        command = [PYTHON, "-u", "-m", "pytest", "-p", "no:cacheprovider", "-p", "pyopencl_moments",
+                   "-v", "-W", "ignore", "--tb=short", self.tests]
         return command + (["-k", f"not ({self.leave_out})"] if self.short else [])
 
     def environment(self):
-        return {"PYTHONDONTWRITEBYTECODE": "1"}
+        return {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": HERE}
 
     def moments(self, native):
-        total = len(self.result(native, None))
-        return [after_start("start-up")] + [
-            # Where a test begins: between two there are no objects.
-            at_line(f"test {k * total // 5} of {total}", r"::\S", k * total // 5)
-            for k in range(1, 5)]
+        tests = re.findall(r"^array in (.*)$", native.err, re.M)
+        return [after_start("start-up")] + [at_wait(f"in {test}", "^array in ", k)
+                                            for k, test in enumerate(tests, 1)]
 
     def result(self, run, work):
         need(run)

@@ -188,7 +188,7 @@ def cycles(bench, program, native, row):
     if given.short and (row["verdict"] != "equal" or not program.computes):
         plain_of(bench, program, native, row)
     row["cycles"] = cycled.cycles
-    row["made"] = len(cycled.made())
+    row["made"], row["carried"] = len(cycled.made()), len(cycled.carried())
     if row["verdict"] == "differs":
         again = bench.run(program, "native", native_seconds=native.seconds)
         if program.compare(native.lines, again.lines):
@@ -199,8 +199,11 @@ def cycles(bench, program, native, row):
         bad(row, "too few cycles", [f"{row['made']} made, {FEWEST} wanted"])
     elif cycled.missed(moments):
         bad(row, "no cycle there", [f"none while {name}" for name in cycled.missed(moments)])
-    elif program.computes and program.keeps and not any(one.get("objects") for one in cycled.cycles):
+    elif program.computes and not any(one.get("objects") for one in cycled.cycles):
         bad(row, "OpenCL not used", ["no object was there at any suspend"])
+    elif row["carried"] < min(program.carries, given.cycles - 1):
+        bad(row, "too little there", [f"objects with contents at {row['carried']} suspends, "
+                                      f"{program.carries} wanted"])
 
 
 def storm(bench, program, native, row):

@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The judge of real programs (run.py) says no: to a program that is wrong, that fails, that is not
-under shadowcl, that can't be suspended, and that has too few cycles."""
+under shadowcl, that can't be suspended, that has too few cycles, and too little to carry at them."""
+import contextlib
 import os
 import sys
 import tempfile
 import types
 import unittest
 
-from cycles import Moment
+from cycles import Moment, at_line
 from programs import Program
 from run import Bench, exit_code, markdown_of, rows_of
 
@@ -18,6 +19,17 @@ UNDER = '[ -n "$SHADOWCL_RUNTIME_DIR" ]'  # true under shadowcl alone
 # file is there, or, where nobody makes one, for some seconds.
 WAIT = "n=0; until [ -e stop ] || [ $n = 150 ]; do n=$((n + 1)); sleep 0.05; done"
 WRITER = f"( {UNDER} && {{ {WAIT}; }} ) | $BIN/precopy-writer 8 64 10 20"
+
+
+def asks(*words):
+    """Has these done, one after the other, and waits after each to be told to go on."""
+    return f"( echo list; for word in {' '.join(words)}; do echo $word; read go; done; echo quit ) | " \
+           "$BIN/asker"
+
+
+def after_words(*numbers):
+    """Moments at which such a script waits."""
+    return [Moment(f"word {k}", at_line("", "^ok$", k + 1).reached, waits=k) for k in numbers]
 
 
 def at_once(name="at once"):
@@ -51,9 +63,9 @@ class Script(Program):
     """A shell script whose output is the result."""
     name = "script"
 
-    def __init__(self, script, moments=None):
+    def __init__(self, script, moments=None, carries=0):
         super().__init__(short=True, storming=False)
-        self.script = script
+        self.script, self.carries = script, carries
         self.wanted = [*(moments or [at_once() for _ in range(4)]), the_end()]
 
     def installed(self):
@@ -75,17 +87,25 @@ class Script(Program):
 
 
 class Judge(unittest.TestCase):
-    def rows(self, script, moments=None, mapping=None, storm=None):
-        given = types.SimpleNamespace(build=BUILD, short=True, storm=storm, native=False,
-                                      cycles=len(moments) + 1 if moments else 5, mapping=mapping,
-                                      allow_missing=True)
+    def rows(self, script, moments=None, mapping=None, storm=None, carries=0):
+        given = self.given(moments, mapping, storm)
+        with self.bench(given) as bench:
+            return given, rows_of(bench, Script(script, moments, carries))
+
+    def given(self, moments=None, mapping=None, storm=None):
+        return types.SimpleNamespace(build=BUILD, short=True, storm=storm, native=False,
+                                     cycles=len(moments) + 1 if moments else 5, mapping=mapping,
+                                     allow_missing=True)
+
+    @contextlib.contextmanager
+    def bench(self, given):
         with tempfile.TemporaryDirectory() as runtime_dir:
             bench = Bench(given, runtime_dir)
             bench.root = runtime_dir
-            return given, rows_of(bench, Script(script, moments))
+            yield bench
 
-    def verdict(self, script, moments=None):
-        given, [row] = self.rows(script, moments)
+    def verdict(self, script, moments=None, carries=0):
+        given, [row] = self.rows(script, moments, carries=carries)
         self.assertEqual(exit_code([row], given), int(row["verdict"] != "equal"), row)
         return row["verdict"]
 
@@ -143,6 +163,20 @@ class Judge(unittest.TestCase):
         never = Moment("half of the time", lambda run: False, gives_way=True)
         self.assertEqual(self.verdict(WRITER, [at_once(), at_once(), never, at_once("computing")]),
                          "equal")
+
+    def test_waits_for_its_cycles(self):
+        """At each place but the second, where none is wanted."""
+        [row] = self.rows(asks("open", "step", "step", "step"), after_words(1, 3, 4), carries=3)[1]
+        self.assertEqual((row["verdict"], row["made"], row["carried"]), ("equal", 3, 3), row)
+
+    def test_too_little_there(self):
+        """At the last of the cycles, nothing; it is wanted at all."""
+        script, moments = asks("open", "step", "close"), after_words(1, 2, 3)
+        self.assertEqual(self.verdict(script, moments, carries=3), "too little there")
+
+    def test_nothing_there(self):
+        self.assertEqual(self.verdict(asks("list", "list", "list"), after_words(1, 2, 3)),
+                         "OpenCL not used")
 
 
 if __name__ == "__main__":
