@@ -25,7 +25,8 @@ PHASES = ("start-up", "building programs", "computing", "reading results")
 class Moment:
     """When to make a cycle. `reached` is asked again and again; `run` is the Run below. One that is
     only a time gives way when what comes after it is reached first. Where the program waits to be
-    told to go on, `waits` is how many times it has waited, with this one."""
+    told to go on, `waits` is how many times it has waited, with this one. `saves`: while suspended,
+    what its programs were made from is looked up in an image."""
 
     def __init__(self, name, reached, hold_output_at=None, gives_way=False, waits=None):
         self.name = name
@@ -33,6 +34,7 @@ class Moment:
         self.hold_output_at = hold_output_at
         self.gives_way = gives_way
         self.waits = waits
+        self.saves = False
 
 
 def after_start(name, delay=0.0):
@@ -276,6 +278,8 @@ class Run:
         one = {"moment": moment.name, "at_s": round(begin - self.started, 3)}
         pids = [entry["pid"] for entry in self.ours()]
         if self.suspend(one, pids):
+            if moment.saves:
+                one["origins"] = self.origins(pids)
             time.sleep(HOLD)
             self.resume(one, pids)
         if self.process.poll() is not None and one.get("error") and "state" not in one:
@@ -306,6 +310,19 @@ class Run:
         elif one["residue"]:
             one["error"] = f"residue {one['residue']}"
         return True
+
+    def origins(self, pids):
+        """What the programs in its image were made from: kind, and the size of each binary."""
+        image, found = os.path.join(self.cwd, "image"), []
+        for pid in pids:
+            self.shadowcl.ask("save", "--compress", "off", pid, image)
+            for one in self.shadowcl.ask("inspect", image):
+                found += [item["fields"] for item in one.get("objects") or []
+                          if item["kind"] == "origin"]
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(image)
+        return [[fields["kind"], *(binary["size"] for binary in fields.get("binaries") or [])]
+                for fields in found]
 
     def resume(self, one, pids):
         answer = self.shadowcl.ask("resume", *pids)

@@ -27,7 +27,9 @@ class Program:
     carries = 0           # suspends, at least, at which objects have contents
     mapping = "shared"    # where it runs with one of the two
     takes_long = False    # the short form runs with that one alone
-    storm = 20            # under storm, a cycle every so many calls at first
+    storm = 20            # under storm, a cycle every so many calls at first; None: never so
+    like = None           # another program, whose native run serves for this one
+    left = None           # what the native run left behind for the others, see `leaves`
 
     def __init__(self, short, storming):
         self.short, self.storming = short, storming
@@ -42,6 +44,10 @@ class Program:
 
     def prepare(self, work):
         """Makes the input files in the program's folder."""
+
+    def leaves(self, work):
+        """What is in the program's folder after its native run that another one needs."""
+        return None
 
     def environment(self):
         return {}
@@ -79,6 +85,15 @@ class Hashcat(Program):
     name, packages, storm = "hashcat", "hashcat", 25
     does = "finds the password of an MD5 hash"
     secret, mask = "hx7q2zpk", "?l?l?d?l?d?l?lk"
+    cache = os.path.join("home", ".cache", "hashcat", "kernels")
+
+    def installed(self):
+        return shutil.which("hashcat") is not None
+
+    def leaves(self, work):
+        """The binaries of its kernels."""
+        folder = os.path.join(work, self.cache)
+        return {name: read(os.path.join(folder, name)) for name in sorted(os.listdir(folder))}
 
     def environment(self):
         return {"XDG_DATA_HOME": "{home}/data"}
@@ -113,13 +128,57 @@ class Hashcat(Program):
         return next((line.rpartition(":")[2] for line in found), "nothing cracked")
 
 
+class HashcatCached(Hashcat):
+    """As whoever runs it a second time: its programs are made from the binaries in its cache. A new
+    one would be written there."""
+    name, like, storm = "hashcat-cached", "hashcat", None
+    mapping = "copy"
+    does = "the same, from the binaries that its native run left in its cache"
+    written = 1_000_000_000  # when, for each of them
+
+    def prepare(self, work):
+        if self.left is None:
+            return
+        os.makedirs(os.path.join(work, self.cache))
+        for name, binary in self.left.items():
+            path = os.path.join(work, self.cache, name)
+            with open(path, "wb") as file:
+                file.write(binary)
+            os.utime(path, (self.written, self.written))
+
+    def moments(self, native):
+        moments = super().moments(native)
+        for moment in moments:
+            moment.saves = moment.name == "computing"
+        return moments
+
+    def result(self, run, work):
+        lines = super().result(run, work)
+        if self.left is not None:
+            self.look_at_cache(work)
+            self.look_at_origins(run)
+        return lines
+
+    def look_at_cache(self, work):
+        folder = os.path.join(work, self.cache)
+        now = self.leaves(work)
+        built = [name for name in now if now[name] != self.left.get(name) or
+                 os.stat(os.path.join(folder, name)).st_mtime != self.written]
+        if built or len(now) != len(self.left) or not now:
+            raise ValueError(f"its cache was not used: {len(self.left)} binaries before, {len(now)} "
+                             f"after, of which new: {built}")
+
+    def look_at_origins(self, run):
+        wanted = sorted(["BINARY", len(binary)] for binary in self.left.values())
+        for cycle in run.cycles:
+            if "origins" in cycle and sorted(cycle["origins"]) != wanted:
+                raise ValueError(f"its programs are from {cycle['origins']}, not {wanted}")
+
+
 class HashcatSlow(Hashcat):
     """phpass: thousands of short kernel runs, each round's state kept in device memory."""
     name = "hashcat-phpass"
     does = "finds the password of a phpass hash"
-
-    def installed(self):
-        return shutil.which("hashcat") is not None
 
     def command(self, work):
         return ["hashcat", "-m", "400", "-a", "3", "--force", "--potfile-disable",
@@ -399,6 +458,11 @@ def name_of(section):
     return match.group(1) if match else None
 
 
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def write_png(path, width, height):
     """A picture with edges, slopes and noise, from arithmetic alone."""
     noise = hashlib.shake_256(b"shadowcl").digest(3 * width + 7 * height)
@@ -419,8 +483,7 @@ def write_png(path, width, height):
 
 def png_pixels(path):
     """The header and the digest of the pixels, without the text and time chunks."""
-    with open(path, "rb") as png:
-        data = png.read()
+    data = read(path)
     if data[:8] != b"\x89PNG\r\n\x1a\n":
         raise ValueError(f"`{path}` is not a PNG file")
     at, header, body = 8, b"", bytearray()
@@ -435,9 +498,11 @@ def png_pixels(path):
             f"pixels {hashlib.sha256(pixels).hexdigest()[:16]}"]
 
 
-SHORT = (Hashcat, PyopenclArray, PyopenclSuite, Opencv, Ffmpeg, Gegl, Clpeak, Clinfo)
-LONG = (Hashcat, HashcatSlow, PyopenclArray, PyopenclSuite, Opencv, Ffmpeg, Gegl, Clpeak, Clinfo)
+SHORT = (Hashcat, HashcatCached, PyopenclArray, PyopenclSuite, Opencv, Ffmpeg, Gegl, Clpeak, Clinfo)
+LONG = (Hashcat, HashcatCached, HashcatSlow, PyopenclArray, PyopenclSuite, Opencv, Ffmpeg, Gegl, Clpeak,
+        Clinfo)
 
 
 def all_programs(short, storming):
-    return [kind(short, storming) for kind in (SHORT if short else LONG)]
+    return [kind(short, storming) for kind in (SHORT if short else LONG)
+            if not storming or kind.storm is not None]

@@ -61,6 +61,7 @@ class Bench:
         self.root = os.path.join(given.build, "apps")
         self.runtime_dir = runtime_dir
         self.mapping = None  # of the row that is being made
+        self.natives = {}  # the programs' native runs, by their names
         self.shadowcl = Shadowcl(given.build, runtime_dir)
 
     def run(self, program, variant, moments=(), native_seconds=0.0, storm=None):
@@ -89,6 +90,7 @@ class Bench:
             run.lines = program.result(run, work)
             if not run.lines:
                 raise ValueError("no result in the output")
+            run.left = program.leaves(work) if native else None
         except (ValueError, OSError) as problem:
             run.lines = []
             run.complaints.append(f"{variant}: {problem}")
@@ -124,21 +126,29 @@ def choose(named, wanted):
 def native_of(bench, program, row):
     """The run that the others are compared with; None, and the verdict, when it is no good."""
     given = bench.given
+    if native := bench.natives.get(program.like):
+        row["native"] = native_cell(program, native)
+        return native
     stamp = os.path.join(bench.root, f"{program.name}.{'short' if given.short else 'long'}.warm")
     warm = None
     if given.native or (program.warms_up() and not os.path.exists(stamp)):
         warm = bench.run(program, "warm-up")
         open(stamp, "w").close()
     native = bench.run(program, "native", native_seconds=warm.seconds if warm else 0.0)
-    row["native"] = {"result": program.summary(native.lines), "seconds": round(native.seconds, 2)}
+    row["native"] = native_cell(program, native)
     failed = native.complaints + (warm.complaints if warm else [])
     if failed:
         bad(row, "native failed", failed)
     elif warm and program.compare(native.lines, warm.lines):
         bad(row, "native differs from native", program.compare(native.lines, warm.lines))
     else:
+        bench.natives[program.name] = native
         return native
     return None
+
+
+def native_cell(program, native):
+    return {"result": program.summary(native.lines), "seconds": round(native.seconds, 2)}
 
 
 def rows_of(bench, program):
@@ -149,6 +159,7 @@ def rows_of(bench, program):
     native = native_of(bench, program, first)
     if not native or bench.given.native:
         return [first]
+    program.left = native.left
     return [row_of(bench, program, native, first, mapping)
             for mapping in mappings_of(bench.given, program)]
 

@@ -10,7 +10,7 @@ import types
 import unittest
 
 from cycles import Moment, at_line
-from programs import Program
+from programs import HashcatCached, Program
 from run import Bench, exit_code, markdown_of, rows_of
 
 BUILD = None
@@ -177,6 +177,62 @@ class Judge(unittest.TestCase):
     def test_nothing_there(self):
         self.assertEqual(self.verdict(asks("list", "list", "list"), after_words(1, 2, 3)),
                          "OpenCL not used")
+
+    def test_one_native_run_serves_two(self):
+        """The second would fail natively; it gets what the first left, and is compared with it."""
+        script, moments = asks("open", "step", "step"), after_words(1, 2, 3)
+        first, second = (Script(one, moments) for one in (script, f"{UNDER} || exit 3; {script}"))
+        first.leaves, second.like = os.listdir, first.name
+        with self.bench(self.given(moments)) as bench:
+            [row] = rows_of(bench, first) and rows_of(bench, second)
+        self.assertEqual(row["verdict"], "equal", row)
+        self.assertIn("home", second.left)
+
+
+class Cache(unittest.TestCase):
+    """hashcat's run with cached kernels is one only if it built none."""
+    def setUp(self):
+        self.program = HashcatCached(short=True, storming=False)
+        self.program.left = {"one.kernel": b"123", "two.kernel": b"12345"}
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.work = folder.name
+        self.program.prepare(self.work)
+
+    def path(self, name):
+        return os.path.join(self.work, self.program.cache, name)
+
+    def write(self, name, contents):
+        with open(self.path(name), "wb") as file:
+            file.write(contents)
+
+    def result(self, *origins):
+        out = "0123456789abcdef0123456789abcdef:word\n"
+        run = types.SimpleNamespace(code=0, out=out, cycles=[{}, {"origins": list(origins)}])
+        return self.program.result(run, self.work)
+
+    def refuses(self, words, *origins):
+        with self.assertRaisesRegex(ValueError, words):
+            self.result(*(origins or (["BINARY", 5], ["BINARY", 3])))
+
+    def test_used(self):
+        self.assertEqual(len(self.result(["BINARY", 5], ["BINARY", 3])), 1)
+
+    def test_built_the_same(self):
+        self.write("one.kernel", b"123")
+        self.refuses("not used: 2 binaries before, 2 after, of which new: .'one.kernel'.")
+
+    def test_built_another(self):
+        self.write("three.kernel", b"1")
+        self.refuses("not used: 2 binaries before, 3 after, of which new: .'three.kernel'.")
+
+    def test_one_is_gone(self):
+        os.unlink(self.path("one.kernel"))
+        self.refuses("not used: 2 binaries before, 1 after")
+
+    def test_made_from_source(self):
+        self.refuses("its programs are from", ["BINARY", 5], ["SOURCE"])
+        self.refuses("its programs are from", ["BINARY", 5])
 
 
 if __name__ == "__main__":
