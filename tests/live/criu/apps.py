@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from copies import Copies, run_copies
-from harness import Program, find_criu, skip
+from harness import Program, find_criu, skip, undisturbed_now
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "apps"))
 from programs import Clpeak, Hashcat, HashcatSlow, Opencv, PyopenclArray  # noqa: E402
@@ -77,6 +77,9 @@ class Apps(Copies):
     def start(self):
         self.count += 1
         return App(self.setup, f"{self.name}-{self.count}", self.app, self.far, self.end)
+
+    def undisturbed(self):
+        return undisturbed_now(self.start)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import (CRIU_PLACES, Failure, NEW_NAMESPACE, PATIENCE, Program, Setup, call, call_json, check,
-                     checkpoint, expect, lives, need_criu, restore, run_command, skip)
+from harness import (CRIU_PLACES, Failure, NEW_NAMESPACE, PATIENCE, Program, Setup, call, call_json,
+                     check, checkpoint, expect, lives, need_criu, restore, run_command, skip,
+                     undisturbed)
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
@@ -70,8 +71,9 @@ class Cases:
 
     def undisturbed(self, name, command):
         """The answer of one that nothing is done to."""
-        with Program(self.setup, f"{name}-undisturbed", command, result=True) as program:
-            return program.finish()
+        def start():
+            return Program(self.setup, f"{name}-undisturbed", command, result=True)
+        return undisturbed(self.setup, command, start)[:2]
 
     def heat_command(self):
         return [self.setup.bin / "sample-heat", *HEAT, STEPS * self.times]

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "samples"))
+from kept import kept  # noqa: E402
 from samples import (Failure, Setup, TooShort, check, expect, run_long_enough,  # noqa: F401,E402
                      run_native)
 
@@ -135,6 +136,19 @@ class Program:
         if self.result:
             self.had_answered |= self.result.exists()
             self.result.unlink(missing_ok=True)
+
+
+def undisturbed_now(start):
+    """What a program under shadowcl gives that nothing is done to, and the seconds that it takes."""
+    began = time.monotonic()
+    with start() as program:
+        return *program.finish(), time.monotonic() - began
+
+
+def undisturbed(setup, command, start):
+    """The same, of one that `start` starts by this command."""
+    return kept(setup.build, [setup.driver, *command], setup.environment,
+                lambda: undisturbed_now(start))
 
 
 def run_command(setup, *words, environment=(), before=(), code=0):

@@ -16,6 +16,8 @@ import threading
 import time
 from pathlib import Path
 
+from kept import kept
+
 # The second pair is how often: more where that takes less than LEAST_SECONDS.
 SAMPLES = {
     "vadd": ["--size", "65536", "--repeat", "10000"],
@@ -58,6 +60,7 @@ class Setup:
     """The environment of all runs: one driver, found the same way natively and by shadowcl."""
 
     def __init__(self, build, driver, mapping, work, icd=False):
+        self.build, self.driver = build, driver
         self.bin = build / "bin"
         self.icd = build / "lib/shadowcl/libOpenCL.so.1" if icd else None
         self.work = work
@@ -115,9 +118,7 @@ class Run:
         self.began = None
         self.seconds = 0.0
         self.said = []
-        *options, often = SAMPLES[sample]
-        command = [setup.bin / f"sample-{sample}", *options, str(int(often) * setup.times),
-                   "--output", self.output]
+        command = [*sample_command(setup, sample), "--output", self.output]
         if shadowcl and setup.icd:
             environment = {**dict(environment), "OCL_ICD_VENDORS": str(setup.icd)}
         elif shadowcl:
@@ -243,18 +244,32 @@ class Run:
             expect(time.monotonic() < end, f"can't be suspended: {said} {answer}")
 
 
-def run_native(setup, sample):
+def sample_command(setup, sample):
+    *options, often = SAMPLES[sample]
+    return [setup.bin / f"sample-{sample}", *options, str(int(often) * setup.times)]
+
+
+def run_now(setup, sample):
+    """Its answer, its output, and the seconds that its work took."""
     with Run(setup, sample, "native", shadowcl=False) as run:
-        return run.finish()
+        return *run.finish(), run.seconds
+
+
+def run_kept(setup, sample):
+    words = [setup.driver, *sample_command(setup, sample)]
+    return kept(setup.build, words, {}, lambda: run_now(setup, sample))
+
+
+def run_native(setup, sample):
+    return run_kept(setup, sample)[:2]
 
 
 def run_long_enough(setup, sample):
     """Natively, with as much to do as it takes to be caught at work."""
-    with Run(setup, sample, "native", shadowcl=False) as run:
-        result = run.finish()
-    if run.seconds >= LEAST_SECONDS:
+    *result, seconds = run_kept(setup, sample)
+    if seconds >= LEAST_SECONDS:
         return result
-    setup.times = min(MOST_TIMES, int(LEAST_SECONDS / max(run.seconds, 0.01)) + 1)
+    setup.times = min(MOST_TIMES, int(LEAST_SECONDS / max(seconds, 0.01)) + 1)
     return run_native(setup, sample)
 
 
@@ -357,13 +372,13 @@ def run_all(setup, sample):
 
 
 def run_native_only(setup, sample):
-    answer, output = run_native(setup, sample)
+    answer, output, _ = run_now(setup, sample)
     expect(re.fullmatch(r"ok [0-9a-f]{16}\n", answer), f"answered {answer!r}")
     expect(output, "no output")
     if sample in DIGESTS:
         expect(answer.split()[1] == DIGESTS[sample],
                f"digest {answer.split()[1]}, expected {DIGESTS[sample]}")
-    expect(run_native(setup, sample) == (answer, output), "two native runs differ")
+    expect(run_now(setup, sample)[:2] == (answer, output), "two native runs differ")
     print(f"{sample}, native: {answer.strip()}, {len(output)} bytes")
 
 
