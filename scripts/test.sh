@@ -40,7 +40,8 @@ for_threads+='|live/moments-threads-shared'
 logs=build/logs
 
 cd "$(dirname "$0")/.." || exit 1
-export CTEST_OUTPUT_ON_FAILURE=1 CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(($(nproc) + 1))}
+# One more than there are processors, and one of those that mostly wait.
+export CTEST_OUTPUT_ON_FAILURE=1 CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(($(nproc) + 2))}
 
 declare -A chosen=()
 for argument; do
