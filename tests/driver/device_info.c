@@ -60,7 +60,8 @@ static cl_int answer_extensions(struct device *device, size_t space, void *value
     }
     all[length] = 0;
     int total =
-        asprintf(&more, "%s%s%s%s", all, length ? " " : "", suggested, extras_extensions(device));
+        asprintf(&more, "%s%s%s%s%s", all, length ? " " : "", suggested, extras_extensions(device),
+                 device->caps.views ? " cl_khr_image2d_from_buffer" : "");
     cl_int err =
         total < 0 ? CL_OUT_OF_HOST_MEMORY : answer(more, (size_t)total + 1, space, value, size_ret);
     free(all);
@@ -193,6 +194,12 @@ cl_int CL_API_CALL clGetDeviceInfo(cl_device_id id, cl_device_info param, size_t
     case CL_DEVICE_MAX_WORK_GROUP_SIZE:
         if (device->caps.max_wg)
             return answer(&device->caps.max_wg, sizeof(size_t), space, value, size_ret);
+        break;
+    case CL_DEVICE_IMAGE_PITCH_ALIGNMENT:
+    case CL_DEVICE_IMAGE_BASE_ADDRESS_ALIGNMENT:
+        bits = VIEW_ALIGNMENT;
+        if (device->caps.views)
+            return answer(&bits, sizeof bits, space, value, size_ret);
         break;
     case CL_DEVICE_MEM_BASE_ADDR_ALIGN:
         bits = (cl_uint)device->caps.align * 8;

@@ -29,6 +29,7 @@ struct caps {
     bool inline_native; /* native kernels run in the call that enqueues them */
     bool no_fp64, no_images, no_uint8, no_out_of_order;
     bool no_empty; /* ranges */
+    bool views;    /* see view.c */
 };
 
 /* Which file a path led to; a file made anew is another one even if it got the old number. */
@@ -183,6 +184,11 @@ unsigned char *mem_contents(const struct mem *mem);
 cl_mem mem_adopt(struct mem *mem, cl_mem id);
 /* A record for an object whose contents are a parent's. */
 cl_mem mem_adopt_part(cl_mem id, cl_mem parent, cl_mem_flags flags, size_t origin);
+
+/* view.c: a plane over `desc->mem_object`, of pixels of so many bytes. */
+enum { VIEW_ALIGNMENT = 16 }; /* of its rows, in pixels */
+cl_mem view_create(cl_context context, cl_mem_flags flags, const cl_image_format *format,
+                   const cl_image_desc *desc, size_t element, cl_int *errcode_ret);
 
 /* checks.c: what devices with the caps `align` and `noempty` refuse. The buffers may be NULL. */
 cl_int check_range(cl_command_queue queue, size_t size, cl_mem buffer, cl_mem other);

@@ -137,6 +137,9 @@ static cl_mem create_image(cl_context context, const cl_mem_properties *properti
     if (err != CL_SUCCESS)
         return failed(errcode_ret, err);
     format = stored_as(format);
+    if (desc->mem_object && desc->image_type == CL_MEM_OBJECT_IMAGE2D &&
+        context_device(context)->caps.views)
+        return view_create(context, flags, format, desc, element_size(format), errcode_ret);
     if (desc->buffer) {
         cl_mem id = pocl->clCreateImageWithProperties(context, properties, flags, format, desc,
                                                       host_ptr, errcode_ret);

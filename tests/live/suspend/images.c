@@ -258,14 +258,14 @@ static void map_one(cl_mem_object_type type)
 
 static void test_image_from_an_image_shares_its_pixels(void **state)
 {
-    const cl_image_format other = {CL_sRGBA, CL_UNORM_INT8};
+    const cl_image_format linear = {CL_RGBA, CL_UNORM_INT8}, other = {CL_sRGBA, CL_UNORM_INT8};
     const size_t region[3] = {24, 6, 1};
     unsigned char bytes[24 * 6 * 4], seen[sizeof bytes];
     cl_int err;
     need_images();
     live_pattern(bytes, sizeof bytes, 2);
     cl_image_desc desc = desc_of(CL_MEM_OBJECT_IMAGE2D, NULL);
-    cl_mem image = clCreateImage(live.context, CL_MEM_COPY_HOST_PTR, &rgba8, &desc, bytes, &err);
+    cl_mem image = clCreateImage(live.context, CL_MEM_COPY_HOST_PTR, &linear, &desc, bytes, &err);
     made(image);
     desc.mem_object = image;
     cl_mem view = clCreateImage(live.context, 0, &other, &desc, NULL, &err);
