@@ -238,19 +238,21 @@ class Walkers:
         return wrong
 
 
-def choose(calls, every, hang):
-    """All calls, or of each name and phase the first, the second and the last; of those that hang,
-    which take their time, of each name in the suspend the first, and every tenth of the resume."""
-    if every:
+def choose(calls, told):
+    """All calls, or of each name and phase the first, the second and the last, without the second
+    where the device goes, which takes its time. Of those that hang, which take more of it, of each
+    name in the suspend the first, and every tenth of the resume."""
+    if told.every:
         return calls
     places = {}
     for number, name, phase in calls:
         places.setdefault((name, phase), []).append((number, name, phase))
-    if hang:
+    if told.hang:
         resume = [call for call in calls if call[2] == "resume"]
         return [group[0] for (_, phase), group in places.items()
                 if phase == "suspend"] + resume[:-1:10] + resume[-1:]
-    return sorted({place for group in places.values() for place in (*group[:2], group[-1])})
+    first = 1 if told.gone else 2
+    return sorted({place for group in places.values() for place in (*group[:first], group[-1])})
 
 
 def walk(told):
@@ -260,7 +262,7 @@ def walk(told):
     calls = [(i + 1, name, "suspend" if i < suspend else "resume") for i, name in enumerate(names)]
     if told.hang:  # the resume is its own count, since a suspend comes before it
         calls[suspend:] = [(i + 1, name, "resume") for i, name in enumerate(names[suspend:])]
-    chosen = choose(calls, told.every, told.hang)
+    chosen = choose(calls, told)
     how = "the device goes" if told.gone else "it hangs" if told.hang else f"error {told.error}"
     print(f"{len(calls)} calls, {suspend} of them in the suspend; mapping {told.mapping}, "
           f"{how}, {len(chosen)} walked", flush=True)
