@@ -7,7 +7,7 @@ from lab import ENVIRONMENT, MIB, last_step, wait_step
 from machine import PAGE
 from qmp import QmpError
 
-HEAT = ["sample-heat", "--steps", "2000"]
+HEAT = ["sample-heat", "--steps", "4000"]
 
 
 def start_heat(machine, name="/tmp/heat"):

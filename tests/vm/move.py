@@ -12,8 +12,8 @@ from machine import GPU_PLACE, OTHER_PLACE, PAGE
 from qmp import QmpError, Timeout
 from relay import Relay
 
-HEAT = ["sample-heat", "--steps", "2000"]
-LONG_HEAT = ["sample-heat", "--steps", "8000"]
+HEAT = ["sample-heat", "--steps", "4000"]
+LONG_HEAT = ["sample-heat", "--steps", "12000"]
 NBODY = ["python3", f"{HOME}/guest/nbody.py", "--steps", "600"]
 FILTER = ["sample-filter", "--repeat", "30"]
 # In place of systemd: an agent that dies is started again. The pids of all that were started are kept.
