@@ -6,6 +6,7 @@ from lab import ENVIRONMENT, MIB, TEST_DRIVER, last_step
 from machine import CANARY, load_uri
 from move import FILTER, HEAT, LONG_HEAT, NBODY, Move, wait_step_or_end
 
+LONGEST_HEAT = ["sample-heat", "--steps", "24000"]  # for ten moves
 POCL = "Portable Computing Language:0"
 
 
@@ -57,9 +58,9 @@ def two_users(lab):
 
 def there_and_back(lab):
     """To the other machine and back, five times, each time to a device of another size."""
-    lab.reference(*LONG_HEAT)
+    lab.reference(*LONGEST_HEAT)
     with Move(lab) as move:
-        move.start("heat", LONG_HEAT, steps=100)
+        move.start("heat", LONGEST_HEAT, steps=100)
         for hop in range(10):
             move.destination((32 << hop % 4) * MIB)
             move.moved(move.migrate())
