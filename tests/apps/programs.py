@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zlib
 
-from cycles import after_start, at_byte, at_count, at_file, at_fraction, at_line, at_wait
+from cycles import DEADLINE, after_start, at_byte, at_count, at_file, at_fraction, at_line, at_wait
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Whose packages Debian installs; another Python may come first in PATH.
@@ -26,6 +26,7 @@ class Program:
     computes = True       # it has OpenCL objects, not only questions
     carries = 0           # suspends, at least, at which objects have contents
     mapping = "shared"    # where it runs with one of the two
+    deadline = DEADLINE   # seconds, of a suspend
     takes_long = False    # the short form runs with that one alone
     storm = 20            # under storm, a cycle every so many calls at first; None: never so
     like = None           # another program, whose native run serves for this one
@@ -228,7 +229,8 @@ class PyopenclSuite(Program):
     releases what it made: they are suspended inside tests."""
     name, packages = "pyopencl-suite", "python3-pyopencl python-pyopencl-doc python3-pytest python3-mako"
     does = "its own tests of arrays"
-    mapping, takes_long = "copy", True  # it builds for minutes, with either
+    mapping = "copy"
+    deadline = 600  # one test, of the long form, ends with kernels over gigabytes still running
     carries = 3
     tests = "/usr/share/doc/python-pyopencl-doc/examples/test_array.py"
     # These build so many kernels, or work on so much, that they take most of the time.

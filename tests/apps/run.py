@@ -85,7 +85,7 @@ class Bench:
                 # Contents are copied beforehand, and what is taken for unwritten is compared.
                 env.update(SHADOWCL_PREPARE="1", SHADOWCL_CHECK_WRITES="1")
         run = Run(command, env, work, timeout, None if native else self.shadowcl, moments,
-                  native_seconds).finish()
+                  native_seconds, program.deadline).finish()
         try:
             run.lines = program.result(run, work)
             if not run.lines:

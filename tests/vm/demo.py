@@ -112,6 +112,7 @@ def show(lab):
 
         def before(message):
             if message.get("execute") == "device_add":
+                move.there.relay.on_command = lambda _: None
                 take_place(move.there, place)
 
         move.there.relay.on_command = before

@@ -45,7 +45,7 @@ def wait_half_way(move, process):
 
 def migration_cancelled(lab):
     """The migration is cancelled half way. The next one goes well."""
-    with begin(lab) as move:
+    with begin(lab, command=LONG_HEAT) as move:
         process = half_way(move)
         move.here.qmp.execute("migrate_cancel")
         move.stayed(move.end(process), "cancelled")
@@ -279,7 +279,7 @@ def hook_fails(lab):
             "users=$(grep -l /resource2 /proc/[0-9]*/maps 2>/dev/null | wc -l)\n"
             "echo $1 $SHADOWCL_DEVICES $users >>/tmp/hooks\n"
             "[ $1 = return ] || [ ! -e /tmp/hook-fails ]\n")
-    with begin(lab) as move:
+    with begin(lab, command=LONG_HEAT) as move:
         guest = move.here.guest
         guest.put("/etc/shadowcl/hooks.d/50-note", hook.encode(), mode=0o755)
         guest.put("/tmp/hook-fails", b"")
@@ -300,7 +300,7 @@ def hooks_ran(guest):
 def program_refuses(lab):
     """A program has a pipe, then another a context that shares with OpenGL: neither can be carried,
     which --dry-run foretells. Once it is released the move goes well."""
-    with begin(lab) as move:
+    with begin(lab, command=LONG_HEAT) as move:
         for kind, reason in (("pipe", "pipe"), ("context", "shares objects with an OpenGL context")):
             name = f"/tmp/{kind}"
             pid = hold(move.here.guest, kind)
@@ -360,7 +360,7 @@ def device_held_by_another(lab):
     """A program that is not under shadowcl has the device's memory mapped."""
     holder = ("import glob, mmap, time; f = open(glob.glob('/sys/bus/pci/devices/*:08.0/resource2')[0], 'r+b'); "
               "m = mmap.mmap(f.fileno(), 4096); print('ready', flush=True); time.sleep(1000)")
-    with begin(lab) as move:
+    with begin(lab, command=LONG_HEAT) as move:
         pid = move.here.guest.start("/tmp/holder", "python3", "-c", holder)
         wait_said(move.here.guest, "ready")
         move.stayed(move.migrate(), str(pid), "python3", "not under shadowcl")

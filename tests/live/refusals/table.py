@@ -46,7 +46,11 @@ CARRIED = {
         "images": ("live-suspend-images-pocl-copy", "test_every_type_and_format_comes_back"),
         "samplers": ("live-suspend-images-pocl-copy", "test_samplers_keep_what_they_do_and_say"),
         "made from buffers": ("live-suspend-images-pocl-copy",
-                              "test_every_type_and_format_comes_back")},
+                              "test_every_type_and_format_comes_back"),
+        "or other images": ("live-suspend-images-testdriver-auto",
+                            "test_image_from_an_image_shares_its_pixels"),
+        "In two dimensions": ("live-suspend-images-testdriver-auto",
+                              "test_image_from_a_buffer_shares_its_bytes")},
     "mapped regions": {
         "mapped regions": ("live-suspend-maps-pocl-copy", "test_reads_keep_their_bytes"),
         "stays usable while suspended": ("live-suspend-maps-pocl-copy",

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 SHIM = "lib/shadowcl/libOpenCL.so.1"
+SETTINGS = ("POCL_", "SHADOWCL_", "RUSTICL_", "OCL_ICD_")
 # Of another version floating-point numbers may differ in their last bits; as on another processor.
 DRIVERS = ("/usr/lib/*/libpocl.so.*", "/usr/lib/*/libLLVM*.so*", "/usr/lib/*/libRusticl*.so*")
 
@@ -25,7 +26,7 @@ def key_of(build, words, environment):
         status = os.stat(path)
         whole.update(f"{path} {status.st_size} {status.st_mtime}\n".encode())
     settings = {name: value for name, value in environment.items()
-                if name.startswith(("POCL_", "SHADOWCL_")) and not name.endswith("_DIR")}
+                if name.startswith(SETTINGS) and not name.endswith("_DIR")}
     files = [build / SHIM, *glob.glob(str(build / "lib/testdriver/*.so")),
              *filter(os.path.isfile, map(str, words))]
     for path in files:
@@ -45,6 +46,9 @@ def kept(build, words, environment, compute):
         return answer, output, seconds
     answer, output, seconds = compute()
     path.parent.mkdir(exist_ok=True)
+    for old in path.parent.iterdir():  # of a shim that is no more
+        if old.stat().st_mtime < (build / SHIM).stat().st_mtime:
+            old.unlink(missing_ok=True)
     part = path.with_suffix(f".{os.getpid()}")
     part.write_bytes(json.dumps([answer, seconds]).encode() + b"\n" + output)
     part.rename(path)

@@ -206,6 +206,7 @@ static void test_image_from_a_buffer_shares_its_bytes(void **state)
     cl_uint pitch = 0;
     need_images();
     clGetDeviceInfo(live.device, CL_DEVICE_IMAGE_PITCH_ALIGNMENT, sizeof pitch, &pitch, NULL);
+    assert_true(pitch > 0 || !live_has_cap("views"));
     live_need(pitch > 0);
     unsigned char bytes[4096 * 8], fill = 0x3c, part[24 * 4];
     live_pattern(bytes, sizeof bytes, 2);
@@ -269,6 +270,7 @@ static void test_image_from_an_image_shares_its_pixels(void **state)
     made(image);
     desc.mem_object = image;
     cl_mem view = clCreateImage(live.context, 0, &other, &desc, NULL, &err);
+    assert_true(view || !live_has_cap("views"));
     live_need(view);
     live_cycle();
     ok(clEnqueueReadImage(live.queue, view, CL_TRUE, zero, region, 0, 0, seen, 0, NULL, NULL));

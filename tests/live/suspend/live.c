@@ -26,6 +26,12 @@ bool live_shadowed(void)
     return live_commanded() || getenv("SHADOWCL_STORM");
 }
 
+bool live_has_cap(const char *cap)
+{
+    const char *caps = getenv("SHADOWCL_TEST_CAPS");
+    return caps && strstr(caps, cap);
+}
+
 /* The command itself has no use for our library. */
 static char **without_preload(void)
 {

@@ -45,6 +45,8 @@ bool live_try_suspend_in(const char *seconds); /* --deadline */
 void live_cycle(void);
 /* An image is written, which nobody reads; the program goes on. */
 void live_save(void);
+/* Whether the test driver was told to have this (SHADOWCL_TEST_CAPS). */
+bool live_has_cap(const char *cap);
 
 /* Skips the test, visibly, where the driver lacks something. */
 #define live_need(condition)                                                                       \

@@ -48,12 +48,6 @@ static void release_all(void)
     assert_int_equal(failed, 0);
 }
 
-static bool has_cap(const char *cap)
-{
-    const char *caps = getenv("SHADOWCL_TEST_CAPS");
-    return caps && strstr(caps, cap);
-}
-
 /* What is asked: once at once, once behind the event. */
 typedef cl_int try(cl_uint num_waits, const cl_event *waits, cl_event *event);
 
@@ -194,7 +188,7 @@ static void test_commands_on_nothing(void **state)
 {
     make_all();
     for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) {
-        compare(empty[i].name, empty[i].try, has_cap("noempty"), empty[i].error);
+        compare(empty[i].name, empty[i].try, live_has_cap("noempty"), empty[i].error);
         live_cycle();
     }
     release_all();
@@ -239,13 +233,13 @@ static void test_sub_buffers_that_begin_elsewhere(void **state)
     for (size_t i = 0; i < sizeof places / sizeof *places && !part; i++)
         part = create_part(places[i]);
     for (size_t i = 0; part && i < sizeof misaligned / sizeof *misaligned; i++) {
-        compare(misaligned[i].name, misaligned[i].try, has_cap("align="), misaligned[i].error);
+        compare(misaligned[i].name, misaligned[i].try, live_has_cap("align="), misaligned[i].error);
         live_cycle();
     }
     release_all();
     if (part)
         ok(clReleaseMemObject(part));
-    assert_true(part || !has_cap("align="));
+    assert_true(part || !live_has_cap("align="));
     live_need(part);
 }
 
