@@ -191,7 +191,7 @@ int watch_start(struct agent *agent)
         logbook_write("`%s` can't be watched (%s): looked at every %d s", agent->mark.home,
                       uv_strerror(status), RESCAN_TURNS * OFTEN_MS / 1000);
     uv_timer_start(&watch->often, on_often, OFTEN_MS, OFTEN_MS);
-    on_soon(&watch->soon);
+    uv_timer_start(&watch->soon, on_soon, 0, 0); /* once the loop runs: a start can still fail */
     return watch->known && watch->suspended ? 0 : -1;
 }
 
