@@ -550,14 +550,14 @@ def rebuild_hangs(build):
         cycle(machine, victim)
 
 
-IMPATIENT = {"SHADOWCL_CALL_PATIENCE": "2"}
+IMPATIENT = {"SHADOWCL_CALL_PATIENCE": "4"}
 RELEASES = ("clReleaseContext", "clReleaseCommandQueue", "clReleaseMemObject", "clReleaseProgram",
             "clReleaseKernel")
 REBUILDS = ("load", "clGetDeviceIDs", "clCreateContext", "clCreateBuffer", "clBuildProgram",
             "clEnqueueWriteBuffer", "clGetEventInfo", "clReleaseCommandQueue")
 
 
-def suspend_stuck(machine, victim, fault, what="a call in 2 s", stays=False):
+def suspend_stuck(machine, victim, fault, what="a call in 4 s", stays=False):
     """A call never comes back when the driver is let go: the suspend is done all the same, and the
     device can be unplugged."""
     machine.set_faults(fault)
@@ -595,7 +595,7 @@ def left_alone(machine, victim, fault, *words, verb="suspend"):
     is not suspended until the call has come back after all."""
     machine.set_faults(fault)
     start = time.monotonic()
-    victim.refused("running", verb, *words, reason="has not come back from a call in 2 s")
+    victim.refused("running", verb, *words, reason="has not come back from a call in 4 s")
     expect(time.monotonic() - start < 50, f"{fault}: the call was waited for")
     victim.check(f"{fault}: while the call has not come back")
     start = time.monotonic()
@@ -737,7 +737,7 @@ def constructors_never_return(build):
             Victim(machine, *WISHES) as victim:
         victim.suspend()
         resume_stuck(machine, victim, "hang constructor 1\n",
-                     "its constructors, in `dlopen`, in 2 s", stays=True)
+                     "its constructors, in `dlopen`, in 4 s", stays=True)
         for verb, words in (("resume", ()), ("check", ("--device", "0"))):
             is_in_it_yet(machine, victim, "suspended", verb, *words)
         machine.swap(machine.nodes[0])
@@ -752,7 +752,7 @@ def constructors_of_the_next_never_return(build):
             Victim(machine, *WISHES) as victim:
         machine.set_faults("hang constructor 1\n")
         start = time.monotonic()
-        victim.refused("running", "suspend", reason="its constructors, in `dlopen`, in 2 s")
+        victim.refused("running", "suspend", reason="its constructors, in `dlopen`, in 4 s")
         expect(time.monotonic() - start < 50, "the constructors were waited for")
         # (Its driver would load kernels for a check, and wait.)
         for verb, words in (("suspend", ()), ("save", (machine.work / "image",))):
@@ -771,7 +771,7 @@ def destructors_never_return(build):
     with Machine(build, mapping="copy", environment=IMPATIENT) as machine, \
             Victim(machine, *WISHES) as victim:
         suspend_stuck(machine, victim, "hang destructor 1\n",
-                      "its destructors, in `dlclose`, in 2 s", stays=True)
+                      "its destructors, in `dlclose`, in 4 s", stays=True)
         is_in_it_yet(machine, victim, "suspended", "resume")
         machine.swap(machine.nodes[0])
         come_back_at_last(machine, victim, "the destructors have come back")
