@@ -170,8 +170,11 @@ class Directories(Cases):
                 copy = next(top.glob("*/shadowcl.json")).parent
                 expect(copy.stat().st_mode & 0o777 == 0o700, f"{copy.stat().st_mode:o}")
                 self.expect_undisturbed(program)
-            for copy in top.glob("0*"):
-                shutil.rmtree(copy) if copy.is_dir() else copy.unlink()
+            for copy in top.glob("0*"):  # the last of them may still be dropped by who makes them
+                if copy.is_dir():
+                    shutil.rmtree(copy, ignore_errors=True)
+                else:
+                    copy.unlink(missing_ok=True)
 
     # Which copy is taken.
 
