@@ -338,11 +338,11 @@ int move_report(struct move *move, const struct error *err)
     }
     if (err)
         print_failure(move, err);
-    if (move->options.json && print_json(move, err) < 0)
-        code = EXIT_REFUSED;
-    if (!move->options.json && !err)
+    if (move->options.json)
+        code = print_json(move, err) < 0 ? EXIT_REFUSED : code;
+    else if (!err)
         print_success(move);
-    if (!move->options.json && err && move->is_touched)
+    else if (move->is_touched)
         timeline_print(&move->timeline);
     return code;
 }

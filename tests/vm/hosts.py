@@ -14,13 +14,13 @@ from guest import Guest
 from lab import (ENVIRONMENT, HOME, MIB, SOURCE, WARM_CACHE, WARM_UP_TIME, Skipped, last_step,
                  wait_step)
 from machine import CANARY, KERNEL, MEMORY, PAGE, QEMU, Bar
+from move import LONG_HEAT
 from qmp import Timeout
 
 DAEMON = "libvirtd"
 NAME = "guest"
 PLACE = "0000:00:08.0"
 CHANNELS = "/var/lib/libvirt/qemu"
-HEAT = ["sample-heat", "--steps", "12000"]
 # What libvirt keeps, and where it finds the other host. QEMU runs as root, since there may be no
 # user for it; its output goes to a file, so that no virtlogd is needed.
 OWN_FOLDERS = ("/run", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
@@ -246,8 +246,8 @@ def start(hosts):
     guest.put_tree(hosts.lab.programs(), HOME)
     guest.unpack(hosts.lab.kernels(), WARM_CACHE)
     guest.start("/tmp/agent", "shadowcl-agent", env=ENVIRONMENT)
-    pid = guest.start("/tmp/heat", "shadowcl", "run", "--", *HEAT, "--output", "/tmp/heat.result",
-                      env=ENVIRONMENT)
+    pid = guest.start("/tmp/heat", "shadowcl", "run", "--", *LONG_HEAT, "--output",
+                      "/tmp/heat.result", env=ENVIRONMENT)
     wait_step(guest, "/tmp/heat", pid, 1, timeout=WARM_UP_TIME)
     guest.run("shadowcl", "suspend", "--all", "--deadline", str(WARM_UP_TIME // 2), env=ENVIRONMENT,
               timeout=WARM_UP_TIME)
@@ -314,7 +314,7 @@ def libvirt(lab):
     move.sh whose migration fails brings device and program back."""
     if missing := what_is_missing():
         raise Skipped(missing)
-    wanted = lab.reference(*HEAT)
+    wanted = lab.reference(*LONG_HEAT)
     lab.kernels()
     script = f"ADDRESS={PLACE} {shlex.quote(SOURCE)}/samples/libvirt/move.sh {NAME}"
     with Hosts(lab) as hosts:

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import time
 
+from core import HEAT
 from lab import ENVIRONMENT, HOME, MIB, last_step, wait_step
 from machine import GPU_PLACE, OTHER_PLACE, PAGE
 from qmp import QmpError, Timeout
 from relay import Relay
 
-HEAT = ["sample-heat", "--steps", "4000"]
 LONG_HEAT = ["sample-heat", "--steps", "12000"]
 NBODY = ["python3", f"{HOME}/guest/nbody.py", "--steps", "600"]
 FILTER = ["sample-filter", "--repeat", "30"]

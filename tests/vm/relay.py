@@ -35,13 +35,9 @@ class Relay:
         threading.Thread(target=self.accept, daemon=True).start()
 
     def close(self):
-        for end in (self.listener, self.client):
-            if end:
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-                end.close()
+        for end in filter(None, (self.listener, self.client)):
+            hang_up(end)
+            end.close()
 
     def accept(self):
         while True:
@@ -63,7 +59,8 @@ class Relay:
         try:
             self.carry_all(source, target, look)
         finally:  # where a test's own look at it fails, nobody waits for more
-            self.hang_up(source, target)
+            hang_up(source)
+            hang_up(target)
 
     def carry_all(self, source, target, look):
         rest = b""
@@ -78,13 +75,6 @@ class Relay:
             for line in lines:
                 if goes_on(look, line):
                     self.send(target, line + b"\n")
-
-    def hang_up(self, *ends):
-        for end in ends:
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def send(self, target, data):
         try:
@@ -146,6 +136,13 @@ class Relay:
             if command == "object-del":
                 self.machine.wait_until_forgotten(bar)
                 self.away.append(bar)
+
+
+def hang_up(end):
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:  # the other side was first
+        pass
 
 
 def goes_on(look, line):

@@ -61,7 +61,6 @@ class Cases:
         self.count = 0
         self.programs = []
         self.plugins = setup.bin.parent / "lib/shadowcl/criu"
-        self.reference = None
 
     def launch(self, name, command, options=()):
         """A program that has to live for as long as its case takes."""
@@ -92,9 +91,7 @@ class Cases:
                    for program in self.programs)
 
     def expected(self):
-        if not self.reference:
-            self.reference = self.undisturbed("heat", self.heat_command())
-        return self.reference
+        return self.undisturbed("heat", self.heat_command())
 
     def directory(self, made=False):
         self.count += 1

@@ -550,6 +550,7 @@ def rebuild_hangs(build):
         cycle(machine, victim)
 
 
+# With less a busy machine's calls are given up.
 IMPATIENT = {"SHADOWCL_CALL_PATIENCE": "4"}
 RELEASES = ("clReleaseContext", "clReleaseCommandQueue", "clReleaseMemObject", "clReleaseProgram",
             "clReleaseKernel")
@@ -883,9 +884,9 @@ def move_never_returns(build):
 def trial_build_never_returns(build):
     """Of a program for another device: the request fails, and the program is suspended and resumed
     while the call is in the driver yet, and when it has come back."""
-    # A build has ten times this patience, but the resumes must get by with it on a busy machine.
-    with Machine(build, environment={"SHADOWCL_CALL_PATIENCE": "4"}, mapping="copy", **TWO) \
-            as machine, Victim(machine, *WISHES) as victim:
+    # A build has ten times this patience.
+    with Machine(build, environment=IMPATIENT, mapping="copy", **TWO) as machine, \
+            Victim(machine, *WISHES) as victim:
         for verb, call in (("prepare", "clBuildProgram"), ("move", "clCreateProgramWithSource")):
             victim.do("step")
             machine.set_faults(f"hang {call} 1\n")

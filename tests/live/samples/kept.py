@@ -26,14 +26,13 @@ def key_of(build, words, environment):
     for path in sorted(sum(map(glob.glob, DRIVERS), [])):
         status = os.stat(path)
         whole.update(f"{path} {status.st_size} {status.st_mtime}\n".encode())
-    settings = {name: value for name, value in environment.items()
-                if name.startswith(SETTINGS) and not name.endswith("_DIR")}
+    # Each test has a folder of its own: no path that a setting names is the same in two.
+    settings = sorted((name, value) for name, value in environment.items()
+                      if name.startswith(SETTINGS) and "/" not in value)
     files = [build / SHIM, *glob.glob(str(build / "lib/testdriver/*.so")),
              *filter(os.path.isfile, map(str, words))]
     for path in files:
         whole.update(hashlib.sha256(Path(path).read_bytes()).digest())
-    # Each test has a folder of its own: no path that a setting names is the same in two.
-    settings = {name: value for name, value in settings.items() if "/" not in value}
     whole.update(repr((processor(), settings, list(map(str, words)))).encode())
     return whole.hexdigest()[:32]
 
