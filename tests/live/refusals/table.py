@@ -123,8 +123,8 @@ REFUSED = {
     "a driver of which a call does not come back before": {
         "has not come back from a call": (CASES, "has not come back from a call")},
     "a driver that does not come back from": {
-        "its constructors, in": (CASES, "its constructors, in `dlopen`, in 2 s"),
-        "its destructors, in": (CASES, "its destructors, in `dlclose`, in 2 s"),
+        "its constructors, in": (CASES, "its constructors, in `dlopen`, in 4 s"),
+        "its destructors, in": (CASES, "its destructors, in `dlclose`, in 4 s"),
         "is in it yet": (CASES, 'reason="is in it yet"'),
         "its list of devices": (CASES, "its list of devices")},
     "a driver that stays loaded": {
