@@ -14,10 +14,6 @@
 
 #define END_PATIENCE 86400.0 /* s: for builds in progress, at the program's end */
 
-/* Of the C library, for thread_local objects of C++; there is no header. */
-int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *library);
-extern void *__dso_handle __attribute__((visibility("hidden")));
-
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool busy;               /* guarded by lock */
 static bool ended;              /* guarded by lock: the program is just ending */
@@ -54,24 +50,10 @@ void ahead_before_exit(void)
     pthread_mutex_lock(&lock);
     ended = true;
     pthread_mutex_unlock(&lock);
-    /* Inside the gate this thread may have one of the driver's locks, which a build waits for. */
-    if (!gate_inside())
+    /* Inside the gate this thread may have one of the driver's locks, which a build waits for; one
+     * of ours, in which a driver ends the program, may be what is waited for. */
+    if (!gate_inside() && !gate_lent())
         ahead_stop(END_PATIENCE, &ignored);
-}
-
-/* Where the program's first thread ends it, what is of that thread alone goes before all else: also
- * before what a compiler has left to be done since the last registration, in a build that is not
- * done yet. */
-static void first_thread_ends(void *unused)
-{
-    struct error ignored;
-    if (!gate_inside())
-        ahead_stop(END_PATIENCE, &ignored);
-}
-
-void ahead_note_first_thread(void)
-{
-    __cxa_thread_atexit_impl(first_thread_ends, NULL, &__dso_handle);
 }
 
 int ahead_begin(struct error *err)
@@ -266,7 +248,7 @@ void ahead_after_fork(void)
 void ahead_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
-    busy = false;
+    busy = ended = false;
     inside = forks = 0;
     program_ahead_forked();
 }

@@ -20,8 +20,6 @@ void ahead_end(void);
 /* Returns once nothing is being built; fails after so many seconds. */
 int ahead_stop(double patience, struct error *err);
 
-/* To be called once by the program's first thread: it waits for them when it ends. */
-void ahead_note_first_thread(void);
 /* Waits for them, and nobody may begin any more. */
 void ahead_before_exit(void);
 void ahead_before_fork(void);

@@ -504,12 +504,18 @@ void checkpoint_forked(void)
     }
 }
 
+void checkpoint_end_begins(void)
+{
+    owner_end_begins();
+    ahead_before_exit();
+}
+
 void checkpoint_before_exit(void)
 {
     owner_before_exit();
     storm_end();
     /* Inside the gate this thread may have a lock that bringing contents up takes. */
-    if (!gate_inside())
+    if (!gate_inside() && !gate_lent())
         lazy_stop();
     unheard_stop();
     ahead_before_exit();
@@ -539,7 +545,7 @@ int checkpoint_save(double deadline, const struct precopy_wish *wish,
 
 int checkpoint_resume(const struct resume_wish *wish, struct report *report, struct error *err)
 {
-    bool taken = owner_take();
+    bool taken = owner_take_to_resume();
     if (!taken && !owner_take_from_end())
         return refuse_second(err);
     int result = resume(wish, report, err);

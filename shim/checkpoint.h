@@ -24,6 +24,8 @@ enum checkpoint_state {
 enum checkpoint_state checkpoint_state(void);
 
 void checkpoint_forked(void); /* in the child, instead of owner_forked */
+/* Before all exit handlers, and in ours, which runs before the drivers' destructors. */
+void checkpoint_end_begins(void);
 void checkpoint_before_exit(void);
 
 struct resume_wish {

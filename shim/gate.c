@@ -383,6 +383,7 @@ void gate_forked(void)
 {
     pthread_mutex_init(&lock, NULL);
     threads = NULL;
+    on_first_thread = NULL; /* that of a child is any thread: it may end long before the child */
     atomic_store(&flushing, false);
     gate_self.registered = gate_self.listed = false;
     atomic_store(&gate_self.depth, 0);

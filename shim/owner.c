@@ -20,6 +20,7 @@ static _Atomic int owner;
 static _Atomic int waiting;    /* threads that fork, or end the program, and want to be the owner */
 static _Atomic int ends;       /* of those: that end the program */
 static _Atomic unsigned turns; /* of those threads, that have come to an end of their wait */
+static _Atomic bool end_begun; /* before all exit handlers; the last of them makes it OWNER_END */
 static _Atomic bool end_waits; /* the thread that ends the program waits at the gate */
 static _Atomic bool end_is_helped; /* by a resume that it waits for */
 
@@ -39,10 +40,11 @@ static bool is_for_good(int before)
     return before == OWNER_END && (ending || !atomic_load(&end_is_helped));
 }
 
-/* A drain waits for who is inside the gate, and for a native kernel, also while that forks. */
-static bool is_awaited_by_a_request(enum owner us)
+/* A drain waits for who is inside the gate, and for a native kernel, also while that forks; and the
+ * request is on this very thread, where a driver forks or ends the program in a call of ours. */
+static bool is_awaited_by_a_request(void)
 {
-    return gate_inside() || (us == OWNER_FORK && gate_lent());
+    return gate_inside() || gate_lent();
 }
 
 /* True: we are the owner. *before: who was it until now. */
@@ -64,7 +66,7 @@ static bool wait_and_take(enum owner us)
     atomic_fetch_add(&waiting, 1);
     atomic_fetch_add(&ends, us == OWNER_END);
     while (taken && !try_to_take(us, &before)) {
-        taken = !is_awaited_by_a_request(us) && !is_for_good(before);
+        taken = !is_awaited_by_a_request() && !is_for_good(before);
         if (taken)
             pause_a_little();
     }
@@ -78,7 +80,7 @@ static bool wait_and_take(enum owner us)
 
 /* A thread that waits looks now and then only: it would never get its turn between requests that
  * follow each other closely. So one goes first. */
-bool owner_take(void)
+static bool take_for_request(bool at_the_end_too)
 {
     unsigned before = atomic_load(&turns);
     for (;;) {
@@ -88,9 +90,24 @@ bool owner_take(void)
         bool our_turn = atomic_load(&waiting) == 0 || atomic_load(&turns) != before;
         if (now == OWNER_NOBODY && our_turn &&
             atomic_compare_exchange_strong(&owner, &now, OWNER_REQUEST))
-            return true;
+            break;
         pause_a_little();
     }
+    /* Either we see that it has begun, or it sees that we are the owner. */
+    if (at_the_end_too || !atomic_load(&end_begun))
+        return true;
+    owner_give_back();
+    return false;
+}
+
+bool owner_take(void)
+{
+    return take_for_request(false);
+}
+
+bool owner_take_to_resume(void)
+{
+    return take_for_request(true);
 }
 
 void owner_give_back(void)
@@ -147,7 +164,7 @@ bool owner_is_awaited(void)
 
 bool owner_is_ending(void)
 {
-    return atomic_load(&owner) == OWNER_END || atomic_load(&ends) > 0;
+    return atomic_load(&end_begun) || atomic_load(&owner) == OWNER_END || atomic_load(&ends) > 0;
 }
 
 void owner_before_fork(void)
@@ -165,11 +182,25 @@ void owner_after_fork(void)
 bool owner_forked(void)
 {
     bool waited = forking;
-    forking = false;
+    forking = ending = false;
     atomic_store(&waiting, 0);
     atomic_store(&ends, 0);
+    atomic_store(&end_begun, false);
+    atomic_store(&end_waits, false);
+    atomic_store(&end_is_helped, false);
     owner_give_back();
     return waited;
+}
+
+void owner_end_begins(void)
+{
+    atomic_store(&end_begun, true);
+    for (int now = atomic_load(&owner); now == OWNER_REQUEST || now == OWNER_LENT;
+         now = atomic_load(&owner)) {
+        if (is_awaited_by_a_request())
+            return;
+        pause_a_little();
+    }
 }
 
 void owner_before_exit(void)

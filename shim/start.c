@@ -14,6 +14,7 @@
 #include "shim/control.h"
 #include "shim/control_socket.h"
 #include "shim/dispatch.h"
+#include "shim/first_thread.h"
 #include "shim/follow.h"
 #include "shim/gate.h"
 #include "shim/hold.h"
@@ -101,7 +102,7 @@ static void start(void)
         log_error("no address space for the handles: raise the limit (ulimit -v)");
         return;
     }
-    gate_init(ahead_note_first_thread);
+    gate_init(first_thread_note);
     storm_init();
     pthread_atfork(before_fork, after_fork_here, after_fork);
     at_quick_exit(control_unlink); /* it runs no destructors */

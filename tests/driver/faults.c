@@ -20,6 +20,7 @@ enum action {
     FAIL,
     HANG,
     SPIN,
+    EXIT,
     SLOW,
     STALL,
     UNFLUSHED,
@@ -85,6 +86,9 @@ static bool parse_rule(struct rule *rule, const char *line)
         return true;
     rule->action = AGAIN;
     if (sscanf(line, "again %255s %ld", rule->name, &rule->count) == 2)
+        return true;
+    rule->action = EXIT;
+    if (sscanf(line, "exit %255s %ld", rule->name, &rule->count) == 2)
         return true;
     rule->action = HANDLER;
     if (sscanf(line, "handler %255s %ld", rule->name, &rule->count) == 2)
@@ -306,7 +310,7 @@ static cl_int decide(const char *name, struct doom *doom)
         if (rule->action == FLIP && matches(rule, name) && rule->count > 0 && --rule->count == 0)
             doom->flip = rule->value;
         counted |= rule->action == UNPLUG || rule->action >= NOTICE;
-        if (rule->action > SPIN || rule->count == 0 || !matches(rule, name))
+        if (rule->action > EXIT || rule->count == 0 || !matches(rule, name))
             continue;
         counted = true;
         if (--rule->count > 0)
@@ -360,6 +364,8 @@ static void hang_while_told(const char *name)
 
 static void hang(const struct rule *rule)
 {
+    if (rule->action == EXIT)
+        exit(EXIT_FAILURE);
     if (rule->action == SPIN)
         spin();
     hang_while_told(rule->name);

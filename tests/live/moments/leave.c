@@ -13,6 +13,8 @@
 static struct work work;
 static bool use_in_destructor;
 static _Atomic int calls;
+static pthread_t busy;
+static _Atomic bool enough;
 
 static void put_in_flight(void)
 {
@@ -84,9 +86,9 @@ static int run_waiting(void)
     return 44;
 }
 
-static void *query_forever(void *unused)
+static void *query_all_the_time(void *unused)
 {
-    for (;;) {
+    while (!atomic_load(&enough)) {
         cl_uint count;
         ok(clGetContextInfo(work.context, CL_CONTEXT_REFERENCE_COUNT, sizeof count, &count, NULL));
         ok(clFlush(work.queue));
@@ -97,8 +99,7 @@ static void *query_forever(void *unused)
 
 static void start_busy_thread(void)
 {
-    pthread_t thread;
-    expect(pthread_create(&thread, NULL, query_forever, NULL), 0);
+    expect(pthread_create(&busy, NULL, query_all_the_time, NULL), 0);
     while (!atomic_load(&calls))
         sleep_ms(1);
 }
@@ -172,19 +173,42 @@ static int run_destructor(void)
     return 51;
 }
 
+static void resume_from_a_child(void)
+{
+    if (fork() != 0)
+        return;
+    use_in_destructor = false;
+    sleep_ms(500);
+    outside_retry("resume", getppid());
+    _exit(0);
+}
+
 static int run_destructor_resumed(void)
 {
     work_start(&work);
     work_once(&work, work.queue, WORDS, 2);
     use_in_destructor = true;
     expect(outside("suspend", getpid()), 0);
-    if (fork() == 0) {
-        use_in_destructor = false;
-        sleep_ms(500);
-        outside_retry("resume", getppid());
-        _exit(0);
-    }
+    resume_from_a_child();
     return 52;
+}
+
+static void join_busy_thread(void)
+{
+    atomic_store(&enough, true);
+    expect(pthread_join(busy, NULL), 0);
+    puts("joined");
+}
+
+/* A handler that was registered after the drivers were loaded waits for a thread at the gate. */
+static int run_joining(void)
+{
+    work_start(&work);
+    start_busy_thread();
+    expect(atexit(join_busy_thread), 0);
+    expect(outside("suspend", getpid()), 0);
+    resume_from_a_child();
+    return 55;
 }
 
 static void fork_at_the_end(void)
@@ -246,6 +270,7 @@ int main(int argc, char **argv)
         {"waiting", run_waiting},
         {"busy", run_busy},
         {"suspending", run_suspending},
+        {"joining", run_joining},
         {"suspended", run_suspended},
         {"suspended-busy", run_suspended_busy},
         {"suspended-quick", run_suspended_quick},

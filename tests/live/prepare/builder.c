@@ -6,12 +6,13 @@
  * or with what is wrong. `quit` ends it without releasing anything, `leave` does so on another
  * thread.
  *
- *   builder [large] [doubles] COUNT
+ *   builder [large] [doubles] [aside] COUNT
  *
  * The last program is compiled and linked; with `doubles` the second needs fp64; with `large` each
- * has a constant of megabytes. */
+ * has a constant of megabytes; with `aside` the first thread makes no OpenCL call. */
 #include <CL/cl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,16 +249,10 @@ static void begin(void)
     need(err, "clCreateCommandQueue");
 }
 
-int main(int argc, char **argv)
+/* All but the end. */
+static void *live(void *unused)
 {
     char line[64];
-    for (int i = 1; i < argc; i++) {
-        large = large || !strcmp(argv[i], "large");
-        doubles = doubles || !strcmp(argv[i], "doubles");
-    }
-    num_units = argc > 1 ? (unsigned)atoi(argv[argc - 1]) : 0;
-    if (num_units < 1 || num_units > MOST)
-        return 2;
     begin();
     for (unsigned i = 0; i < num_units; i++)
         make(i);
@@ -267,5 +262,24 @@ int main(int argc, char **argv)
         puts(act(line));
         fflush(stdout);
     }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    bool aside = false;
+    pthread_t thread;
+    for (int i = 1; i < argc; i++) {
+        large = large || !strcmp(argv[i], "large");
+        doubles = doubles || !strcmp(argv[i], "doubles");
+        aside = aside || !strcmp(argv[i], "aside");
+    }
+    num_units = argc > 1 ? (unsigned)atoi(argv[argc - 1]) : 0;
+    if (num_units < 1 || num_units > MOST)
+        return 2;
+    if (!aside)
+        live(NULL);
+    else if (pthread_create(&thread, NULL, live, NULL) != 0 || pthread_join(thread, NULL) != 0)
+        return 2;
     return 0;
 }

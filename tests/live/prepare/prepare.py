@@ -32,11 +32,11 @@ class Place(Machine):
         self.calls.unlink(missing_ok=True)
         self.set_faults(f"{text}log {self.calls}\n")
 
-    def wait_for_build(self):
+    def wait_for(self, call="clBuildProgram"):
         """After set_logged: until the driver is in one."""
         end = time.monotonic() + PATIENCE
-        while not self.calls.exists() or "clBuildProgram" not in self.calls.read_text():
-            expect(time.monotonic() < end, "no build has begun")
+        while not self.calls.exists() or call not in self.calls.read_text():
+            expect(time.monotonic() < end, f"no {call} has begun")
             time.sleep(0.01)
 
     def count(self, act, *faults):
@@ -64,7 +64,7 @@ class Builder(Victim):
         thread = threading.Thread(target=lambda: answers.append(
             self.machine.shadowcl(verb, self.pid, "--device", device)))
         thread.start()
-        self.machine.wait_for_build()
+        self.machine.wait_for()
         return thread, answers
 
 
@@ -343,6 +343,42 @@ def end_on_any_thread(build):
             thread.join()
 
 
+def end_in_a_request(build):
+    """In a suspend that asks for binaries, and in a resume that builds: it waits for the driver's call,
+    and its exit handlers have not run before."""
+    for verb, call in (("suspend", "clGetProgramInfo"), ("resume", "clBuildProgram")):
+        for word, *wishes in (("leave",), ("quit",), ("quit", "aside")):
+            with Place(build) as place, Builder(place, *wishes, count=6) as program:
+                if verb == "resume":
+                    program.suspend()
+                place.set_logged(f"handler {call} 1\nslow {call} 100000\n")
+                thread = threading.Thread(target=place.shadowcl, args=(verb, program.pid))
+                thread.start()
+                place.wait_for(call)
+                program.say(word)
+                code = program.process.wait(30)
+                expect(code == 0, f"{word} {wishes} in a {verb}: its end is {code}")
+                thread.join()
+
+
+def driver_ends_the_program(build):
+    """By `exit`, in a call of ours: then nothing is waited for."""
+    for verb, call in (("suspend", "clGetProgramInfo"), ("resume", "clBuildProgram"),
+                       ("prepare", "clGetDeviceInfo"), ("prepare", "clBuildProgram"),
+                       ("move", "clGetDeviceInfo")):
+        with Place(build) as place, Builder(place) as program:
+            if verb == "resume":
+                program.suspend()
+            place.set_logged(f"exit {call} 1\n")
+            begin = time.monotonic()
+            device = ["--device", "second GPU"] if verb in ("prepare", "move") else []
+            code, answer = place.shadowcl(verb, program.pid, *device)
+            seconds = time.monotonic() - begin
+            expect(code == 1 and answer["state"] == "gone", f"{verb}: exit code {code}: {answer}")
+            expect(program.process.wait(30) == 1, f"{verb}: its end is {program.process.returncode}")
+            expect(seconds < FEW, f"{verb}: it took {seconds} s")
+
+
 def builds_in_a_fresh_instance(build):
     """Of a driver that stays loaded: in a namespace of its own, with a C library of its own, where
     the program's threads are not known."""
@@ -502,6 +538,7 @@ def released(build):
 TESTS = (move_builds_nothing, move_builds_once, same_device, stale, goes_meanwhile, failing_build,
          refusals, two_at_once, suspend_meanwhile, deadline_meanwhile, fork_meanwhile,
          check_meanwhile, end_meanwhile, fork_in_a_move, end_in_a_move, end_on_any_thread,
+         end_in_a_request, driver_ends_the_program,
          builds_in_a_fresh_instance, resume_builds_at_once, resume_build_fails, resume_build_hangs,
          each_call_fails, released)
 
