@@ -193,6 +193,21 @@ static void test_mapping_of_the_applications_memory_lies_in_it(void **state)
     assert_int_equal(slice, 256);
 }
 
+/* Each part by itself: what is between them may be anything. */
+static void assert_same_desc(const cl_image_desc *one, const cl_image_desc *other)
+{
+    assert_int_equal(one->image_type, other->image_type);
+    assert_int_equal(one->image_width, other->image_width);
+    assert_int_equal(one->image_height, other->image_height);
+    assert_int_equal(one->image_depth, other->image_depth);
+    assert_int_equal(one->image_array_size, other->image_array_size);
+    assert_int_equal(one->image_row_pitch, other->image_row_pitch);
+    assert_int_equal(one->image_slice_pitch, other->image_slice_pitch);
+    assert_int_equal(one->num_mip_levels, other->num_mip_levels);
+    assert_int_equal(one->num_samples, other->num_samples);
+    assert_ptr_equal(one->buffer, other->buffer);
+}
+
 /* Only what follows from them is kept. */
 static void test_format_and_descriptor_are_had_again(void **state)
 {
@@ -217,7 +232,7 @@ static void test_format_and_descriptor_are_had_again(void **state)
         struct mem mem = {.type = descs[i].image_type, .image = &image};
         cl_image_desc again = image_desc(&mem);
         cl_image_format format = image_format(&image);
-        assert_memory_equal(&again, &descs[i], sizeof again);
+        assert_same_desc(&again, &descs[i]);
         assert_int_equal(format.image_channel_order, CL_RGBA);
         assert_int_equal(format.image_channel_data_type, CL_UNORM_INT8);
     }
