@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the host's side share: a run of the command against the model of fake.py.
 A test is called with: SHADOWCL [CLASS.METHOD...]"""
+import contextlib
 import json
 import os
 import pty
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import fake
@@ -84,6 +87,48 @@ def run(*arguments, verb="vm-migrate", has_limit=True, terminal=False, **setting
     finally:
         world.close()
         shutil.rmtree(folder, ignore_errors=True)  # a machine may be ending
+
+
+class Forward:
+    """A port of this machine behind which a Unix socket is: `place` is its HOST:PORT."""
+
+    def __init__(self, path, host):
+        self.path = path
+        family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        self.listener = socket.create_server(address[:2], family=family)
+        shown = f"[{host}]" if ":" in host else host
+        self.place = f"{shown}:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self.serve, args=self.listener.accept()[:1], daemon=True).start()
+
+    def serve(self, outside):
+        with outside, socket.socket(socket.AF_UNIX) as inside:
+            inside.connect(self.path)
+            back = threading.Thread(target=hand_on, args=(inside, outside))
+            back.start()
+            hand_on(outside, inside)
+            back.join()
+
+
+def hand_on(one, other):
+    """Until either has been closed."""
+    with contextlib.suppress(OSError):
+        while data := one.recv(65536):
+            other.sendall(data)
+    for each in (one, other):
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
 
 
 class Case(unittest.TestCase):

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves that go well, what they answer, and the arguments of the three verbs."""
+import contextlib
 import json
 import os
 import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 import xml.etree.ElementTree as xml
 
 import fake
-from harness import AT_DESTINATION, AT_SOURCE, SHADOWCL, Case, Run, run, run_tests
+from harness import AT_DESTINATION, AT_SOURCE, SHADOWCL, Case, Forward, Run, run, run_tests
 
 STRAIGHT = ["connect", "check", "prepare", "suspend", "unplug", "migrate", "start", "find agent",
             "plug", "resume", "verify"]
@@ -79,6 +81,33 @@ class Move(Case):
         self.assertGreaterEqual(len(lines), 3, lines)
         self.assertEqual(lines, sorted(lines))
         self.assertEqual({bar for _, bar in lines}, {""}, lines)
+
+    def test_over_tcp(self):
+        """All four channels by HOST:PORT: numbers of both sorts, a name."""
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as open_ones:
+            world = fake.World(folder)
+            open_ones.callback(world.close)
+            places = [open_ones.enter_context(Forward(f"{folder}/{name}", host)).place for name, host
+                      in (("source.qmp", "127.0.0.1"), ("source.agent", "localhost"),
+                          ("destination.qmp", "::1"), ("destination.agent", "127.0.0.1"))]
+            options = ("--source", "--agent", "--destination", "--destination-agent")
+            ran = Run(world, "--json", *[word for pair in zip(options, places) for word in pair])
+        self.check(ran, 0, **AT_DESTINATION)
+        self.assertEqual(self.phases(ran), STRAIGHT)
+
+    def test_nobody_at_that_port(self):
+        """Of a machine, of an agent: it is named, and nothing has been touched."""
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            place = f"127.0.0.1:{closed.getsockname()[1]}"
+            for option in ("--source", "--destination", "--agent"):
+                self.fails_at(option, place, f"can't connect to `{place}`: Connection refused")
+        self.fails_at("--agent", "nowhere.invalid:1", "`nowhere.invalid:1` is no address: ")
+
+    def fails_at(self, option, place, message):
+        ran = run("--json", option, place)
+        self.assertEqual((ran.code, ran.truth, ran.is_touched), (1, AT_SOURCE, False), ran.stderr)
+        self.says(ran, re.escape(message))
 
     def test_times_add_up(self):
         """The programs stand still from their suspend to their resume, the copy in between."""
