@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all scenarios need: the image, a guest that is booted and warm (saved once, loaded for each
+"""What all scenarios need: the image, guests that are booted and warm (saved once, loaded for each
 scenario), the programs under test, and the results of undisturbed runs to compare with."""
+import fcntl
 import glob
 import hashlib
 import inspect
@@ -35,6 +36,7 @@ WARM_UP = {
     "nbody": ["python3", f"{HOME}/guest/nbody.py", "--steps", "1000000"],
     "filter": ["sample-filter", "--repeat", "1000000"],
 }
+MOST = ("heat",)  # all that most scenarios run
 
 
 def digest(*parts):
@@ -47,6 +49,11 @@ def digest(*parts):
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
 
 
 class Skipped(Exception):
@@ -63,7 +70,6 @@ class Lab:
         samples = [read(path) for path in sorted(glob.glob(f"{SOURCE}/samples/*.[ch]"))]
         self.key = digest(os.path.basename(self.image), inspect.getsource(Machine.command), KERNEL,
                           WARM_UP, ENVIRONMENT, read(f"{HERE}/guest/nbody.py"), *samples)
-        self.saved = os.path.join(self.cache, f"warm-{self.key}")
         self.tree = None
 
     def make_image(self):
@@ -93,42 +99,64 @@ class Lab:
             return subprocess.run(["tar", "-cz", "--owner=0", "--group=0", "-C", folder,
                                    *os.listdir(folder)], check=True, timeout=120, stdout=subprocess.PIPE).stdout
 
-    def warm_guest(self):
-        """Path of a saved guest."""
-        if not os.path.exists(self.saved):
-            self.say("a guest that is booted and has built its kernels (a minute)")
-            with Machine(self.image, "warm") as machine:
+    def kept(self, name, make):
+        """Path of a file that is kept with the image. When it is not there `make` is called with a
+        path to write to; of several scenarios that need it at a time, by one."""
+        path = os.path.join(self.cache, name)
+        if not os.path.exists(path):
+            with open(path + ".lock", "wb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not os.path.exists(path):
+                    make(path + ".part")
+                    os.rename(path + ".part", path)
+        return path
+
+    def warm_guest(self, programs=MOST):
+        """Path of a saved guest in which these have run. One for MOST is made from a booted machine,
+        the others are made from that."""
+        first = programs == MOST
+
+        def make(path):
+            origin = None if first else load_uri(self.warm_guest())
+            self.say(f"a guest that {'is booted and ' if first else ''}has built the kernels of "
+                     f"{', '.join(programs)} (a minute)")
+            with Machine(self.image, "warm", origin) as machine:
+                if origin:
+                    machine.wait_status("running")
                 machine.guest.wait_ready()
                 machine.guest.put_tree(self.programs(), HOME)
                 bar = machine.add_memory(64 * MIB)
                 machine.plug(bar)
-                warm_up(machine.guest)
+                warm_up(machine.guest, [name for name in programs if first or name not in MOST])
                 machine.unplug()
                 machine.remove_memory(bar)
                 machine.guest.run("rm", "-r", HOME)
-                for old in glob.glob(f"{self.cache}/warm-*") + glob.glob(f"{self.cache}/kernels-*"):
-                    os.unlink(old)
-                machine.save(self.saved + ".part")
-            os.rename(self.saved + ".part", self.saved)
-        return self.saved
+                self.remove_old()
+                machine.save(path)
+
+        return self.kept(f"warm-{self.key}-{'-'.join(programs)}", make)
+
+    def remove_old(self):
+        for kind in ("warm", "kernels"):
+            for path in glob.glob(f"{self.cache}/{kind}-*"):
+                if self.key not in path:
+                    os.unlink(path)
 
     def kernels(self):
         """The warm guest's built kernels as a tar file, for a guest that is not made from it."""
-        path = os.path.join(self.cache, f"kernels-{self.key}")
-        if not os.path.exists(path):
+        def make(path):
             with Machine(self.image, "kernels", load_uri(self.warm_guest())) as machine:
                 machine.wait_status("running")
                 machine.guest.wait_ready()
                 machine.guest.run("tar", "-czf", "/tmp/kernels", "-C", WARM_CACHE, ".")
-                data = machine.guest.get("/tmp/kernels")
-            with open(path + ".part", "wb") as file:
-                file.write(data)
-            os.rename(path + ".part", path)
-        return read(path)
+                write(path, machine.guest.get("/tmp/kernels"))
 
-    def source(self, size=64 * MIB):
-        """A warm guest with its programs and a GPU, as `machine.bars[0]`. Without one: size=0."""
-        machine = Machine(self.image, "source", load_uri(self.warm_guest()))
+        return read(self.kept(f"kernels-{self.key}", make))
+
+    def source(self, size=64 * MIB, warm=MOST):
+        """A warm guest with its programs and a GPU, as `machine.bars[0]`. Without one: size=0. The
+        kernels of those in `warm` are built."""
+        machine = Machine(self.image, "source", load_uri(self.warm_guest(warm)))
         try:
             machine.wait_status("running")
             machine.guest.wait_ready()
@@ -143,19 +171,16 @@ class Lab:
     def destination(self, name="destination"):
         return Machine(self.image, name, "defer")
 
-    def reference(self, *command):
+    def reference(self, *command, warm=MOST):
         """The bytes that this command's `--output FILE` has when nobody disturbs it, and it is not
         under shadowcl. Kept with the image."""
-        path = os.path.join(self.cache, f"reference-{digest(self.key, command)}")
-        if not os.path.exists(path):
+        def make(path):
             self.say(f"an undisturbed run of {' '.join(command)}")
-            with self.source() as machine:
+            with self.source(warm=warm) as machine:
                 machine.guest.run(*command, "--output", "/tmp/reference", env=ENVIRONMENT, timeout=600)
-                data = machine.guest.get("/tmp/reference")
-            with open(path + ".part", "wb") as file:
-                file.write(data)
-            os.rename(path + ".part", path)
-        return read(path)
+                write(path, machine.guest.get("/tmp/reference"))
+
+        return read(self.kept(f"reference-{digest(self.key, command)}", make))
 
 
 def stripped(path):
@@ -164,10 +189,10 @@ def stripped(path):
         return read(file.name)
 
 
-def warm_up(guest):
-    pids = [guest.start(f"/tmp/{name}", "shadowcl", "run", "--", *command, env=ENVIRONMENT)
-            for name, command in WARM_UP.items()]
-    for name, pid in zip(WARM_UP, pids):
+def warm_up(guest, programs):
+    pids = [guest.start(f"/tmp/{name}", "shadowcl", "run", "--", *WARM_UP[name], env=ENVIRONMENT)
+            for name in programs]
+    for name, pid in zip(programs, pids):
         wait_step(guest, f"/tmp/{name}", pid, 1, timeout=WARM_UP_TIME)
     guest.run("shadowcl", "suspend", "--all", "--deadline", str(WARM_UP_TIME // 2), env=ENVIRONMENT,
               timeout=WARM_UP_TIME)

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from core import HEAT
-from lab import ENVIRONMENT, HOME, MIB, last_step, wait_step
+from lab import ENVIRONMENT, HOME, MIB, MOST, last_step, wait_step
 from machine import GPU_PLACE, OTHER_PLACE, PAGE
 from qmp import QmpError, Timeout
 from relay import Relay
@@ -49,10 +49,10 @@ class Move:
     """Two machines with everything around them. `here` has the guest, `there` is to get it. One that
     is given as `here` has its agent already, and its device."""
 
-    def __init__(self, lab, size=64 * MIB, here=None):
+    def __init__(self, lab, size=64 * MIB, here=None, warm=MOST):
         self.lab = lab
         self.programs = []  # (name, pid, command) of those under shadowcl
-        self.here = here or lab.source(size)
+        self.here = here or lab.source(size, warm)
         self.bar = self.here.bars[0]
         self.here.relay = Relay(self.here)
         self.there = None

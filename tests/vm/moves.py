@@ -7,6 +7,7 @@ from machine import CANARY, load_uri
 from move import FILTER, HEAT, LONG_HEAT, NBODY, Move, wait_step_or_end
 
 LONGEST_HEAT = ["sample-heat", "--steps", "24000"]  # for ten moves
+ALL = ("heat", "nbody", "filter")
 POCL = "Portable Computing Language:0"
 
 
@@ -24,8 +25,8 @@ def one_move(lab):
 def three_programs(lab):
     """Three programs at once, one of them pyopencl's."""
     for command in (HEAT, NBODY, FILTER):
-        lab.reference(*command)
-    with Move(lab) as move:
+        lab.reference(*command, warm=ALL)
+    with Move(lab, warm=ALL) as move:
         for name, command in (("heat", HEAT), ("nbody", NBODY), ("filter", FILTER)):
             move.start(name, command)
         # One of them may be inside a call that takes long here.
@@ -41,8 +42,8 @@ def two_users(lab):
               "/sys/bus/pci/devices/$address/resource2\ndone\n")
     path = "/etc/shadowcl/hooks.d/50-rights"
     for command in (HEAT, FILTER):
-        lab.reference(*command)
-    with Move(lab) as move:
+        lab.reference(*command, warm=ALL)
+    with Move(lab, warm=ALL) as move:
         guest = move.here.guest
         guest.put(path, rights.encode(), mode=0o755)
         guest.run(path, "return", env={"SHADOWCL_DEVICES": "0000:00:08.0"})
