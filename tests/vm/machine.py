@@ -78,6 +78,8 @@ class Machine:
             "-kernel", f"{self.image}/vmlinux", "-initrd", f"{self.image}/initrd",
             "-append", f"{KERNEL} {self.append}",
             "-chardev", f"file,id=console,path={self.path('console')}", "-serial", "chardev:console",
+            "-chardev", f"socket,id=serial,path={self.path('serial')},server=on,wait=off",
+            "-serial", "chardev:serial",
             "-drive", f"file={self.image}/root.squashfs,format=raw,if=none,id=root,readonly=on,"
                       "file.locking=off",
             "-device", "virtio-blk-pci,id=disk,drive=root,addr=0x3",

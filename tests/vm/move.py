@@ -17,7 +17,9 @@ LONG_HEAT = ["sample-heat", "--steps", "12000"]
 NBODY = ["python3", f"{HOME}/guest/nbody.py", "--steps", "600"]
 FILTER = ["sample-filter", "--repeat", "30"]
 # In place of systemd: an agent that dies is started again. The pids of all that were started are kept.
-KEEPER = "while :; do shadowcl-agent & echo $! >>/tmp/agents; wait $!; sleep 0.2; done"
+KEEPER = "while :; do shadowcl-agent {} & echo $! >>/tmp/agents; wait $!; sleep 0.2; done"
+# The agent's options, by the name of the host's end of its channel.
+CHANNELS = {"agent": "", "serial": "--port /dev/ttyS1"}
 
 
 class Outcome:
@@ -49,8 +51,9 @@ class Move:
     """Two machines with everything around them. `here` has the guest, `there` is to get it. One that
     is given as `here` has its agent already, and its device."""
 
-    def __init__(self, lab, size=64 * MIB, here=None, warm=MOST):
+    def __init__(self, lab, size=64 * MIB, here=None, warm=MOST, channel="agent"):
         self.lab = lab
+        self.channel = channel
         self.programs = []  # (name, pid, command) of those under shadowcl
         self.here = here or lab.source(size, warm)
         self.bar = self.here.bars[0]
@@ -58,7 +61,8 @@ class Move:
         self.there = None
         try:
             if not here:
-                self.here.guest.start("/tmp/agent", "/bin/sh", "-c", KEEPER, env=ENVIRONMENT)
+                self.here.guest.start("/tmp/agent", "/bin/sh", "-c",
+                                      KEEPER.format(CHANNELS[channel]), env=ENVIRONMENT)
             self.destination()
         except BaseException as problem:
             self.__exit__(None, problem)
@@ -103,8 +107,8 @@ class Move:
         a, b = self.here, self.there
         device = ",".join(f"{key}={value}" for key, value in self.new_bar.options.items())
         return [os.path.join(self.lab.build, "bin", "shadowcl"), "vm-migrate",
-                "--source", a.relay.path, "--agent", a.path("agent"),
-                "--destination", b.relay.path, "--destination-agent", b.path("agent"),
+                "--source", a.relay.path, "--agent", a.path(self.channel),
+                "--destination", b.relay.path, "--destination-agent", b.path(self.channel),
                 "--device", "gpu0", "--destination-device", device,
                 "--uri", f"unix:{b.path('migration')}", "--json", *options]
 
@@ -112,7 +116,7 @@ class Move:
         """`vm-suspend` or `vm-resume` of the machine that has the guest."""
         done = subprocess.run(
             [os.path.join(self.lab.build, "bin", "shadowcl"), verb, "--qmp", self.here.relay.path,
-             "--agent", self.here.path("agent"), "--device", "gpu0", "--json", *options],
+             "--agent", self.here.path(self.channel), "--device", "gpu0", "--json", *options],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, check=False)
         return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -70,6 +70,26 @@ def there_and_back(lab):
         move.is_first_agent()
 
 
+def serial(lab):
+    """The agent's channel is a serial port, which keeps nothing for who is not there, and repeats
+    nothing: a machine is suspended and resumed, and moved."""
+    lab.reference(*LONG_HEAT)
+    with Move(lab, channel="serial") as move:
+        assert not move.here.guest.shell("ls /proc/[0-9]*/fd -l | grep virtio-ports.org.shadowcl.agent",
+                                         check=False).out, "the other channel is in use"
+        move.start("heat", LONG_HEAT, steps=100)
+        suspended = move.half("vm-suspend", "--timeout", "120", "--unplug-timeout", "60")
+        assert suspended.code == 0 and suspended.state()["programs"] == "suspended", str(suspended)
+        move.bar.fill(CANARY)  # what was not kept is lost
+        move.here.qmp.execute("object-add", **move.bar.backend)
+        resumed = move.half("vm-resume", "--timeout", "120")
+        assert resumed.code == 0 and resumed.answer["ok"], str(resumed)
+        move.alive()
+        move.moved(move.migrate())
+        move.finish()
+        move.is_first_agent()
+
+
 def meanwhile(lab):
     """While the machine's memory travels the program goes on, on pocl inside the guest."""
     lab.reference(*LONG_HEAT)
