@@ -95,6 +95,8 @@ REFUSED = {
     "program-scope variables": {
         "bytes of program-scope variables": (REFUSALS, "it has 4096 bytes of program-scope"),
         "does not tell whether": (REFUSALS, "its driver does not tell whether it has program-scope")},
+    "programs linked from parts": {
+        "its driver gives no binary": ("tests/unit/test_program.c", "its driver gives no binary; its parts")},
     "pipes": {"what is in a pipe": (REFUSALS, "what is in a pipe can't be read back")},
     "queues on the device": {
         "it is a queue on the device": (REFUSALS, "it is a queue on the device, whose contents")},
