@@ -34,6 +34,7 @@ struct checkpoint {
     pid_t pid;
     const char *dir;
     bool leave_running, tree, with_files, explain;
+    bool is_whole; /* the copy */
     struct options options;
     struct criu criu;
     struct group group;
@@ -197,7 +198,8 @@ static int complete(struct checkpoint *checkpoint, struct error *err)
 {
     if (checkpoint->with_files && saved_keep_files(&checkpoint->saved, err) < 0)
         return -1;
-    return saved_commit(&checkpoint->saved, err);
+    checkpoint->is_whole = saved_commit(&checkpoint->saved, err) == 0;
+    return checkpoint->is_whole ? 0 : -1;
 }
 
 static void note_pipes(const struct saved *saved)
@@ -238,26 +240,40 @@ static int dump(struct checkpoint *checkpoint, struct error *err)
 }
 
 /* What was in the way stays in `err`; what is then in the way of going on is added. */
+static void add_suspended(const struct checkpoint *checkpoint, const struct error *why,
+                          struct error *err)
+{
+    error_todo(err, "resuming it failed too (%s: %s); try `shadowcl resume %d`", why->object,
+               why->reason, (int)checkpoint->pid);
+}
+
 static void go_back(struct checkpoint *checkpoint, struct error *err)
 {
     struct error why = {0};
     saved_abandon(&checkpoint->saved);
-    if (group_return(&checkpoint->group, "", false, &why) == 0)
-        return;
-    error_todo(err, "resuming it failed too (%s: %s); try `shadowcl resume %d`", why.object,
-               why.reason, (int)checkpoint->pid);
+    if (group_return(&checkpoint->group, "", false, &why) < 0)
+        add_suspended(checkpoint, &why, err);
 }
 
+/* A copy is no less whole where the program can't go on. */
 static int finish_running(struct checkpoint *checkpoint, struct error *err)
 {
+    struct error why = {0};
     double start = text_clock();
-    if (group_return(&checkpoint->group, "", false, err) < 0)
-        return -1;
+    int resumed = group_return(&checkpoint->group, "", false, &why);
     checkpoint->resume_ms = ms_since(start);
-    if (complete(checkpoint, err) == 0)
-        return 0;
-    saved_abandon(&checkpoint->saved);
-    return -1;
+    int result = complete(checkpoint, err);
+    if (result < 0)
+        saved_abandon(&checkpoint->saved);
+    if (resumed == 0)
+        return result;
+    if (result < 0) {
+        add_suspended(checkpoint, &why, err);
+        return -1;
+    }
+    *err = why;
+    return error_todo(err, "the copy is whole; try `shadowcl resume %d`%s%s", (int)checkpoint->pid,
+                      why.todo[0] ? "; " : "", why.todo);
 }
 
 static int carry_out(struct checkpoint *checkpoint, struct error *err)
@@ -294,7 +310,7 @@ static void print_json(const struct checkpoint *checkpoint, int result, const st
     json_t *answer =
         json_pack("[{s:i, s:s, s:s, s:I, s:o, s:{s:f, s:f, s:f, s:f}, s:o}]", "pid",
                   (int)checkpoint->pid, "state", state_of(checkpoint), "directory", saved->dir,
-                  "bytes", (json_int_t)(result == 0 ? saved_bytes(saved) : 0), "processes",
+                  "bytes", (json_int_t)(checkpoint->is_whole ? saved_bytes(saved) : 0), "processes",
                   processes ? processes : json_array(), "ms", "suspend", checkpoint->suspend_ms,
                   "dump", checkpoint->dump_ms, "resume", checkpoint->resume_ms, "total",
                   checkpoint->total_ms, "error", failure);
