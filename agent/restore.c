@@ -193,6 +193,28 @@ static bool ran_before(const struct saved *saved, pid_t pid)
     return false;
 }
 
+/* The first process of a pid namespace takes all others with it when it ends. */
+static bool is_first(void)
+{
+    return getpid() == 1;
+}
+
+/* It stays as it was made: nothing is lost, and it can be tried again. */
+static int suggest_retry(const struct restore *restore, struct error *err)
+{
+    const struct error before = *err;
+    const char *comma = before.todo[0] ? "; " : "";
+    if (!process_lives(restore->pid))
+        return -1;
+    if (is_first())
+        return error_todo(err,
+                          "restore it again: this command is the first of its pid namespace, "
+                          "where nothing outlives it%s%s",
+                          comma, before.todo);
+    return error_todo(err, "`shadowcl resume %d` tries again%s%s", (int)restore->pid, comma,
+                      before.todo);
+}
+
 static int resume(struct restore *restore, struct error *err)
 {
     struct group *group = &restore->group;
@@ -221,7 +243,7 @@ static int carry_out(struct restore *restore, struct error *err)
         return -1;
     restore->restore_ms = (text_clock() - start) * 1e3;
     if (resume(restore, err) < 0)
-        return -1;
+        return suggest_retry(restore, err);
     restore->is_resumed = true;
     *err = (struct error){0};
     return periodic_start(&restore->periodic, restore->pid, err);
@@ -229,7 +251,9 @@ static int carry_out(struct restore *restore, struct error *err)
 
 static const char *state_of(const struct restore *restore)
 {
-    return restore->is_resumed ? "running" : restore->pid ? "suspended" : "not started";
+    if (restore->is_resumed || !restore->pid)
+        return restore->pid ? "running" : "not started";
+    return is_first() || !process_lives(restore->pid) ? "gone" : "suspended";
 }
 
 static void print_json(const struct restore *restore, int result, const struct error *err)
@@ -304,5 +328,6 @@ int verb_restore(int argc, char **argv)
         report_say_warnings(&restore.group.targets.list[i]);
     group_finish(&restore.group);
     saved_finish(&restore.saved);
-    return restore.pid && !restore.detach ? stay_with(restore.pid) : code;
+    /* One that is suspended stays so until somebody resumes it, who may be waiting for us. */
+    return restore.is_resumed && !restore.detach ? stay_with(restore.pid) : code;
 }

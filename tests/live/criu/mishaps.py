@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong when the hard part is done: a resume that fails after a good dump."""
+"""What goes wrong when the hard part is done: a resume that fails after a good dump or restore."""
 
 from cases import Cases, HEAT, STEPS, run_cases
-from harness import Setup, call, check, checkpoint, expect, restore
+from harness import NEW_NAMESPACE, PATIENCE, Setup, call, check, checkpoint, expect, restore
+
+NOTHING = ["--device", "nothing"]
 
 
 class Mishaps(Cases):
@@ -16,6 +18,16 @@ class Mishaps(Cases):
         self.setup = Setup(self.setup.bin.parent, "testdriver", "copy", work)
         self.setup.environment["SHADOWCL_TEST_FAULTS"] = str(faults)
         return faults
+
+    def copied(self):
+        """A program that was copied, and has ended; and where to."""
+        program = self.heat()
+        program.wait_until(0.2)
+        directory = self.directory()
+        checkpoint(self.setup, program, directory)
+        program.process.wait(timeout=PATIENCE)
+        program.forget_answer()
+        return program, directory
 
     def write_script(self, name, text):
         script = self.setup.work / name
@@ -46,6 +58,22 @@ class Mishaps(Cases):
             self.setup.replace_node()
             program.forget_answer()
             check(expected, restore(self.setup, program, directory, "--truncate"))
+
+    # Restores.
+
+    def case_restore_fails(self):
+        """Made again, and there is no such device: the command ends, and leaves the program to be
+        resumed. As the first of a pid namespace it can't leave it: then it is to be made again."""
+        program, directory = self.copied()
+        with program:
+            said = call(self.setup, "restore", *NOTHING, directory, before=NEW_NAMESPACE, code=1)
+            expect("state: gone" in said and "restore it again" in said, said)
+            said = call(self.setup, "restore", *NOTHING, directory, code=1)
+            expect("state: suspended" in said and f"`shadowcl resume {program.pid}`" in said, said)
+            self.wait_for_state(program, "suspended")
+            call(self.setup, "resume", program.pid)
+            self.wait_for_restored(program.pid)
+            check(self.expected(), program.answer())
 
 
 if __name__ == "__main__":
