@@ -241,6 +241,7 @@ static _Noreturn void watch(const struct periodic *periodic, const char *path, i
                             pid_t pid)
 {
     double next = text_clock() + periodic->every;
+    remove_broken(dir); /* what a kill has left: the first copy may get a number of theirs */
     for (;;) {
         struct pollfd end = {.fd = pidfd, .events = POLLIN};
         double left = next - text_clock();

@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong when the hard part is done: a resume that fails after a good dump or restore."""
+"""What goes wrong when the hard part is done, or beside it: a resume that fails after a good dump or
+restore, what a kill leaves between copies."""
 
-from cases import Cases, HEAT, STEPS, run_cases
+import subprocess
+import time
+
+from cases import Cases, HEAT, STEPS, run_cases, watching
 from harness import NEW_NAMESPACE, PATIENCE, Setup, call, check, checkpoint, expect, restore
 
 NOTHING = ["--device", "nothing"]
@@ -58,6 +62,33 @@ class Mishaps(Cases):
             self.setup.replace_node()
             program.forget_answer()
             check(expected, restore(self.setup, program, directory, "--truncate"))
+
+    # Copies at intervals.
+
+    def case_periodic_leftovers(self):
+        """Killed between the note of a copy and its directory, or before the note of a whole one was
+        removed: the notes go before the first copy is begun, which could not have that number."""
+        top = self.directory(made=True)
+        (top / "000003").mkdir()
+        (top / "000003/shadowcl.json").write_text("{}")
+        notes = [top / f"00000{number}.making" for number in (3, 4)]
+        for note in notes:
+            note.touch()
+        every = ["--checkpoint-every", "30s", "--checkpoint-dir", str(top), "--keep", "1"]
+        with subprocess.Popen([self.setup.bin / "shadowcl", "run", *every, "--", "sleep", "20"],
+                              env=self.setup.environment, stdin=subprocess.DEVNULL) as process:
+            try:
+                end = time.monotonic() + 15
+                while left := [note.name for note in notes if note.exists()]:
+                    expect(time.monotonic() < end and process.poll() is None, f"{left} stay there")
+                    time.sleep(0.01)
+                expect((top / "000003/shadowcl.json").exists(), "a whole copy was removed")
+            finally:
+                process.kill()
+        end = time.monotonic() + PATIENCE
+        while watching(top):
+            expect(time.monotonic() < end, "the watcher does not end with the program")
+            time.sleep(0.01)
 
     # Restores.
 
