@@ -326,9 +326,23 @@ static int open_all(const struct periodic *periodic, pid_t pid, char path[PATH_M
     return error_set(err, errno, "watch process %d", (int)pid);
 }
 
+/* Who makes the copies is in another folder than we, and finds by these what we have found. */
+static void make_absolute(const char *here)
+{
+    static const char *const names[] = {"SHADOWCL_CRIU", "SHADOWCL_RUNTIME_DIR", "TMPDIR"};
+    char path[2 * PATH_MAX];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (!value || !*value || *value == '/')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", here, value);
+        setenv(names[i], path, 1);
+    }
+}
+
 int periodic_start(const struct periodic *periodic, pid_t pid, struct error *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], here[PATH_MAX];
     int pidfd = -1;
     if (!periodic->every)
         return 0;
@@ -336,8 +350,11 @@ int periodic_start(const struct periodic *periodic, pid_t pid, struct error *err
     if (dir < 0)
         return -1;
     int kept[2] = {dir, pidfd};
+    if (!getcwd(here, sizeof here))
+        here[0] = 0;
     int result = apart_fork(kept, 2, false), reason = errno;
     if (result == 0) {
+        make_absolute(here);
         umask(077); /* what is made beside the copies is for nobody else */
         watch(periodic, path, kept[0], kept[1], pid);
     }

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong when the hard part is done, or beside it: a resume that fails after a good dump or
-restore, what a kill leaves between copies."""
+restore, what a kill leaves between copies, names that are told from here."""
 
+import os
 import subprocess
 import time
+from pathlib import Path
 
 from cases import Cases, HEAT, STEPS, run_cases, watching
-from harness import NEW_NAMESPACE, PATIENCE, Setup, call, check, checkpoint, expect, restore
+from harness import NEW_NAMESPACE, PATIENCE, Setup, call, check, checkpoint, expect, lives, restore
 
 NOTHING = ["--device", "nothing"]
 
@@ -89,6 +91,35 @@ class Mishaps(Cases):
         while watching(top):
             expect(time.monotonic() < end, "the watcher does not end with the program")
             time.sleep(0.01)
+
+    def wait_for_copy(self, top, program, after=0):
+        """The number of the first that is whole, and newer than this one."""
+        log, end = top / "checkpoint.log", time.monotonic() + PATIENCE
+        while not (found := [int(mark.parent.name) for mark in top.glob("0*/shadowcl.json")
+                             if int(mark.parent.name) > after]):
+            expect(lives(program.pid) and time.monotonic() < end,
+                   f"no copy: {log.read_text() if log.exists() else 'nothing was tried'}")
+            time.sleep(0.01)
+        return min(found)
+
+    def case_relative_names(self):
+        """Who makes the copies is in another folder than who was told where CRIU is, and where to
+        listen."""
+        os.chdir(self.setup.work)
+        Path("criu").symlink_to(self.criu)
+        self.setup.environment |= {"SHADOWCL_CRIU": "./criu", "SHADOWCL_RUNTIME_DIR": "run",
+                                   "TMPDIR": "."}
+        top = self.directory()
+        every = ["--checkpoint-every", "0.3s", "--checkpoint-dir", top.name]
+        with self.heat(*every) as program:
+            self.wait_for_copy(top, program)
+            program.kill()
+            while watching(top):
+                time.sleep(0.01)
+            newest = max(int(mark.parent.name) for mark in top.glob("0*/shadowcl.json"))
+            call(self.setup, "restore", "--detach", "--truncate", *every, top.name)
+            self.wait_for_copy(top, program, after=newest)
+            self.wait_for_state(program, "running")
 
     # Restores.
 
