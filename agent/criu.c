@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -294,6 +296,26 @@ static int read_pid(const char *path, pid_t *pid, struct error *err)
     return read ? 0 : error_set(err, 0, "CRIU does not say what process it made");
 }
 
+/* CRIU has its log there, and the file that says what it made. Random, for process ids are no
+ * names: in namespaces of their own, two may have the same. It takes no file that is there already.
+ */
+static int name_pidfile(char path[PATH_MAX], const char *dir, struct error *err)
+{
+    uint64_t random;
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        return error_set(err, errno, "random numbers");
+    snprintf(path, PATH_MAX, "%s/restore-%016" PRIx64 ".pid", dir, random);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        close(fd);
+        unlink(path);
+        return 0;
+    }
+    error_object(err, "directory `%.100s`", dir);
+    error_set(err, errno, "CRIU can't make a file in it");
+    return error_todo(err, "copy it to where you may write, and restore that");
+}
+
 int criu_restore(const struct criu *criu, const char *dir, char *const *inherit, pid_t *root,
                  struct error *err)
 {
@@ -312,11 +334,13 @@ int criu_restore(const struct criu *criu, const char *dir, char *const *inherit,
                          "--pidfile",
                          pidfile,
                          NULL};
-    snprintf(pidfile, sizeof pidfile, "%s/restore-%d.pid", dir, (int)getpid());
-    unlink(pidfile); /* of a restore that failed */
+    if (name_pidfile(pidfile, dir, err) < 0)
+        return -1;
     size_t count = append(arguments, 0, own);
     append(arguments, append(arguments, count, inherit), criu->more);
-    if (run_in(dir, "restore.log", arguments, err) < 0)
+    if (run_in(dir, "restore.log", arguments, err) < 0) {
+        unlink(pidfile);
         return -1;
+    }
     return read_pid(pidfile, root, err);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong when the hard part is done, or beside it: a resume that fails after a good dump or
-restore, what a kill leaves between copies, names that are told from here."""
+restore, what a kill leaves between copies, names that are told from here, two restores at once."""
 
 import os
 import subprocess
@@ -124,10 +124,17 @@ class Mishaps(Cases):
     # Restores.
 
     def case_restore_fails(self):
-        """Made again, and there is no such device: the command ends, and leaves the program to be
-        resumed. As the first of a pid namespace it can't leave it: then it is to be made again."""
+        """CRIU writes its log beside the copy: where nothing can be written, that is said. Made again,
+        and there is no such device: the command ends, and leaves the program to be resumed. As the
+        first of a pid namespace it can't leave it: then it is to be made again."""
         program, directory = self.copied()
+        mounted = f'mount --bind {directory} {directory} && mount -o remount,bind,ro {directory} && ' \
+                  'exec "$@"'
         with program:
+            said = call(self.setup, "restore", directory, code=1,
+                        before=["unshare", "--mount", "sh", "-c", mounted, "sh"])
+            expect(f"directory `{directory}`: " in said and "Read-only file system" in said and
+                   "to do: copy it" in said and "state: not started" in said, said)
             said = call(self.setup, "restore", *NOTHING, directory, before=NEW_NAMESPACE, code=1)
             expect("state: gone" in said and "restore it again" in said, said)
             said = call(self.setup, "restore", *NOTHING, directory, code=1)
@@ -136,6 +143,31 @@ class Mishaps(Cases):
             call(self.setup, "resume", program.pid)
             self.wait_for_restored(program.pid)
             check(self.expected(), program.answer())
+
+    def case_two_at_once(self):
+        """From one copy, each as the first of a pid namespace: one is made, and ends, while the other
+        has made its program and not read yet which it is."""
+        program, directory = self.copied()
+        made, go = self.setup.work / "made", self.setup.work / "go"
+        slow = self.write_script("slow-criu", f'{self.criu} "$@" || exit\n[ "$1" = restore ] || exit 0'
+                                 f'\necho >{made}\nuntil [ -e {go} ]; do sleep 0.05; done')
+        with program, subprocess.Popen(
+                [*NEW_NAMESPACE, self.setup.bin / "shadowcl", "restore", directory],
+                env={**self.setup.environment, "SHADOWCL_CRIU": str(slow)}, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as first:
+            try:
+                end = time.monotonic() + PATIENCE
+                while not made.exists():
+                    expect(time.monotonic() < end and first.poll() is None, "it is not made")
+                    time.sleep(0.01)
+                call(self.setup, "restore", "--truncate", "--detach", directory, before=NEW_NAMESPACE)
+                go.touch()
+                said, _ = first.communicate(timeout=PATIENCE)
+                expect(first.returncode == 0, f"exit code {first.returncode}: {said}")
+            finally:
+                first.kill()
+            check(self.expected(), program.answer())
+            expect(not list(directory.glob("*.pid")), "a file with a process id was left")
 
 
 if __name__ == "__main__":
