@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define OURS_AT_HOME "/.local/share/shadowcl/criu/bin/criu"
 
 enum { MAX_OPTIONS = 64, OLDEST_MAJOR = 3, OLDEST_MINOR = 17 };
 
@@ -121,6 +124,30 @@ static bool find_in_path(char out[PATH_MAX])
     return false;
 }
 
+/* Who else may write to it could have anything done with root's rights. */
+static bool is_of(const char *path, uid_t user)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && (status.st_uid == 0 || status.st_uid == user) &&
+           !(status.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* Under sudo, home is root's; the one who called it has run get-criu.sh in his own. `out` is
+ * untouched where there is none. */
+static bool find_of_caller(char out[PATH_MAX])
+{
+    const char *name = getenv("SUDO_USER");
+    struct passwd entry, *user = NULL;
+    char room[16384], found[PATH_MAX];
+    if (geteuid() == 0 && name && *name)
+        getpwnam_r(name, &entry, room, sizeof room, &user);
+    if (!user || snprintf(found, sizeof found, "%s" OURS_AT_HOME, user->pw_dir) >= PATH_MAX ||
+        !is_program(found) || !is_of(found, user->pw_uid))
+        return false;
+    snprintf(out, PATH_MAX, "%s", found);
+    return true;
+}
+
 static int find(char out[PATH_MAX], struct error *err)
 {
     const char *set = getenv("SHADOWCL_CRIU"), *data = getenv("XDG_DATA_HOME");
@@ -136,8 +163,8 @@ static int find(char out[PATH_MAX], struct error *err)
     if (data && *data)
         snprintf(out, PATH_MAX, "%s/shadowcl/criu/bin/criu", data);
     else
-        snprintf(out, PATH_MAX, "%s/.local/share/shadowcl/criu/bin/criu", home ? home : "");
-    if (is_program(out) || find_in_path(out))
+        snprintf(out, PATH_MAX, "%s" OURS_AT_HOME, home ? home : "");
+    if (is_program(out) || find_of_caller(out) || find_in_path(out))
         return 0;
     error_set(err, 0, "it is not installed: neither in %.200s nor in PATH", out);
     return error_todo(err, "run scripts/get-criu.sh, or install the package `criu`");

@@ -830,7 +830,7 @@ class Cases:
                                 'echo "Error (criu/vdso.c:1): vdso: bad"; exit 1')
         broken = self.write_criu("broken-criu", "", "true")
         nowhere = {"HOME": self.setup.work, "XDG_DATA_HOME": "", "PATH": "/nonexistent",
-                   "SHADOWCL_CRIU": ""}
+                   "SHADOWCL_CRIU": "", "SUDO_USER": ""}
         said = [(old, "version 3.16.1; 3.17 is the oldest", "get-criu.sh"),
                 (unfit, "does not work on this kernel: vdso: bad", "get-criu.sh"),
                 (broken, "--version` failed", "get-criu.sh")]

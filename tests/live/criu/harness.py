@@ -30,9 +30,13 @@ def find_criu():
     if named:
         return named
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    own = f"{data}/shadowcl/criu/bin/criu"
-    if os.access(own, os.X_OK):
-        return own
+    folders = [data]
+    if caller := os.environ.get("SUDO_USER"):
+        folders.append(os.path.expanduser(f"~{caller}/.local/share"))
+    for folder in folders:
+        own = f"{folder}/shadowcl/criu/bin/criu"
+        if os.access(own, os.X_OK):
+            return own
     path = ":".join((os.environ.get("PATH", ""),) + CRIU_PLACES)
     return shutil.which("criu", path=path)
 

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong when the hard part is done, or beside it: a resume that fails after a good dump or
-restore, what a kill leaves between copies, names that are told from here, two restores at once."""
+restore, what a kill leaves between copies, names that are told from here, two restores at once, and
+CRIU in the home of who calls sudo."""
 
 import os
 import subprocess
 import time
 from pathlib import Path
 
-from cases import Cases, HEAT, STEPS, run_cases, watching
-from harness import NEW_NAMESPACE, PATIENCE, Setup, call, check, checkpoint, expect, lives, restore
+from cases import Cases, HEAT, NOBODY, STEPS, run_cases, watching
+from harness import (NEW_NAMESPACE, PATIENCE, Setup, call, check, checkpoint, expect, lives,
+                     restore)
 
 NOTHING = ["--device", "nothing"]
+ANOTHER = 4242
 
 
 class Mishaps(Cases):
@@ -168,6 +171,28 @@ class Mishaps(Cases):
                 first.kill()
             check(self.expected(), program.answer())
             expect(not list(directory.glob("*.pid")), "a file with a process id was left")
+
+    def case_found_by_sudo(self):
+        """What scripts/get-criu.sh has put into the home of who calls sudo, if it is his or root's."""
+        home, passwd = self.setup.work / "home", self.setup.work / "passwd"
+        own = home / ".local/share/shadowcl/criu/bin"
+        own.mkdir(parents=True)
+        self.setup.work.chmod(0o755)
+        criu = self.write_criu("criu", "3.16.1", "true")["SHADOWCL_CRIU"].rename(own / "criu")
+        passwd.write_text(f"root:x:0:0::/root:/bin/sh\nann:x:{NOBODY}:{NOBODY}::{home}:/bin/sh\n")
+        environment = {"HOME": self.setup.work, "XDG_DATA_HOME": "", "SHADOWCL_CRIU": "",
+                       "PATH": "/nonexistent"}
+        before = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c",
+                  f'/bin/mount --bind {passwd} /etc/passwd && exec "$@"', "sh"]
+        for user, owner, mode, found in (("ann", NOBODY, 0o755, True), ("ann", 0, 0o755, True),
+                                         ("ann", ANOTHER, 0o755, False),
+                                         ("ann", NOBODY, 0o777, False), ("bob", 0, 0o755, False)):
+            os.chown(criu, owner, owner)
+            criu.chmod(mode)
+            said = call(self.setup, "restore", self.setup.work, code=1, before=before,
+                        environment={**environment, "SUDO_USER": user})
+            expect(("is version 3.16.1" in said) == found,
+                   f"of user {owner}, mode {mode:o}, for {user}: {said}")
 
 
 if __name__ == "__main__":
