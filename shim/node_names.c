@@ -25,9 +25,10 @@ static int find_match(const char *patterns, const char *path)
 
 int node_name_sort(const char *path, const char *more)
 {
-    static const char usual[] = "/dev/nvidia*:/dev/dri/*:/dev/kfd:/dev/mali*:"
-                                "/sys/bus/pci/devices/*/resource*:/sys/devices/pci*/resource*";
-    enum { NUM_USUAL = 6 };
+    /* A bus may be one of the platform's: /sys/devices/platform/40000000.pcie/pci0000:00. */
+    static const char usual[] = "/dev/nvidia*:/dev/dri/*:/dev/kfd:/dev/mali*:/dev/accel/*:"
+                                "/sys/bus/pci/devices/*/resource*:/sys/devices/*pci*/resource*";
+    enum { NUM_USUAL = 7 };
     /* Most of what is open or mapped is neither, and there is much of it. */
     bool may_be_usual = !strncmp(path, "/dev/", 5) || !strncmp(path, "/sys/", 5);
     if (path[0] != '/' || (!may_be_usual && (!more || !*more)))
