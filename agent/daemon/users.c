@@ -22,7 +22,8 @@ enum { MOST_USERS = 4096, MOST_PER_PROCESS = 64, PIECE = 4096 };
 
 static const char *own_patterns(void)
 {
-    return getenv("SHADOWCL_DEVICE_NODES");
+    const char *set = getenv("SHADOWCL_DEVICE_NODES");
+    return set && *set ? set : NULL;
 }
 
 static bool is_node(const struct pci *pci, const char *path)
@@ -159,7 +160,7 @@ void users_find(struct users *users, const struct pci *pci, const pid_t *proved,
             continue;
         size_t from = users->count;
         find_descriptors(users, pci, pid);
-        if (!is_in(pid, proved, num_proved))
+        if (own_patterns() || !is_in(pid, proved, num_proved))
             find_mappings(users, pci, pid);
         name_process(users, from, pid);
     }

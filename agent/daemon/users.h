@@ -22,7 +22,8 @@ struct users {
 
 /* All users of device nodes, of those in `pci` and of the usual patterns. Mappings of processes
  * whose pids are in `proved` are not looked for: they have shown themselves that they have none,
- * and a process with a compiler in it has many. */
+ * and a process with a compiler in it has many. But they don't know what we were told by
+ * SHADOWCL_DEVICE_NODES: where that is set, all are looked into. */
 void users_find(struct users *users, const struct pci *pci, const pid_t *proved, size_t num_proved);
 void users_finish(struct users *users);
 /* Keeps those that hold one of the devices named (addresses separated by blanks; all where empty).

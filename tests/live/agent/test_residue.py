@@ -187,6 +187,26 @@ class Residue(Case):
             error = host.fails("Refused", "suspend", **devices)
             self.assertIn(f"process {holder.pid}", error["object"])
 
+    def test_mapped_by_one_under_shadowcl(self):
+        """Its library may know nothing of the agent's patterns: that it has let go proves nothing
+        of them."""
+        node, library = (os.path.join(self.top, name) for name in ("node0",
+                                                                   "shadowcl/libOpenCL.so.1"))
+        os.mkdir(os.path.dirname(library))
+        for path in (node, library):
+            with open(path, "wb") as file:
+                file.truncate(4096)
+        peer = self.peer(f"map={node}", f"map={library}")
+        host = self.started(env={"SHADOWCL_DEVICE_NODES": node})
+        for devices in ({}, {"devices": ["0000:00:06.0"]}):
+            error = host.fails("Failed", "suspend", **devices)
+            self.assertIn(f"process {peer.pid} fake_peer", error["object"])
+            self.assertIn(f"mapping of {node}", error["reason"])
+            self.assertEqual([user["shim"] for user in error["data"]["residue"]], [True])
+            self.expect_running(host)
+        done = host.done("suspend", policy="force")
+        self.assertEqual([user["what"] for user in done["residue"]], [f"mapping of {node}"])
+
     def test_no_such_device(self):
         """Nobody can be found who holds it: that must not look like nobody does."""
         peer = self.peer()

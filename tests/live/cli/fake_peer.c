@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A process that listens as one under shadowcl does, and answers as it is told:
- *     fake_peer SOCKET [VERB=BEHAVIOUR]...
+ *     fake_peer SOCKET [VERB=BEHAVIOUR]... [map=FILE]...
  * VERB is status, suspend, resume, move, save or check; see `behaviours`. Prints "ready" when it
  * listens, then a line for each request. It ends with its standard input. */
 #include "control.pb-c.h"
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -341,6 +342,17 @@ static int listen_at(const char *path)
     return fd;
 }
 
+/* Keeps a mapping of it, and no descriptor. */
+static void map_file(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED) {
+        perror(path);
+        exit(1);
+    }
+    close(fd);
+}
+
 static void parse(char *text)
 {
     char *value = strchr(text, '=');
@@ -352,6 +364,8 @@ static void parse(char *text)
             behaviour[i] = value;
     if (!strcmp(text, "state"))
         state = atoi(value);
+    if (!strcmp(text, "map"))
+        map_file(value);
 }
 
 static void *end_with_input(void *data)
