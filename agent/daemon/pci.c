@@ -21,6 +21,13 @@ static const char *sysfs(void)
     return set && *set ? set : "/sys";
 }
 
+/* What lies beside /sys: /dev, /proc. */
+static void find_beside(char *out, size_t size, const char *path)
+{
+    const char *sys = sysfs(), *name = strrchr(sys, '/');
+    snprintf(out, size, "%.*s%s", name ? (int)(name - sys) : 0, sys, path);
+}
+
 /* The first line of a file, without its 0x. */
 static void read_word(const char *folder, const char *name, char *out, size_t size)
 {
@@ -66,40 +73,98 @@ static dev_t read_number(const char *folder)
 /* Files of the device's folder that tell of a node: drm/card0 is /dev/dri/card0. */
 static void add_nodes(struct pci_device *device, const char *kind, const char *dev)
 {
-    char pattern[PATH_MAX + 32], node[320];
+    char pattern[PATH_MAX + 32], folder[PATH_MAX - 256], node[PATH_MAX];
     glob_t found;
+    find_beside(folder, sizeof folder, dev);
     snprintf(pattern, sizeof pattern, "%s/%s/*[0-9]", device->folder, kind);
     if (glob(pattern, 0, NULL, &found))
         return;
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        snprintf(node, sizeof node, "%s/%.250s", dev, strrchr(found.gl_pathv[i], '/') + 1);
+        snprintf(node, sizeof node, "%s/%.250s", folder, strrchr(found.gl_pathv[i], '/') + 1);
         add_node(device, node, read_number(found.gl_pathv[i]));
     }
     globfree(&found);
 }
 
-/* Nodes that a vendor's driver has for all of its devices. */
-static void add_there(struct pci_device *device, const char *pattern)
+static void add_path(struct pci_device *device, const char *path)
 {
+    struct stat status;
+    bool is_node = stat(path, &status) == 0 && S_ISCHR(status.st_mode);
+    add_node(device, path, is_node ? status.st_rdev : 0);
+}
+
+/* Nodes that a vendor's driver has for all of its devices. */
+static void add_there(struct pci_device *device, const char *path)
+{
+    char pattern[PATH_MAX];
     glob_t found;
+    find_beside(pattern, sizeof pattern, path);
     if (glob(pattern, 0, NULL, &found))
         return;
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        struct stat status;
-        bool is_node = stat(found.gl_pathv[i], &status) == 0 && S_ISCHR(status.st_mode);
-        add_node(device, found.gl_pathv[i], is_node ? status.st_rdev : 0);
-    }
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        add_path(device, found.gl_pathv[i]);
     globfree(&found);
 }
 
-static void find_nodes(struct pci_device *device)
+/* As NVIDIA's driver tells it; -1 where it does not. */
+static int find_minor(const struct pci_device *device)
+{
+    char name[96], path[PATH_MAX], line[256];
+    int minor = -1;
+    snprintf(name, sizeof name, "/proc/driver/nvidia/gpus/%s/information", device->address);
+    find_beside(path, sizeof path, name);
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "Device Minor: %d", &minor) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return minor;
+}
+
+static size_t count_there(const char *path)
+{
+    char pattern[PATH_MAX];
+    glob_t found;
+    find_beside(pattern, sizeof pattern, path);
+    if (glob(pattern, 0, NULL, &found))
+        return 0;
+    size_t count = found.gl_pathc;
+    globfree(&found);
+    return count;
+}
+
+/* Of several devices each has the node of its number, which may be made only when it is used; the
+ * others, which whoever uses any of them has open, tell nothing of one. */
+static void add_nvidia(struct pci_device *device)
+{
+    char name[32], path[PATH_MAX];
+    int minor = find_minor(device);
+    if (minor < 0 || count_there("/proc/driver/nvidia/gpus/*") < 2) {
+        add_there(device, "/dev/nvidia*");
+        return;
+    }
+    snprintf(name, sizeof name, "/dev/nvidia%d", minor);
+    find_beside(path, sizeof path, name);
+    add_path(device, path);
+}
+
+static size_t count_driver(const struct pci *pci, const char *driver)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < pci->count; i++)
+        count += !strcmp(pci->list[i].driver, driver);
+    return count;
+}
+
+static void find_nodes(const struct pci *pci, struct pci_device *device)
 {
     device->nodes = json_array();
     add_nodes(device, "drm", "/dev/dri");
     add_nodes(device, "accel", "/dev/accel");
     if (!strcmp(device->driver, "nvidia"))
-        add_there(device, "/dev/nvidia*");
-    if (!strcmp(device->driver, "amdgpu"))
+        add_nvidia(device);
+    if (!strcmp(device->driver, "amdgpu") && count_driver(pci, "amdgpu") == 1)
         add_there(device, "/dev/kfd");
 }
 
@@ -116,7 +181,6 @@ static void read_device(struct pci_device *device, const char *folder, const cha
     read_word(device->folder, "device", device->device, sizeof device->device);
     read_word(device->folder, "class", device->class, sizeof device->class);
     read_driver(device);
-    find_nodes(device);
 }
 
 static int by_address(const void *a, const void *b)
@@ -144,6 +208,8 @@ void pci_list(struct pci *pci)
         closedir(stream);
     if (pci->count)
         qsort(pci->list, pci->count, sizeof *pci->list, by_address);
+    for (size_t i = 0; i < pci->count; i++)
+        find_nodes(pci, &pci->list[i]);
 }
 
 void pci_finish(struct pci *pci)

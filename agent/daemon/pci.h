@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The PCI devices of the guest, as sysfs has them ($SHADOWCL_SYSFS, for tests, instead of /sys). */
+/* The PCI devices of the guest, as sysfs has them ($SHADOWCL_SYSFS, for tests, instead of /sys;
+ * /dev and /proc are then beside it). */
 #ifndef SHADOWCL_DAEMON_PCI_H
 #define SHADOWCL_DAEMON_PCI_H
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who else holds the device: other processes are found by what they have open or mapped, by pid and
-command. The devices are a made-up sysfs."""
+command. The devices are a made-up sysfs, with /dev and /proc beside it."""
 import os
 import subprocess
 import sys
@@ -206,6 +206,91 @@ class Residue(Case):
             self.expect_running(host)
         done = host.done("suspend", policy="force")
         self.assertEqual([user["what"] for user in done["residue"]], [f"mapping of {node}"])
+
+    def dev(self, *names):
+        """Nodes beside the made-up sysfs."""
+        paths = [os.path.join(self.top, "dev", name) for name in names]
+        os.makedirs(os.path.dirname(paths[0]), exist_ok=True)
+        for path in paths:
+            with open(path, "wb"):
+                pass
+        return paths
+
+    def tell_minor(self, address, line):
+        """What NVIDIA's driver says of a device."""
+        folder = os.path.join(self.top, "proc/driver/nvidia/gpus", address)
+        os.makedirs(folder)
+        with open(os.path.join(folder, "information"), "w", encoding="ascii") as file:
+            file.write(f"Model: \t\t NVIDIA H200\nBus Type: \t PCIe\n{line}\nGPU Excluded:\t No\n")
+
+    def holds(self, host, holder, *devices):
+        """It stands against a suspend for these, and for no other."""
+        addresses = [each["address"] for each in host.done("status")["devices"]]
+        for address in addresses:
+            refusals = host.done("prepare", devices=[address])["refusals"]
+            self.assertEqual([f"process {holder.pid} " in each["object"] for each in refusals],
+                             [True] * (address in devices), refusals)
+        holder.kill()
+        holder.wait()
+
+    def test_nvidia(self):
+        """Each device has the node of the number that its driver tells."""
+        first, second = "0000:00:08.0", "0000:00:09.0"
+        self.plug(first, "0302", "10de", "2335", driver="nvidia")
+        self.plug(second, "0302", "10de", "2335", driver="nvidia")
+        zero, one, *shared = self.dev("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm")
+        host = self.started()
+        # While nobody tells, either may have each of them.
+        self.holds(host, self.hold(one), first, second)
+        self.holds(host, self.hold(shared[0]), first, second)
+        self.tell_minor(first, "Device Minor: \t 1")
+        self.tell_minor(second, "Device Minor: \t 0")
+        self.holds(host, self.hold(zero), second)
+        self.holds(host, self.hold(one), first)
+        for node in shared:
+            self.holds(host, self.hold(node))
+        holder = self.hold(one)
+        host.done("suspend", devices=[second])
+        host.done("resume")
+        error = host.fails("Refused", "suspend", devices=[first, second])
+        self.assertIn(f"process {holder.pid} ", error["object"])
+        # It may be made only when somebody uses the device.
+        os.unlink(one)
+        nodes = {each["address"]: each["nodes"] for each in host.done("status")["devices"]}
+        self.assertEqual((nodes[first], nodes[second]), ([one], [zero]))
+
+    def test_nvidia_alone(self):
+        """What its driver has for all devices is the only one's."""
+        device = "0000:00:08.0"
+        self.plug(device, "0302", "10de", "2335", driver="nvidia")
+        self.tell_minor(device, "Device Minor: \t 0")
+        nodes = self.dev("nvidia0", "nvidiactl", "nvidia-uvm")
+        host = self.started()
+        for node in nodes:
+            self.holds(host, self.hold(node), device)
+
+    def test_nvidia_without_number(self):
+        """One whose number is not told may have any of them."""
+        first, second = "0000:00:08.0", "0000:00:09.0"
+        self.plug(first, "0302", "10de", "2335", driver="nvidia")
+        self.plug(second, "0302", "10de", "2335", driver="nvidia")
+        self.tell_minor(first, "Device Minor: \t 0")
+        self.tell_minor(second, "Device Minor: \t N/A")
+        zero, one, control = self.dev("nvidia0", "nvidia1", "nvidiactl")
+        host = self.started()
+        self.holds(host, self.hold(zero), first, second)
+        self.holds(host, self.hold(one), second)
+        self.holds(host, self.hold(control), second)
+
+    def test_amdgpu(self):
+        """/dev/kfd is all devices' of its driver."""
+        first, second = "0000:00:08.0", "0000:00:09.0"
+        kfd, = self.dev("kfd")
+        self.plug(first, "0380", "1002", "740f", driver="amdgpu")
+        host = self.started()
+        self.holds(host, self.hold(kfd), first)
+        self.plug(second, "0380", "1002", "740f", driver="amdgpu")
+        self.holds(host, self.hold(kfd))
 
     def test_no_such_device(self):
         """Nobody can be found who holds it: that must not look like nobody does."""
