@@ -3,8 +3,10 @@
 QEMU: the order of things, and the way back from each of them."""
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 
@@ -14,7 +16,7 @@ from harness import SHADOWCL, Case, run_tests
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                       "../../../samples/libvirt/move.sh")
 # Asks the test, which has the model, and says what it says.
-STUB = """#!/usr/bin/env python3
+STUB = """#!{python} -ISB
 import socket, sys
 with socket.socket(socket.AF_UNIX) as test:
     test.connect({path!r})
@@ -33,12 +35,16 @@ class Libvirt(Case):
         self.addCleanup(self.world.close)
         self.fails = None
         self.calls = []
+        self.looks = self.blind = 0  # how often QEMU is asked what it has, first in vain
+        self.interrupted_at = self.leaves_at = None  # looks
+        self.leaves_under_programs = False
         self.tools = self.folder + "/bin"
         os.mkdir(self.tools)
         os.symlink(SHADOWCL, self.tools + "/shadowcl")
         for name in ("virsh", "ssh"):
             with open(f"{self.tools}/{name}", "w") as file:
-                file.write(STUB.format(path=self.folder + "/test", name=name))
+                file.write(STUB.format(python=sys.executable, path=self.folder + "/test",
+                                       name=name))
             os.chmod(f"{self.tools}/{name}", 0o755)
         self.listener = socket_at(self.folder + "/test")
         self.addCleanup(self.listener.close)
@@ -52,14 +58,16 @@ class Libvirt(Case):
                 return
             with client:
                 words = client.makefile().readline().rstrip("\n").split("\0")
-                code, text = self.obey(words)
+                try:
+                    code, text = self.obey(words)
+                except fake.Refusal as refusal:
+                    code, text = 1, refusal.error["desc"]
                 client.sendall(f"{code}\n{text}".encode())
 
     def obey(self, words):
         world = self.world
         if "qemu-monitor-command" in words:
-            there = world.source.device and self.alias
-            return 0, '{"return": [{"name": "%s"}]}' % there
+            return self.look()
         self.calls.append(" ".join(words))
         step = next(word for word in words[1:] if not word.startswith(("-", "qemu+")))
         if step == self.fails:
@@ -81,18 +89,41 @@ class Libvirt(Case):
             return ran.returncode, ran.stderr
         return 0, ""
 
-    alias = "ua-gpu0"
+    alias, wait, linger = "ua-gpu0", "1", "1"
+
+    def look(self):
+        self.looks += 1
+        if self.looks <= self.blind:
+            return 1, ""
+        if self.looks == self.interrupted_at:
+            self.process.send_signal(signal.SIGINT)
+        is_too_late = self.leaves_under_programs and self.world.agent.on_device()
+        if is_too_late or self.looks == self.leaves_at:
+            self.leaves_under_programs = False
+            self.world.source.leave()
+        there = self.world.source.device and self.alias
+        return 0, '{"return": [{"name": "%s"}]}' % there
 
     def environment(self):
-        return {**os.environ, "PATH": self.tools + ":" + os.environ["PATH"], "WAIT": "1",
-                "AGENT": self.folder + "/source.agent", "ADDRESS": "0000:00:05.0"}
+        return {**os.environ, "PATH": self.tools + ":" + os.environ["PATH"], "WAIT": self.wait,
+                "LINGER": self.linger, "AGENT": self.folder + "/source.agent",
+                "ADDRESS": "0000:00:05.0"}
 
     def move(self, fails=None):
         self.fails = fails
-        ran = subprocess.run([SCRIPT, "vm", "far", "here.xml", "there.xml"], timeout=60,
-                             capture_output=True, text=True, env=self.environment())
-        self.said = ran.stderr + ran.stdout
-        return ran.returncode
+        self.process = subprocess.Popen(
+            [SCRIPT, "vm", "far", "here.xml", "there.xml"], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, env=self.environment())
+        self.addCleanup(self.process.kill)
+        self.said, _ = self.process.communicate(timeout=60)
+        return self.process.returncode
+
+    def patience(self, seconds):
+        """Of each step of shadowcl's."""
+        os.unlink(self.tools + "/shadowcl")
+        with open(self.tools + "/shadowcl", "w") as file:
+            file.write(f'#!/bin/sh\nexec {SHADOWCL} "$@" --timeout {seconds}\n')
+        os.chmod(self.tools + "/shadowcl", 0o755)
 
     def ends(self, code, *, guest, device, programs, fails=None):
         self.assertEqual(self.move(fails), code, self.said)
@@ -126,6 +157,48 @@ class Libvirt(Case):
         self.world.unplug = None
         self.ends(1, guest="source", device="plugged", programs="running")
         self.assertIn("does not let the device go", self.said)
+
+    def test_guest_obeys_late_under_running_programs(self):
+        """device_del can't be withdrawn."""
+        self.world.unplug, self.wait = None, "0"
+        self.leaves_under_programs = True
+        self.ends(1, guest="source", device="plugged", programs="running")
+        self.assertEqual([name for name, _ in self.world.agent.calls if name in (
+            "suspend", "resume")], ["suspend", "resume", "suspend", "resume"])
+        self.assertEqual(self.calls, ["virsh detach-device vm here.xml --live",
+                                      "virsh attach-device vm here.xml --live"])
+        self.assertIn("the guest has let the device go, late", self.said)
+
+    def test_guest_obeys_late_while_programs_are_resumed(self):
+        self.world.unplug, self.wait = None, "0"
+        self.patience(1)
+        resume = self.world.agent.do_resume
+
+        def resume_too_late(**arguments):
+            if len(self.calls) == 1:
+                self.world.source.leave()
+            return resume(**arguments)
+
+        self.world.agent.do_resume = resume_too_late
+        self.ends(1, guest="source", device="plugged", programs="running")
+        self.assertFalse(self.world.agent.lost_device)
+        self.assertEqual(self.calls[1:], ["virsh attach-device vm here.xml --live"])
+
+    def test_virsh_fails_while_the_device_leaves(self):
+        """That QEMU can't be asked does not say that it has no device."""
+        self.world.unplug = None
+        self.blind, self.linger = 7, "0"
+        self.ends(1, guest="source", device="plugged", programs="running")
+        self.assertEqual(self.calls, ["virsh detach-device vm here.xml --live"])
+        self.assertIn("can't be asked", self.said)
+
+    def test_interrupted_while_the_device_leaves(self):
+        """The programs wait for a guest that is about to obey."""
+        self.world.unplug = None
+        self.interrupted_at, self.leaves_at = 2, 4
+        self.ends(1, guest="source", device="plugged", programs="running")
+        self.assertFalse(self.world.agent.lost_device)
+        self.assertEqual(self.calls[1:], ["virsh attach-device vm here.xml --live"])
 
     def test_migrate_fails(self):
         self.ends(1, guest="source", device="plugged", programs="running", fails="migrate")
