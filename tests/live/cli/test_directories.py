@@ -214,7 +214,9 @@ class Directories(Case):
     def test_no_directory(self):
         self.without_run("unset XDG_RUNTIME_DIR; shadowcl run true", NOBODY)
         self.expect_refusal("runtime directory", "XDG_RUNTIME_DIR is not set", "--runtime-dir")
-        self.without_run("unset XDG_RUNTIME_DIR; shadowcl suspend --all", NOBODY)
+        # Without a directory of his own a user's programs are found wherever they are, those of other
+        # tests among them: one who has none.
+        self.without_run("unset XDG_RUNTIME_DIR; shadowcl suspend --all", 64321)
         self.expect_refusal("suspend", "no process is under shadowcl", "shadowcl run")
 
 
