@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,7 +22,7 @@
 #include "shim/thread.h"
 
 #define DEADLINE 60.0 /* s */
-enum { END_LOOK_US = 1000 };
+enum { END_LOOK_US = 1000, RESUMES = 5, RESUME_PAUSE_US = 200000 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -58,13 +60,42 @@ static struct store_wish image_wish(void)
     return wish;
 }
 
+/* Nobody will come to resume it, and its threads would wait at the gate for ever. */
+static _Noreturn void give_up(const struct error *err)
+{
+    static const char said[] = "storm: the program stays suspended, and is ended";
+    log_error("%s: %s: %s", said, err->object, err->reason);
+    dprintf(STDERR_FILENO, "shadowcl: %s: %s: %s\n", said, err->object, err->reason);
+    abort();
+}
+
+/* Whether that was done at once. */
+static bool bring_back(struct report *report, struct error *err)
+{
+    const struct resume_wish back = {.device = ""};
+    int failed = 0;
+    while (checkpoint_state() == STATE_SUSPENDED && checkpoint_resume(&back, report, err) != 0) {
+        report_finish(report);
+        /* The program has begun to end in between: it is resumed if it comes to need it. */
+        if (owner_is_ending()) {
+            usleep(END_LOOK_US);
+            continue;
+        }
+        log_error("storm: no resume: %s: %s", err->object, err->reason);
+        if (++failed == RESUMES)
+            give_up(err);
+        usleep(RESUME_PAUSE_US);
+    }
+    return failed == 0;
+}
+
 static bool cycle(void)
 {
     struct report report = {0};
     struct error err = {0};
     const struct precopy_wish none = {.asker = -1};
-    const struct resume_wish back = {.device = ""};
     struct store_wish image = image_wish();
+    bool was_running = checkpoint_state() == STATE_RUNNING;
     bool done = checkpoint_suspend(DEADLINE, &none, &image, &report, &err) == 0;
     if (image.fd >= 0)
         close(image.fd);
@@ -73,16 +104,9 @@ static bool cycle(void)
     if (!done)
         log_warn("storm: no suspend: %s: %s", err.object, err.reason);
     report_finish(&report);
-    while (done && checkpoint_resume(&back, &report, &err) != 0) {
-        report_finish(&report);
-        /* The program has begun to end in between: it is resumed if it comes to need it. */
-        if (owner_is_ending()) {
-            usleep(END_LOOK_US);
-            continue;
-        }
-        log_error("storm: no resume: %s: %s", err.object, err.reason);
-        done = false;
-    }
+    /* It may be suspended all the same: by us, if the way back has failed too. */
+    if (done || was_running)
+        done = bring_back(&report, &err) && done;
     report_finish(&report);
     return done;
 }

@@ -12,7 +12,8 @@ void storm_init(void);
 void storm_end(void);
 /* Is it this call's turn? */
 bool storm_strikes(void);
-/* Requests a cycle and waits for its end. The caller is outside of the gate. */
+/* Requests a cycle and waits for its end. The caller is outside of the gate. A resume that fails is
+ * tried again, and counts as refused; the process is ended if it fails again and again. */
 void storm_cycle(void);
 void storm_forked(void);
 
