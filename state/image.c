@@ -72,6 +72,32 @@ cl_int image_capture(struct mem *mem)
         mem->image->extent, 0, 0, mem->contents, 0, NULL, context_copy(mem->context, mem->size)));
 }
 
+/* Has the program mapped this pixel? Up to *end it is so with the rest of the row. */
+static bool is_mapped(const struct mem *mem, const size_t at[3], size_t *end)
+{
+    *end = mem->image->extent[0];
+    for (const struct mapping *m = mem->mappings; m; m = m->next) {
+        if (at[1] < m->origin[1] || at[1] >= m->origin[1] + m->region[1] || at[2] < m->origin[2] ||
+            at[2] >= m->origin[2] + m->region[2])
+            continue;
+        if (at[0] >= m->origin[0] && at[0] < m->origin[0] + m->region[0]) {
+            *end = m->origin[0] + m->region[0];
+            return true;
+        }
+        if (at[0] < m->origin[0] && m->origin[0] < *end)
+            *end = m->origin[0];
+    }
+    return false;
+}
+
+static void land_row(const struct mem *mem, size_t y, size_t z, char *to, const char *from)
+{
+    size_t element = mem->image->element, end;
+    for (size_t at[3] = {0, y, z}; at[0] < mem->image->extent[0]; at[0] = end)
+        if (!is_mapped(mem, at, &end))
+            memcpy(to + at[0] * element, from + at[0] * element, (end - at[0]) * element);
+}
+
 /* Not where the program has that memory mapped, which makes it its own to write, or can't write
  * there itself. */
 void image_land(struct mem *mem)
@@ -81,11 +107,11 @@ void image_land(struct mem *mem)
     size_t row = extent[0] * mem->image->element;
     struct mapping whole = {.region = {extent[0], extent[1], extent[2]}};
     image_place_mapping(mem, &whole);
-    if (mem->mappings || !writable(whole.pointer, image_span(mem, &whole)))
+    if (!writable(whole.pointer, image_span(mem, &whole)))
         return;
     for (size_t z = 0; z < extent[2]; z++)
         for (size_t y = 0; y < extent[1]; y++, from += row)
-            memcpy(whole.pointer + y * whole.row_pitch + z * whole.slice_pitch, from, row);
+            land_row(mem, y, z, whole.pointer + y * whole.row_pitch + z * whole.slice_pitch, from);
 }
 
 cl_int image_upload(struct mem *mem, cl_command_queue queue, cl_event *event)

@@ -343,8 +343,9 @@ int mem_capture(struct mem *mem, struct error *err)
         mem->contents = NULL; /* of a capture before, while it was mapped */
         return synchronise(mem, err);
     }
-    /* The program's memory takes its buffer's bytes, unless it may be writing there just now, or
-     * can't. A driver that hangs might write there long after: it is not given that memory. */
+    /* The program's memory takes its buffer's bytes, unless it can't, or may be writing there just
+     * now: then see merge(). A driver that hangs might write there long after: it is not given that
+     * memory. */
     if (takes_host_memory(mem) && !is_mapped && writable(mem->host_ptr, mem->size)) {
         mem->contents = mem->host_ptr;
         return stream_down_to(mem, mem->host_ptr, err);
@@ -394,25 +395,35 @@ static const struct mapping *covering(const struct mem *root, size_t at, size_t 
     return NULL;
 }
 
-/* `shared`, and mapped: what the device had goes to the host's memory, but for the mapped regions.
- * These are the program's, which may be writing there at this very moment. Where nobody can write,
- * no device has. */
-static void merge(struct mem *root)
+/* The memory that the program has as its buffer's: its mappings lie there. */
+static char *host_memory(const struct mem *mem)
 {
-    if (!writable(root->host, root->size)) {
-        root->contents = NULL;
+    return mem->host || mem->image ? mem->host : mem->host_ptr;
+}
+
+/* Captured to staging memory, because the program may be writing where it has it mapped? */
+static bool is_to_merge(const struct mem *mem)
+{
+    return !mem->parent && mem->contents && mem->contents != mem->host_ptr && !mem->stored &&
+           !is_owed(mem);
+}
+
+/* Mapped: what the device had goes to the host's memory, but for the mapped regions. These are the
+ * program's, which may be writing there at this very moment. Where nobody can write, no device has.
+ */
+static void merge(const struct mem *root, char *host)
+{
+    if (!writable(host, root->size))
         return;
-    }
     for (size_t at = 0; at < root->size;) {
         size_t next;
         const struct mapping *mapping = covering(root, at, &next);
         if (mapping)
             next = mapping->offset + mapping->region[0];
         else
-            memcpy(root->host + at, (char *)root->contents + at, next - at);
+            memcpy(host + at, (char *)root->contents + at, next - at);
         at = next;
     }
-    root->contents = NULL;
 }
 
 /* Sub-buffers are released before their parents: so the root finds everybody's mappings. */
@@ -428,12 +439,15 @@ static void keep_mappings(struct mem *mem)
 
 void mem_release(struct mem *mem)
 {
-    if (mem_real(mem) && mem->host) {
+    char *host = host_memory(mem);
+    if (mem_real(mem) && host) {
         unmap_all(mem);
         NOT_FROZEN(); /* a second release must not find half of this done */
         keep_mappings(mem);
-        if (!mem->parent && mem->contents)
-            merge(mem);
+        if (is_to_merge(mem))
+            merge(mem, host);
+        if (mem->host)
+            mem->contents = NULL;
     }
     mem->kept = NULL;
     cl_mem real = mem_real(mem);

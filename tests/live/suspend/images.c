@@ -367,26 +367,75 @@ static void test_several_maps_of_one_image(void **state)
     drop_one(&one);
 }
 
-static void test_use_host_ptr_image(void **state)
+static unsigned char *map_rows(cl_mem image, cl_map_flags flags, const size_t origin[3],
+                               const size_t region[3])
 {
     cl_int err;
+    size_t row = 0;
+    unsigned char *p = clEnqueueMapImage(live.queue, image, CL_TRUE, flags, origin, region, &row,
+                                         NULL, 0, NULL, NULL, &err);
+    made(p);
+    assert_int_equal(row, 24 * 4);
+    return p;
+}
+
+/* Bytes of a part of the image of 24 by 6. */
+static void set_part(unsigned char *bytes, const size_t origin[3], const size_t region[3],
+                     int value)
+{
+    for (size_t y = origin[1]; y < origin[1] + region[1]; y++)
+        memset(bytes + (y * 24 + origin[0]) * 4, value, region[0] * 4);
+}
+
+static void device_writes(cl_mem image, const size_t origin[3], const size_t region[3],
+                          unsigned char value)
+{
+    unsigned char bytes[24 * 6 * 4];
+    memset(bytes, value, sizeof bytes);
+    ok(clEnqueueWriteImage(live.queue, image, CL_TRUE, origin, region, 0, 0, bytes, 0, NULL, NULL));
+}
+
+/* The program finds there what the device has written, but for what it has mapped itself. */
+static void test_use_host_ptr_image(void **state)
+{
+    static const size_t whole[3] = {24, 6, 1}, mapped[3] = {3, 1, 0}, some[3] = {8, 3, 1},
+                        left[3] = {3, 6, 1}, right[3] = {11, 0, 0}, rest[3] = {13, 4, 1};
+    cl_int err;
     need_images();
-    unsigned char *host = aligned_alloc(4096, 4096), bytes[24 * 6 * 4];
+    unsigned char *host = aligned_alloc(4096, 4096), bytes[24 * 6 * 4], seen[sizeof bytes];
     live_pattern(host, 4096, 5);
     memcpy(bytes, host, sizeof bytes);
     cl_image_desc desc = desc_of(CL_MEM_OBJECT_IMAGE2D, NULL);
     cl_mem image = clCreateImage(live.context, CL_MEM_USE_HOST_PTR, &rgba8, &desc, host, &err);
     made(image);
-    live_cycle();
-    const size_t region[3] = {24, 6, 1};
-    size_t row = 0;
-    unsigned char *p = clEnqueueMapImage(live.queue, image, CL_TRUE, CL_MAP_READ, zero, region,
-                                         &row, NULL, 0, NULL, NULL, &err);
-    made(p);
+    device_writes(image, zero, left, 1);
+    set_part(bytes, zero, left, 1);
+    live_suspend();
+    memcpy(seen, host, sizeof bytes);
+    live_resume();
+    if (live_commanded())
+        assert_memory_equal(seen, bytes, sizeof bytes);
+    unsigned char *p = map_rows(image, CL_MAP_READ, zero, whole);
     assert_ptr_equal(p, host);
     assert_memory_equal(p, bytes, sizeof bytes);
     ok(clEnqueueUnmapMemObject(live.queue, image, p, 0, NULL, NULL));
-    ok(clFinish(live.queue));
+    p = map_rows(image, CL_MAP_WRITE, mapped, some);
+    assert_ptr_equal(p, host + (24 + 3) * 4);
+    set_part(host, mapped, some, 2);
+    device_writes(image, right, rest, 3);
+    device_writes(image, zero, left, 4);
+    live_suspend();
+    set_part(bytes, mapped, some, 2);
+    set_part(bytes, right, rest, 3);
+    set_part(bytes, zero, left, 4);
+    memcpy(seen, host, sizeof bytes);
+    live_resume();
+    if (live_commanded())
+        assert_memory_equal(seen, bytes, sizeof bytes);
+    ok(clEnqueueUnmapMemObject(live.queue, image, p, 0, NULL, NULL));
+    live_cycle();
+    ok(clEnqueueReadImage(live.queue, image, CL_TRUE, zero, whole, 0, 0, seen, 0, NULL, NULL));
+    assert_memory_equal(seen, bytes, sizeof bytes);
     ok(clReleaseMemObject(image));
     free(host);
 }

@@ -261,6 +261,44 @@ static void test_host_pointer_buffer_is_mapped_where_it_lies(void **state)
     free(host);
 }
 
+/* Two regions are mapped, one by way of a sub-buffer; the device writes beside them. */
+static void test_host_memory_has_what_was_written_beside_its_maps(void **state)
+{
+    cl_int err;
+    unsigned char *host = aligned_alloc(4096, SIZE), bytes[SIZE], seen[SIZE], fill = 0x66;
+    cl_buffer_region half = {8192, 8192};
+    live_pattern(host, SIZE, 12);
+    live_pattern(bytes, SIZE, 12);
+    cl_mem mem = clCreateBuffer(live.context, CL_MEM_USE_HOST_PTR, SIZE, host, &err);
+    made(mem);
+    cl_mem sub = clCreateSubBuffer(mem, 0, CL_BUFFER_CREATE_TYPE_REGION, &half, &err);
+    made(sub);
+    unsigned char *p = map(mem, CL_MAP_WRITE, 100, 16), *q = map(sub, CL_MAP_WRITE, 2000, 1000);
+    for (int round = 0; round < 2; round++, fill++) {
+        memset(p, round, 16);
+        ok(clEnqueueFillBuffer(live.queue, mem, &fill, 1, 4096, 6000, 0, NULL, NULL));
+        ok(clEnqueueFillBuffer(live.queue, mem, &fill, 1, 12288, 4096, 0, NULL, NULL));
+        live_suspend();
+        memset(q, round + 7, 1000);
+        memset(bytes + 100, round, 16);
+        memset(bytes + 4096, fill, 6000);
+        memset(bytes + 10192, round + 7, 1000);
+        memset(bytes + 12288, fill, 4096);
+        memcpy(seen, host, SIZE);
+        live_resume();
+        if (live_commanded())
+            assert_memory_equal(seen, bytes, SIZE);
+    }
+    unmap(mem, p);
+    unmap(sub, q);
+    live_expect(mem, 0, bytes, SIZE);
+    live_cycle();
+    live_expect(mem, 0, bytes, SIZE);
+    ok(clReleaseMemObject(sub));
+    ok(clReleaseMemObject(mem));
+    free(host);
+}
+
 static void test_mapped_buffer_released_by_the_program(void **state)
 {
     unsigned char bytes[SIZE];
@@ -443,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_maps_of_sub_buffers),
         cmocka_unit_test(test_overlapping_sub_buffers_mapped_at_once),
         cmocka_unit_test(test_host_pointer_buffer_is_mapped_where_it_lies),
+        cmocka_unit_test(test_host_memory_has_what_was_written_beside_its_maps),
         cmocka_unit_test(test_mapped_buffer_released_by_the_program),
         cmocka_unit_test(test_other_parts_stay_in_use_by_the_device),
         cmocka_unit_test(test_unmap_behind_an_unset_event),
