@@ -7,14 +7,18 @@
 #include "shim/ask.h"
 #include "shim/launch.h"
 
-static cl_int check_executable(const struct launch *launch)
+/* What its device has of the kernel's program; NULL: nothing. */
+static struct build_device *build_of(const struct launch *launch)
 {
     struct program *program = launch->kernel->program;
     int index = program_device_index(program, launch->queue->device);
-    if (index < 0)
-        return CL_INVALID_PROGRAM_EXECUTABLE;
-    struct build_device *device = &atomic_load(&program->build)->devices[index];
-    if (build_is_untried(device))
+    return index < 0 ? NULL : &atomic_load(&program->build)->devices[index];
+}
+
+static cl_int check_executable(const struct launch *launch)
+{
+    struct build_device *device = build_of(launch);
+    if (!device || build_is_untried(device))
         return CL_INVALID_PROGRAM_EXECUTABLE;
     const struct info_entry *status = info_cache_find(&device->info, CL_PROGRAM_BUILD_STATUS);
     cl_build_status built = CL_BUILD_SUCCESS;
@@ -58,17 +62,17 @@ static cl_int check_required(const struct launch *launch)
     return CL_SUCCESS;
 }
 
+/* Before OpenCL 3.0 a device can if it takes OpenCL C 2.0: oclgrind, of 1.2, does. */
 static bool may_be_uneven(const struct launch *launch)
 {
-    cl_bool uneven = CL_FALSE;
+    cl_bool uneven = CL_TRUE;
     const struct driver *driver = launch->kernel->object.driver;
-    if (driver->version >= 300)
+    if (driver->version >= 300 &&
         driver->clGetDeviceInfo(device_real(launch->queue->device),
                                 CL_DEVICE_NON_UNIFORM_WORK_GROUP_SUPPORT, sizeof uneven, &uneven,
-                                NULL);
-    else
-        uneven = driver->version >= 200;
-    return uneven;
+                                NULL) != CL_SUCCESS)
+        return false;
+    return uneven && !build_is_uniform(build_of(launch), driver->version < 200);
 }
 
 static cl_int check_items(const struct launch *launch)

@@ -125,6 +125,9 @@ cl_int program_try_constant(struct program *program, cl_uint id, size_t size, co
 bool build_is_untried(const struct build_device *device);
 /* Has the device's last build step succeeded (or was there none, for a loaded binary)? */
 bool build_succeeded(const struct build_device *device);
+/* OpenCL 3.0 §5.8.6, -cl-uniform-work-group-size: must global sizes be multiples of the local ones,
+ * also on a device that can do otherwise? `unknown` where the options don't tell. */
+bool build_is_uniform(const struct build_device *device, bool unknown);
 /* Did the last build step fail for all devices? It is not repeated at a rebuild, so the driver must
  * not be asked for kernels then: to it the program was never built. */
 bool program_failed(struct program *program);

@@ -146,6 +146,28 @@ static bool may_have_variables(const struct recipe *recipe, unsigned depth)
     return kind == ORIGIN_IL || (kind == ORIGIN_SOURCE && !is_older_language(recipe->options));
 }
 
+static bool is_uniform(const struct recipe *recipe, bool unknown, unsigned depth)
+{
+    enum origin_kind kind = recipe->origin->kind;
+    if (recipe->options && strstr(recipe->options, "-cl-uniform-work-group-size"))
+        return true;
+    if (kind == ORIGIN_SOURCE)
+        return is_older_language(recipe->options);
+    if (kind == ORIGIN_BINARY) {
+        const struct recipe *known = origin_known_all(recipe->origin);
+        return known && depth < RECIPE_DEEPEST ? is_uniform(known, unknown, depth + 1) : unknown;
+    }
+    for (cl_uint i = 0; i < recipe->num_inputs; i++)
+        if (!is_uniform(recipe->inputs[i], unknown, depth))
+            return false;
+    return recipe->num_inputs || unknown;
+}
+
+bool build_is_uniform(const struct build_device *device, bool unknown)
+{
+    return is_uniform(device->recipe, unknown, 0);
+}
+
 /* Program-scope variables that the driver does not tell of would be lost, and nobody know. */
 static bool is_untold(const struct program *program, struct build *build, cl_uint i)
 {

@@ -55,6 +55,8 @@ static void parse_caps(struct caps *caps, char *text)
             caps->align = parse_size(word + 6);
         else if (!strcmp(word, "noempty"))
             caps->no_empty = true;
+        else if (!strcmp(word, "uneven"))
+            caps->uneven = true;
         else if (!strcmp(word, "views"))
             caps->views = true;
         else

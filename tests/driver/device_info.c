@@ -168,7 +168,7 @@ cl_int CL_API_CALL clGetDeviceInfo(cl_device_id id, cl_device_info param, size_t
     if (err != CL_SUCCESS || !device)
         return err != CL_SUCCESS ? err : CL_INVALID_DEVICE;
     static const cl_platform_id ours = &platform;
-    const cl_bool no = CL_FALSE;
+    const cl_bool no = CL_FALSE, yes = CL_TRUE;
     cl_ulong wide;
     cl_uint bits;
     if (number(device, id, param, &wide))
@@ -210,6 +210,10 @@ cl_int CL_API_CALL clGetDeviceInfo(cl_device_id id, cl_device_info param, size_t
     case CL_DEVICE_IMAGE2D_MAX_HEIGHT:
         if (device->caps.max_image)
             return answer(&device->caps.max_image, sizeof(size_t), space, value, size_ret);
+        break;
+    case CL_DEVICE_NON_UNIFORM_WORK_GROUP_SUPPORT:
+        if (device->caps.uneven)
+            return answer(&yes, sizeof yes, space, value, size_ret);
         break;
     case CL_DEVICE_IMAGE_SUPPORT:
         if (device->caps.no_images)

@@ -29,6 +29,7 @@ struct caps {
     bool inline_native; /* native kernels run in the call that enqueues them */
     bool no_fp64, no_images, no_uint8, no_out_of_order;
     bool no_empty; /* ranges */
+    bool uneven;   /* work-groups of other sizes at the edges */
     bool views;    /* see view.c */
 };
 

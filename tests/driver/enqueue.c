@@ -175,6 +175,30 @@ static bool group_fits(cl_command_queue queue, cl_uint dimensions, const size_t 
     return !device || !device->caps.max_wg || size <= device->caps.max_wg;
 }
 
+/* OpenCL 3.0 §5.8.6: by its options. (pocl does not tell that of uniform work-groups.) */
+static bool must_be_even(cl_kernel kernel, cl_device_id device)
+{
+    char options[256] = "";
+    cl_program program = NULL;
+    pocl->clGetKernelInfo(kernel, CL_KERNEL_PROGRAM, sizeof program, &program, NULL);
+    pocl->clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_OPTIONS, sizeof options, options,
+                                NULL);
+    const char *std = strstr(options, "-cl-std=CL");
+    return !std || !strncmp(std, "-cl-std=CL1", 11);
+}
+
+/* pocl has no groups that are smaller than others: it chooses itself then. */
+static const size_t *even_local(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions,
+                                const size_t *global, const size_t *local)
+{
+    const struct device *device = queue ? queue_device(queue) : NULL;
+    bool even = true;
+    for (cl_uint i = 0; global && local && i < dimensions && i < 3; i++)
+        even &= !local[i] || global[i] % local[i] == 0;
+    return even || !device || !device->caps.uneven || must_be_even(kernel, device->id) ? local
+                                                                                       : NULL;
+}
+
 cl_int CL_API_CALL clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel,
                                           cl_uint dimensions, const size_t *offset,
                                           const size_t *global, const size_t *local,
@@ -188,6 +212,7 @@ cl_int CL_API_CALL clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kern
     if (err != CL_SUCCESS)
         return err;
     struct waits list = stalled(queue, STALL_KERNELS, num_waits, waits);
+    local = even_local(queue, kernel, dimensions, global, local);
     err = pocl->clEnqueueNDRangeKernel(queue, kernel, dimensions, offset, global, local, list.count,
                                        list.events, event);
     waits_finish(&list);

@@ -72,18 +72,13 @@ static void wrong_sizes(bool held)
 {
     const size_t uneven[3] = {5, 1, 1}, other[3] = {2, 4, 1}, zero[3] = {4, 0, 1};
     size_t most = 0;
-    cl_bool may_be_uneven = CL_FALSE;
-    if (live.version >= 300)
-        clGetDeviceInfo(live.device, CL_DEVICE_NON_UNIFORM_WORK_GROUP_SUPPORT, sizeof may_be_uneven,
-                        &may_be_uneven, NULL);
     ok(clGetDeviceInfo(live.device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof most, &most, NULL));
     const size_t large[3] = {most, 4, 1};
     refused(held, put, 0, NULL, NULL, CL_INVALID_WORK_DIMENSION);
     refused(held, put, 4, NULL, NULL, CL_INVALID_WORK_DIMENSION);
-    if (!may_be_uneven) {
-        refused(held, put, 1, NULL, uneven, CL_INVALID_WORK_GROUP_SIZE);
-        refused(held, put, 2, NULL, large, CL_INVALID_WORK_GROUP_SIZE);
-    }
+    /* Without -cl-std the program is OpenCL C 1.x, on any device. */
+    refused(held, put, 1, NULL, uneven, CL_INVALID_WORK_GROUP_SIZE);
+    refused(held, put, 2, NULL, large, CL_INVALID_WORK_GROUP_SIZE);
     refused(held, by_eight, 2, NULL, other, CL_INVALID_WORK_GROUP_SIZE);
     if (held && live_shadowed()) /* at once pocl divides by it */
         refused(held, put, 2, NULL, zero, CL_INVALID_WORK_GROUP_SIZE);
@@ -209,12 +204,66 @@ static void test_required_size_need_not_be_told(void **state)
     release_all();
 }
 
+static bool can_build(const char *options)
+{
+    cl_int err;
+    const char *text = source;
+    cl_program tried = clCreateProgramWithSource(live.context, 1, &text, NULL, &err);
+    made(tried);
+    bool built = clBuildProgram(tried, 1, &live.device, options, NULL, NULL) == CL_SUCCESS;
+    ok(clReleaseProgram(tried));
+    return built;
+}
+
+/* At once by the driver, and held by us: the same. */
+static void launch_unevenly(const char *options)
+{
+    const size_t items = 16, five = 5;
+    cl_uint value = 5, zero = 0, expected[17] = {0};
+    cl_event done = NULL;
+    program = live_program(source, options);
+    mem = live_buffer(SIZE, NULL);
+    put = kernel_of("put");
+    ok(clSetKernelArg(put, 1, sizeof value, &value));
+    cl_int at_once = clEnqueueNDRangeKernel(live.queue, put, 1, NULL, &items, &five, 0, NULL, NULL);
+    print_message("%s: %d\n", options ? options : "no options", at_once);
+    ok(clEnqueueFillBuffer(live.queue, mem, &zero, sizeof zero, 0, SIZE, 0, NULL, NULL));
+    gate = live_user_event();
+    cl_int held = clEnqueueNDRangeKernel(live.queue, put, 1, NULL, &items, &five, 1, &gate, &done);
+    live_cycle();
+    ok(clSetUserEventStatus(gate, CL_COMPLETE));
+    ok(clFinish(live.queue));
+    assert_int_equal(held, at_once);
+    for (int i = 0; i < 16 && at_once == CL_SUCCESS; i++)
+        expected[i] = value;
+    live_expect(mem, 0, expected, sizeof expected);
+    if (done)
+        ok(clReleaseEvent(done));
+    ok(clReleaseEvent(gate));
+    ok(clReleaseKernel(put));
+    ok(clReleaseMemObject(mem));
+    ok(clReleaseProgram(program));
+}
+
+/* Where the last work-groups may be smaller is for the device and the program's options to say. */
+static void test_uneven_launches_are_judged_by_the_programs_options(void **state)
+{
+    static const char *const options[] = {NULL, "-cl-std=CL1.2", "-cl-std=CL2.0", "-cl-std=CL3.0"};
+    static const char even[] = "-cl-std=CL2.0 -cl-uniform-work-group-size";
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (can_build(options[i]))
+            launch_unevenly(options[i]);
+    if (can_build(even) && !live_has_cap("uneven")) /* which knows nothing of that */
+        launch_unevenly(even);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_launches_are_refused_at_their_call),
         cmocka_unit_test(test_right_launches_run_behind_wrong_ones),
         cmocka_unit_test(test_required_size_need_not_be_told),
+        cmocka_unit_test(test_uneven_launches_are_judged_by_the_programs_options),
     };
     return cmocka_run_group_tests(tests, live_setup, live_teardown);
 }
