@@ -106,6 +106,7 @@ struct event_callback *event_issued(struct event *event, cl_event real)
 {
     struct event_callback *first = NULL, **last = &first;
     event->object.real = real;
+    event->timed = event->timed && event_is_timed(event);
     atomic_store_explicit(&event->place, EVENT_ISSUED, memory_order_release);
     for (struct event_callback *c = event->callbacks; c; c = c->next) {
         c->next_to_arm = NULL;
@@ -305,8 +306,7 @@ EXPORT cl_int CL_API_CALL clGetEventProfilingInfo(cl_event event, cl_profiling_i
     if (!it)
         return CL_INVALID_EVENT;
     /* §5.13: without profiling there are no times, though rusticl and oclgrind tell some. */
-    bool has_times = it->queue && it->queue->flags & CL_QUEUE_PROFILING_ENABLE;
-    if (has_times && event_place(it) == EVENT_ISSUED) {
+    if (event_place(it) == EVENT_ISSUED && it->timed) {
         cl_int err = ask_driver(it, param_name, to);
         if (event_place(it) == EVENT_ISSUED || err == CL_SUCCESS)
             return err;

@@ -20,6 +20,7 @@ struct event *event_create(struct context *context, struct queue *queue, cl_comm
     event->queue = object_hold(queue);
     event->context = queue ? context : object_hold(context);
     event->type = type;
+    event->timed = event_is_timed(event);
     atomic_store_explicit(&event->place, place, memory_order_relaxed);
     atomic_store_explicit(&event->status, queue ? CL_QUEUED : CL_SUBMITTED, memory_order_relaxed);
     return event;
@@ -105,7 +106,7 @@ int event_capture(struct event *event, int64_t deadline, struct error *err)
     cl_int status = final_status(event, deadline, err);
     if (status > CL_COMPLETE)
         return error_todo(err, "allow more time with --deadline");
-    if ((event->queue->flags & CL_QUEUE_PROFILING_ENABLE) && take_times(event, status, err) != 0)
+    if (event->timed && take_times(event, status, err) != 0)
         return -1;
     atomic_store(&event->status, status);
     atomic_store_explicit(&event->place, EVENT_ENDED, memory_order_release);

@@ -20,9 +20,10 @@ struct event {
     struct context *context; /* held, by the queue where there is one */
     struct queue *queue;     /* held; NULL: user event */
     cl_command_type type;
-    _Atomic uint32_t place;           /* enum event_place */
-    _Atomic cl_int status;            /* once ended */
-    bool profiled;                    /* the times below are there */
+    _Atomic uint32_t place; /* enum event_place */
+    _Atomic cl_int status;  /* once ended */
+    bool timed;    /* its queue had profiling, when it was enqueued and when the driver got it */
+    bool profiled; /* the times below are there */
     cl_ulong times[5];                /* CL_PROFILING_COMMAND_QUEUED … COMPLETE, ns */
     struct event_callback *callbacks; /* owned; guarded by the hold lock (shim/hold.c) */
 };
@@ -46,6 +47,11 @@ static inline enum event_place event_place(struct event *event)
 struct event *event_create(struct context *context, struct queue *queue, cl_command_type type,
                            enum event_place place);
 void event_discard(struct event *event);
+/* Has its queue profiling, as of now? */
+static inline bool event_is_timed(const struct event *event)
+{
+    return event->queue && (event->queue->flags & CL_QUEUE_PROFILING_ENABLE);
+}
 
 /* Takes what the driver knows of an event that has ended (the queue was drained). Waits for an
  * event that is not marked as ended yet, at most until the deadline. */

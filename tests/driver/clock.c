@@ -22,9 +22,14 @@ static cl_ulong nanoseconds(clockid_t clock)
 /* pocl 3.1 takes its events' times from CLOCK_MONOTONIC_RAW, and has no timers. */
 static cl_ulong loaded_at;
 
+cl_ulong event_time_now(void)
+{
+    return nanoseconds(CLOCK_MONOTONIC_RAW);
+}
+
 static __attribute__((constructor)) void note_load(void)
 {
-    loaded_at = nanoseconds(CLOCK_MONOTONIC_RAW);
+    loaded_at = event_time_now();
 }
 
 cl_ulong device_time_of(cl_ulong time)
@@ -35,7 +40,7 @@ cl_ulong device_time_of(cl_ulong time)
 
 cl_ulong device_time_now(void)
 {
-    return device_time_of(nanoseconds(CLOCK_MONOTONIC_RAW));
+    return device_time_of(event_time_now());
 }
 
 cl_int CL_API_CALL clGetDeviceAndHostTimer(cl_device_id id, cl_ulong *device_time,

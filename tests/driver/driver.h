@@ -243,11 +243,12 @@ void *extras_function(const char *name);
 void extras_strip_context(cl_context_properties *properties);
 
 /* queue.c: false for one whose profiling pocl was told of only for `extras`. */
-bool queue_tells_times(cl_command_queue queue);
+bool queue_tells_times(cl_command_queue queue, cl_ulong queued);
 
 /* What the device's clock says when pocl's says `time`: see SHADOWCL_TEST_CLOCK. */
 cl_ulong device_time_of(cl_ulong time);
 cl_ulong device_time_now(void);
+cl_ulong event_time_now(void); /* as pocl has it */
 /* Is it `none`, a device that has no clock? */
 bool device_has_no_clock(void);
 

@@ -169,10 +169,12 @@ cl_int CL_API_CALL clGetEventInfo(cl_event event, cl_event_info param, size_t sp
 static bool tells_times(cl_event event)
 {
     cl_command_queue queue = NULL;
+    cl_ulong queued = 0;
+    pocl->clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_QUEUED, sizeof queued, &queued, NULL);
     return !device_has_no_clock() &&
            pocl->clGetEventInfo(event, CL_EVENT_COMMAND_QUEUE, sizeof queue, &queue, NULL) ==
                CL_SUCCESS &&
-           queue_tells_times(queue);
+           queue_tells_times(queue, queued);
 }
 
 cl_int CL_API_CALL clGetEventProfilingInfo(cl_event event, cl_profiling_info param, size_t space,

@@ -13,6 +13,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     cl_command_queue queue;
     bool silent, on_device;
+    bool was_silent; /* until */
+    cl_ulong changed;
 } places[MOST]; /* guarded by lock; the latest ones of `extras` */
 static unsigned next;
 static struct {
@@ -65,6 +67,7 @@ static void note(cl_command_queue queue, bool silent, bool on_device)
     places[i].queue = queue;
     places[i].silent = silent;
     places[i].on_device = on_device;
+    places[i].changed = 0;
     pthread_mutex_unlock(&lock);
 }
 
@@ -72,18 +75,21 @@ static void set_silent(cl_command_queue queue, bool silent)
 {
     pthread_mutex_lock(&lock);
     for (unsigned i = 0; i < MOST; i++)
-        if (places[i].queue == queue)
+        if (places[i].queue == queue) {
+            places[i].was_silent = places[i].silent;
+            places[i].changed = event_time_now();
             places[i].silent = silent;
+        }
     pthread_mutex_unlock(&lock);
 }
 
-bool queue_tells_times(cl_command_queue queue)
+bool queue_tells_times(cl_command_queue queue, cl_ulong queued)
 {
     bool silent = false;
     pthread_mutex_lock(&lock);
     for (unsigned i = 0; i < MOST; i++)
         if (places[i].queue == queue)
-            silent = places[i].silent;
+            silent = queued < places[i].changed ? places[i].was_silent : places[i].silent;
     pthread_mutex_unlock(&lock);
     return !silent;
 }

@@ -87,6 +87,8 @@ size_t live_infos(live_query query, const void *object, const cl_uint *params, s
     live_infos((live_query)(query), object, params, sizeof(params) / sizeof *(params), out,        \
                sizeof(out))
 
+/* How often the log (LIVE_LOG) says that. */
+int live_logged(const char *text);
 /* Milliseconds. */
 void live_sleep(int ms);
 /* Waits for the number to reach a value, for at most ten seconds. */

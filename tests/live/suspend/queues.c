@@ -83,6 +83,67 @@ static void test_profiling_set_later(void **state)
     }
 }
 
+static cl_event fill(cl_command_queue queue, cl_mem mem, cl_event *gate)
+{
+    const cl_uint value = 7;
+    cl_event event = NULL;
+    ok(clEnqueueFillBuffer(queue, mem, &value, sizeof value, 0, 64, gate != NULL, gate, &event));
+    if (!gate)
+        ok(clFinish(queue));
+    return event;
+}
+
+static void set_profiling(cl_command_queue queue, cl_bool on)
+{
+    ok(clSetCommandQueueProperty(queue, CL_QUEUE_PROFILING_ENABLE, on, NULL));
+}
+
+/* 0: it has none. */
+static cl_ulong begin_of(cl_event event)
+{
+    cl_ulong begun = 0;
+    cl_int told =
+        clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof begun, &begun, NULL);
+    assert_int_equal(told, begun ? CL_SUCCESS : CL_PROFILING_INFO_NOT_AVAILABLE);
+    return begun;
+}
+
+/* Whether there are times is decided when a command is enqueued, not when somebody asks. */
+static void test_times_are_those_of_the_enqueue(void **state)
+{
+    static const cl_queue_properties none[] = {0};
+    static const char said[] = "has no times";
+    cl_command_queue queue = make(none);
+    cl_mem mem = live_buffer(64, NULL);
+    cl_event gate = live_user_event();
+    int before = live_logged(said);
+    cl_event events[5] = {fill(queue, mem, NULL), fill(queue, mem, &gate)};
+    set_profiling(queue, CL_TRUE);
+    live_cycle();
+    ok(clSetUserEventStatus(gate, CL_COMPLETE));
+    events[2] = fill(queue, mem, NULL);
+    cl_ulong begun = begin_of(events[2]);
+    live_cycle();
+    events[3] = fill(queue, mem, NULL);
+    set_profiling(queue, CL_FALSE);
+    events[4] = fill(queue, mem, NULL);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(begin_of(events[0]), 0);
+        assert_int_equal(begin_of(events[1]), 0);
+        assert_int_not_equal(begun, 0);
+        assert_int_equal(begin_of(events[2]), begun);
+        assert_int_not_equal(begin_of(events[3]), 0);
+        assert_int_equal(begin_of(events[4]), 0);
+        live_cycle();
+    }
+    assert_int_equal(live_logged(said), before);
+    for (int i = 0; i < 5; i++)
+        ok(clReleaseEvent(events[i]));
+    ok(clReleaseEvent(gate));
+    ok(clReleaseMemObject(mem));
+    ok(clReleaseCommandQueue(queue));
+}
+
 static cl_command_queue make_on_device(cl_command_queue_properties flags)
 {
     const cl_queue_properties properties[] = {
@@ -160,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hints),
         cmocka_unit_test(test_profiling_set_later),
+        cmocka_unit_test(test_times_are_those_of_the_enqueue),
         cmocka_unit_test(test_default_queue_on_the_device),
         cmocka_unit_test(test_default_queue_of_another_context),
     };
