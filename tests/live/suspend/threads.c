@@ -59,9 +59,10 @@ static cl_int read_blocking(void)
     return clEnqueueReadBuffer(queue, mem, CL_TRUE, 0, SIZE, read_back, 0, NULL, NULL);
 }
 
+/* Other bytes than the fill's, which come before. */
 static cl_int write_blocking(void)
 {
-    memset(read_back, fill, SIZE);
+    live_pattern(read_back, SIZE, fill);
     return clEnqueueWriteBuffer(queue, mem, CL_TRUE, 0, SIZE, read_back, 0, NULL, NULL);
 }
 
@@ -107,6 +108,8 @@ static void block(work what, bool reads)
     if (reads)
         assert_memory_equal(read_back, expected, SIZE);
     ok(clFinish(queue));
+    if (what == write_blocking)
+        live_pattern(expected, SIZE, fill);
     live_expect(mem, 0, expected, SIZE);
     ok(clReleaseEvent(user));
     ok(clReleaseEvent(held));
