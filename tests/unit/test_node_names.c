@@ -23,8 +23,7 @@ static const char *const usual[] = {
     "/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/resource0",
     /* Device tree, ACPI on Arm, Hyper-V. */
     "/sys/devices/platform/40000000.pcie/pci0000:00/0000:00:01.0/resource2",
-    "/sys/devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0004:00/VMBUS:00/"
-    "47505500-0001-0000-3130-444531454238/pci0001:00/0001:00:00.0/resource0",
+    "/sys/devices/LNXSYSTM:00/ACPI0004:00/VMBUS:00/47505500-0001/pci0001:00/0001:00:00.0/resource0",
 };
 
 static const char *const none[] = {
