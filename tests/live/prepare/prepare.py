@@ -362,10 +362,10 @@ def end_in_a_request(build):
 
 
 def driver_ends_the_program(build):
-    """By `exit`, in a call of ours: then nothing is waited for."""
-    for verb, call in (("suspend", "clGetProgramInfo"), ("resume", "clBuildProgram"),
-                       ("prepare", "clGetDeviceInfo"), ("prepare", "clBuildProgram"),
-                       ("move", "clGetDeviceInfo")):
+    """By `exit`, in a call of ours: then nothing is waited for. (Not in one of several builds at
+    once: the others are at work while its exit handlers run, as they would be in the program's own.)"""
+    for verb, call in (("suspend", "clGetProgramInfo"), ("resume", "clCreateContext"),
+                       ("prepare", "clGetDeviceInfo"), ("move", "clGetDeviceInfo")):
         with Place(build) as place, Builder(place) as program:
             if verb == "resume":
                 program.suspend()
@@ -376,7 +376,7 @@ def driver_ends_the_program(build):
             seconds = time.monotonic() - begin
             expect(code == 1 and answer["state"] == "gone", f"{verb}: exit code {code}: {answer}")
             expect(program.process.wait(30) == 1, f"{verb}: its end is {program.process.returncode}")
-            expect(seconds < FEW, f"{verb}: it took {seconds} s")
+            expect(seconds < 30, f"{verb}: it took {seconds} s")  # a call is given up after 60
 
 
 def builds_in_a_fresh_instance(build):
