@@ -6,6 +6,7 @@
 
 #include "shim/ahead.h"
 #include "shim/before.h"
+#include "shim/cancel.h"
 #include "shim/config.h"
 #include "shim/drain.h"
 #include "shim/ending.h"
@@ -506,6 +507,7 @@ void checkpoint_forked(void)
 
 void checkpoint_end_begins(void)
 {
+    NOT_CANCELLED();
     owner_end_begins();
     ahead_before_exit();
 }

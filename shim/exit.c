@@ -9,18 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "shim/cancel.h"
 #include "shim/checkpoint.h"
 #include "shim/export.h"
 #include "shim/first_thread.h"
 
 typedef void exit_function(int status);
-
-static void wait_for_requests(void)
-{
-    NOT_CANCELLED();
-    checkpoint_end_begins();
-}
 
 /* That thread need never make an OpenCL call. */
 __attribute__((constructor)) static void note_first_thread(void)
@@ -32,7 +25,7 @@ __attribute__((constructor)) static void note_first_thread(void)
 EXPORT _Noreturn void exit(int status)
 {
     exit_function *next = NULL;
-    wait_for_requests();
+    checkpoint_end_begins();
     *(void **)&next = dlsym(RTLD_NEXT, "exit");
     if (next)
         next(status);

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "shim/cancel.h"
 #include "shim/checkpoint.h"
 
 /* Of the C library, for thread_local objects of C++; there is no header. */
@@ -16,7 +15,6 @@ static bool noted; /* the first thread's */
 
 static void returns(void *unused)
 {
-    NOT_CANCELLED();
     checkpoint_end_begins();
 }
 
