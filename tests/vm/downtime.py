@@ -16,14 +16,14 @@ import uuid
 
 from lab import ENVIRONMENT, HOME, MIB, Lab, wait_step
 from machine import MEMORY
-from move import Move
+from move import POCL, Move
 from qmp import dial
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "bench"))
 from common import first_line, machine as conditions  # noqa: E402
 
-INSIDE = "/dev/shm/inside"  # the contents of a device of the guest's own
+INSIDE = "/dev/shm/inside"  # the device's contents where the machine has none
 PINGS = 300
 PAUSE = 100  # ms without a step that count as standing still
 SETTLE = 2  # s of undisturbed steps before and after each move
@@ -87,12 +87,10 @@ def measure_moves(lab, mib, meanwhile, count):
     """Moves of one program, each to a new device."""
     room = 1 << (mib * MIB).bit_length()  # a power of two that has room for more
     env, options, rows = dict(ENVIRONMENT), [], []
-    if meanwhile:
-        env.update(SHADOWCL_TEST_DEVICE=INSIDE, SHADOWCL_TEST_NAME="passed through:inside")
-        options = ["--meanwhile", "inside"]
     with Move(lab, room) as move:
         if meanwhile:
-            move.here.guest.run("truncate", "-s", str(room), INSIDE)
+            env["SHADOWCL_DRIVERS"] = move.add_pocl()
+            options = ["--meanwhile", POCL]
         pid = steady(move.here.guest, mib, True, env)
         for _ in range(count):
             move.destination(room)
@@ -226,8 +224,8 @@ def options():
     parser.add_argument("--repeat", type=int, default=3, help="moves of each kind (default 3)")
     parser.add_argument("--mib", type=int, nargs="+", default=[64, 512],
                         help="MiB on the device (default 64 512)")
-    parser.add_argument("--meanwhile-mib", type=int, nargs="*", default=[64],
-                        help="the same for --meanwhile: the guest's memory holds them twice")
+    parser.add_argument("--meanwhile-mib", type=int, nargs="*", default=[64, 512],
+                        help="the same for --meanwhile, on pocl (default 64 512)")
     parser.add_argument("--json", action="store_true", help="everything that was measured")
     return parser.parse_args()
 

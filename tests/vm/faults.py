@@ -5,7 +5,7 @@ import re
 import time
 
 from lab import ENVIRONMENT, last_step, wait_step
-from move import HEAT, LONG_HEAT, Move
+from move import HEAT, LONG_HEAT, POCL, Move, devices
 from qmp import Timeout
 from relay import Relay
 
@@ -161,29 +161,36 @@ def device_del_refused(lab):
 
 class Blows:
     """The agent dies, again and again, in one move: each time when a command of `vm-migrate` has come
-    to the monitor or the agent of one side, before it goes on, or when the test says so. What is
-    named is the phase, and the state that the next agent is to find."""
+    to the monitor or the agent of one side, before it goes on, or when the test says so. `at` has,
+    for the side and the end of it, the command, the phase's name, and the state that the next agent
+    is to find."""
 
-    # For the side, and the end of it: command, phase, state.
-    AT = {
-        ("here", "agent"): [("status", "check", "running"), ("suspend", "suspend", "running")],
-        ("here", "qmp"): [("device_del", "unplug", "suspended")],
-        ("there", "agent"): [("ping", "find agent", "suspended"), ("device-wait", "plug", "suspended"),
-                             ("status", "verify", "running")],
-        ("there", "qmp"): [("device_add", "plug", "suspended")],
-    }
-
-    def __init__(self, move):
+    def __init__(self, move, at):
         self.move, self.fallen, self.problem = move, [], None
         self.agents = {"here": Relay(move.here, "agent"), "there": Relay(move.there, "agent")}
         self.machines = {"here": move.here, "there": move.there}
-        for (side, channel), moments in self.AT.items():
+        for (side, channel), moments in at.items():
             relay = self.agents[side] if channel == "agent" else self.machines[side].relay
             relay.on_command = self.watch(relay, side, {moment[0]: moment for moment in moments})
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         for relay in self.agents.values():
             relay.close()
+
+    def begin(self, *options):
+        return self.move.begin("--timeout", "120", "--unplug-timeout", "60", *SLOWLY,
+                               "--agent", self.agents["here"].path,
+                               "--destination-agent", self.agents["there"].path, *options)
+
+    def all_fell(self, guest, *phases):
+        """In these phases, in this order; each agent found what the one before had left."""
+        assert not self.problem, f"{self.problem} {self.fallen}"
+        found = list(self.found(guest))
+        assert found == ["running"] + [state for _, state in self.fallen], f"{found} {self.fallen}"
+        assert [phase for phase, _ in self.fallen] == list(phases), self.fallen
 
     def watch(self, relay, side, moments):
         def look(message):
@@ -193,6 +200,8 @@ class Blows:
                     # One that waits for what never comes is at work when the next is answered.
                     wait = {"execute": "device-wait", "arguments": {"device": "ffff"}}
                     relay.ask(dict(wait, id="never"), {"execute": "ping", "id": "after"})
+                if moment and moment[0] == "cont":  # in a guest that stands still nobody can be killed
+                    self.machines[side].qmp.execute("cont")
                 if moment:
                     self.strike(side, *moment[1:])
             except Exception as problem:  # shown when the move has ended
@@ -228,24 +237,24 @@ def held_up(machine, *rules):
 
 def agent_killed(lab):
     """The agent is killed in each phase, and started again: the move goes on."""
+    at = {
+        ("here", "agent"): [("ping", "connect", "running"), ("status", "check", "running"),
+                            ("prepare", "prepare", "running"), ("suspend", "suspend", "running")],
+        ("here", "qmp"): [("device_del", "unplug", "suspended")],
+        ("there", "agent"): [("ping", "find agent", "suspended"), ("device-wait", "plug", "suspended"),
+                             ("status", "verify", "running")],
+        ("there", "qmp"): [("cont", "start", "suspended"), ("device_add", "plug", "suspended")],
+    }
     lab.reference(*HEAT)
     with Move(lab) as move:
         held_up(move.here)
         move.start("heat", HEAT, steps=100, env={"SHADOWCL_TEST_FAULTS": "/tmp/faults"})
-        blows = Blows(move)
-        try:
+        with Blows(move, at) as blows:
             outcome = strike_throughout(move, blows)
-        finally:
-            blows.close()
-        assert not blows.problem, f"{blows.problem} {outcome}"
         move.moved(outcome)
         move.alive()
-        found = list(blows.found(move.here.guest))
-        assert found == ["running"] + [state for _, state in blows.fallen], f"{found} {blows.fallen}"
-        phases = list(dict.fromkeys(phase for phase, _ in blows.fallen))
-        assert phases == ["check", "suspend", "unplug", "migrate", "find agent", "plug", "resume",
-                          "verify"], blows.fallen
-        assert len(blows.fallen) == 10, blows.fallen
+        blows.all_fell(move.here.guest, "connect", "check", "prepare", "suspend", "suspend", "unplug",
+                       "migrate", "start", "find agent", "plug", "plug", "resume", "verify")
         move.finish()
 
 
@@ -253,23 +262,87 @@ def strike_throughout(move, blows):
     """A move; what is not a command's moment is struck at here."""
     here, there = move.here, move.there
     held_up(here, "hang clReleaseContext 1")
-    process = move.begin("--timeout", "120", "--unplug-timeout", "60", *SLOWLY,
-                         "--agent", blows.agents["here"].path,
-                         "--destination-agent", blows.agents["there"].path)
+    process = blows.begin()
     blows.wait_log("here", "state: suspending")
     blows.strike("here", "suspend", "suspending")
     held_up(here)
     wait_half_way(move, process)
     blows.strike("here", "migrate", "suspended")
     held_up(here, "hang clCreateContext 1")
-    info = here.qmp.execute("query-migrate")
-    assert info["status"] == "active" and here.status() == "running", f"it had moved: {info}"
-    here.qmp.execute("migrate-set-parameters", max_bandwidth=1 << 33)
+    go_on_fast(here)
     move.wait_seen(blows.agents["there"], "resume", process)
     blows.wait_log("there", "state: resuming")
     blows.strike("there", "resume", "resuming")
     held_up(there)
     return move.end(process)
+
+
+def go_on_fast(machine):
+    """What is left of a migration that can't have ended yet."""
+    info = machine.qmp.execute("query-migrate")
+    assert info["status"] == "active" and machine.status() == "running", f"it had moved: {info}"
+    machine.qmp.execute("migrate-set-parameters", max_bandwidth=1 << 33)
+
+
+def agent_killed_meanwhile(lab):
+    """The agent is killed in each of the phases that a move by --meanwhile has more, or in which the
+    programs run where they else stand still."""
+    at = {
+        ("here", "agent"): [("resume", "meanwhile", "suspended")],
+        ("there", "agent"): [("suspend", "suspend 2", "running"), ("resume", "resume", "suspended")],
+        ("there", "qmp"): [("cont", "start", "running"), ("device_add", "plug", "running")],
+    }
+    lab.reference(*LONG_HEAT)
+    with Move(lab) as move:
+        move.start_beside_pocl("heat", LONG_HEAT)
+        with Blows(move, at) as blows:
+            process = blows.begin("--meanwhile", POCL)
+            wait_half_way(move, process)
+            blows.strike("here", "migrate", "running")
+            assert POCL in devices(move.here.guest), devices(move.here.guest)
+            go_on_fast(move.here)
+            outcome = move.end(process)
+        move.moved(outcome)
+        assert POCL not in devices(move.here.guest), devices(move.here.guest)
+        blows.all_fell(move.here.guest, "meanwhile", "migrate", "start", "plug", "suspend 2", "resume")
+        move.finish()
+
+
+def agent_killed_on_the_way_back(lab):
+    """A migration is cancelled half way; the agent is killed in each step of what follows, also while
+    an executable of hooks.d is at work."""
+    at = {
+        ("here", "agent"): [("device-wait", "device-wait", "suspended"),
+                            ("resume", "resume", "suspended")],
+        ("here", "qmp"): [("device_add", "device_add", "suspended")],
+    }
+    hook = ("#!/bin/sh\necho $1 >>/tmp/hooks\n"
+            "while [ $1 = return ] && [ -e /tmp/hook-holds ]; do sleep 0.1; done\n")
+    lab.reference(*LONG_HEAT)
+    with Move(lab) as move:
+        guest = move.here.guest
+        guest.put("/etc/shadowcl/hooks.d/50-hold", hook.encode(), mode=0o755)
+        guest.put("/tmp/hook-holds", b"")
+        held_up(move.here)
+        move.start("heat", LONG_HEAT, steps=100, env={"SHADOWCL_TEST_FAULTS": "/tmp/faults"})
+        with Blows(move, at) as blows:
+            process = blows.begin()
+            wait_half_way(move, process)
+            held_up(move.here, "hang clCreateContext 1")
+            move.here.qmp.execute("migrate_cancel")
+            guest.shell("until grep -q return /tmp/hooks; do sleep 0.05; done", timeout=200)
+            blows.strike("here", "hook", "resuming")
+            guest.run("rm", "/tmp/hook-holds")
+            guest.shell("until shadowcl ps | grep -q rebuilding; do sleep 0.1; done", timeout=200,
+                        env=ENVIRONMENT)
+            blows.strike("here", "programs", "resuming")
+            held_up(move.here)
+            outcome = move.end(process)
+        move.stayed(outcome, "cancelled")
+        blows.all_fell(guest, "device_add", "device-wait", "resume", "hook", "programs")
+        move.destination()
+        move.moved(move.migrate())
+        move.finish()
 
 
 def hook_fails(lab):

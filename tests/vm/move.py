@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from core import HEAT
-from lab import ENVIRONMENT, HOME, MIB, MOST, last_step, wait_step
+from lab import ENVIRONMENT, HOME, MIB, MOST, TEST_DRIVER, last_step, wait_step
 from machine import GPU_PLACE, OTHER_PLACE, PAGE
 from qmp import QmpError, Timeout
 from relay import Relay
@@ -16,10 +16,16 @@ from relay import Relay
 LONG_HEAT = ["sample-heat", "--steps", "12000"]
 NBODY = ["python3", f"{HOME}/guest/nbody.py", "--steps", "600"]
 FILTER = ["sample-filter", "--repeat", "30"]
+POCL = "Portable Computing Language:0"
 # In place of systemd: an agent that dies is started again. The pids of all that were started are kept.
 KEEPER = "while :; do shadowcl-agent {} & echo $! >>/tmp/agents; wait $!; sleep 0.2; done"
 # The agent's options, by the name of the host's end of its channel.
 CHANNELS = {"agent": "", "serial": "--port /dev/ttyS1"}
+
+
+def devices(guest):
+    """What the programs run on."""
+    return guest.run("shadowcl", "ps", env=ENVIRONMENT).out
 
 
 class Outcome:
@@ -101,6 +107,20 @@ class Move:
                                     env=dict(ENVIRONMENT, **(env or {})))
         wait_step(self.here.guest, f"/tmp/{name}", pid, steps)
         self.programs.append((name, pid, command))
+        return pid
+
+    def add_pocl(self):
+        """What a program's SHADOWCL_DRIVERS has to be to have pocl too, after the device."""
+        guest, folder = self.here.guest, "/tmp/vendors"
+        guest.put(f"{folder}/a-testdriver.icd", f"{TEST_DRIVER}\n".encode())  # the first of two
+        guest.run("cp", "/etc/OpenCL/vendors/pocl.icd", folder)
+        return folder
+
+    def start_beside_pocl(self, name, command):
+        """On the device, in a guest that has pocl too."""
+        pid = self.start(name, command, steps=100, env={"SHADOWCL_DRIVERS": self.add_pocl()})
+        found = devices(self.here.guest)
+        assert POCL not in found, found
         return pid
 
     def command(self, *options):

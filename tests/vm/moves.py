@@ -2,13 +2,12 @@
 """Moves that go well."""
 import os
 
-from lab import ENVIRONMENT, MIB, TEST_DRIVER, last_step
+from lab import MIB, last_step
 from machine import CANARY, load_uri
-from move import FILTER, HEAT, LONG_HEAT, NBODY, Move, wait_step_or_end
+from move import FILTER, HEAT, LONG_HEAT, NBODY, POCL, Move, devices, wait_step_or_end
 
 LONGEST_HEAT = ["sample-heat", "--steps", "24000"]  # for ten moves
 ALL = ("heat", "nbody", "filter")
-POCL = "Portable Computing Language:0"
 
 
 def one_move(lab):
@@ -93,10 +92,7 @@ def meanwhile(lab):
     lab.reference(*LONG_HEAT)
     with Move(lab) as move:
         guest = move.here.guest
-        guest.put("/tmp/vendors/a-testdriver.icd", f"{TEST_DRIVER}\n".encode())  # the first of two
-        guest.run("cp", "/etc/OpenCL/vendors/pocl.icd", "/tmp/vendors/")
-        pid = move.start("heat", LONG_HEAT, steps=100, env={"SHADOWCL_DRIVERS": "/tmp/vendors"})
-        assert POCL not in devices(guest), devices(guest)
+        pid = move.start_beside_pocl("heat", LONG_HEAT)
         process = move.begin("--timeout", "120", "--meanwhile", POCL, "--bandwidth", "80M")
         move.wait_seen(move.here.relay, "migrate", process)
         assert POCL in devices(guest), devices(guest)
@@ -107,11 +103,6 @@ def meanwhile(lab):
         assert POCL not in devices(move.here.guest), devices(move.here.guest)
         move.finish()
         move.is_first_agent()
-
-
-def devices(guest):
-    """What the programs run on."""
-    return guest.run("shadowcl", "ps", env=ENVIRONMENT).out
 
 
 def saved_to_disk(lab):
