@@ -280,7 +280,7 @@ static void stay_away(void)
         int fd = control_listen(call->directory, &err);
         if (fd < 0)
             log_error("it can't be spoken to: %s: %s", err.object, err.reason);
-        bool resumes = call->resume && thread_start(resume_unasked, call);
+        bool resumes = call->resume && control_goes_on() && thread_start(resume_unasked, call);
         if (!resumes)
             free(call);
         if (fd < 0) {

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "shim/checkpoint.h"
@@ -15,6 +16,15 @@
 #define LONGEST_DEADLINE 86400.0 /* s */
 
 typedef Shadowcl__Control__Response response;
+
+/* Suspended only to be copied; one whose user had suspended it before stays so. Part of the copy.
+ */
+static atomic_bool is_to_go_on;
+
+bool control_goes_on(void)
+{
+    return atomic_load(&is_to_go_on);
+}
 
 /* Where nothing better is known. */
 static void add_usual_todo(struct error *err)
@@ -106,6 +116,8 @@ static int carry_out_suspend(const Shadowcl__Control__Suspend *suspend, int atta
     if (image_of(suspend->image, attached, true, &image, err) != 0)
         return -1;
     image.asker = wish->asker;
+    if (checkpoint_state() == STATE_RUNNING)
+        atomic_store(&is_to_go_on, suspend->leave);
     return checkpoint_suspend(suspend->deadline, wish, &image, report, err);
 }
 
@@ -161,6 +173,7 @@ static int carry_out(const Shadowcl__Control__Request *request, int asker, int a
     case SHADOWCL__CONTROL__REQUEST__VERB_MOVE:
         if (check_deadline(request->move->deadline, err) != 0)
             return -1;
+        atomic_store(&is_to_go_on, false);
         return checkpoint_move(request->move->deadline, &wish,
                                &(struct resume_wish){request->move->device, request->move->strict,
                                                      request->move->lazy},

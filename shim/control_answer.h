@@ -3,6 +3,8 @@
 #ifndef SHADOWCL_SHIM_CONTROL_ANSWER_H
 #define SHADOWCL_SHIM_CONTROL_ANSWER_H
 
+#include <stdbool.h>
+
 #include "control.pb-c.h"
 
 enum {
@@ -16,5 +18,7 @@ enum {
 Shadowcl__Control__Response *control_answer(const Shadowcl__Control__Request *request, int asker,
                                             int attached);
 void control_answer_free(Shadowcl__Control__Response *answer);
+/* Of a process that has left its socket: was it suspended for that alone? Else it stays so. */
+bool control_goes_on(void);
 
 #endif

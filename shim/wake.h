@@ -15,7 +15,8 @@ enum { WAKE_ROOM = 4096 };
 /* What the thread is called as long as nobody need find it. */
 #define WAKE_THREAD "shadowcl"
 
-/* What a message says: two lines, `listen` or `resume DEVICE`, and the directory to listen in. */
+/* What a message says: two lines, `listen` or `resume DEVICE`, and the directory to listen in. One
+ * that was suspended before it was asked to leave does not resume, and listens. */
 struct wake_call {
     bool resume;
     char device[WAKE_ROOM];

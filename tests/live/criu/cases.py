@@ -200,6 +200,24 @@ class Cases:
                           "--leave-running")
             self.expect_undisturbed(program)
 
+    def case_plugin_suspended(self):
+        """One that its user had suspended stays so: where it is left running, and where the dump
+        fails."""
+        ours, its = socket.socketpair()
+        for start, options, code in ((self.heat, ["--leave-running"], 0),
+                                     (lambda: self.start_with(its), [], 1)):
+            with start() as program:
+                program.wait_until(0.2)
+                call(self.setup, "suspend", program.pid)
+                self.run_criu("dump", self.directory(made=True), "-t", program.pid, "-L", self.plugins,
+                              *options, code=code)
+                self.wait_for_state(program, "suspended")
+                time.sleep(0.5)
+                expect(self.state(program.pid) == ["suspended"], f"{self.state(program.pid)}")
+                call(self.setup, "resume", program.pid)
+                self.expect_undisturbed(program)
+        ours.close()
+
     def family_command(self):
         return [PYTHON, HERE / "family.py", "RESULT", 60 * self.times]
 
@@ -487,9 +505,9 @@ class Cases:
             check(expected, program.answer())
 
     def case_image(self):
-        """Suspended with its contents in a file, then copied: by our command, after which it is
-        suspended as it was, and by CRIU with the plugin. The file is open in the copy too, and has
-        the contents."""
+        """Suspended with its contents in a file, then copied, by our command and by CRIU with the
+        plugin: the copy is suspended as it was. The file is open in the copy too, and has the
+        contents."""
         work = self.setup.work / "image"
         work.mkdir()
         self.setup = Setup(self.setup.bin.parent, "testdriver", "copy", work)
@@ -510,10 +528,10 @@ class Cases:
                     self.run_criu("restore", directory, "-d", "-L", self.plugins, "--file-locks")
                 else:
                     call(self.setup, "restore", "--detach", directory)
-                    self.wait_for_state(program, "suspended")
-                    expect(str(image) in descriptors(program.pid),
-                           f"it has not {image} open, but {descriptors(program.pid)}")
-                    call(self.setup, "resume", program.pid)
+                self.wait_for_state(program, "suspended")
+                expect(str(image) in descriptors(program.pid),
+                       f"it has not {image} open, but {descriptors(program.pid)}")
+                call(self.setup, "resume", program.pid)
                 self.wait_for_restored(program.pid)
                 check(expected, program.answer())
 
@@ -534,10 +552,10 @@ class Cases:
             for file in files:
                 file.close()
 
-    def refused(self, program, *words, directory=None, environment=()):
+    def refused(self, program, *words, directory=None, environment=(), options=()):
         """Exit code 1, and each of the words is said."""
         directory = directory or self.directory()
-        said = call(self.setup, "checkpoint", program.pid, directory, code=1,
+        said = call(self.setup, "checkpoint", program.pid, directory, *options, code=1,
                     environment=environment)
         for word in (*words, "to do:", "state: running"):
             expect(word in said, f"`{word}` is not said: {said}")
