@@ -217,8 +217,7 @@ int new_file_take_output(struct new_file *file, struct error *err)
         return error_todo(err, "lead it to a file or into a pipe");
     }
     /* Whoever writes an image waits for room. */
-    if (flags & O_NONBLOCK)
-        fcntl(file->fd, F_SETFL, flags & ~O_NONBLOCK);
+    file->is_unblocked = flags & O_NONBLOCK && fcntl(file->fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
     dup2(STDERR_FILENO, STDOUT_FILENO);
     return 0;
 }
@@ -298,6 +297,9 @@ void new_file_finish(struct new_file *file)
     if (file->has_name)
         unlinkat(file->dir, file->temporary, 0);
     file->has_name = false;
+    if (file->is_unblocked) /* others may have it open too */
+        fcntl(file->fd, F_SETFL, fcntl(file->fd, F_GETFL) | O_NONBLOCK);
+    file->is_unblocked = false;
     close_one(&file->fd);
     close_one(&file->old);
     close_one(&file->dir);

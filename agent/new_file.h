@@ -16,9 +16,10 @@ struct new_file {
     char temporary[NAME_MAX + 1]; /* until it is kept */
     bool has_name;                /* the temporary one */
     bool is_stream;
-    int dir; /* owned */
-    int fd;  /* owned; mode 0600, for reading and writing, locked */
-    int old; /* owned, locked: the file that it is to replace; -1: there is none */
+    bool is_unblocked; /* it did not wait for room, and is not to, afterwards */
+    int dir;           /* owned */
+    int fd;            /* owned; mode 0600, for reading and writing, locked */
+    int old;           /* owned, locked: the file that it is to replace; -1: there is none */
 };
 
 /* Makes it beside `path`, whose folder must be there. `stays_open`: it has a name from its first

@@ -354,6 +354,7 @@ class Files(Case):
         fcntl.fcntl(output, fcntl.F_SETFL, flags | os.O_NONBLOCK)
         self.assertEqual(self.to_output(peer, output).returncode, 0)
         self.assertEqual(os.read(end, 4096), BYTES)
+        self.equal(os.get_blocking(output), False)  # as it was: others may have it open too
         os.close(end), os.close(output)
 
     def test_output_refused(self):
