@@ -284,8 +284,10 @@ static int carry_out(struct checkpoint *checkpoint, struct error *err)
     *err = (struct error){0};
     exchange_catch_signals();
     double suspending = text_clock();
-    if (group_leave(&checkpoint->group, checkpoint->options.deadline, err) < 0)
+    if (group_leave(&checkpoint->group, checkpoint->options.deadline, err) < 0) {
+        saved_abandon(&checkpoint->saved);
         return -1;
+    }
     checkpoint->suspend_ms = ms_since(suspending);
     if (dump(checkpoint, err) < 0) {
         go_back(checkpoint, err);

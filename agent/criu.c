@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CRIU, found, checked and called: see criu.h. What it says goes to a log in the directory of the
- * copy; of that, the first complaint is said here. */
+/* CRIU, found, checked and called: see criu.h. What it says goes to a log, of a dump in the
+ * directory of the copy; of that, the first complaint is said here. */
 #include "agent/criu.h"
 
 #include "agent/breakpoints.h"
+#include "agent/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pwd.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -170,11 +169,17 @@ static int find(char out[PATH_MAX], struct error *err)
     return error_todo(err, "run scripts/get-criu.sh, or install the package `criu`");
 }
 
-/* A file of ours for what a short run says; it has no name afterwards. */
-static int make_log(char path[PATH_MAX], struct error *err)
+/* To be filled in by mkostemp or mkdtemp. */
+static void name_temporary(char path[PATH_MAX])
 {
     const char *folder = getenv("TMPDIR");
     snprintf(path, PATH_MAX, "%s/shadowcl-criu-XXXXXX", folder && *folder ? folder : "/tmp");
+}
+
+/* A file of ours for what a short run says; it has no name afterwards. */
+static int make_log(char path[PATH_MAX], struct error *err)
+{
+    name_temporary(path);
     int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
         return error_set(err, errno, "make `%s`", path);
@@ -318,39 +323,47 @@ static int read_pid(const char *path, pid_t *pid, struct error *err)
     bool read = file && fscanf(file, "%d", &number) == 1;
     if (file)
         fclose(file);
-    unlink(path);
     *pid = number;
     return read ? 0 : error_set(err, 0, "CRIU does not say what process it made");
 }
 
-/* CRIU has its log there, and the file that says what it made. Random, for process ids are no
- * names: in namespaces of their own, two may have the same. It takes no file that is there already.
- */
-static int name_pidfile(char path[PATH_MAX], const char *dir, struct error *err)
+/* CRIU's log, and the file that says what it made. Not beside the copy: that may be one that can't
+ * be written to, and be restored by two at a time. */
+static int make_folder(char out[PATH_MAX], struct error *err)
 {
-    uint64_t random;
-    if (getrandom(&random, sizeof random, 0) != sizeof random)
-        return error_set(err, errno, "random numbers");
-    snprintf(path, PATH_MAX, "%s/restore-%016" PRIx64 ".pid", dir, random);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    char path[PATH_MAX];
+    name_temporary(path);
+    if (!mkdtemp(path) || !realpath(path, out))
+        return error_set(err, errno, "make `%s`", path);
+    return 0;
+}
+
+static int remove_one(int dir, const char *file, void *unused)
+{
+    unlinkat(dir, file, 0);
+    return 0;
+}
+
+static void remove_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0) {
+        folder_each(fd, remove_one, NULL);
         close(fd);
-        unlink(path);
-        return 0;
     }
-    error_object(err, "directory `%.100s`", dir);
-    error_set(err, errno, "CRIU can't make a file in it");
-    return error_todo(err, "copy it to where you may write, and restore that");
+    rmdir(path);
 }
 
 int criu_restore(const struct criu *criu, const char *dir, char *const *inherit, pid_t *root,
                  struct error *err)
 {
-    char pidfile[PATH_MAX], *arguments[MAX_OPTIONS + 1];
+    char folder[PATH_MAX], pidfile[PATH_MAX], *arguments[MAX_OPTIONS + 1];
     char *const own[] = {(char *)criu->path,
                          "restore",
                          "--images-dir",
                          (char *)dir,
+                         "--work-dir",
+                         folder,
                          "--log-file",
                          "restore.log",
                          "-v2",
@@ -361,13 +374,15 @@ int criu_restore(const struct criu *criu, const char *dir, char *const *inherit,
                          "--pidfile",
                          pidfile,
                          NULL};
-    if (name_pidfile(pidfile, dir, err) < 0)
+    if (make_folder(folder, err) < 0)
         return -1;
+    if (snprintf(pidfile, sizeof pidfile, "%s/pid", folder) >= PATH_MAX)
+        return error_set(err, ENAMETOOLONG, "name a file in `%.100s`", folder);
     size_t count = append(arguments, 0, own);
     append(arguments, append(arguments, count, inherit), criu->more);
-    if (run_in(dir, "restore.log", arguments, err) < 0) {
-        unlink(pidfile);
-        return -1;
-    }
-    return read_pid(pidfile, root, err);
+    if (run_in(folder, "restore.log", arguments, err) < 0)
+        return -1; /* its log stays */
+    int result = read_pid(pidfile, root, err);
+    remove_folder(folder);
+    return result;
 }

@@ -19,12 +19,6 @@ static bool is_log(const char *file)
     return !strcmp(file, "dump.log") || !strcmp(file, "criu.out") || !strcmp(file, "stats-dump");
 }
 
-static bool ends_in(const char *file, const char *end)
-{
-    size_t length = strlen(file), size = strlen(end);
-    return length >= size && !strcmp(file + length - size, end);
-}
-
 static int is_other(int dir, const char *file, void *unused)
 {
     return !is_log(file);
@@ -58,7 +52,8 @@ int saved_create(struct saved *saved, const char *dir, struct error *err)
     *saved = (struct saved){.fd = -1};
     folder_name(path, dir);
     error_object(err, "directory `%.100s`", path);
-    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+    saved->is_new = mkdir(path, 0700) == 0;
+    if (!saved->is_new && errno != EEXIST) {
         error_set(err, errno, "make it");
         return error_todo(err, "choose a place that you may write to");
     }
@@ -70,7 +65,7 @@ int saved_create(struct saved *saved, const char *dir, struct error *err)
 
 static int remove_image(int dir, const char *file, void *unused)
 {
-    if (ends_in(file, ".img") || ends_in(file, ".mapped"))
+    if (saved_is_image(file))
         unlinkat(dir, file, 0);
     return 0;
 }
@@ -79,6 +74,8 @@ void saved_abandon(const struct saved *saved)
 {
     unlinkat(saved->fd, SAVED_NAME, 0);
     folder_each(saved->fd, remove_image, NULL);
+    if (saved->is_new)
+        rmdir(saved->dir);
 }
 
 static int add_size(int dir, const char *file, void *data)
@@ -138,11 +135,11 @@ static int sync_folder(const struct saved *saved, const char *path, struct error
 }
 
 /* All names come before the mark that it is whole. */
-int saved_commit(const struct saved *saved, struct error *err)
+int saved_commit(struct saved *saved, struct error *err)
 {
     error_object(err, "directory `%.100s`", saved->dir);
-    if (folder_each(saved->fd, sync_file, err) < 0 || write_new(saved, err) < 0 ||
-        sync_folder(saved, ".", err) < 0)
+    if (saved_list_images(saved, err) < 0 || folder_each(saved->fd, sync_file, err) < 0 ||
+        write_new(saved, err) < 0 || sync_folder(saved, ".", err) < 0)
         return -1;
     /* Where the parent can't be read it can't be told to. */
     if (folder_sync(saved->fd, "..") < 0 && errno != EACCES)

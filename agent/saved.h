@@ -19,13 +19,15 @@ struct saved {
     char dir[PATH_MAX]; /* absolute */
     int fd;             /* owned: of the directory; -1: not open */
     json_t *json;       /* owned */
+    bool is_new;        /* the directory was made */
     bool is_apart;      /* one of its processes sees other files than we do: names say nothing */
 };
 
 /* Makes the directory, mode 0700 whatever the umask, or takes an empty one, or one that has only
  * CRIU's logs in it, which go. No link is followed, and it must be the caller's alone. */
 int saved_create(struct saved *saved, const char *dir, struct error *err);
-/* After a failure: takes the images away; CRIU's log stays. */
+/* After a failure: takes the images away, and the directory where it was made for them; but CRIU's
+ * log stays, and what it lies in. */
 void saved_abandon(const struct saved *saved);
 /* Collects what `shadowcl.json` says, as long as the processes stand still; again, where more have
  * come. `resumes[i]`: was not
@@ -43,11 +45,17 @@ void saved_take_images(struct saved *saved, bool resumes);
 /* Puts the files that are mapped there too; not those that the program writes to. */
 int saved_keep_files(struct saved *saved, struct error *err);
 /* Writes it, when all else is on the disk. */
-int saved_commit(const struct saved *saved, struct error *err);
+int saved_commit(struct saved *saved, struct error *err);
+/* Is this the name of one that CRIU has written, or of a file that is kept? */
+bool saved_is_image(const char *file);
+/* Into `shadowcl.json`: the size of each. And are those that it has in `dir` still as long? */
+int saved_list_images(struct saved *saved, struct error *err);
+int saved_check_images(int dir, const json_t *json, struct error *err);
 uint64_t saved_bytes(const struct saved *saved);
 
 /* Opens a directory that is whole, or the newest such directory in it: of those that are named by
- * numbers the one with the highest. No link is followed. */
+ * numbers the one with the highest. One that was damaged since is named, and passed by. No link is
+ * followed. */
 int saved_open(struct saved *saved, const char *dir, struct error *err);
 /* Is everything there that it names, or in the directory? Nothing is touched; files that have grown
  * since are well where they may be cut. */

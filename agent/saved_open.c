@@ -2,6 +2,7 @@
 /* A copy's directory, opened to make the program again: the one that is named, or the newest in it.
  */
 #include "agent/folder.h"
+#include "agent/report.h"
 #include "agent/saved.h"
 
 #include <errno.h>
@@ -59,6 +60,35 @@ static bool is_newer(const struct copy *one, const struct copy *other)
     return a == b ? is_later(one, other) : a > b;
 }
 
+static json_t *load(int dir, struct error *err)
+{
+    json_error_t why = {.text = "it can't be opened"};
+    int fd = openat(dir, SAVED_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    json_t *json = fd < 0 ? NULL : json_loadfd(fd, 0, &why);
+    if (fd >= 0)
+        close(fd);
+    if (json)
+        return json;
+    error_set(err, 0, "`%s` can't be read: %s (line %d)", SAVED_NAME, why.text, why.line);
+    error_todo(err, "it was damaged: take another copy");
+    return NULL;
+}
+
+/* One that is not as it was made is said to be so, and counts for nothing. */
+static bool is_undamaged(const struct copy *copy)
+{
+    struct error err = {0};
+    error_object(&err, "copy `%.100s`", copy->name);
+    json_t *json = load(copy->fd, &err);
+    bool answer = json && saved_check_images(copy->fd, json, &err) == 0;
+    json_decref(json);
+    if (!answer) {
+        error_todo(&err, "another is looked for");
+        report_note(&err);
+    }
+    return answer;
+}
+
 static int take_newer(int dir, const char *file, void *data)
 {
     struct newest *newest = data;
@@ -66,7 +96,7 @@ static int take_newer(int dir, const char *file, void *data)
     struct copy *best = is_number(file) ? &newest->numbered : &newest->other;
     snprintf(copy.name, sizeof copy.name, "%s", file);
     bool is_taken = file[0] != '.' && copy.fd >= 0 && is_whole(copy.fd, &copy.made) &&
-                    (best->fd < 0 || is_newer(&copy, best));
+                    (best->fd < 0 || is_newer(&copy, best)) && is_undamaged(&copy);
     int unused = is_taken ? best->fd : copy.fd;
     if (is_taken)
         *best = copy;
@@ -136,28 +166,15 @@ static int find_whole(struct saved *saved, const char *dir, struct error *err)
     return realpath(path, saved->dir) ? 0 : error_set(err, errno, "find its whole name");
 }
 
-static int read_json(struct saved *saved, struct error *err)
-{
-    json_error_t why = {.text = "it can't be opened"};
-    int fd = openat(saved->fd, SAVED_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    saved->json = fd < 0 ? NULL : json_loadfd(fd, 0, &why);
-    if (fd >= 0)
-        close(fd);
-    if (saved->json)
-        return 0;
-    error_set(err, 0, "`%s` can't be read: %s (line %d)", SAVED_NAME, why.text, why.line);
-    return error_todo(err, "it was damaged: take another copy");
-}
-
 int saved_open(struct saved *saved, const char *dir, struct error *err)
 {
     *saved = (struct saved){.fd = -1};
     error_object(err, "directory `%.100s`", dir);
-    if (find_whole(saved, dir, err) < 0 || read_json(saved, err) < 0)
+    if (find_whole(saved, dir, err) < 0 || !(saved->json = load(saved->fd, err)))
         return -1;
     json_int_t version = json_integer_value(json_object_get(saved->json, "version"));
     if (version == SAVED_VERSION)
-        return 0;
+        return saved_check_images(saved->fd, saved->json, err);
     error_set(err, 0, "`%s` has version %lld, this command knows %d", SAVED_NAME,
               (long long)version, (int)SAVED_VERSION);
     return error_todo(err, "use the shadowcl that made it, or a newer one");

@@ -89,8 +89,6 @@ class Directories(Cases):
             self.expect_untouched(secret)
             program.kill()
             program.forget_answer()
-            (linked / "restore.log").symlink_to(secret)
-            (linked / "criu.out").symlink_to(secret)
             check(self.expected(), restore(self.setup, program, linked, "--truncate"))
             self.expect_untouched(secret)
 
@@ -217,6 +215,29 @@ class Directories(Cases):
                 expect(f"restored from {top}/{expected} " in said, said)
                 check(self.expected(), program.answer())
                 shutil.rmtree(top / expected)
+
+    def case_damaged(self):
+        """Cut short, or without one of its images: named, and refused, or passed by for an older
+        one."""
+        with self.started() as program:
+            top = self.directory(made=True)
+            for name in ("1", "2", "3"):
+                checkpoint(self.setup, program, top / name, "--leave-running")
+            program.kill()
+            pages, = (top / "3").glob("pages-*.img")
+            os.truncate(pages, pages.stat().st_size - 4096)
+            (top / "2/files.img").unlink()
+            program.forget_answer()
+            for number, reason in ((3, f"its image `{pages.name}` has "),
+                                   (2, "its image `files.img` is not there")):
+                said = call(self.setup, "restore", "--truncate", top / str(number), code=1)
+                expect(reason in said and "to do: it was damaged" in said and
+                       "state: not started" in said, said)
+            said = call(self.setup, "restore", "--truncate", top)
+            for number, file in ((3, pages.name), (2, "files.img")):
+                expect(f"note: copy `{number}`: its image `{file}`" in said, said)
+            expect(f"restored from {top}/1 " in said, said)
+            check(self.expected(), program.answer())
 
 
 if __name__ == "__main__":

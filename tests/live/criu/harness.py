@@ -180,7 +180,7 @@ def logs(words):
     """The end of CRIU's logs, in whichever of the words is a directory."""
     text = ""
     for word in words:
-        for name in ("dump.log", "restore.log", "criu.out"):
+        for name in ("dump.log", "criu.out"):
             file = Path(str(word)) / name
             if file.is_file():
                 text += f"{file}:\n{file.read_text(errors='replace')[-1500:]}\n"

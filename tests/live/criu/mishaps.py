@@ -68,6 +68,16 @@ class Mishaps(Cases):
             program.forget_answer()
             check(expected, restore(self.setup, program, directory, "--truncate"))
 
+    def case_refused_leaves_nothing(self):
+        """The directory goes with a copy that was not begun."""
+        faults = self.on_test_driver()
+        with self.heat() as program:
+            program.wait_until(0.2)
+            faults.write_text("fail clEnqueueReadBuffer 1 -36\n")
+            directory = self.refused(program, "clEnqueueReadBuffer failed (-36)")
+            expect(not directory.exists(), "an empty directory was left behind")
+            self.expect_undisturbed(program)
+
     # Copies at intervals.
 
     def case_periodic_leftovers(self):
@@ -127,24 +137,36 @@ class Mishaps(Cases):
     # Restores.
 
     def case_restore_fails(self):
-        """CRIU writes its log beside the copy: where nothing can be written, that is said. Made again,
-        and there is no such device: the command ends, and leaves the program to be resumed. As the
-        first of a pid namespace it can't leave it: then it is to be made again."""
+        """Made again, and there is no such device: the command ends, and leaves the program to be
+        resumed. As the first of a pid namespace it can't leave it: then it is to be made again. Where
+        CRIU fails, its log stays."""
         program, directory = self.copied()
-        mounted = f'mount --bind {directory} {directory} && mount -o remount,bind,ro {directory} && ' \
-                  'exec "$@"'
+        logs = self.setup.work / "logs"
+        logs.mkdir()
+        self.setup.environment["TMPDIR"] = str(logs)
         with program:
-            said = call(self.setup, "restore", directory, code=1,
-                        before=["unshare", "--mount", "sh", "-c", mounted, "sh"])
-            expect(f"directory `{directory}`: " in said and "Read-only file system" in said and
-                   "to do: copy it" in said and "state: not started" in said, said)
             said = call(self.setup, "restore", *NOTHING, directory, before=NEW_NAMESPACE, code=1)
             expect("state: gone" in said and "restore it again" in said, said)
+            expect(not list(logs.iterdir()), f"left behind: {list(logs.iterdir())}")
+            said = call(self.setup, "restore", directory, "--", "--no-such-option", code=1)
+            log, = logs.iterdir()
+            expect(f"see {log}/restore.log" in said and "state: not started" in said, said)
+            expect(log.stat().st_mode & 0o7777 == 0o700, f"the log's mode is {log.stat().st_mode:o}")
             said = call(self.setup, "restore", *NOTHING, directory, code=1)
             expect("state: suspended" in said and f"`shadowcl resume {program.pid}`" in said, said)
             self.wait_for_state(program, "suspended")
             call(self.setup, "resume", program.pid)
             self.wait_for_restored(program.pid)
+            check(self.expected(), program.answer())
+
+    def case_read_only(self):
+        """A copy that nothing can be written beside."""
+        program, directory = self.copied()
+        mounted = f'mount --bind {directory} {directory} && mount -o remount,bind,ro {directory} && ' \
+                  '! touch $0/x 2>/dev/null && exec "$@"'
+        with program:
+            call(self.setup, "restore", directory,
+                 before=["unshare", "--mount", "sh", "-c", mounted, directory])
             check(self.expected(), program.answer())
 
     def case_two_at_once(self):
@@ -170,7 +192,6 @@ class Mishaps(Cases):
             finally:
                 first.kill()
             check(self.expected(), program.answer())
-            expect(not list(directory.glob("*.pid")), "a file with a process id was left")
 
     def case_found_by_sudo(self):
         """What scripts/get-criu.sh has put into the home of who calls sudo, if it is his or root's."""
