@@ -3,7 +3,8 @@
  *
  * Two kinds of threads bring them up: the program's own, each what its command needs, by a queue
  * that is theirs (context->lifter), and one of ours the rest, by the context's copier. An object is
- * one thread's while it is MEM_RISING; whoever else needs it waits. */
+ * one thread's while it is MEM_RISING; whoever else needs it waits. Ours has it for a part of so
+ * many bytes at a time, of a large one: nobody waits for the whole who does not need it. */
 #include "shim/lazy.h"
 
 #include <math.h>
@@ -20,19 +21,22 @@
 
 #define AGAIN_S 1                       /* after what has failed */
 #define BATCH_OBJECTS 64                /* on the way at once … */
-#define BATCH_BYTES (UINT64_C(8) << 20) /* … and so much, or one object */
+#define BATCH_BYTES (UINT64_C(8) << 20) /* … and so much, or a part of one object */
 
 /* An object whose turn has not come. It is not held until then: its release would wait. */
 struct waiting {
     struct mem *mem;
     uint32_t generation;
+    size_t size;
 };
 
 /* What our thread has on its way at once; each is held. */
 struct batch {
     struct mem *mems[BATCH_OBJECTS];
+    struct rise *rises[BATCH_OBJECTS]; /* owned */
     size_t count;
     uint64_t bytes;
+    bool is_part; /* there is more of it */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -43,28 +47,65 @@ static _Atomic bool at_work;                            /* our thread is inside 
 static _Atomic bool forking;                            /* and shall not go there */
 static _Atomic bool orphaned; /* a forked child: our thread is the parent's */
 
-/* Takes the object in hand, once nobody else has it; false: it is up. */
-static bool take(struct mem *mem)
+/* How far it is, out of those that are begun: the caller's. NULL: it is at its beginning. With the
+ * lock. */
+static struct rise *take_begun(const struct mem *mem)
+{
+    struct rise **at = context_rises(mem->context);
+    while (at && *at && (*at)->mem != mem)
+        at = &(*at)->next;
+    struct rise *rise = at ? *at : NULL;
+    if (rise)
+        *at = rise->next;
+    return rise;
+}
+
+static struct rise *take_rise(const struct mem *mem)
+{
+    struct rise *rise = take_begun(mem);
+    if (!rise && (rise = calloc(1, sizeof *rise)))
+        rise->mem = mem;
+    return rise;
+}
+
+/* What is nobody's, with the lock. */
+static struct rise *take_owed(struct mem *mem)
+{
+    struct rise *rise = atomic_load(&mem->owed) == MEM_OWED ? take_rise(mem) : NULL;
+    if (rise)
+        atomic_store(&mem->owed, MEM_RISING);
+    return rise;
+}
+
+/* Takes the object in hand, once nobody else has it. NULL: it is up, or there is no memory. */
+static struct rise *take(struct mem *mem)
 {
     pthread_mutex_lock(&lock);
     while (atomic_load(&mem->owed) == MEM_RISING)
         pthread_cond_wait(&moved, &lock);
-    bool mine = atomic_load(&mem->owed) == MEM_OWED;
-    if (mine)
-        atomic_store(&mem->owed, MEM_RISING);
+    struct rise *rise = take_owed(mem);
     pthread_mutex_unlock(&lock);
-    return mine;
+    return rise;
 }
 
-static void settle(struct mem *mem, bool is_up)
+/* Out of the hand again: up, or as far as it is. */
+static void settle(struct mem *mem, struct rise *rise)
 {
+    struct rise **others = context_rises(mem->context);
+    bool is_up = rise->up == mem->size;
     pthread_mutex_lock(&lock);
     if (is_up)
         mem_not_owed(mem);
     else
         atomic_store(&mem->owed, MEM_OWED);
+    if (!is_up && (rise->up || rise->event)) {
+        rise->next = *others;
+        *others = rise;
+        rise = NULL;
+    }
     pthread_cond_broadcast(&moved);
     pthread_mutex_unlock(&lock);
+    free(rise);
 }
 
 static cl_int say_failed(const struct error *err)
@@ -73,30 +114,56 @@ static cl_int say_failed(const struct error *err)
     return err->code ? err->code : CL_OUT_OF_RESOURCES;
 }
 
-/* One object's contents by the lifter, to their end; what the driver says. */
-static cl_int lift(struct mem *mem)
+/* A part of it, unless one is on its way yet; the queue is to be flushed. */
+static int send(struct mem *mem, cl_command_queue queue, struct rise *rise, size_t most,
+                struct error *err)
+{
+    size_t left = mem->size - rise->up;
+    size_t size = mem->image || left < most ? left : most;
+    if (rise->event)
+        return 0;
+    if (mem_upload(mem, queue, rise->up, size, &rise->event, err) != 0)
+        return -1;
+    rise->to = rise->up + size;
+    return 0;
+}
+
+/* Waits for the part. */
+static int land(const struct mem *mem, struct rise *rise, bool patient, struct error *err)
+{
+    int result = copier_await(mem->object.driver, rise, patient, err);
+    if (result == 0)
+        rise->up = rise->to;
+    else if (!rise->event) /* it has failed */
+        rise->to = rise->up;
+    return result;
+}
+
+/* All that is left of one object's contents by the lifter, to their end; what the driver says. */
+static cl_int lift(struct mem *mem, struct rise *rise)
 {
     struct error err = {0};
-    const struct driver *driver = mem->object.driver;
     cl_command_queue queue = mem->context->lifter;
-    cl_event event = NULL;
-    bool late = false;
-    if (mem_upload(mem, queue, &event, &err) != 0)
-        return say_failed(&err);
-    driver->clFlush(queue);
-    return copier_wait(driver, &event, 1, mem->size, &late, &err) == 0 ? CL_SUCCESS
-                                                                       : say_failed(&err);
+    while (rise->up < mem->size) {
+        if (send(mem, queue, rise, SIZE_MAX, &err) != 0)
+            return say_failed(&err);
+        mem->object.driver->clFlush(queue);
+        if (land(mem, rise, true, &err) != 0)
+            return say_failed(&err);
+    }
+    return CL_SUCCESS;
 }
 
 cl_int lazy_bring_up(struct mem *mem)
 {
     if (atomic_exchange(&orphaned, false))
         lazy_start();
-    if (!take(mem))
-        return CL_SUCCESS;
+    struct rise *rise = take(mem);
+    if (!rise)
+        return atomic_load(&mem->owed) == MEM_UP ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
     object_hold(mem);
-    cl_int status = lift(mem);
-    settle(mem, status == CL_SUCCESS);
+    cl_int status = lift(mem, rise);
+    settle(mem, rise);
     object_drop(mem);
     return status;
 }
@@ -150,10 +217,17 @@ static struct waiting *list_waiting(size_t *count)
     for (size_t i = held; mems && list && i-- > 0;) {
         struct mem *mem = (struct mem *)mems[i];
         if (atomic_load(&mem->owed) != MEM_UP)
-            list[(*count)++] = (struct waiting){mem, mem->object.generation};
+            list[(*count)++] = (struct waiting){mem, mem->object.generation, mem->size};
     }
     roster_drop(mems, mems ? held : 0);
     return list;
+}
+
+/* A large one is alone: those that are small don't wait for it. */
+static bool fits(const struct batch *batch, const struct waiting *waiting)
+{
+    return !batch->count ||
+           (batch->count < BATCH_OBJECTS && batch->bytes + waiting->size <= BATCH_BYTES);
 }
 
 /* Takes what is nobody's; what a command has in hand is left to it. */
@@ -163,41 +237,53 @@ static void add_to_batch(struct batch *batch, const struct waiting *waiting)
     if (!object_hold_alive(&mem->object, waiting->generation))
         return;
     pthread_mutex_lock(&lock);
-    bool mine = atomic_load(&mem->owed) == MEM_OWED;
-    if (mine)
-        atomic_store(&mem->owed, MEM_RISING);
+    struct rise *rise = take_owed(mem);
     pthread_mutex_unlock(&lock);
-    if (!mine) {
+    if (!rise) {
         object_drop(mem);
         return;
     }
+    batch->rises[batch->count] = rise;
     batch->mems[batch->count++] = mem;
     batch->bytes += mem->size;
 }
 
-/* Each copier of the batch's objects is emptied; some context's may have failed. */
-static bool bring_up_batch(const struct batch *batch)
+/* -1: some of them have not been. */
+static int send_batch(struct batch *batch, struct error *err)
 {
-    struct error err = {0};
     size_t sent = 0;
     int result = 0;
-    while (result == 0 && sent < batch->count) {
-        struct mem *mem = batch->mems[sent++];
-        result = context_copier(mem->context, &err);
+    for (; result == 0 && sent < batch->count; sent++) {
+        struct mem *mem = batch->mems[sent];
+        result = context_copier(mem->context, err);
         if (result == 0)
-            result =
-                mem_upload(mem, mem->context->copier, context_copy(mem->context, mem->size), &err);
+            result = send(mem, mem->context->copier, batch->rises[sent], MEM_PART, err);
     }
-    for (size_t i = 0; i < sent; i++)
-        if (context_finish_copies(batch->mems[i]->context, &err) != 0)
-            result = -1;
-    bool ok = result == 0;
+    for (size_t i = 0; i < sent; i++) {
+        const struct mem *mem = batch->mems[i];
+        bool is_last = i + 1 == sent || batch->mems[i + 1]->context != mem->context;
+        if (is_last && mem->context->copier)
+            mem->object.driver->clFlush(mem->context->copier);
+    }
+    return result;
+}
+
+/* Each is up, or not, by itself. After one whose end is not seen, the others are not waited for. */
+static bool bring_up_batch(struct batch *batch)
+{
+    struct error err = {0};
+    bool ok = send_batch(batch, &err) == 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct mem *mem = batch->mems[i];
+        struct rise *rise = batch->rises[i];
+        if (land(mem, rise, ok && !rise->was_late, &err) != 0)
+            ok = false;
+        batch->is_part = ok && rise->up < mem->size;
+        settle(mem, rise);
+        object_drop(mem);
+    }
     if (!ok)
         say_failed(&err);
-    for (size_t i = 0; i < batch->count; i++) {
-        settle(batch->mems[i], ok);
-        object_drop(batch->mems[i]);
-    }
     return ok;
 }
 
@@ -209,9 +295,10 @@ static void bring_up_all(const struct waiting *list, size_t count)
         struct batch batch = {0};
         if (!go_to_work())
             return;
-        while (i < count && batch.count < BATCH_OBJECTS && batch.bytes < BATCH_BYTES)
+        while (i < count && fits(&batch, &list[i]))
             add_to_batch(&batch, &list[i++]);
         ok = bring_up_batch(&batch);
+        i -= batch.is_part; /* it is the last */
         leave_work();
     }
 }
@@ -333,9 +420,17 @@ int lazy_stop_by(double seconds, struct error *err)
                            "device still works");
 }
 
+/* What is on its way yet writes to memory that its driver keeps for it. */
 void lazy_forget(struct mem *mem)
 {
-    settle(mem, true);
+    pthread_mutex_lock(&lock);
+    struct rise *rise = take_begun(mem);
+    mem_not_owed(mem);
+    pthread_cond_broadcast(&moved);
+    pthread_mutex_unlock(&lock);
+    if (rise && rise->event)
+        CALL_RELEASE(mem->object.driver, clReleaseEvent, rise->event);
+    free(rise);
 }
 
 void lazy_before_fork(void)
@@ -358,6 +453,10 @@ static void give_up(void *object, void *data)
     if (atomic_load(&mem->owed) == MEM_UP)
         return;
     atomic_store(&mem->owed, MEM_OWED);
+    struct rise **begun = context_rises(mem->context);
+    for (struct rise *rise = begun ? *begun : NULL; rise; rise = rise->next)
+        if (rise->mem == mem)
+            rise->event = NULL; /* the parent's */
     ++*(uint32_t *)data;
 }
 

@@ -23,13 +23,15 @@
 #include "shim/store.h"
 #include "state/copier.h"
 #include "state/mem.h"
+#include "state/program.h"
 #include "state/staging.h"
 #include "state/straggler.h"
 #include "state/tally.h"
 
 #define PATIENCE_NS (30 * INT64_C(1000000000)) /* for what runs, in each round */
-#define SLICE_NS INT64_C(50000000)             /* slept at a time, for a limited rate */
-#define MOST_COPIES 64                         /* on the way at once */
+#define SLICE_NS INT64_C(50000000) /* slept, or copied, at a time where the rate is limited */
+#define MOST_COPIES 64             /* on the way at once */
+#define LEAST_PART 65536           /* bytes */
 
 /* An object that is to be copied. It is not held until it comes to that: its release would wait. */
 struct wanted {
@@ -56,6 +58,9 @@ struct hand {
     struct mem *mem;              /* NULL: none */
     struct wanted *list;          /* of the round; owned */
     const struct driver *watched; /* in a call in which it may open its device; NULL: in none */
+    double rate;                  /* bytes a second; 0: any */
+    int64_t due;                  /* when more may be copied, CLOCK_MONOTONIC */
+    double slept;                 /* until then, ms in all */
 };
 
 static struct hand *hand; /* owned; NULL: there have been no copies */
@@ -133,15 +138,28 @@ static bool is_no_use(const void *wish)
     return owner_is_ending() || precopy_asker_gone(wish);
 }
 
-/* Sleeps until so many bytes may have been copied since `start`. */
-static void keep_rate(const struct precopy_wish *wish, uint64_t bytes, int64_t start)
+/* What was not copied while it waited for other things is not made up for. */
+void precopy_pace(uint64_t bytes, bool (*is_over)(const void *), const void *data)
 {
-    while (wish->rate > 0 && !is_no_use(wish)) {
-        double due = (double)bytes / wish->rate * 1e9 - (double)(now_ns() - start);
-        if (due < (double)SLICE_NS)
-            return;
-        nanosleep(&(struct timespec){.tv_nsec = SLICE_NS}, NULL);
+    int64_t start = now_ns(), now = start;
+    if (!hand || !(hand->rate > 0))
+        return;
+    for (; now < hand->due && !is_over(data); now = now_ns()) {
+        int64_t left = hand->due - now;
+        phase_beat();
+        nanosleep(&(struct timespec){.tv_nsec = left < SLICE_NS ? left : SLICE_NS}, NULL);
     }
+    hand->slept += (double)(now - start) / 1e6;
+    hand->due = (now > hand->due ? now : hand->due) + (int64_t)((double)bytes / hand->rate * 1e9);
+}
+
+/* Bytes of a buffer that are copied at once. */
+static size_t most_at_once(void)
+{
+    double most = hand->rate * (double)SLICE_NS / 1e9;
+    if (!(hand->rate > 0) || most > (double)MEM_PART)
+        return MEM_PART;
+    return most < LEAST_PART ? LEAST_PART : (size_t)most;
 }
 
 /* Makes the context's copier, and keeps the context until the copier is given back. */
@@ -243,15 +261,17 @@ static int finish_copies(struct error *err)
 static int copy_to_memory(const struct round *round, struct mem *mem, struct error *err)
 {
     size_t at = 0;
-    int result = mem_precopy(mem, &at, err);
-    while (result == 0 && at < mem->size) {
+    for (;;) {
+        size_t left = mem->size - at, most = mem->image ? left : most_at_once();
+        precopy_pace(left < most ? left : most, is_no_use, round->wish);
+        int result = mem_precopy(mem, &at, most, err);
+        if (result != 0 || at == mem->size)
+            return result;
         if (finish_copies(err) != 0)
             return -1;
         if (is_no_use(round->wish))
             return 1;
-        result = mem_precopy(mem, &at, err);
     }
-    return result;
 }
 
 /* To the file where there is one: then it has ended. */
@@ -281,6 +301,7 @@ static int copy_one(struct round *round, const struct wanted *wanted, struct err
 static int copy_piece(struct round *round, size_t end, struct error *err)
 {
     int64_t start = now_ns();
+    double slept = hand->slept;
     size_t begin = round->done;
     int result = 0;
     while (result == 0 && round->done < end)
@@ -292,7 +313,7 @@ static int copy_piece(struct round *round, size_t end, struct error *err)
             mem_precopy_undo(round->list[i].mem);
             object_drop(round->list[i].mem);
         }
-    round->ms += ms_since(start);
+    round->ms += ms_since(start) - (hand->slept - slept);
     return result;
 }
 
@@ -300,7 +321,7 @@ static int copy_piece(struct round *round, size_t end, struct error *err)
  * with each object. */
 static size_t end_of_piece(const struct round *round)
 {
-    size_t most = round->wish->rate > 0 || store_sink() ? 1 : MOST_COPIES;
+    size_t most = hand->rate > 0 || store_sink() ? 1 : MOST_COPIES;
     size_t end = round->done, bytes = 0;
     while (end < round->count && end - round->done < most && bytes < MEM_PART)
         bytes += round->list[end++].size;
@@ -309,14 +330,11 @@ static size_t end_of_piece(const struct round *round)
 
 static int copy_round(struct round *round, struct error *err)
 {
-    int64_t start = now_ns();
     int result = take_notes(round, err);
     if (result == 0 && round->count)
         result = wait_for_queues(round->wish, err);
-    while (result == 0 && round->done < round->count && !is_no_use(round->wish)) {
+    while (result == 0 && round->done < round->count && !is_no_use(round->wish))
         result = copy_piece(round, end_of_piece(round), err);
-        keep_rate(round->wish, round->bytes, start);
-    }
     free(hand->list);
     hand->list = NULL;
     return result;
@@ -356,6 +374,19 @@ static void copy_rounds(const struct precopy_wish *wish, struct report *report)
     }
 }
 
+/* Binaries, for which a driver may compile. */
+static void fetch_binaries(const struct precopy_wish *wish)
+{
+    size_t count;
+    struct object **programs = hold_all(&program_roster, &count);
+    for (size_t i = 0; programs && i < count && !is_no_use(wish); i++) {
+        struct program *program = (struct program *)programs[i];
+        IN_DRIVER(program->object.driver->library, programs[i], true);
+        program_capture_early(program);
+    }
+    drop_all(hand);
+}
+
 struct beforehand {
     const struct precopy_wish *wish;
     struct report *report;
@@ -366,6 +397,7 @@ static int copy_inside(void *data)
 {
     const struct beforehand *beforehand = data;
     gate_enter("precopy");
+    fetch_binaries(beforehand->wish);
     copy_rounds(beforehand->wish, beforehand->report);
     gate_leave();
     return 0;
@@ -382,6 +414,7 @@ int precopy(const struct precopy_wish *wish, struct report *report, struct error
     hand = calloc(1, sizeof *hand);
     if (!hand)
         return error_set(err, 0, "no memory for copies beforehand");
+    hand->rate = wish->rate;
     int result = leave_run(&job, &left, err);
     report->precopy.ms = ms_since(start);
     log_info("precopy: %u rounds, %llu bytes, %.1f ms", report->precopy.rounds,

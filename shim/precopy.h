@@ -13,7 +13,7 @@ struct precopy_wish {
     bool wanted;
     unsigned max_rounds; /* 0: PRECOPY_ROUNDS */
     double target;       /* ms that copying what is left may take; 0: PRECOPY_TARGET */
-    double rate;         /* bytes a second at most; 0: as fast as it goes */
+    double rate;         /* bytes a second at most, evenly; 0: as fast as it goes */
     int asker;           /* the connection of who wants it; -1: nobody who could go away */
 };
 
@@ -34,6 +34,9 @@ struct error;
  * ends it, both within some megabytes. What goes wrong here only leaves more for later, and is a
  * warning in the report. But for a driver's call that never comes back, which is an error. */
 int precopy(const struct precopy_wish *wish, struct report *report, struct error *err);
+/* Waits until so many bytes more may be copied, where the rate is limited, or `is_over`. Nothing is
+ * on its way but what a fork may come in between of. */
+void precopy_pace(uint64_t bytes, bool (*is_over)(const void *), const void *data);
 /* Did who asked go away meanwhile? */
 bool precopy_asker_gone(const struct precopy_wish *wish);
 /* The gate is closed, or will not be: the copiers are the suspend's now, or given back. */

@@ -93,11 +93,17 @@ static void let_forks_by(void)
     owner_let_forks_by();
 }
 
+static bool is_over(const void *unused)
+{
+    let_forks_by();
+    return is_for_nobody();
+}
+
 static int sink_put_draft(struct stream_sink *sink, const void *bytes, size_t size,
                           struct error *err)
 {
-    let_forks_by();
-    if (is_for_nobody())
+    precopy_pace(size, is_over, NULL);
+    if (is_over(NULL))
         return error_set(err, 0, "nobody wants it any more");
     return sink_put(sink, bytes, size, err);
 }

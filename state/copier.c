@@ -27,7 +27,8 @@ struct copies {
     unsigned num_counted; /* of the first of them it is known that they have ended */
     int64_t looked;       /* when that was found out, or the first was enqueued, CLOCK_MONOTONIC */
     uint64_t bytes;
-    bool stuck; /* some may be on their way yet: nobody waits for the driver again */
+    bool stuck;         /* some may be on their way yet: nobody waits for the driver again */
+    struct rise *rises; /* owned */
     cl_event events[MOST_COPIES + 2];
     uint64_t sizes[MOST_COPIES + 2]; /* not counted yet (state/tally.h) */
 };
@@ -139,13 +140,30 @@ static cl_int wait_for(const struct driver *driver, cl_event event, int64_t pati
     return status;
 }
 
+/* A driver that takes longer than that, and than the slowest device would, hangs. */
+static int64_t patience_for(uint64_t bytes)
+{
+    return (int64_t)(((double)config.copy_patience + (double)bytes / COPY_SLOWEST) * 1e9);
+}
+
+/* What became of copies: `worst` of all. */
+static int explain(cl_int worst, int64_t patience, struct error *err)
+{
+    if (worst == CL_COMPLETE)
+        return 0;
+    err->code = worst < CL_COMPLETE ? worst : 0;
+    if (worst < CL_COMPLETE)
+        return error_set(err, 0, "copying its contents failed (%d)", worst);
+    error_set(err, 0, "the driver has not come to an end with copying its contents in %lld s",
+              (long long)(patience / 1000000000));
+    return error_todo(err, "see whether the device still works");
+}
+
 /* `sizes`: what is counted once each has ended, or NULL. */
 static int wait_for_all(const struct driver *driver, cl_event *events, const uint64_t *sizes,
                         size_t count, uint64_t bytes, bool *late, struct error *err)
 {
-    /* A driver that takes longer than that, and than the slowest device would, hangs. */
-    int64_t patience =
-        (int64_t)(((double)config.copy_patience + (double)bytes / COPY_SLOWEST) * 1e9);
+    int64_t patience = patience_for(bytes);
     cl_int worst = CL_COMPLETE;
     bool unknown = false;
     for (size_t i = 0; i < count; i++) {
@@ -162,23 +180,50 @@ static int wait_for_all(const struct driver *driver, cl_event *events, const uin
         CALL_RELEASE(driver, clReleaseEvent, event);
     }
     *late |= unknown;
-    if (worst == CL_COMPLETE)
-        return 0;
     /* A copy that comes late must not write into other memory, or nowhere. */
     if (unknown)
         staging_abandon();
-    err->code = worst < CL_COMPLETE ? worst : 0;
-    if (worst < CL_COMPLETE)
-        return error_set(err, 0, "copying its contents failed (%d)", worst);
-    error_set(err, 0, "the driver has not come to an end with copying its contents in %lld s",
-              (long long)(patience / 1000000000));
-    return error_todo(err, "see whether the device still works");
+    return explain(worst, patience, err);
 }
 
 int copier_wait(const struct driver *driver, cl_event *events, size_t count, uint64_t bytes,
                 bool *late, struct error *err)
 {
     return wait_for_all(driver, events, NULL, count, bytes, late, err);
+}
+
+int copier_await(const struct driver *driver, struct rise *rise, bool patient, struct error *err)
+{
+    bool unknown = false;
+    int64_t patience = patience_for(rise->to - rise->up);
+    if (!rise->event)
+        return 0;
+    cl_int status = wait_for(driver, rise->event, patient ? patience : 0, &unknown);
+    if (unknown) /* and read it while it is somebody else's */
+        staging_abandon();
+    rise->was_late = unknown;
+    if (!unknown) {
+        cl_event event = rise->event;
+        rise->event = NULL;
+        CALL_RELEASE(driver, clReleaseEvent, event);
+    }
+    return explain(status, patience, err);
+}
+
+struct rise **context_rises(struct context *context)
+{
+    return context->copies ? &context->copies->rises : NULL;
+}
+
+static void forget_rises(struct copies *copies, const struct driver *driver)
+{
+    while (copies->rises) {
+        struct rise *rise = copies->rises;
+        copies->rises = rise->next;
+        if (rise->event)
+            CALL_RELEASE(driver, clReleaseEvent, rise->event);
+        free(rise);
+    }
 }
 
 /* Whatever becomes of them. */
@@ -241,6 +286,8 @@ void context_drop_copier(struct context *context)
     context_finish_copies(context, &ignored);
     drop_queue(context->object.driver, &context->copier);
     drop_queue(context->object.driver, &context->lifter);
+    if (context->copies)
+        forget_rises(context->copies, context->object.driver);
     free(context->copies);
     context->copies = NULL;
 }
@@ -249,6 +296,7 @@ static void give_back(struct leftover *leftover)
 {
     struct copies *copies = (struct copies *)leftover;
     forget_copies(copies, copies->driver);
+    forget_rises(copies, copies->driver);
     drop_queue(copies->driver, &copies->copier);
     drop_queue(copies->driver, &copies->made);
     free(copies);

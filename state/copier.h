@@ -28,6 +28,22 @@ void context_drop_copier(struct context *context);
  * shim/phase.h): the copier, and what it was given, are no longer the context's, but leftovers. */
 void context_leave_copier(struct context *context, struct leftover **leftovers);
 
+/* An object's contents that go up while the program runs (shim/lazy.c). They may go up in parts: of
+ * each it is known that it is up before the next is begun. One whose end was not seen keeps its
+ * event, and is waited for again: it must not be overtaken by anything. */
+struct rise {
+    struct rise *next;
+    const struct mem *mem;
+    size_t up, to;  /* bytes that are up, and that will be when the event has ended */
+    cl_event event; /* the driver's; NULL: nothing is on its way */
+    bool was_late;
+};
+/* Those that are begun: they go with the copier. NULL: the context has none. */
+struct rise **context_rises(struct context *context);
+/* Waits for the command, so long as a driver may take; where `patient` is false it only looks. 0,
+ * or an error; its event is let go unless its end was not seen. */
+int copier_await(const struct driver *driver, struct rise *rise, bool patient, struct error *err);
+
 /* Waits for commands of so many bytes in all, which the driver has been flushed for, and lets their
  * events go (NULL: passed over). As context_finish_copies; *late becomes true when some may be on
  * their way yet; the staging memory that they may use is then given up. */

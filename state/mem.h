@@ -181,10 +181,10 @@ static inline void mem_wrote(struct mem *mem)
 bool mem_precopy_takes(struct mem *mem);
 /* Bytes that would be copied if it came to a suspend now. */
 uint64_t mem_precopy_left(const struct mem *mem);
-/* Starts the copy of a part of it to staging memory, from *at, which goes to where the next one
- * begins; of an image, of all. It has to be waited for before anybody looks at it. 1: not done,
- * there is no memory reserved for it. */
-int mem_precopy(struct mem *mem, size_t *at, struct error *err);
+/* Starts the copy of a part of it to staging memory, `most` bytes from *at, which goes to where the
+ * next one begins; of an image, of all. It has to be waited for before anybody looks at it. 1: not
+ * done, there is no memory reserved for it. */
+int mem_precopy(struct mem *mem, size_t *at, size_t most, struct error *err);
 /* The copy did not take place, or not to its end. */
 void mem_precopy_undo(struct mem *mem);
 /* The copy went somewhere else: to what is going to be mem_source. */
@@ -252,11 +252,12 @@ void mem_release(struct mem *mem);
 int mem_rebuild(struct mem *mem, struct error *err);
 /* Has it contents that have to be brought up after a rebuild? */
 bool mem_has_contents(const struct mem *mem);
-/* Brings one object's contents up: enqueued on a queue of the context; done when the event has
- * ended, or, of contents in a file, by stream_finish (then there is no event). Contents stay what
- * they were. Several threads may call it at once, for different objects; err->code is the driver's
- * error, or 0. */
-int mem_upload(struct mem *mem, cl_command_queue queue, cl_event *event, struct error *err);
+/* Brings one object's contents up, of a buffer in memory `size` bytes from `at` on: enqueued on a
+ * queue of the context; done when the event has ended, or, of contents in a file, by stream_finish
+ * (then there is no event). Contents stay what they were. Several threads may call it at once, for
+ * different objects; err->code is the driver's error, or 0. */
+int mem_upload(struct mem *mem, cl_command_queue queue, size_t at, size_t size, cl_event *event,
+               struct error *err);
 
 /* The same by the context's copier, a buffer in parts. */
 int mem_send_up(struct mem *mem, struct error *err);

@@ -155,9 +155,9 @@ static int read_part(struct mem *mem, size_t at, size_t size, struct error *err)
     return status == CL_SUCCESS ? 0 : driver_failed(err, "clEnqueueReadBuffer", status);
 }
 
-int mem_precopy(struct mem *mem, size_t *at, struct error *err)
+int mem_precopy(struct mem *mem, size_t *at, size_t most, struct error *err)
 {
-    size_t size = mem->image ? mem->size : part_size(mem, *at);
+    size_t left = mem->size - *at, size = mem->image || left < most ? left : most;
     if (!mem->contents)
         mem->contents = staging_take_reserved(mem->size);
     if (!mem->contents)
@@ -523,15 +523,16 @@ static int write_part(struct mem *mem, size_t at, size_t size, struct error *err
     return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
 }
 
-int mem_upload(struct mem *mem, cl_command_queue queue, cl_event *event, struct error *err)
+int mem_upload(struct mem *mem, cl_command_queue queue, size_t at, size_t size, cl_event *event,
+               struct error *err)
 {
     if (mem->stored)
         return stream_up(mem, mem_source, queue, err);
     cl_int status =
         mem->image
             ? image_upload(mem, queue, event)
-            : mem->object.driver->clEnqueueWriteBuffer(queue, mem_real(mem), CL_FALSE, 0, mem->size,
-                                                       mem->contents, 0, NULL, event);
+            : mem->object.driver->clEnqueueWriteBuffer(queue, mem_real(mem), CL_FALSE, at, size,
+                                                       (char *)mem->contents + at, 0, NULL, event);
     return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
 }
 
@@ -542,7 +543,7 @@ int mem_send_up(struct mem *mem, struct error *err)
         return each_part(mem, write_part, err);
     if (context_copier(context, err) != 0)
         return -1;
-    return mem_upload(mem, context->copier, context_copy(context, mem->size), err);
+    return mem_upload(mem, context->copier, 0, mem->size, context_copy(context, mem->size), err);
 }
 
 bool mem_can_owe(const struct mem *mem)

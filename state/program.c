@@ -7,6 +7,8 @@
 #include "shim/callback.h"
 #include "shim/cancel.h"
 
+struct roster program_roster = {.offset = offsetof(struct program, member)};
+
 static bool hold_devices(struct program *program, cl_uint count, struct device *const *devices)
 {
     size_t size = count * sizeof *program->devices;
@@ -41,6 +43,7 @@ static void finish(struct program *program)
         free(constant);
         constant = next;
     }
+    roster_remove(&program_roster, &program->member);
     origin_unref(program->origin);
     for (cl_uint i = 0; i < program->num_devices; i++)
         object_drop(program->devices[i]);
@@ -59,6 +62,7 @@ struct program *program_create(struct context *context, struct origin *origin, c
         origin_unref(origin);
         return NULL;
     }
+    roster_add(&program_roster, &program->member);
     program->context = object_hold(context);
     program->origin = origin;
     /* (Older ones may have it by cl_khr_il_program.) */

@@ -7,6 +7,7 @@
 
 #include "state/context.h"
 #include "state/recipe.h"
+#include "state/roster.h"
 
 /* What one device has of a program since a build step. */
 struct build_device {
@@ -77,7 +78,10 @@ struct program {
     _Atomic unsigned building; /* a build step is in progress: see program_is_building */
     struct program_callback *_Atomic callbacks; /* clSetProgramReleaseCallback */
     struct program_constant *_Atomic constants;
+    struct member member; /* of program_roster */
 };
+
+extern struct roster program_roster;
 
 static inline struct program *program_check(cl_program handle)
 {
@@ -161,9 +165,10 @@ void program_turn_forked(void);
 int program_carriable(struct program *program, struct error *err);
 /* May it go to a device that is not the same (its source or IL is known)? */
 int program_movable(struct program *program, struct error *err);
-/* Takes binaries and facts while the driver is there, once for each build step. May be called early
- * (inside the gate): it can take long. */
+/* Takes binaries and facts while the driver is there, once for each build step. */
 int program_capture(struct program *program, struct error *err);
+/* Binaries beforehand, inside the gate: it can take long. Not of one that is just being built. */
+void program_capture_early(struct program *program);
 void program_release(struct program *program);
 /* Once its devices are there again: is there no binary for them, of a program that was built? */
 bool program_must_be_built(const struct program *program);

@@ -212,6 +212,17 @@ int program_capture(struct program *program, struct error *err)
     return check_mixed(program, build, err);
 }
 
+void program_capture_early(struct program *program)
+{
+    if (program_is_building(program))
+        return;
+    program_begin_fetch(program);
+    struct build *build = atomic_load(&program->build);
+    if (!build->foreign && !build->left && any_succeeded(build))
+        program_fetch(program); /* where that fails, it does so again later */
+    program_end_step(program);
+}
+
 static bool all_same(const struct program *program)
 {
     for (cl_uint i = 0; i < program->num_devices; i++)

@@ -17,16 +17,17 @@ from precopy import Writer  # noqa: E402
 
 UPLOAD_US = 20000  # that a slow write takes
 PIECES, KIB = 200, 64
+FEW, BALLAST = 3, 20 << 20
 
 
 class Lazy(Writer):
     """`slow`: each write of the driver's takes long (test driver only)."""
 
-    def __init__(self, build, work, driver, share, pause, slow=True, **more):
-        self.faults = work / "faults"
+    def __init__(self, build, work, driver, share, pause, slow=True, pieces=PIECES, **more):
+        self.faults, self.calls = work / "faults", work / "calls"
         self.faults.write_text("")
         self.slow = slow and driver == "testdriver"
-        super().__init__(build, work, driver, PIECES, KIB, share, pause,
+        super().__init__(build, work, driver, pieces, KIB, share, pause,
                          SHADOWCL_TEST_FAULTS=str(self.faults), **more)
 
     def fault(self, *lines):
@@ -56,6 +57,14 @@ class Lazy(Writer):
     def check(self):
         self.say("check")
         self.expect("right")
+
+    def check_ballast(self):
+        self.say("ballast")
+        self.expect("right")
+
+    def writes(self):
+        """That the driver was asked for since the log was begun."""
+        return self.calls.read_text().split().count("clEnqueueWriteBuffer")
 
 
 def everything_is_there(build, work, driver):
@@ -187,6 +196,86 @@ def the_program_gets_the_error(build, work, driver):
     return "CL_OUT_OF_RESOURCES"
 
 
+def small_ones_do_not_wait_for_a_large_one(build, work, driver):
+    """Whose write never ends; a suspend keeps its contents all the same."""
+    if driver != "testdriver":
+        return "needs the test driver"
+    with Lazy(build, work, driver, 0, 60000, pieces=FEW, WRITER_BALLAST="20",
+              SHADOWCL_COPY_PATIENCE="5") as program:
+        program.shadowcl("suspend")
+        program.resume(f"spoil clEnqueueWriteBuffer {FEW + 2} 2")  # beside the pieces it has one more
+        time.sleep(0.3)
+        start = time.monotonic()
+        program.check()
+        took = time.monotonic() - start
+        assert took < 2, f"they waited for {took:.1f} s"
+        assert program.owed() == BALLAST, f"{program.owed()} bytes are owed"
+        program.fault()
+        time.sleep(6)
+        program.shadowcl("suspend")
+        program.resume()
+        program.check_ballast()
+        program.check()
+        program.wait_until_all_is_up()
+        program.end()
+    return f"they waited for {took * 1e3:.0f} ms"
+
+
+def what_comes_late_is_up(build, work, driver):
+    """The driver begins with the writes only when nobody waits for them any more."""
+    if driver != "testdriver":
+        return "needs the test driver"
+    with Lazy(build, work, driver, 0, 60000, pieces=FEW, WRITER_BALLAST="20",
+              SHADOWCL_COPY_PATIENCE="1") as program:
+        program.shadowcl("suspend")
+        program.resume("stall 2", f"log {program.calls}")
+        time.sleep(4)
+        before = program.writes()
+        assert program.owed() > BALLAST, f"{program.owed()} bytes are owed"
+        program.wait_until_all_is_up()
+        assert before <= FEW + 2, f"{before} writes of {FEW + 2} buffers"
+        program.check()
+        program.check_ballast()
+        program.shadowcl("suspend", "--prepare")
+        program.resume()
+        program.check_ballast()
+        program.end()
+    return f"{before} writes, none of them twice"
+
+
+def a_large_one_goes_up_in_parts(build, work, driver):
+    """A suspend, and a fork, wait for one of them only."""
+    if driver != "testdriver":
+        return "needs the test driver"
+    slowly = "slow clEnqueueWriteBuffer 400000"
+    with Lazy(build, work, driver, 0, 60000, pieces=FEW, WRITER_BALLAST="250") as program:
+        program.shadowcl("suspend")
+        log = f"log {program.calls}"
+        program.resume(log)
+        while program.owed():
+            time.sleep(0.1)
+        whole = program.writes()
+        assert whole == FEW + 1 + 4, f"{whole} writes of {FEW + 1} buffers and four parts of one"
+        program.shadowcl("suspend")
+        program.calls.unlink()
+        program.resume(log, slowly)
+        while program.writes() < FEW + 2:  # at the first part of the large one
+            time.sleep(0.01)
+        program.say("fork")
+        took = float(program.answer())
+        assert took < 1000, f"a fork took {took} ms"
+        program.shadowcl("suspend")
+        begun = program.writes()
+        assert begun < whole, f"{begun} writes before the suspend"
+        program.resume()
+        program.check_ballast()
+        program.check()
+        program.fault()
+        program.wait_until_all_is_up()
+        program.end()
+    return f"{begun} of {whole} writes before a suspend; a fork took {took:.0f} ms"
+
+
 def it_ends_in_the_middle(build, work, driver):
     with Lazy(build, work, driver, 5, 5) as program:
         program.shadowcl("suspend")
@@ -210,7 +299,8 @@ def nothing_is_owed(build, work, driver):
 
 TESTS = [everything_is_there, suspends_come_in_the_middle, a_suspend_prepares_in_the_middle,
          a_refused_suspend_goes_on_with_it, staging_memory_is_freed, an_upload_fails,
-         the_program_gets_the_error, it_ends_in_the_middle, nothing_is_owed]
+         the_program_gets_the_error, small_ones_do_not_wait_for_a_large_one, what_comes_late_is_up,
+         a_large_one_goes_up_in_parts, it_ends_in_the_middle, nothing_is_owed]
 
 
 def main():

@@ -25,7 +25,8 @@ class Writer:
         self.build = build
         node = work / "gpu"
         with open(node, "wb") as file:
-            file.truncate(pieces * kib * 2048 + (64 << 20))
+            ballast = int(more.get("WRITER_BALLAST", 0)) << 20
+            file.truncate(pieces * kib * 2048 + 4 * ballast + (64 << 20))
         self.environment = {
             **os.environ, "SHADOWCL_RUNTIME_DIR": str(work), "SHADOWCL_MAPPING": "copy",
             "SHADOWCL_CHECK_WRITES": "1", "SHADOWCL_LOG": f"debug:{work}/log",
@@ -166,6 +167,46 @@ def the_rate_is_limited(build, work, driver):
         writer.shadowcl("resume")
         writer.end()
     return f"{bytes_copied / seconds / (1 << 20):.1f} MiB/s"
+
+
+def the_rate_is_even(build, work, driver):
+    """Also within one large buffer, to memory and to a file: it goes bit by bit, and there is no
+    pause when all is copied."""
+    if driver != "testdriver":
+        return "needs the test driver"
+    mib, rate, calls, faults = 48, 64, work / "calls", work / "faults"
+    faults.write_text(f"log {calls}\n")
+    with Writer(build, work, driver, 1, 64, 0, 60000, WRITER_BALLAST=str(mib),
+                SHADOWCL_TEST_FAULTS=str(faults)) as writer:
+        for options in ([], ["--image", str(work / "image")]):
+            calls.write_text("")
+            said = writer.shadowcl("suspend", "--max-rounds", "1", "--max-rate", f"{rate}M", *options)
+            count = calls.read_text().split().count("clEnqueueReadBuffer")
+            took = said["ms"]["prepare"] / 1000
+            assert count > 10, f"{count} reads for {mib} MiB"
+            assert 0.85 * mib / rate < took < 1.5 * mib / rate, f"{mib} MiB in {took} s"
+            writer.shadowcl("resume")
+            writer.say("ballast")
+            writer.expect("right")
+        writer.end()
+    return f"{mib} MiB in {took:.2f} s"
+
+
+def binaries_are_fetched_beforehand(build, work, driver):
+    """For which a driver may have to compile."""
+    if driver != "testdriver":
+        return "needs the test driver"
+    faults = work / "faults"
+    faults.write_text("slow clGetProgramInfo 200000\n")
+    capture = {}
+    for option in ("--deadline=60", "--prepare"):
+        with Writer(build, work, driver, 8, 64, 0, 60000, SHADOWCL_TEST_FAULTS=str(faults)) as writer:
+            capture[option] = writer.shadowcl("suspend", option)["ms"]["capture"]
+            writer.shadowcl("resume")
+            writer.end()
+    plain, prepared = capture.values()
+    assert plain > 400 and prepared < plain / 4, f"{prepared} ms of capture, otherwise {plain}"
+    return f"{prepared:.1f} ms of capture, otherwise {plain:.1f}"
 
 
 def nothing_to_copy(build, work, driver):
@@ -494,7 +535,7 @@ TESTS = [a_missed_write_is_told, the_target_says_when_it_is_enough,
          a_fork_while_one_is_copied, a_fork_while_many_are_copied, a_fork_while_memory_is_filled,
          the_end_while_one_is_copied, the_end_while_memory_is_filled, memory_for_a_file, into_a_file, a_queue_is_never_empty,
          nobody_waits, less_is_left, all_is_written_all_the_time, nothing_is_written,
-         the_rate_is_limited, nothing_to_copy]
+         the_rate_is_limited, the_rate_is_even, binaries_are_fetched_beforehand, nothing_to_copy]
 
 
 def main():

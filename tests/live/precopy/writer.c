@@ -4,7 +4,8 @@
  * at every byte of all of them and says `right`; told `read` it says how many milliseconds plain
  * reads of one round's share take; told `rounds` how many it has written, without a call of OpenCL;
  * told `fork` it forks and says how many milliseconds that took, told `leave` it ends without more,
- * and told `drop` it releases the last buffer.
+ * and told `drop` it releases the last buffer. With WRITER_BALLAST=MIB it has one large buffer
+ * more, the last one made, which nothing writes; told `ballast` it looks at every byte of that.
  * Usage: writer PIECES KIB SHARE MS: so many buffers of KIB each, SHARE percent of them written in
  * a round, MS milliseconds between rounds. */
 #include <CL/cl.h>
@@ -34,10 +35,11 @@ static const char *const source =
 static cl_context context;
 static cl_command_queue queue, other, busy;
 static cl_kernel put, cast, take;
+static cl_mem ballast;
 static cl_mem *pieces, constants; /* `constants` holds the numbers 0 to 255, and is only read */
 static cl_uint *known, num_pieces, share;
 static _Atomic cl_uint generation;
-static size_t size;
+static size_t size, ballast_size;
 static unsigned pause_ms;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a round, or what is asked */
 
@@ -194,6 +196,30 @@ static void *write_all_the_time(void *unused)
         nanosleep(&pause, NULL);
     }
     return NULL;
+}
+
+static void make_ballast(size_t mib)
+{
+    cl_int err;
+    ballast_size = mib << 20;
+    cl_ulong *bytes = malloc(ballast_size);
+    for (size_t i = 0; bytes && i < ballast_size / sizeof *bytes; i++)
+        bytes[i] = i;
+    ballast = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, ballast_size, bytes, &err);
+    expect(err, "clCreateBuffer");
+    free(bytes);
+}
+
+static void check_ballast(void)
+{
+    cl_ulong *bytes = malloc(ballast_size);
+    bool right = bytes != NULL;
+    expect(clEnqueueReadBuffer(other, ballast, CL_TRUE, 0, ballast_size, bytes, 0, NULL, NULL),
+           "read");
+    for (size_t i = 0; right && i < ballast_size / sizeof *bytes; i++)
+        right = bytes[i] == i;
+    puts(right ? "right" : "wrong");
+    free(bytes);
 }
 
 static bool is_right(cl_uint at)
@@ -357,6 +383,8 @@ static void answer(const char *line)
     } else if (!strcmp(line, "drop\n")) {
         expect(clReleaseMemObject(pieces[--num_pieces]), "clReleaseMemObject");
         puts("dropped");
+    } else if (!strcmp(line, "ballast\n")) {
+        check_ballast();
     } else {
         time_reads();
     }
@@ -376,6 +404,8 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     start();
     make_pieces();
+    if (getenv("WRITER_BALLAST"))
+        make_ballast(strtoul(getenv("WRITER_BALLAST"), NULL, 10));
     write_share();
     if (pthread_create(&thread, NULL, write_all_the_time, NULL) != 0)
         return 1;
