@@ -73,6 +73,7 @@ static int remove_image(int dir, const char *file, void *unused)
 void saved_abandon(const struct saved *saved)
 {
     unlinkat(saved->fd, SAVED_NAME, 0);
+    unlinkat(saved->fd, new_name, 0);
     folder_each(saved->fd, remove_image, NULL);
     if (saved->is_new)
         rmdir(saved->dir);
