@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char source[] =
     "kernel void spread(global const float *now, global float *next)\n"
@@ -24,7 +25,8 @@ static const char source[] =
 struct heat_options {
     struct options common;
     unsigned steps;
-    unsigned seconds; /* 0: as many steps as asked for */
+    unsigned seconds;   /* 0: as many steps as asked for */
+    const char *slowly; /* a file, or NULL */
 };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -40,6 +42,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case 't':
         options->seconds = option_number(state, arg, 1);
         return 0;
+    case 'w':
+        options->slowly = arg;
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -48,6 +53,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static const struct argp_option option_list[] = {
     {"steps", 'n', "N", 0, "Steps of a round (default 5000)", 0},
     {"seconds", 't', "S", 0, "Go on for S seconds: the result then depends on the speed", 0},
+    {"slowly", 'w', "FILE", 0,
+     "Take rests, from a fifth of the way on, as long as there is FILE: to be watched", 0},
     {0},
 };
 
@@ -89,6 +96,12 @@ static void check_field(const struct summary *before, const struct summary *afte
              before->high, after->low, after->high);
 }
 
+static void rest(const struct heat_options *options, unsigned step, unsigned total)
+{
+    if (options->slowly && step >= total / 5 && access(options->slowly, F_OK) == 0)
+        usleep(30000);
+}
+
 /* Returns the number of steps taken. */
 static unsigned iterate(const struct setup *setup, cl_kernel kernel, cl_mem fields[2],
                         const struct heat_options *options)
@@ -106,6 +119,7 @@ static unsigned iterate(const struct setup *setup, cl_kernel kernel, cl_mem fiel
         if (step % 20 == 0 || step == total) {
             check(clFinish(setup->queue), "clFinish");
             progress("step", step, total);
+            rest(options, step, total);
         }
     }
     return step;

@@ -39,9 +39,10 @@ KILLS = int(os.environ.get("SHADOWCL_TEST_KILLS", "5"))
 INTERVAL = 0.3
 SLACK = 0.7
 BUSY = 4
-# Of its steps there are more where the program ends too soon for its case.
-HEAT = ["--output", "RESULT", "--size", "128", "--steps"]
-STEPS = 120000
+# Of its steps there are more where the program ends too soon for its case. It takes its time from a
+# fifth of them on, until it is told to hurry.
+HEAT = ["--output", "RESULT", "--size", "128", "--slowly", "SLOWLY", "--steps"]
+STEPS = 20000
 # Reads nothing before the file is there, then all that is to come.
 LATE = """import os, sys, time
 while not os.path.exists(sys.argv[1]):
@@ -71,7 +72,7 @@ class Cases:
     def undisturbed(self, name, command):
         """The answer of one that nothing is done to."""
         def start():
-            return Program(self.setup, f"{name}-undisturbed", command, result=True)
+            return Program(self.setup, f"{name}-undisturbed", command, result=True, slowly=False)
         return undisturbed(self.setup, command, start)[:2]
 
     def heat_command(self):
@@ -112,6 +113,8 @@ class Cases:
         return text
 
     def wait_for_restored(self, pid):
+        for program in self.programs:
+            program.hurry()
         end = time.monotonic() + PATIENCE
         while lives(pid):
             expect(time.monotonic() < end, f"process {pid}, made again, does not end")
@@ -1029,7 +1032,10 @@ class Cases:
         expected, top = self.expected(), self.directory()
         every = ["--checkpoint-every", "0.3s", "--checkpoint-dir", str(top), "--keep", "2"]
         result, out = self.setup.work / "result", self.setup.work / "out"
-        words = [str(result) if word == "RESULT" else word for word in HEAT]
+        slowly = self.setup.work / "slowly"
+        slowly.touch()
+        meant = {"RESULT": str(result), "SLOWLY": str(slowly)}
+        words = [meant.get(word, word) for word in HEAT]
         run = ["sh", "-c", "echo 1000 >/proc/sys/kernel/ns_last_pid; mount -t tmpfs tmpfs /run; "
                f'setsid env -u SHADOWCL_RUNTIME_DIR "$@" </dev/null >{out} 2>{out}.err & wait $!',
                "sh", self.setup.bin / "shadowcl", "run", *every, "--",
@@ -1049,6 +1055,7 @@ class Cases:
             expect(time.monotonic() < end, "the watcher outlives the namespace")
             time.sleep(0.01)
         expect(not result.exists(), "it had come to its end")
+        slowly.unlink()
         call(self.setup, "restore", "--truncate", top, before=[
             *NEW_NAMESPACE, "sh", "-c",
             "mount -t tmpfs tmpfs /run && exec env -u SHADOWCL_RUNTIME_DIR \"$@\"", "sh"])
@@ -1257,6 +1264,7 @@ class Cases:
             program.process.wait(timeout=PATIENCE)
             expect(pipes(directory) == answer["pipes"], f"{pipes(directory)}")
             program.forget_answer()
+            program.hurry()
             restored = run_command(self.setup, "restore", directory)
             check(expected, (restored.stdout, program.result.read_bytes()))
         os.close(ours)

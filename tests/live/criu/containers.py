@@ -245,6 +245,7 @@ class Containers(Cases):
         # CRIU wants the root of a mount namespace to be a mount of its own.
         root = self.directory(made=True)
         mounted = f'mount --make-rprivate / && mount --rbind / {root} && exec "$@"'
+        program.hurry()
         run_command(self.setup, "restore", directory, "--", *MORE[2:], "--root", root,
                     environment=NOWHERE, before=["unshare", "--mount", "sh", "-c", mounted, "sh"])
         check(self.expected(), program.answer())

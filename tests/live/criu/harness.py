@@ -71,15 +71,20 @@ def lives(pid):
 
 
 class Program:
-    """One that prints `round N of M` or `step N of M` on standard error."""
+    """One that prints `round N of M` or `step N of M` on standard error. As long as there is the file
+    that it has for the word SLOWLY, it may take its time."""
 
-    def __init__(self, setup, name, command, result, options=()):
+    def __init__(self, setup, name, command, result, options=(), slowly=True):
         self.setup = setup
         self.work = setup.work / name
         self.work.mkdir()
         self.result = self.work / "result" if result else None
         self.out, self.err = self.work / "out", self.work / "err"
-        words = [str(self.result) if word == "RESULT" else str(word) for word in command]
+        self.slowly = self.work / "slowly"
+        if slowly:
+            self.slowly.touch()
+        meant = {"RESULT": self.result, "SLOWLY": self.slowly}
+        words = [str(meant.get(word, word)) for word in command]
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             self.process = subprocess.Popen([setup.bin / "shadowcl", "run", *options, "--",
                                              *words],
@@ -119,6 +124,7 @@ class Program:
             return False
 
     def kill(self):
+        self.hurry()
         if lives(self.pid):
             os.kill(self.pid, signal.SIGKILL)
         self.process.wait()
@@ -126,8 +132,13 @@ class Program:
     def answer(self):
         return self.out.read_text(), self.result.read_bytes() if self.result else b""
 
+    def hurry(self):
+        """It, and whatever is a copy of it, has nothing to wait for any more."""
+        self.slowly.unlink(missing_ok=True)
+
     def finish(self):
         """Of the program as it was started."""
+        self.hurry()
         try:
             code = self.process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -208,5 +219,6 @@ def checkpoint(setup, program, directory, *options, environment=()):
 
 def restore(setup, program, directory, *options, environment=(), before=()):
     """Until the program made again has ended; its answer and output."""
+    program.hurry()
     call(setup, "restore", *options, directory, environment=environment, before=before)
     return program.answer()

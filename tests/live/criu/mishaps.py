@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from cases import Cases, HEAT, NOBODY, STEPS, run_cases, watching
+from cases import Cases, NOBODY, run_cases, watching
 from harness import (NEW_NAMESPACE, PATIENCE, Setup, call, check, checkpoint, expect, lives,
                      restore)
 
@@ -49,9 +49,8 @@ class Mishaps(Cases):
         faults = self.on_test_driver()
         unlucky = self.write_script("unlucky-criu", f'{self.criu} "$@" || exit\n[ "$1" != dump ] || '
                                     f'echo "fail clCreateContext 1 -6" >{faults}')
-        words = [self.setup.bin / "sample-heat", *HEAT, STEPS // 4 * self.times]
-        expected = self.undisturbed("short", words)
-        with self.launch("short", words) as program:
+        expected = self.expected()
+        with self.heat() as program:
             program.wait_until(0.2)
             directory = self.directory()
             said = call(self.setup, "checkpoint", "--leave-running", program.pid, directory, code=1,
@@ -127,6 +126,7 @@ class Mishaps(Cases):
         with self.heat(*every) as program:
             self.wait_for_copy(top, program)
             program.kill()
+            program.slowly.touch()  # its copy is to live on
             while watching(top):
                 time.sleep(0.01)
             newest = max(int(mark.parent.name) for mark in top.glob("0*/shadowcl.json"))
@@ -165,6 +165,7 @@ class Mishaps(Cases):
         mounted = f'mount --bind {directory} {directory} && mount -o remount,bind,ro {directory} && ' \
                   '! touch $0/x 2>/dev/null && exec "$@"'
         with program:
+            program.hurry()
             call(self.setup, "restore", directory,
                  before=["unshare", "--mount", "sh", "-c", mounted, directory])
             check(self.expected(), program.answer())
@@ -186,6 +187,7 @@ class Mishaps(Cases):
                     expect(time.monotonic() < end and first.poll() is None, "it is not made")
                     time.sleep(0.01)
                 call(self.setup, "restore", "--truncate", "--detach", directory, before=NEW_NAMESPACE)
+                program.hurry()
                 go.touch()
                 said, _ = first.communicate(timeout=PATIENCE)
                 expect(first.returncode == 0, f"exit code {first.returncode}: {said}")
