@@ -65,11 +65,12 @@ void platform_destroy(void *object)
     free(platform->suffix);
 }
 
-/* Appends the driver's devices of a type that are not in the list yet. */
+/* Appends the driver's devices of a type that are not in the list yet. From one call to the next
+ * there may be fewer. */
 static cl_int list_devices(const struct driver *driver, cl_device_type type, cl_device_id **list,
                            cl_uint *count)
 {
-    cl_uint more = 0;
+    cl_uint more = 0, now = 0;
     if (driver->clGetDeviceIDs(driver->platform, type, 0, NULL, &more) != CL_SUCCESS || !more)
         return CL_SUCCESS;
     cl_device_id *all = realloc(*list, (*count + more) * sizeof(cl_device_id));
@@ -77,9 +78,9 @@ static cl_int list_devices(const struct driver *driver, cl_device_type type, cl_
         return CL_OUT_OF_HOST_MEMORY;
     *list = all;
     cl_device_id *found = all + *count;
-    if (driver->clGetDeviceIDs(driver->platform, type, more, found, NULL) != CL_SUCCESS)
+    if (driver->clGetDeviceIDs(driver->platform, type, more, found, &now) != CL_SUCCESS)
         return CL_SUCCESS;
-    for (cl_uint i = 0; i < more; i++) {
+    for (cl_uint i = 0; i < more && i < now; i++) {
         cl_uint before = 0;
         while (before < *count && all[before] != found[i])
             before++;
