@@ -207,11 +207,15 @@ cl_int CL_API_CALL clGetContextInfo(cl_context context, cl_context_info param, s
         err = pocl->clGetContextInfo(context, param, space, value, &size);
     if (err != CL_SUCCESS)
         return err;
-    cl_context_properties *properties = value;
-    if (param == CL_CONTEXT_PROPERTIES && value)
-        for (size_t i = 0; i + 1 < size / sizeof *properties; i += 2)
-            if (properties[i] == CL_CONTEXT_PLATFORM)
-                properties[i + 1] = (cl_context_properties)&platform;
+    char *properties = value; /* which need not be aligned */
+    const cl_context_properties ours = (cl_context_properties)&platform;
+    for (size_t at = 0; param == CL_CONTEXT_PROPERTIES && value && at + 2 * sizeof ours <= size;
+         at += 2 * sizeof ours) {
+        cl_context_properties name;
+        memcpy(&name, properties + at, sizeof name);
+        if (name == CL_CONTEXT_PLATFORM)
+            memcpy(properties + at + sizeof name, &ours, sizeof ours);
+    }
     if (size_ret)
         *size_ret = size;
     return CL_SUCCESS;

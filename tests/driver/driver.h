@@ -169,6 +169,10 @@ void heap_clear(struct device *device);
  * the private information too. */
 void contexts_notify(const char *text);
 
+/* map.c */
+/* Forgets what is mapped of an object that goes, or of all (NULL). */
+void maps_forget(cl_mem mem);
+
 /* mem.c */
 /* Forgets what pocl has not dropped yet: nobody tells us of it any more. */
 void mems_stop(void);

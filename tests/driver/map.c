@@ -41,6 +41,20 @@ static struct mapping *take(cl_mem mem, const void *host_ptr)
     return mapping;
 }
 
+void maps_forget(cl_mem mem)
+{
+    pthread_mutex_lock(&lock);
+    for (struct mapping **link = &mappings, *mapping; (mapping = *link);) {
+        if (mem && mapping->mem != mem) {
+            link = &mapping->next;
+            continue;
+        }
+        *link = mapping->next;
+        free(mapping);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 static cl_int read_back(cl_command_queue queue, struct mapping *m, cl_uint num_waits,
                         const cl_event *waits, cl_event *event)
 {

@@ -34,6 +34,7 @@ static void forget(struct mem *mem)
     pthread_mutex_unlock(&lock);
     if (mem->device)
         heap_free(mem->device, mem->offset);
+    maps_forget(mem->id);
     free(mem);
 }
 
@@ -45,6 +46,7 @@ static void on_destroyed(void *mem)
 
 void mems_stop(void)
 {
+    maps_forget(NULL);
     pthread_mutex_lock(&lock);
     while (mems) {
         struct mem *next = mems->next;

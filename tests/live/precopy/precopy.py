@@ -184,7 +184,7 @@ def the_rate_is_even(build, work, driver):
             count = calls.read_text().split().count("clEnqueueReadBuffer")
             took = said["ms"]["prepare"] / 1000
             assert count > 10, f"{count} reads for {mib} MiB"
-            assert 0.85 * mib / rate < took < 1.5 * mib / rate, f"{mib} MiB in {took} s"
+            assert 0.85 * mib / rate < took < 3 * mib / rate, f"{mib} MiB in {took} s"
             writer.shadowcl("resume")
             writer.say("ballast")
             writer.expect("right")

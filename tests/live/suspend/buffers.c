@@ -194,6 +194,8 @@ static void test_last_view_of_the_programs_memory_is_released_while_suspended(vo
         .image_type = CL_MEM_OBJECT_IMAGE1D_BUFFER, .image_width = 1024, .mem_object = mem};
     struct release it = {clCreateImage(live.context, 0, &format, &desc, NULL, &err), 0};
     ok(clReleaseMemObject(mem));
+    if (err != CL_SUCCESS)
+        free(host);
     live_need(err == CL_SUCCESS);
     live_suspend();
     assert_int_equal(pthread_create(&thread, NULL, release_it, &it), 0);
