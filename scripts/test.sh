@@ -40,8 +40,8 @@ for_threads+='|live/moments-threads-shared'
 logs=build/logs
 
 cd "$(dirname "$0")/.." || exit 1
-# One more than there are processors, and one of those that mostly wait.
-export CTEST_OUTPUT_ON_FAILURE=1 CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(($(nproc) + 2))}
+# Half of the time tests wait for what hangs, or takes long, on purpose.
+export CTEST_OUTPUT_ON_FAILURE=1 CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(($(nproc) + 4))}
 
 declare -A chosen=()
 for argument; do
@@ -189,7 +189,47 @@ mkdir -p "$logs" || exit 1
 for stage in kernels "${order[@]}"; do rm -f "$logs/$stage.log"; done
 failed=()
 times=()
+
+# What became of a stage: its exit code, and the seconds that it took.
+note() {
+    local stage=$1 code=$2 seconds=$3
+    ((code == 0)) || failed+=("$stage")
+    times+=("$stage $seconds")
+    # Nothing may follow the summary of the last stage.
+    [[ $stage == gcc ]] && return
+    printf '== %s: %s, %d s\n' "$stage" "$( ((code == 0)) && echo passed || echo FAILED)" "$seconds"
+}
+
+# clang-tidy takes what the sanitizers' tests leave of the processors: they mostly wait.
+tidy=
+tidy_in_background() {
+    (
+        renice -n 19 "$BASHPID" >/dev/null
+        start=$SECONDS
+        stage_tidy >"$logs/tidy.log" 2>&1
+        code=$?
+        echo $((SECONDS - start)) >"$logs/tidy.seconds"
+        exit "$code"
+    ) &
+    tidy=$!
+}
+finish_tidy() {
+    local code=0
+    [[ -n $tidy ]] || return 0
+    printf '\n== tidy\n'
+    wait "$tidy" || code=$?
+    tidy=
+    cat "$logs/tidy.log"
+    note tidy "$code" "$(<"$logs/tidy.seconds")"
+}
+trap '[[ -z $tidy ]] || kill "$tidy" 2>/dev/null' EXIT
+
 for stage in "${order[@]}"; do
+    if [[ $stage == tidy && (-v chosen[asan] || -v chosen[tsan]) ]]; then
+        tidy_in_background
+        continue
+    fi
+    [[ $stage =~ ^(asan|tsan)$ ]] || finish_tidy
     if ((${#failed[@]})) && [[ $stage == "${order[-1]}" ]]; then
         printf '\nFAILED before the last stage: %s (see %s)\n' "${failed[*]}" "$logs"
     fi
@@ -198,14 +238,9 @@ for stage in "${order[@]}"; do
         second_tries
     fi
     printf '\n== %s\n' "$stage"
-    start=$SECONDS
-    if "stage_$stage" 2>&1 | tee "$logs/$stage.log"; then
-        # Nothing may follow the summary of the last stage.
-        [[ $stage == gcc ]] || printf '== %s: passed, %d s\n' "$stage" $((SECONDS - start))
-    else
-        failed+=("$stage")
-        [[ $stage == gcc ]] || printf '== %s: FAILED, %d s\n' "$stage" $((SECONDS - start))
-    fi
-    times+=("$stage $((SECONDS - start))")
+    start=$SECONDS code=0
+    "stage_$stage" 2>&1 | tee "$logs/$stage.log" || code=$?
+    note "$stage" "$code" $((SECONDS - start))
 done
+finish_tidy
 ((${#failed[@]} == 0))
