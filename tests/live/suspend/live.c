@@ -292,3 +292,10 @@ void live_wait_for(_Atomic int *number, int value)
         live_sleep(10);
     assert_int_equal(atomic_load(number), value);
 }
+
+__attribute__((no_sanitize("thread"))) void
+live_copy_written(unsigned char *to, const volatile unsigned char *from, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        to[i] = from[i];
+}

@@ -94,4 +94,8 @@ void live_sleep(int ms);
 /* Waits for the number to reach a value, for at most ten seconds. */
 void live_wait_for(_Atomic int *number, int value);
 
+/* What a suspend has written. The command has ended, by which it did: another process, so that the
+ * thread sanitizer does not know. */
+void live_copy_written(unsigned char *to, const volatile unsigned char *from, size_t size);
+
 #endif

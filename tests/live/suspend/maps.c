@@ -261,15 +261,6 @@ static void test_host_pointer_buffer_is_mapped_where_it_lies(void **state)
     free(host);
 }
 
-/* The command has ended, by which it was written: another process, so that the thread sanitizer
- * does not know. */
-__attribute__((no_sanitize("thread"))) static void
-copy_written_by_suspend(unsigned char *to, const volatile unsigned char *from, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        to[i] = from[i];
-}
-
 /* Two regions are mapped, one by way of a sub-buffer; the device writes beside them. */
 static void test_host_memory_has_what_was_written_beside_its_maps(void **state)
 {
@@ -293,7 +284,7 @@ static void test_host_memory_has_what_was_written_beside_its_maps(void **state)
         memset(bytes + 4096, fill, 6000);
         memset(bytes + 10192, round + 7, 1000);
         memset(bytes + 12288, fill, 4096);
-        copy_written_by_suspend(seen, host, SIZE);
+        live_copy_written(seen, host, SIZE);
         live_resume();
         if (live_commanded())
             assert_memory_equal(seen, bytes, SIZE);
