@@ -38,7 +38,8 @@ static bool needs_staging(const struct mem *mem)
 
 uint64_t mem_staging_size(const struct mem *mem)
 {
-    return needs_staging(mem) ? mem->size : 0;
+    /* That of an image which is just being made may change: see mem_resize. */
+    return needs_staging(mem) ? __atomic_load_n(&mem->size, __ATOMIC_RELAXED) : 0;
 }
 
 struct mem *mem_create(struct context *context, struct mem *parent, cl_mem_object_type type,
@@ -239,7 +240,7 @@ void mem_resize(struct mem *mem, size_t size)
 {
     if (!mem->parent)
         atomic_fetch_add_explicit(&total_bytes, (uint64_t)size - mem->size, memory_order_relaxed);
-    mem->size = size;
+    __atomic_store_n(&mem->size, size, __ATOMIC_RELAXED);
 }
 
 uint64_t mem_total_bytes(void)
