@@ -28,15 +28,16 @@ static void tell(const char *lines)
 /* What the program's functions were told, each of its own context. */
 static struct heard {
     _Atomic int times, wrong;
-    const char *expected;
+    const char *_Atomic expected;
     pthread_t program;
 } heard[2];
 
 static void CL_CALLBACK hear(const char *text, const void *info, size_t size, void *data)
 {
     struct heard *it = data;
-    bool right = strcmp(text, it->expected) == 0 && size == strlen(it->expected) + 1 && info &&
-                 memcmp(info, it->expected, size) == 0 &&
+    const char *expected = atomic_load(&it->expected);
+    bool right = strcmp(text, expected) == 0 && size == strlen(expected) + 1 && info &&
+                 memcmp(info, expected, size) == 0 &&
                  !pthread_equal(pthread_self(), it->program);
     if (!right)
         atomic_fetch_add(&it->wrong, 1);
@@ -73,7 +74,7 @@ static void raise_notice(const char *text)
 {
     char line[128];
     for (int i = 0; i < 2; i++)
-        heard[i].expected = text;
+        atomic_store(&heard[i].expected, text);
     snprintf(line, sizeof line, "notice 1 %s\n", text);
     tell(line);
 }
