@@ -116,9 +116,19 @@ static int carry_out_suspend(const Shadowcl__Control__Suspend *suspend, int atta
     if (image_of(suspend->image, attached, true, &image, err) != 0)
         return -1;
     image.asker = wish->asker;
-    if (checkpoint_state() == STATE_RUNNING)
+    int result = checkpoint_suspend(suspend->deadline, wish, &image, report, err);
+    if (result == 0)
         atomic_store(&is_to_go_on, suspend->leave);
-    return checkpoint_suspend(suspend->deadline, wish, &image, report, err);
+    return result;
+}
+
+static int carry_out_resume(const struct resume_wish *wish, struct report *report,
+                            struct error *err)
+{
+    int result = checkpoint_resume(wish, report, err);
+    if (result == 0)
+        atomic_store(&is_to_go_on, false);
+    return result;
 }
 
 static int carry_out_save(const Shadowcl__Control__Save *save, int attached,
@@ -166,14 +176,13 @@ static int carry_out(const Shadowcl__Control__Request *request, int asker, int a
             return -1;
         return checkpoint_prepare(request->build->deadline, request->build->device, report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_RESUME:
-        return checkpoint_resume(&(struct resume_wish){request->resume->device,
-                                                       request->resume->strict,
-                                                       request->resume->lazy},
-                                 report, err);
+        return carry_out_resume(&(struct resume_wish){request->resume->device,
+                                                      request->resume->strict,
+                                                      request->resume->lazy},
+                                report, err);
     case SHADOWCL__CONTROL__REQUEST__VERB_MOVE:
         if (check_deadline(request->move->deadline, err) != 0)
             return -1;
-        atomic_store(&is_to_go_on, false);
         return checkpoint_move(request->move->deadline, &wish,
                                &(struct resume_wish){request->move->device, request->move->strict,
                                                      request->move->lazy},

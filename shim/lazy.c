@@ -51,10 +51,10 @@ static _Atomic bool orphaned; /* a forked child: our thread is the parent's */
  * lock. */
 static struct rise *take_begun(const struct mem *mem)
 {
-    struct rise **at = context_rises(mem->context);
-    while (at && *at && (*at)->mem != mem)
+    struct rise **at = &mem->context->rises;
+    while (*at && (*at)->mem != mem)
         at = &(*at)->next;
-    struct rise *rise = at ? *at : NULL;
+    struct rise *rise = *at;
     if (rise)
         *at = rise->next;
     return rise;
@@ -91,7 +91,6 @@ static struct rise *take(struct mem *mem)
 /* Out of the hand again: up, or as far as it is. */
 static void settle(struct mem *mem, struct rise *rise)
 {
-    struct rise **others = context_rises(mem->context);
     bool is_up = rise->up == mem->size;
     pthread_mutex_lock(&lock);
     if (is_up)
@@ -99,8 +98,8 @@ static void settle(struct mem *mem, struct rise *rise)
     else
         atomic_store(&mem->owed, MEM_OWED);
     if (!is_up && (rise->up || rise->event)) {
-        rise->next = *others;
-        *others = rise;
+        rise->next = mem->context->rises;
+        mem->context->rises = rise;
         rise = NULL;
     }
     pthread_cond_broadcast(&moved);
@@ -272,12 +271,13 @@ static int send_batch(struct batch *batch, struct error *err)
 static bool bring_up_batch(struct batch *batch)
 {
     struct error err = {0};
-    bool ok = send_batch(batch, &err) == 0;
+    bool ok = send_batch(batch, &err) == 0, late = false;
     for (size_t i = 0; i < batch->count; i++) {
         struct mem *mem = batch->mems[i];
         struct rise *rise = batch->rises[i];
-        if (land(mem, rise, ok && !rise->was_late, &err) != 0)
+        if (land(mem, rise, !late && !rise->was_late, &err) != 0)
             ok = false;
+        late |= rise->was_late;
         batch->is_part = ok && rise->up < mem->size;
         settle(mem, rise);
         object_drop(mem);
@@ -453,10 +453,12 @@ static void give_up(void *object, void *data)
     if (atomic_load(&mem->owed) == MEM_UP)
         return;
     atomic_store(&mem->owed, MEM_OWED);
-    struct rise **begun = context_rises(mem->context);
-    for (struct rise *rise = begun ? *begun : NULL; rise; rise = rise->next)
-        if (rise->mem == mem)
+    for (struct rise *rise = mem->context->rises; rise; rise = rise->next)
+        if (rise->mem == mem) {
             rise->event = NULL; /* the parent's */
+            rise->to = rise->up;
+            rise->was_late = false;
+        }
     ++*(uint32_t *)data;
 }
 

@@ -257,19 +257,25 @@ static int finish_copies(struct error *err)
     return result;
 }
 
+/* One that was released is the device's only until it is let go of here. */
+static bool is_over(const void *wish)
+{
+    return is_no_use(wish) || !atomic_load(&hand->mem->object.refs);
+}
+
 /* Only the last part is on its way then. */
 static int copy_to_memory(const struct round *round, struct mem *mem, struct error *err)
 {
     size_t at = 0;
     for (;;) {
         size_t left = mem->size - at, most = mem->image ? left : most_at_once();
-        precopy_pace(left < most ? left : most, is_no_use, round->wish);
+        precopy_pace(left < most ? left : most, is_over, round->wish);
         int result = mem_precopy(mem, &at, most, err);
         if (result != 0 || at == mem->size)
             return result;
         if (finish_copies(err) != 0)
             return -1;
-        if (is_no_use(round->wish))
+        if (is_over(round->wish))
             return 1;
     }
 }

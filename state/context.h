@@ -42,6 +42,7 @@ struct context {
     struct straggler *_Atomic stragglers; /* owned; see state/straggler.h */
     _Atomic unsigned num_stragglers;
     struct copies *copies; /* owned, with the copier: what it was given */
+    struct rise *rises;    /* owned; guarded by the lock of shim/lazy.c */
 };
 
 static inline struct context *context_check(cl_context handle)

@@ -27,8 +27,7 @@ struct copies {
     unsigned num_counted; /* of the first of them it is known that they have ended */
     int64_t looked;       /* when that was found out, or the first was enqueued, CLOCK_MONOTONIC */
     uint64_t bytes;
-    bool stuck;         /* some may be on their way yet: nobody waits for the driver again */
-    struct rise *rises; /* owned */
+    bool stuck; /* some may be on their way yet: nobody waits for the driver again */
     cl_event events[MOST_COPIES + 2];
     uint64_t sizes[MOST_COPIES + 2]; /* not counted yet (state/tally.h) */
 };
@@ -210,18 +209,13 @@ int copier_await(const struct driver *driver, struct rise *rise, bool patient, s
     return explain(status, patience, err);
 }
 
-struct rise **context_rises(struct context *context)
+static void forget_rises(struct context *context)
 {
-    return context->copies ? &context->copies->rises : NULL;
-}
-
-static void forget_rises(struct copies *copies, const struct driver *driver)
-{
-    while (copies->rises) {
-        struct rise *rise = copies->rises;
-        copies->rises = rise->next;
+    while (context->rises) {
+        struct rise *rise = context->rises;
+        context->rises = rise->next;
         if (rise->event)
-            CALL_RELEASE(driver, clReleaseEvent, rise->event);
+            CALL_RELEASE(context->object.driver, clReleaseEvent, rise->event);
         free(rise);
     }
 }
@@ -286,8 +280,7 @@ void context_drop_copier(struct context *context)
     context_finish_copies(context, &ignored);
     drop_queue(context->object.driver, &context->copier);
     drop_queue(context->object.driver, &context->lifter);
-    if (context->copies)
-        forget_rises(context->copies, context->object.driver);
+    forget_rises(context);
     free(context->copies);
     context->copies = NULL;
 }
@@ -296,7 +289,6 @@ static void give_back(struct leftover *leftover)
 {
     struct copies *copies = (struct copies *)leftover;
     forget_copies(copies, copies->driver);
-    forget_rises(copies, copies->driver);
     drop_queue(copies->driver, &copies->copier);
     drop_queue(copies->driver, &copies->made);
     free(copies);

@@ -38,8 +38,8 @@ struct rise {
     cl_event event; /* the driver's; NULL: nothing is on its way */
     bool was_late;
 };
-/* Those that are begun: they go with the copier. NULL: the context has none. */
-struct rise **context_rises(struct context *context);
+/* Of those that are begun context->rises is the list. They go with the copier, but not where that
+ * is left: the events are none of it. */
 /* Waits for the command, so long as a driver may take; where `patient` is false it only looks. 0,
  * or an error; its event is let go unless its end was not seen. */
 int copier_await(const struct driver *driver, struct rise *rise, bool patient, struct error *err);

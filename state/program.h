@@ -154,7 +154,9 @@ void build_forget_here(struct build *build);
 void program_begin_step(struct program *program);
 /* The same for who takes binaries while the program runs: they must not be another step's. */
 void program_begin_fetch(struct program *program);
-void program_end_step(struct program *program); /* of either */
+/* The same without waiting; false: another thread is at a step. */
+bool program_try_fetch(struct program *program);
+void program_end_step(struct program *program); /* of any of them */
 bool program_is_building(struct program *program);
 /* In a forked child. */
 void program_turn_forked(void);
@@ -167,7 +169,8 @@ int program_carriable(struct program *program, struct error *err);
 int program_movable(struct program *program, struct error *err);
 /* Takes binaries and facts while the driver is there, once for each build step. */
 int program_capture(struct program *program, struct error *err);
-/* Binaries beforehand, inside the gate: it can take long. Not of one that is just being built. */
+/* Binaries beforehand, inside the gate: it can take long. Not of one that another thread is
+ * building, or asks for them. */
 void program_capture_early(struct program *program);
 void program_release(struct program *program);
 /* Once its devices are there again: is there no binary for them, of a program that was built? */

@@ -212,15 +212,33 @@ int program_capture(struct program *program, struct error *err)
     return check_mixed(program, build, err);
 }
 
+/* Of a thread that may be left in the driver: the turn ends when it comes out. */
+struct turn {
+    struct leftover leftover;
+    struct program *program;
+};
+
+static void end_turn(struct leftover *leftover)
+{
+    struct turn *turn = (struct turn *)leftover;
+    program_end_step(turn->program);
+    phase_gave(leftover);
+    free(turn);
+}
+
 void program_capture_early(struct program *program)
 {
-    if (program_is_building(program))
+    struct turn *turn = malloc(sizeof *turn);
+    if (!turn || !program_try_fetch(program)) {
+        free(turn);
         return;
-    program_begin_fetch(program);
+    }
+    *turn = (struct turn){{.give_back = end_turn}, program};
+    phase_keeps(&turn->leftover);
     struct build *build = atomic_load(&program->build);
     if (!build->foreign && !build->left && any_succeeded(build))
         program_fetch(program); /* where that fails, it does so again later */
-    program_end_step(program);
+    end_turn(&turn->leftover);
 }
 
 static bool all_same(const struct program *program)

@@ -41,6 +41,16 @@ void program_begin_fetch(struct program *program)
     begin(program, FETCHING);
 }
 
+bool program_try_fetch(struct program *program)
+{
+    pthread_mutex_lock(&lock);
+    bool free = !is_taken(program);
+    if (free)
+        atomic_store(&program->building, atomic_load(&process) | FETCHING);
+    pthread_mutex_unlock(&lock);
+    return free;
+}
+
 void program_end_step(struct program *program)
 {
     pthread_mutex_lock(&lock);

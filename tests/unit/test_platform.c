@@ -10,14 +10,17 @@
 
 #include "state/device.h"
 
-static cl_device_id const devices[] = {(cl_device_id)0x10, (cl_device_id)0x20, (cl_device_id)0x30};
+#define MOST 3
+
+static cl_device_id const devices[MOST] = {(cl_device_id)0x10, (cl_device_id)0x20,
+                                           (cl_device_id)0x30};
 static cl_uint told, given; /* by the call that asks how many there are, and by the other */
 
 static cl_int CL_API_CALL list(cl_platform_id platform, cl_device_type type, cl_uint num_entries,
                                cl_device_id *ids, cl_uint *num_ids)
 {
     cl_uint count = ids ? given : told;
-    for (cl_uint i = 0; ids && i < count && i < num_entries; i++)
+    for (cl_uint i = 0; ids && i < count && i < num_entries && i < MOST; i++)
         ids[i] = devices[i];
     if (num_ids)
         *num_ids = count;
@@ -34,7 +37,7 @@ static void expect_listed(cl_uint first, cl_uint second, cl_uint wanted)
     given = second;
     assert_int_equal(platform_list(&driver, &ids, &count), CL_SUCCESS);
     assert_int_equal(count, wanted);
-    for (cl_uint i = 0; i < count; i++)
+    for (cl_uint i = 0; i < count && i < MOST; i++)
         assert_ptr_equal(ids[i], devices[i]);
     free(ids);
 }

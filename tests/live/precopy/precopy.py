@@ -209,6 +209,28 @@ def binaries_are_fetched_beforehand(build, work, driver):
     return f"{prepared:.1f} ms of capture, otherwise {plain:.1f}"
 
 
+def binaries_that_do_not_come(build, work, driver):
+    """The driver does not come back with them: refused, and the next one waits for nobody."""
+    if driver != "testdriver":
+        return "needs the test driver"
+    faults = work / "faults"
+    faults.write_text("")
+    with Writer(build, work, driver, 8, 64, 0, 60000, SHADOWCL_TEST_FAULTS=str(faults),
+                SHADOWCL_CALL_PATIENCE="1") as writer:
+        faults.write_text("hang clGetProgramInfo 1\n")
+        code, said = writer.ask("suspend", "--prepare")
+        assert code == 1 and said["state"] == "running", said
+        assert "has not come back from a call" in said["error"]["reason"], said["error"]
+        faults.write_text("")
+        end = time.monotonic() + 30
+        while writer.ask("suspend", "--prepare")[0] != 0:
+            assert time.monotonic() < end, "it is never suspended"
+            time.sleep(0.2)
+        writer.shadowcl("resume")
+        writer.end()
+    return said["error"]["reason"]
+
+
 def nothing_to_copy(build, work, driver):
     """The device shares the host's memory, where contents stay: on any driver, when it is forced."""
     with Writer(build, work, driver, 64, 64, 20, 5, SHADOWCL_MAPPING="shared") as writer:
@@ -535,7 +557,8 @@ TESTS = [a_missed_write_is_told, the_target_says_when_it_is_enough,
          a_fork_while_one_is_copied, a_fork_while_many_are_copied, a_fork_while_memory_is_filled,
          the_end_while_one_is_copied, the_end_while_memory_is_filled, memory_for_a_file, into_a_file, a_queue_is_never_empty,
          nobody_waits, less_is_left, all_is_written_all_the_time, nothing_is_written,
-         the_rate_is_limited, the_rate_is_even, binaries_are_fetched_beforehand, nothing_to_copy]
+         the_rate_is_limited, the_rate_is_even, binaries_are_fetched_beforehand,
+         binaries_that_do_not_come, nothing_to_copy]
 
 
 def main():

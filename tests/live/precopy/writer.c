@@ -404,8 +404,9 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     start();
     make_pieces();
-    if (getenv("WRITER_BALLAST"))
-        make_ballast(strtoul(getenv("WRITER_BALLAST"), NULL, 10));
+    const char *mib = getenv("WRITER_BALLAST");
+    if (mib)
+        make_ballast(strtoul(mib, NULL, 10));
     write_share();
     if (pthread_create(&thread, NULL, write_all_the_time, NULL) != 0)
         return 1;

@@ -37,8 +37,7 @@ static void CL_CALLBACK hear(const char *text, const void *info, size_t size, vo
     struct heard *it = data;
     const char *expected = atomic_load(&it->expected);
     bool right = strcmp(text, expected) == 0 && size == strlen(expected) + 1 && info &&
-                 memcmp(info, expected, size) == 0 &&
-                 !pthread_equal(pthread_self(), it->program);
+                 memcmp(info, expected, size) == 0 && !pthread_equal(pthread_self(), it->program);
     if (!right)
         atomic_fetch_add(&it->wrong, 1);
     /* What the program may do there: ask. */
