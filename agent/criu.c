@@ -376,8 +376,10 @@ int criu_restore(const struct criu *criu, const char *dir, char *const *inherit,
                          NULL};
     if (make_folder(folder, err) < 0)
         return -1;
-    if (snprintf(pidfile, sizeof pidfile, "%s/pid", folder) >= PATH_MAX)
+    if (snprintf(pidfile, sizeof pidfile, "%s/pid", folder) >= PATH_MAX) {
+        remove_folder(folder);
         return error_set(err, ENAMETOOLONG, "name a file in `%.100s`", folder);
+    }
     size_t count = append(arguments, 0, own);
     append(arguments, append(arguments, count, inherit), criu->more);
     if (run_in(folder, "restore.log", arguments, err) < 0)

@@ -30,7 +30,8 @@ void context_leave_copier(struct context *context, struct leftover **leftovers);
 
 /* An object's contents that go up while the program runs (shim/lazy.c). They may go up in parts: of
  * each it is known that it is up before the next is begun. One whose end was not seen keeps its
- * event, and is waited for again: it must not be overtaken by anything. */
+ * event, and is waited for again: it must not be overtaken by anything. Those that are begun are on
+ * the context's list, which goes with its copier, but not where that is left. */
 struct rise {
     struct rise *next;
     const struct mem *mem;
@@ -38,8 +39,6 @@ struct rise {
     cl_event event; /* the driver's; NULL: nothing is on its way */
     bool was_late;
 };
-/* Of those that are begun context->rises is the list. They go with the copier, but not where that
- * is left: the events are none of it. */
 /* Waits for the command, so long as a driver may take; where `patient` is false it only looks. 0,
  * or an error; its event is let go unless its end was not seen. */
 int copier_await(const struct driver *driver, struct rise *rise, bool patient, struct error *err);

@@ -515,14 +515,6 @@ bool mem_has_contents(const struct mem *mem)
     return mem->stored || (!mem->parent && !mem->host && mem->contents);
 }
 
-static int write_part(struct mem *mem, size_t at, size_t size, struct error *err)
-{
-    cl_int status = mem->object.driver->clEnqueueWriteBuffer(
-        mem->context->copier, mem_real(mem), CL_FALSE, at, size, (char *)mem->contents + at, 0,
-        NULL, context_copy(mem->context, size));
-    return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
-}
-
 int mem_upload(struct mem *mem, cl_command_queue queue, size_t at, size_t size, cl_event *event,
                struct error *err)
 {
@@ -536,14 +528,18 @@ int mem_upload(struct mem *mem, cl_command_queue queue, size_t at, size_t size, 
     return status == CL_SUCCESS ? 0 : driver_failed(err, "writing its contents", status);
 }
 
+static int write_part(struct mem *mem, size_t at, size_t size, struct error *err)
+{
+    struct context *context = mem->context;
+    return mem_upload(mem, context->copier, at, size, context_copy(context, size), err);
+}
+
 int mem_send_up(struct mem *mem, struct error *err)
 {
     struct context *context = mem->context;
     if (!mem->stored && !mem->image)
         return each_part(mem, write_part, err);
-    if (context_copier(context, err) != 0)
-        return -1;
-    return mem_upload(mem, context->copier, 0, mem->size, context_copy(context, mem->size), err);
+    return context_copier(context, err) == 0 ? write_part(mem, 0, mem->size, err) : -1;
 }
 
 bool mem_can_owe(const struct mem *mem)
